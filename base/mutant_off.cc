@@ -1,0 +1,7 @@
+#include "base/mutant.h"
+
+namespace coffer {
+
+bool mutant(Mutant) noexcept { return false; }
+
+}  // namespace coffer
