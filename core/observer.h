@@ -1,0 +1,23 @@
+// The port from the applier to what is derived from the state: keyring, mount table, policies, audit devices. The node's
+// thread calls it for each committed batch, before anyone who waits for the batch is woken.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "base/strong.h"
+#include "store/backend.h"
+
+namespace coffer::core {
+
+class StateObserver {
+ public:
+  virtual ~StateObserver() = default;
+  // Node's thread. `ops` are in the backend already (applied, not yet published). Cannot fail: what cannot be derived
+  // (a record that does not open) makes the attachment say so, and requests are refused.
+  virtual void on_apply(Index index, std::span<const store::Op> ops) = 0;
+  // Node's thread, after a batch of on_apply calls: what Backend::publish() carries. Null keeps the last one.
+  virtual std::shared_ptr<const store::Attachment> attachment() = 0;
+};
+
+}  // namespace coffer::core

@@ -1,0 +1,70 @@
+// An engine is a table: routing, validation, help, OpenAPI and generated tests fall out of it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+#include "core/engine.h"
+
+namespace coffer::core {
+
+enum class FieldType : std::uint8_t { kString, kInt, kBool, kDuration, kStringList, kMap, kAny };
+
+struct Field {
+  std::string_view name;
+  FieldType type = FieldType::kString;
+  std::string_view help;
+  bool required = false;
+};
+
+// What an operation does to the store. A standby runs kReads only.
+enum class Effect : std::uint8_t { kReads, kWrites, kOutside };
+
+using Handler = Status (*)(HandlerContext& ctx);
+// Decides create or update for kWrite: true when what would be written exists already.
+using ExistenceCheck = Result<bool> (*)(HandlerContext& ctx);
+
+struct OperationSpec {
+  Operation operation;
+  Effect effect;
+  Handler handler;
+  std::string_view help;
+};
+
+// `pattern`: literal segments; `:name` captures one segment; a last `*name` captures the rest, which may hold '/' and may be empty
+// when it is written `*name?`. Example: "data/*path", "keys/:name/config". The first match in table order wins.
+struct PathSpec {
+  std::string_view pattern;
+  std::string_view help;
+  std::vector<Field> fields;
+  std::vector<OperationSpec> operations;
+  ExistenceCheck exists = nullptr;   // null: every kWrite is an update
+  bool unauthenticated = false;      // no token needed
+  bool sudo = false;                 // root-protected: the sudo capability too
+};
+
+struct PathMatch {
+  const PathSpec* spec = nullptr;
+  const OperationSpec* operation = nullptr;  // null: the path exists, the operation does not (405)
+  std::vector<std::string_view> captures;
+};
+
+// Immutable after construction; any thread.
+class PathTable {
+ public:
+  explicit PathTable(std::vector<PathSpec> specs);
+  // Nothing when no pattern matches.
+  std::optional<PathMatch> match(std::string_view path, Operation operation) const;
+  std::span<const PathSpec> specs() const noexcept { return specs_; }
+
+ private:
+  std::vector<PathSpec> specs_;
+  std::vector<std::vector<std::string_view>> segments_;  // of each pattern
+};
+
+}  // namespace coffer::core

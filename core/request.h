@@ -1,0 +1,140 @@
+// One request and its answer, the same for HTTP and gRPC. Both live in an Exchange, which owns the arena that holds all their
+// text; the arena is wiped when the exchange is reused or destroyed, so string_views into it must not outlive it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/path.h"
+#include "base/status.h"
+
+namespace coffer::core {
+
+// What the client asks for. Whether a write is a create or an update (two capabilities) is decided by the engine's existence
+// check, as in Vault.
+enum class Operation : std::uint8_t { kRead, kWrite, kDelete, kList, kPatch, kHelp };
+
+enum class Surface : std::uint8_t { kHttp, kGrpc };
+
+struct Request {
+  std::string_view id;                    // UUID text
+  Surface surface = Surface::kHttp;
+  Operation operation = Operation::kRead;
+  CanonicalPath path;                     // below /v1/, e.g. "secret/data/x"
+  std::string_view namespace_path;        // as in X-Vault-Namespace; empty is root
+  std::string_view token;                 // empty when none was sent
+  std::string_view remote_address;
+  std::uint16_t remote_port = 0;
+  std::optional<Nanos> wrap_ttl;          // X-Vault-Wrap-TTL
+  std::string_view content_type;          // tells merge-patch from json-patch
+  json::Value data;                       // an object, or null when there was no body; query parameters of a read are members
+};
+
+// A token handed out or described. Text lives in the arena.
+struct Auth {
+  std::string_view client_token;
+  std::string_view accessor;
+  std::vector<std::string_view> policies;        // token and identity policies, sorted
+  std::vector<std::string_view> token_policies;
+  std::vector<std::string_view> identity_policies;
+  json::Value metadata;                          // object or null
+  Nanos lease_duration{0};
+  bool renewable = false;
+  bool orphan = false;
+  std::string_view entity_id;
+  std::string_view token_type = "service";
+  std::int64_t num_uses = 0;
+};
+
+struct WrapInfo {
+  std::string_view token;
+  std::string_view accessor;
+  Nanos ttl{0};
+  WallTime creation_time;
+  std::string_view creation_path;
+  std::string_view wrapped_accessor;
+};
+
+// The answer. `status` 0 means: 200 with a body, 204 without one. A failed answer has a status >= 400 and its `errors`.
+struct Response {
+  int status = 0;
+  json::Value data;                     // object or null: `data` of the envelope
+  bool data_also_top_level = false;     // sys/mounts and its kind answer both ways
+  bool bare = false;                    // the body is `data` itself, without the envelope (health, seal-status, key-status…)
+  std::optional<Auth> auth;
+  std::optional<WrapInfo> wrap_info;
+  std::string_view lease_id;
+  Nanos lease_duration{0};
+  bool renewable = false;
+  std::string_view mount_type;
+  std::vector<std::string_view> warnings;
+  std::vector<std::string_view> errors;
+  std::string_view raw_body;            // when content_type is set: the body is this text
+  std::string_view content_type;
+  bool has_errors() const noexcept { return status >= 400; }
+};
+
+class Exchange;
+
+// Where an exchange came from: a connection of some thread.
+class Home {
+ public:
+  virtual ~Home() = default;
+  // Any thread. Later, on the home thread, `Dispatcher::resume(exchange)` runs. Wake-ups are batched.
+  virtual void resume_later(std::unique_ptr<Exchange> exchange) = 0;
+  // Any thread. The answer is complete: it is written to the client (the shell moves to its own thread itself).
+  virtual void respond(std::unique_ptr<Exchange> exchange) = 0;
+};
+
+// What the pipeline keeps of a request between its stages; defined in core/pipeline.h.
+class PipelineState;
+
+// One formatted line for one device; `device` is its place in the broker's set.
+struct AuditLine {
+  std::uint32_t device = 0;
+  std::string text;
+};
+
+class Exchange {
+ public:
+  Exchange();
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  // Ready for another request: wipes the arena, keeps its first chunk.
+  void reset();
+
+  json::Arena arena;
+  Request request;
+  Response response;
+  Home* home = nullptr;                      // outlives the exchange
+  void* connection = nullptr;                // the shell's own, opaque here
+  std::vector<AuditLine> audit_lines;        // prepared and not yet submitted; reused
+  std::shared_ptr<const void> audit_set;     // keeps the device set alive that audit_lines refer to
+  std::unique_ptr<PipelineState> pipeline;   // the pipeline's own; kept across requests to save its allocations
+};
+
+// The door of the server's core. Thread-safe.
+class Dispatcher {
+ public:
+  virtual ~Dispatcher() = default;
+  // Takes the request through the pipeline. May answer before it returns, on this thread, or later. Exactly one
+  // respond() follows, whatever happens.
+  virtual void dispatch(std::unique_ptr<Exchange> exchange) = 0;
+  // Goes on with an exchange that came back by Home::resume_later.
+  virtual void resume(std::unique_ptr<Exchange> exchange) = 0;
+};
+
+// Sets a failed answer from a Status (the one place that maps a category to an HTTP status) or from a status and texts.
+int http_status(Code code) noexcept;
+void fail(Exchange& exchange, const Status& status);
+void fail(Exchange& exchange, int status, std::string_view error);
+
+}  // namespace coffer::core
