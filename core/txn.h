@@ -3,10 +3,8 @@
 // transaction is finished, before it leaves the thread.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

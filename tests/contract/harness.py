@@ -1,0 +1,184 @@
+"""What every contract test needs: servers started from the built binary, the command line, and transcripts.
+
+A test runs inside tests/contract/sandbox.sh, so port 8200 and the paths of the text are its own. Nothing sleeps: waiting is polling of a
+real condition with a deadline.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BINARY_FOLDER = pathlib.Path(os.environ.get("COFFER_BUILD", ROOT / "build/release"))
+VAULT = str(BINARY_FOLDER / "vault")
+COFFER = str(BINARY_FOLDER / "coffer")
+START_SECONDS_MAX = 30
+
+
+def wait_until(condition, what, seconds=START_SECONDS_MAX):
+    """Polls `condition` until it is true; a failure names `what`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{what}: not within {seconds} s")
+        pause.wait(0.02)
+
+
+def http(method, path, token=None, body=None, address="http://127.0.0.1:8200", headers=None, context=None, raw=False):
+    """One request; returns (status, decoded body or None). `raw` gives the bytes and headers too."""
+    data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
+    request = urllib.request.Request(address + path, data=data, method=method, headers=headers or {})
+    if token:
+        request.add_header("X-Vault-Token", token)
+    try:
+        answer = urllib.request.urlopen(request, timeout=30, context=context)
+    except urllib.error.HTTPError as error:
+        answer = error
+    content = answer.read()
+    if raw:
+        return answer.status, content, dict(answer.headers)
+    return answer.status, (json.loads(content) if content else None)
+
+
+class Server:
+    """One server process with its own folder; output is collected and searchable."""
+
+    def __init__(self, arguments, env=None, binary=VAULT, cwd=None):
+        self.lines = []
+        self.environment = dict(os.environ, **(env or {}))
+        self.process = subprocess.Popen([binary, "server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        env=self.environment, cwd=cwd)
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    def output(self):
+        return "\n".join(self.lines)
+
+    def wait_for_line(self, pattern):
+        def found():
+            match = re.search(pattern, self.output(), re.M)
+            if not match and self.process.poll() is not None:
+                self.reader.join()
+                match = re.search(pattern, self.output(), re.M)
+                if not match:
+                    raise AssertionError(f"server ended with {self.process.returncode}:\n{self.output()}")
+            return match
+        return wait_until(found, f"line {pattern!r} in\n{self.output()}")
+
+    def wait_for_http(self, address="http://127.0.0.1:8200"):
+        def up():
+            if self.process.poll() is not None:
+                self.reader.join()
+                raise AssertionError(f"server ended with {self.process.returncode}:\n{self.output()}")
+            try:
+                return http("GET", "/v1/sys/seal-status", address=address)[0] == 200
+            except OSError:
+                return False
+        return wait_until(up, f"server at {address}")
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            self.process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("the server did not end within 15 s")
+        self.reader.join()
+        self.process.stdout.close()
+        return self.process.returncode
+
+
+class Contract(unittest.TestCase):
+    """Base of all contract tests: a temporary folder, an environment as a user has it, and servers that are stopped."""
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="coffer-contract-"))
+        self.home = self.folder / "home"
+        self.home.mkdir()
+        self.environment = {"PATH": f"{BINARY_FOLDER}:{os.environ['PATH']}", "HOME": str(self.home), "LANG": "C.UTF-8"}
+        self.servers = []
+
+    def tearDown(self):
+        for server in self.servers:
+            if server.process.poll() is None:
+                server.stop()
+            elif not server.process.stdout.closed:
+                server.process.stdout.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, *arguments, **options):
+        server = Server(list(arguments), env=dict(self.environment, **options.pop("env", {})), **options)
+        self.servers.append(server)
+        return server
+
+    def dev(self, *arguments):
+        """A dev server with root token `root` on 8200; the environment points at it."""
+        server = self.start("-dev", "-dev-root-token-id=root", *arguments)
+        server.wait_for_http()
+        server.wait_for_line(r"^Root Token: ")
+        self.environment.update(VAULT_ADDR="http://localhost:8200", VAULT_TOKEN="root")
+        return server
+
+    def configured(self, text, name="server.hcl", address="http://127.0.0.1:8200"):
+        path = self.folder / name
+        path.write_text(text)
+        server = self.start(f"-config={path}")
+        server.wait_for_http(address)
+        self.environment.update(VAULT_ADDR=address)
+        return server
+
+    def shell(self, text, stdin=None, code=0, env=None):
+        """Runs `text` in bash as it stands in the contract and checks the exit code; returns stdout with stderr after it."""
+        done = subprocess.run(["bash", "-c", text], input=stdin, text=True, capture_output=True, timeout=60,
+                              env=dict(self.environment, **(env or {})), cwd=self.folder)
+        if code is not None:
+            self.assertEqual(done.returncode, code, f"$ {text}\n{done.stdout}\n{done.stderr}")
+        self.stdout, self.stderr = done.stdout, done.stderr
+        return done.stdout + done.stderr
+
+    def table(self, output):
+        """Rows of a `Key  Value` table as a dictionary."""
+        rows = {}
+        for line in output.splitlines():
+            parts = re.split(r"\s{2,}", line.strip(), maxsplit=1)
+            if len(parts) == 2:
+                rows[parts[0]] = parts[1]
+        return rows
+
+
+MASKS = [
+    (re.compile(r"hv[sb]\.[A-Za-z0-9_\-]+"), "<token>"),
+    (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<uuid>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "<time>"),
+    (re.compile(r"hmac-sha256:[0-9a-f]{64}"), "<hmac>"),
+]
+
+
+def masked(text):
+    """The transcript without ids, times, tokens and hashes."""
+    for pattern, word in MASKS:
+        text = pattern.sub(word, text)
+    return re.sub(r"[ \t]+$", "", text, flags=re.M)
+
+
+def main():
+    unittest.main(verbosity=2)

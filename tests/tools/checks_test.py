@@ -1,0 +1,72 @@
+"""The repository's own checks can fail: each is run on a small tree with a planted breach and must name file and line."""
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+class Checks(unittest.TestCase):
+    def setUp(self):
+        self.tree = pathlib.Path(tempfile.mkdtemp(prefix="coffer-checks-"))
+        shutil.copytree(ROOT / "tools", self.tree / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+
+    def tearDown(self):
+        shutil.rmtree(self.tree)
+
+    def plant(self, name, text):
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def run_tool(self, tool):
+        done = subprocess.run([sys.executable, self.tree / "tools" / tool], capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    def expect(self, tool, name, text, *words):
+        self.plant("base/fine.h", "// Fine.\n#pragma once\n")
+        code, output = self.run_tool(tool)
+        self.assertEqual(code, 0, output)
+        self.plant(name, text)
+        code, output = self.run_tool(tool)
+        self.assertEqual(code, 1, output)
+        for word in words:
+            self.assertIn(word, output)
+
+    def test_upward_include(self):
+        self.expect("layers.py", "base/a.h", '// A.\n#pragma once\n#include "core/b.h"\n', "base/a.h:3", "must not include core/")
+
+    def test_leftward_only_in_a_row(self):
+        self.expect("layers.py", "store/a.cc", '#include "raft/core.h"\n', "store/a.cc:1")
+
+    def test_third_party_in_header(self):
+        self.expect("layers.py", "store/a.h", "// A.\n#pragma once\n#include <lmdb.h>\n", "store/a.h:3", "lmdb.h")
+
+    def test_two_heavy_libraries(self):
+        self.expect("layers.py", "actors/a.cc", "#include <caf/all.hpp>\n#include <grpcpp/grpcpp.h>\n", "actors/a.cc:2")
+
+    def test_raft_is_pure(self):
+        self.expect("layers.py", "raft/a.cc", "#include <boost/uuid.hpp>\n", "raft/a.cc:1")
+
+    def test_long_function(self):
+        body = "void f() {\n" + "  g();\n" * 80 + "}\n"
+        self.expect("tidy.py", "core/a.cc", body, "core/a.cc:1", "82 lines")
+
+    def test_long_file(self):
+        self.expect("tidy.py", "core/a.cc", "int x;\n" * 1001, "1001 lines")
+
+    def test_banned_calls(self):
+        for call in ("auto t = std::chrono::system_clock::now();", "sleep_for(x);", "assert(x);", "getrandom(p, n, 0);", "// TODO later"):
+            with self.subTest(call=call):
+                self.expect("tidy.py", "raft/a.cc", f"int x;\n{call}\n", "raft/a.cc:2")
+                (self.tree / "raft/a.cc").unlink()
+
+    def test_header_without_contract(self):
+        self.expect("tidy.py", "core/a.h", "#pragma once\nint x;\n", "begins with its contract")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=1)
