@@ -17,8 +17,9 @@ class CanonicalPath {
  public:
   CanonicalPath() = default;  // the empty path
 
-  // `raw` is what the client sent, not yet decoded (HTTP); "%2F" separates as '/' does. A '%' that is left after decoding, as in "%252e", is refused too when it
-  // would decode to something that is refused here, so that no later decoder can change the meaning.
+  // `raw` is what the client sent, not yet decoded (HTTP); "%2F" separates as '/' does. A '%' that is left after decoding, as in
+  // "%252e", is refused too when it would decode to something that is refused here, to a separator, a dot or another '%', so that
+  // no later decoder can change the meaning.
   static Result<CanonicalPath> from_percent_encoded(std::string_view raw);
   // `text` is taken as it is (gRPC, storage, command line).
   static Result<CanonicalPath> from_text(std::string_view text);

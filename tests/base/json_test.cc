@@ -1,8 +1,10 @@
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 #include <string>
+#include <vector>
 
 #define RAPIDJSON_HAS_STDSTRING 1
 #include <rapidjson/document.h>
@@ -233,13 +235,12 @@ BOOST_AUTO_TEST_CASE(rewrites_scalars_in_trees_and_text) {
   BOOST_TEST(list == R"([{"a":":1"}])");
 }
 
-// An independent reader judges mutated texts the same way (duplicate keys apart, which it allows).
+// An independent reader judges mutated texts the same way (two cases apart, which it allows).
 BOOST_AUTO_TEST_CASE(agrees_with_rapidjson) {
   std::mt19937 random(20240607);
   const std::string seeds[] = {R"({"a":[1,2.50,-3e+5,true,false,null],"b":{"c":"x\n\u00e9\ud83d\ude00"},"d":"caf)" "\xc3\xa9" R"("})",
                                R"([[[{"x":{"y":[]}}]],"",0,-0,1E9,"\"\\\/\b\f"])"};
   const char bytes[] = "{}[]\",:\\ue0123456789.-+tfnrals \n\x01\xc3\xa9\xed\xff";
-  ScopedMutant duplicates(Mutant::kJsonDuplicateKeys);
   std::size_t valid = 0;
   for (int i = 0; i < 60000; ++i) {
     std::string text = seeds[random() % 2];
@@ -259,6 +260,10 @@ BOOST_AUTO_TEST_CASE(agrees_with_rapidjson) {
         text.data(), text.size());
     Arena arena;
     const auto ours = parse(arena, text);
+    // It lets a lone second half of a surrogate pair pass, and the same key twice.
+    const std::string reason = ours.status().message();
+    if (reason.find("surrogate") != std::string::npos || reason.find("twice") != std::string::npos)
+      continue;
     BOOST_REQUIRE_MESSAGE(ours.ok() != oracle.HasParseError(), text);
     if (!ours.ok())
       continue;
