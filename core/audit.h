@@ -32,7 +32,10 @@ struct AuditFacts {
   std::string_view mount_accessor;
   std::string_view mount_uuid;
   std::string_view namespace_id = "root";
-  bool client_token_known = false;       // false: hashed all the same, and marked as in Vault
+  bool client_token_known = false;       // false: there is no `auth` to tell of; the token is hashed all the same
+  bool allowed = true;                   // what the policies decided
+  bool creates = false;                  // a write of what did not exist: printed as "create", not "update"
+  std::int64_t remaining_uses = 0;       // of a use-limited token; 0: not limited
 };
 
 enum class AuditPhase : std::uint8_t { kRequest, kResponse };
@@ -50,9 +53,13 @@ class AuditBroker {
  public:
   virtual ~AuditBroker() = default;
   virtual bool any_device() const = 0;
-  // Formats the line of this phase for each device into exchange.audit_lines (no I/O yet).
+  // Formats the line of this phase for each device into exchange.audit_lines (no I/O yet) and makes exchange.audit_set keep this
+  // set alive. The request's line comes first; `facts` of the response that equal those of the request (same views) cost nothing
+  // twice. `error` is the text that the client gets, or empty.
   virtual void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error) = 0;
-  // Hands all prepared lines of the exchange to the devices' rings; `sink` hears of it once, with the exchange.
+  // Hands all lines of the exchange that were prepared and not yet submitted to the devices' rings; `sink` hears of it once, with
+  // the exchange: at once when there is no device or when all refuse, else from a device's thread or from the tick. May be
+  // called on the set of exchange.audit_set only.
   virtual void submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) = 0;
 };
 

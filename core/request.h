@@ -95,10 +95,20 @@ class Home {
 // What the pipeline keeps of a request between its stages; defined in core/pipeline.h.
 class PipelineState;
 
-// One formatted line for one device; `device` is its place in the broker's set.
+// The formatted lines of an exchange for one device; `device` is its place in the broker's set. Only the broker reads or writes it.
 struct AuditLine {
   std::uint32_t device = 0;
-  std::string text;
+  std::string text;                 // whole lines
+  std::uint32_t submitted = 0;      // how much of it the device has been handed already
+  std::uint32_t common_at = 0;      // what the response line has in common with the request line...
+  std::uint32_t common_size = 0;
+  std::uint64_t common_of = 0;      // ...and a fingerprint of what it was made of
+
+  // Ready for another request, keeping the memory.
+  void clear() noexcept {
+    text.clear();
+    submitted = common_at = common_size = 0;
+  }
 };
 
 class Exchange {
