@@ -1,0 +1,86 @@
+// The gRPC listener: services of package coffer.v1, reflection and the standard health service. Each call becomes one core::Exchange with
+// the path that HTTP would use, so both surfaces have one pipeline and one behaviour.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/limits.h"
+#include "base/rng.h"
+#include "base/status.h"
+
+namespace coffer::core {
+class Dispatcher;
+}
+
+namespace coffer::rpc {
+
+struct TlsConfig {
+  std::string cert_file;  // PEM, leaf first
+  std::string key_file;
+  std::string client_ca_file;
+  bool require_client_cert = false;
+};
+
+struct Listener {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8210;  // 0: the system chooses
+  bool tls = false;
+  TlsConfig tls_files;        // read when `tls`
+};
+
+struct Config {
+  std::vector<Listener> listeners;
+  std::size_t message_bytes = limits::kGrpcMessageBytesMax;
+  std::size_t connections = limits::kGrpcConnectionsMax;
+  std::size_t streams = limits::kGrpcStreamsMax;
+  Nanos handshake = limits::kGrpcHandshakeTimeMax;  // TCP accept to the end of TLS and HTTP/2 settings
+  json::Limits json;
+};
+
+// Lines for the operational log, without content of calls. Any thread.
+using LogFn = std::function<void(std::string_view line)>;
+
+struct BoundAddress {
+  std::string host;
+  std::uint16_t port = 0;
+  bool tls = false;
+};
+
+// Dispatcher and random source are borrowed and outlive the server. One thread owns it.
+class Server {
+ public:
+  // Binds and serves: gRPC starts with its first breath. On failure nothing stays bound.
+  static Result<std::unique_ptr<Server>> create(Config config, core::Dispatcher& dispatcher, RandomSource& random, LogFn log);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  const std::vector<BoundAddress>& bound() const noexcept;
+
+  // What the standard health service says, for the server and for each service.
+  void set_serving(bool serving);
+
+  // New handshakes use the files as they are now; on failure the old ones stay.
+  Status reload_tls();
+
+  // No new calls; those in flight are answered until `drain` has passed, then they are cancelled. Returns when no exchange is out any
+  // more. Once.
+  void stop(Nanos drain);
+
+  // Connections open now.
+  std::size_t connections() const;
+
+ private:
+  class Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::rpc
