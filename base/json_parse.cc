@@ -21,13 +21,14 @@ std::size_t unescape(std::string_view raw, char* to) noexcept {
     return value;
   };
   while (at < end) {
-    const auto* next = static_cast<const char*>(std::memchr(at, '\\', static_cast<std::size_t>(end - at)));
-    const std::size_t plain = static_cast<std::size_t>((next != nullptr ? next : end) - at);
-    std::memcpy(out, at, plain);
-    out += plain;
-    at += plain;
-    if (next == nullptr)
-      break;
+    if (*at != '\\') {
+      const auto* next = static_cast<const char*>(std::memchr(at, '\\', static_cast<std::size_t>(end - at)));
+      const std::size_t plain = static_cast<std::size_t>((next != nullptr ? next : end) - at);
+      std::memcpy(out, at, plain);
+      out += plain;
+      at += plain;
+      continue;
+    }
     switch (at[1]) {
       case 'b': *out++ = '\b'; break;
       case 'f': *out++ = '\f'; break;

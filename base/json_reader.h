@@ -223,15 +223,20 @@ class Reader {
         break;
       if (*at_ == '\\') {
         escaped = true;
-        if (!skip_escape())
-          return false;
+        // Escapes and what is not ASCII come in runs.
+        do {
+          if (!skip_escape())
+            return false;
+        } while (at_ < end_ && *at_ == '\\');
       } else if (static_cast<unsigned char>(*at_) < 0x20) {
         return fail("control character in a string");
       } else {
-        const std::size_t n = utf8_sequence(at_, end_);
-        if (n == 0)
-          return fail("invalid UTF-8");
-        at_ += n;
+        do {
+          const std::size_t n = utf8_sequence(at_, end_);
+          if (n == 0)
+            return fail("invalid UTF-8");
+          at_ += n;
+        } while (at_ < end_ && static_cast<unsigned char>(*at_) >= 0x80);
       }
     }
     raw = {start, static_cast<std::size_t>(at_ - start)};

@@ -1,87 +1,170 @@
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <vector>
 
 #include "base/json.h"
-#include "base/json_reader.h"
-#include "base/secret.h"
+#include "base/utf8.h"
 
 namespace coffer::json {
 namespace {
 
-bool is_html(char c) noexcept { return c == '<' || c == '>' || c == '&'; }
+enum : std::uint8_t { kPlain, kEscape, kHtml, kNotAscii };
 
-void append_unicode(std::uint32_t unit, std::string& out) {
-  static constexpr char kHex[] = "0123456789abcdef";
-  const char text[6] = {'\\', 'u', kHex[unit >> 12 & 15], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]};
-  out.append(text, sizeof text);
-}
+constexpr std::array<std::uint8_t, 256> kClass = [] {
+  std::array<std::uint8_t, 256> table{};
+  for (std::size_t c = 0; c < 256; ++c)
+    table[c] = c < 0x20 || c == '"' || c == '\\' ? kEscape : c == '<' || c == '>' || c == '&' ? kHtml : c >= 0x80 ? kNotAscii : kPlain;
+  return table;
+}();
 
-void append_ascii_escape(char c, std::string& out) {
-  char letter = 0;
-  switch (c) {
-    case '"': letter = '"'; break;
-    case '\\': letter = '\\'; break;
-    case '\b': letter = 'b'; break;
-    case '\f': letter = 'f'; break;
-    case '\n': letter = 'n'; break;
-    case '\r': letter = 'r'; break;
-    case '\t': letter = 't'; break;
-    default: append_unicode(static_cast<unsigned char>(c), out); return;
+// Appends to a string by pointer: the string is kept longer than its content and cut at the end.
+class Output {
+ public:
+  explicit Output(std::string& out) : out_(out), at_(out.data() + out.size()), end_(at_) { grow(256); }
+  ~Output() { out_.resize(static_cast<std::size_t>(at_ - out_.data())); }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  void put(char c) {
+    room(1);
+    *at_++ = c;
   }
-  const char text[2] = {'\\', letter};
-  out.append(text, 2);
-}
-
-// Appends [at, end) with what needs it escaped.
-void append_escaped(const char* at, const char* end, std::string& out, bool html) {
-  const char* plain = at;  // start of what is not yet appended
-  while (at < end) {
-    const char* stop = internal::skip_plain(at, end);
-    if (html)
-      stop = std::find_if(at, stop, is_html);
-    at = stop;
-    if (at == end)
-      break;
-    if (static_cast<unsigned char>(*at) < 0x80) {
-      out.append(plain, at);
-      append_ascii_escape(*at, out);
-      plain = ++at;
-      continue;
-    }
-    const std::size_t n = utf8_sequence(at, end);
-    const bool line_end = n == 3 && at[0] == '\xe2' && at[1] == '\x80' && (at[2] == '\xa8' || at[2] == '\xa9');
-    if (n != 0 && !line_end) {
-      at += n;
-      continue;
-    }
-    out.append(plain, at);
-    append_unicode(line_end ? 0x2000u + static_cast<unsigned char>(at[2]) - 0x80u : 0xfffdu, out);
-    at += n != 0 ? n : 1;
-    plain = at;
+  void put(std::string_view text) {
+    room(text.size());
+    std::memcpy(at_, text.data(), text.size());
+    at_ += text.size();
   }
-  out.append(plain, end);
-}
+  void fill(std::size_t count, char c) {
+    room(count);
+    std::memset(at_, c, count);
+    at_ += count;
+  }
+
+  // A string with its quotes.
+  void put_string(std::string_view text, bool html) {
+    // Sixteen more than needed, because whole blocks are stored before they are looked at.
+    room(text.size() + 18);
+    *at_++ = '"';
+    const char* from = text.data();
+    const char* end = from + text.size();
+    for (;;) {
+      from = put_plain(from, end, html);
+      if (from == end)
+        break;
+      from = put_special(from, end);
+      room(static_cast<std::size_t>(end - from) + 18);
+    }
+    *at_++ = '"';
+  }
+
+ private:
+  void room(std::size_t bytes) {
+    if (static_cast<std::size_t>(end_ - at_) < bytes) [[unlikely]]
+      grow(bytes);
+  }
+  void grow(std::size_t bytes) {
+    const std::size_t used = static_cast<std::size_t>(at_ - out_.data());
+    out_.resize(std::max(used + bytes, used * 2));
+    at_ = out_.data() + used;
+    end_ = out_.data() + out_.size();
+  }
+
+  // Copies up to the first byte that cannot stand as it is.
+  const char* put_plain(const char* from, const char* end, bool html) noexcept {
+    char* to = at_;
+#ifdef __SSE2__
+    while (end - from >= 16) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
+      __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+      special = _mm_or_si128(special, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
+      if (html) {
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('&')));
+        // '<' and '>' differ in one bit.
+        special = _mm_or_si128(special, _mm_cmpeq_epi8(_mm_or_si128(bytes, _mm_set1_epi8(2)), _mm_set1_epi8('>')));
+      }
+      const unsigned mask = static_cast<unsigned>(_mm_movemask_epi8(special));
+      const unsigned plain = mask == 0 ? 16 : static_cast<unsigned>(__builtin_ctz(mask));
+      from += plain;
+      to += plain;
+      if (mask != 0) {
+        at_ = to;
+        return from;
+      }
+    }
+#endif
+    while (from < end) {
+      const std::uint8_t what = kClass[static_cast<unsigned char>(*from)];
+      if (what != kPlain && (what != kHtml || html))
+        break;
+      *to++ = *from++;
+    }
+    at_ = to;
+    return from;
+  }
+
+  const char* put_special(const char* from, const char* end) {
+    if (static_cast<unsigned char>(*from) < 0x80) {
+      put_escape(*from);
+      return from + 1;
+    }
+    while (from < end && static_cast<unsigned char>(*from) >= 0x80) {
+      const std::size_t n = utf8_sequence(from, end);
+      const bool line_end = n == 3 && from[0] == '\xe2' && from[1] == '\x80' && (from[2] == '\xa8' || from[2] == '\xa9');
+      if (line_end)
+        put_unicode(0x2000u + static_cast<unsigned char>(from[2]) - 0x80u);
+      else if (n != 0)
+        put(std::string_view(from, n));
+      else
+        put_unicode(0xfffd);
+      from += n != 0 ? n : 1;
+    }
+    return from;
+  }
+
+  void put_escape(char c) {
+    switch (c) {
+      case '"': put("\\\""); break;
+      case '\\': put("\\\\"); break;
+      case '\b': put("\\b"); break;
+      case '\f': put("\\f"); break;
+      case '\n': put("\\n"); break;
+      case '\r': put("\\r"); break;
+      case '\t': put("\\t"); break;
+      default: put_unicode(static_cast<unsigned char>(c)); break;
+    }
+  }
+
+  void put_unicode(std::uint32_t unit) {
+    static constexpr char kHex[] = "0123456789abcdef";
+    const char text[6] = {'\\', 'u', kHex[unit >> 12 & 15], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]};
+    put(std::string_view(text, sizeof text));
+  }
+
+  std::string& out_;
+  char* at_;
+  char* end_;
+};
 
 class Writer {
  public:
-  Writer(std::string& out, WriteOptions options, bool pretty) noexcept : out_(out), options_(options), pretty_(pretty) {}
+  Writer(std::string& out, WriteOptions options, bool pretty) : out_(out), options_(options), pretty_(pretty) {}
 
   void value(const Value& v) {
     switch (v.kind()) {
-      case Kind::kNull: out_.append("null"); break;
-      case Kind::kBool: out_.append(v.as_bool() ? "true" : "false"); break;
-      case Kind::kNumber: out_.append(v.number_text()); break;
-      case Kind::kString: string(v.as_string()); break;
-      case Kind::kRaw: out_.append(v.raw_text()); break;
+      case Kind::kNull: out_.put("null"); break;
+      case Kind::kBool: out_.put(v.as_bool() ? "true" : "false"); break;
+      case Kind::kNumber: out_.put(v.number_text()); break;
+      case Kind::kString: out_.put_string(v.as_string(), options_.html_escape); break;
+      case Kind::kRaw: out_.put(v.raw_text()); break;
       case Kind::kArray: array(v.elements()); break;
       case Kind::kObject: object(v.members()); break;
     }
-  }
-
-  void string(std::string_view text) {
-    out_.push_back('"');
-    append_escaped(text.data(), text.data() + text.size(), out_, options_.html_escape);
-    out_.push_back('"');
   }
 
  private:
@@ -116,18 +199,18 @@ class Writer {
 
   void member(const Member& m, bool first) {
     next(first);
-    string(m.key());
-    out_.append(pretty_ ? ": " : ":");
+    out_.put_string(m.key(), options_.html_escape);
+    out_.put(pretty_ ? ": " : ":");
     value(m.value);
   }
 
   void open(char c) {
-    out_.push_back(c);
+    out_.put(c);
     ++depth_;
   }
   void next(bool first) {
     if (!first)
-      out_.push_back(',');
+      out_.put(',');
     if (pretty_)
       line();
   }
@@ -135,14 +218,14 @@ class Writer {
     --depth_;
     if (pretty_ && !empty)
       line();
-    out_.push_back(c);
+    out_.put(c);
   }
   void line() {
-    out_.push_back('\n');
-    out_.append(depth_ * 2, ' ');
+    out_.put('\n');
+    out_.fill(depth_ * 2, ' ');
   }
 
-  std::string& out_;
+  Output out_;
   WriteOptions options_;
   bool pretty_;
   std::size_t depth_ = 0;
@@ -155,7 +238,7 @@ void write(const Value& value, std::string& out, WriteOptions options) { Writer(
 void write_pretty(const Value& value, std::string& out, WriteOptions options) { Writer(out, options, true).value(value); }
 
 void write_string(std::string_view text, std::string& out, WriteOptions options) {
-  Writer(out, options, false).string(text);
+  Output(out).put_string(text, options.html_escape);
 }
 
 }  // namespace coffer::json
