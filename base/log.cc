@@ -1,0 +1,190 @@
+#include "base/log.h"
+
+#include <spdlog/formatter.h>
+#include <spdlog/logger.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <mutex>
+
+namespace coffer {
+namespace {
+
+constexpr std::array<std::string_view, 5> kNames = {"trace", "debug", "info", "warn", "error"};
+constexpr std::array<std::string_view, 5> kTags = {"[TRACE]", "[DEBUG]", "[INFO] ", "[WARN] ", "[ERROR]"};
+
+spdlog::level::level_enum to_spdlog(LogLevel level) {
+  return static_cast<spdlog::level::level_enum>(static_cast<int>(level));
+}
+
+void append_time(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out) {
+  const std::time_t seconds = spdlog::log_clock::to_time_t(when);
+  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count() % 1000;
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
+                 utc.tm_hour, utc.tm_min, utc.tm_sec, millis);
+}
+
+// The line's own text is complete when it comes here; only time and level are added. For JSON the text is the object's inside.
+class LineFormatter final : public spdlog::formatter {
+ public:
+  explicit LineFormatter(bool json) : json_(json) {}
+
+  void format(const spdlog::details::log_msg& msg, spdlog::memory_buf_t& out) override {
+    const auto level = static_cast<std::size_t>(msg.level);
+    if (json_) {
+      fmt::format_to(std::back_inserter(out), "{{\"@level\":\"{}\",", kNames[level]);
+      out.append(msg.payload.begin(), msg.payload.end());
+      fmt::format_to(std::back_inserter(out), ",\"@timestamp\":\"");
+      append_time(msg.time, out);
+      fmt::format_to(std::back_inserter(out), "\"}}\n");
+      return;
+    }
+    append_time(msg.time, out);
+    out.push_back(' ');
+    out.append(kTags[level].begin(), kTags[level].end());
+    out.push_back(' ');
+    out.append(msg.payload.begin(), msg.payload.end());
+    out.push_back('\n');
+  }
+
+  std::unique_ptr<spdlog::formatter> clone() const override { return std::make_unique<LineFormatter>(json_); }
+
+ private:
+  const bool json_;
+};
+
+void append_json_string(std::string_view text, std::string& out) {
+  out += '"';
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    } else {
+      out += c;
+    }
+  }
+  out += '"';
+}
+
+// A value with a space, a quote or a control byte is quoted, so that no value can look like another field or another line.
+void append_text_value(std::string_view text, std::string& out) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) > 0x20 && c != '"' && c != '=' && c != 0x7f;
+  });
+  if (plain)
+    out += text;
+  else
+    append_json_string(text, out);
+}
+
+std::string text_line(std::string_view module, std::string_view message, std::initializer_list<LogField> fields) {
+  std::string line;
+  line.append(module).append(": ");
+  for (const char c : message)  // one event is one line
+    line += static_cast<unsigned char>(c) < 0x20 ? ' ' : c;
+  if (fields.size() != 0)
+    line += ':';
+  for (const LogField& field : fields) {
+    line += ' ';
+    line.append(field.name) += '=';
+    append_text_value(field.value, line);
+  }
+  return line;
+}
+
+std::string json_line(std::string_view module, std::string_view message, std::initializer_list<LogField> fields) {
+  std::string line = "\"@message\":";
+  append_json_string(message, line);
+  line += ",\"@module\":";
+  append_json_string(module, line);
+  for (const LogField& field : fields) {
+    line += ',';
+    append_json_string(field.name, line);
+    line += ':';
+    append_json_string(field.value, line);
+  }
+  return line;
+}
+
+}  // namespace
+
+struct Logger::Impl {
+  Options options;
+  std::mutex swap;  // guards `sink` while reopen() replaces it
+  std::shared_ptr<spdlog::logger> sink;
+};
+
+Result<LogLevel> parse_log_level(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (lower == "warning")
+    lower = "warn";
+  if (lower == "err")
+    lower = "error";
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (lower == kNames[i])
+      return static_cast<LogLevel>(i);
+  }
+  return Status(Code::kInvalid, "unknown log level '" + std::string(text) + "': expected trace, debug, info, warn or error");
+}
+
+static Result<std::shared_ptr<spdlog::logger>> make_sink(const Logger::Options& options) {
+  try {
+    spdlog::sink_ptr sink;
+    if (options.file.empty())
+      sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
+    else
+      sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, false);
+    sink->set_formatter(std::make_unique<LineFormatter>(options.json));
+    auto logger = std::make_shared<spdlog::logger>("coffer", std::move(sink));
+    logger->set_level(to_spdlog(options.level));
+    logger->flush_on(spdlog::level::trace);
+    return logger;
+  } catch (const spdlog::spdlog_ex&) {
+    return Status(Code::kIo, "cannot open log file " + options.file);
+  }
+}
+
+Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->options = options;
+  COFFER_ASSIGN(impl->sink, make_sink(options));
+  return std::unique_ptr<Logger>(new Logger(std::move(impl)));
+}
+
+Logger::Logger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Logger::~Logger() = default;
+
+void Logger::log(LogLevel level, std::string_view module, std::string_view message, std::initializer_list<LogField> fields) {
+  const std::lock_guard lock(impl_->swap);
+  if (!impl_->sink->should_log(to_spdlog(level)))
+    return;
+  const std::string line = impl_->options.json ? json_line(module, message, fields) : text_line(module, message, fields);
+  impl_->sink->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+}
+
+void Logger::set_level(LogLevel level) {
+  const std::lock_guard lock(impl_->swap);
+  impl_->options.level = level;
+  impl_->sink->set_level(to_spdlog(level));
+}
+
+bool Logger::enabled(LogLevel level) const {
+  const std::lock_guard lock(impl_->swap);
+  return impl_->sink->should_log(to_spdlog(level));
+}
+
+Status Logger::reopen() {
+  const std::lock_guard lock(impl_->swap);
+  COFFER_ASSIGN(impl_->sink, make_sink(impl_->options));
+  return Status();
+}
+
+}  // namespace coffer
