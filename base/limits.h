@@ -36,16 +36,34 @@ inline constexpr std::chrono::seconds kGrpcHandshakeTimeMax{10};
 inline constexpr std::chrono::seconds kRequestTimeMax{90};
 inline constexpr std::size_t kTransactionRunsMax = 64;           // runs of one handler before it is refused as 503
 
+inline constexpr std::size_t kListNamesMax = 1u << 20;           // names one list answers with; more are paged
+inline constexpr std::size_t kTokenTreeEntryMax = 256;           // tokens revoked in one entry; a larger tree is a job
+inline constexpr std::size_t kJobStepKeysMax = 1024;             // records one step of a job deletes
+inline constexpr std::size_t kExpiryBatchTokensMax = 128;        // tokens one entry of the expiry driver revokes
+inline constexpr std::size_t kAclCacheSetsMax = 256;             // compiled policy sets a thread keeps
+
 // Log and state.
 inline constexpr std::size_t kEntryBytesMax = 1u << 20;          // one Raft entry, default
 inline constexpr std::size_t kEntryOpsMax = 4096;                // records one entry writes
 inline constexpr std::size_t kProposalsQueuedMax = 8192;
 inline constexpr std::size_t kOverlayGenerationBytesMax = 16u << 20;
+inline constexpr std::size_t kOverlayGenerationKeysMax = 32768;  // one page each may become dirty in LMDB's memory at a commit
 inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};
+inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, mapped pages of the state are let go after commits
+inline constexpr std::size_t kScrubStepRecordsMax = 512;
+inline constexpr std::chrono::milliseconds kScrubStepPause{2};
 
 // Audit.
 inline constexpr std::size_t kAuditRingLinesMax = 16384;
-inline constexpr std::size_t kAuditBatchBytesMax = 1u << 20;
+inline constexpr std::size_t kAuditRingBytesMax = 16u << 20;         // lines that wait for one device
+inline constexpr std::size_t kAuditBatchBytesMax = 1u << 20;         // what one write(2) is given, unless one line is longer
+inline constexpr std::size_t kAuditLineKeptBytesMax = 32u << 10;     // of formatting memory that an exchange keeps a device
+inline constexpr std::size_t kAuditOptionBytesMax = 4096;            // one option of a device
 inline constexpr std::chrono::seconds kAuditAcceptTimeMax{2};
+
+// Command line.
+inline constexpr std::size_t kClientResponseBytesMax = 256u << 20;  // an answer that a command reads
+inline constexpr std::size_t kClientInputBytesMax = 32u << 20;      // a file or standard input that a command sends
+inline constexpr int kClientRetriesMax = 100;                       // whatever VAULT_MAX_RETRIES says
 
 }  // namespace coffer::limits

@@ -25,6 +25,14 @@ enum class KeyClass : std::uint8_t {
   kNotReplicated = 3,  // this cluster alone
 };
 
+// A key as upper layers name it: borrowed, not yet shortened. Valid while what `rest` points to is.
+struct StoreKey {
+  KeyClass cls;
+  NamespaceId ns;
+  MountId mount;
+  std::string_view rest;
+};
+
 inline constexpr std::size_t kKeyHeadBytes = 9;
 inline constexpr std::size_t kShortenedPrefixBytes = 440;
 inline constexpr char kShortenedMark = '\xff';  // never part of UTF-8, so a name cannot look like this

@@ -1,0 +1,152 @@
+#include "store/memory_backend.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/check.h"
+
+namespace coffer::store {
+
+struct MemoryBackend::Publication {
+  Index index;
+  std::shared_ptr<const Attachment> attachment;
+};
+
+const MemoryBackend::Version* MemoryBackend::visible(const Versions& versions, Index index) noexcept {
+  for (auto at = versions.rbegin(); at != versions.rend(); ++at) {
+    if (at->index <= index)
+      return &*at;
+  }
+  return nullptr;
+}
+
+// Finds its place by key at every step, so it holds no lock and no iterator in between.
+class MemoryBackend::MemoryCursor final : public Cursor {
+ public:
+  MemoryCursor(const MemoryBackend& backend, Index index) : backend_(backend), index_(index) {}
+
+  Result<bool> seek(std::string_view key) override {
+    const std::shared_lock lock(backend_.mutex_);
+    return settle(backend_.table_.lower_bound(key));
+  }
+  Result<bool> next() override {
+    const std::shared_lock lock(backend_.mutex_);
+    return settle(backend_.table_.upper_bound(key_));
+  }
+  std::string_view key() const override { return key_; }
+  std::string_view value() const override { return *value_; }
+
+ private:
+  bool settle(Table::const_iterator at) {
+    for (; at != backend_.table_.end(); ++at) {
+      const Version* version = visible(at->second, index_);
+      if (version == nullptr || !version->value)
+        continue;
+      key_ = at->first;
+      value_ = *version->value;
+      return true;
+    }
+    return false;
+  }
+
+  const MemoryBackend& backend_;
+  const Index index_;
+  std::string key_;
+  std::shared_ptr<const std::string> value_;
+};
+
+class MemoryBackend::MemoryView final : public View {
+ public:
+  MemoryView(const MemoryBackend& backend, std::shared_ptr<const Publication> publication)
+      : backend_(backend), publication_(std::move(publication)) {}
+
+  Index index() const override { return publication_->index; }
+  const std::shared_ptr<const Attachment>& attachment() const override { return publication_->attachment; }
+
+  Result<bool> get(std::string_view key, std::string& out) const override {
+    const std::shared_lock lock(backend_.mutex_);
+    out.clear();
+    const auto at = backend_.table_.find(key);
+    const Version* version = at == backend_.table_.end() ? nullptr : visible(at->second, publication_->index);
+    if (version == nullptr || !version->value)
+      return false;
+    out = **version->value;
+    return true;
+  }
+
+  Result<std::unique_ptr<Cursor>> cursor() const override {
+    return std::unique_ptr<Cursor>(std::make_unique<MemoryCursor>(backend_, publication_->index));
+  }
+
+ private:
+  const MemoryBackend& backend_;
+  const std::shared_ptr<const Publication> publication_;
+};
+
+MemoryBackend::MemoryBackend() { publish(nullptr); }
+MemoryBackend::~MemoryBackend() = default;
+
+Result<std::unique_ptr<View>> MemoryBackend::view() const {
+  return std::unique_ptr<View>(std::make_unique<MemoryView>(*this, published_.load()));
+}
+
+std::shared_ptr<const Attachment> MemoryBackend::attachment() const { return published_.load()->attachment; }
+
+void MemoryBackend::apply(Index index, std::span<const Op> ops) {
+  COFFER_CHECK(index > applied_);
+  const Index needed = oldest_needed();
+  const std::lock_guard lock(mutex_);
+  for (const Op& op : ops) {
+    auto [at, is_new] = table_.try_emplace(op.key);
+    Versions& versions = at->second;
+    if (!versions.empty() && versions.back().index == index)
+      versions.pop_back();
+    versions.push_back({index, op.value ? std::optional(std::make_shared<const std::string>(*op.value)) : std::nullopt});
+    if (!is_new || !op.value)
+      superseded_.emplace_back(index, op.key);
+  }
+  applied_ = index;
+  // Twice as many as were added, so that the list shrinks once old views are gone.
+  for (std::size_t left = 2 * ops.size(); left > 0 && !superseded_.empty() && superseded_.front().first <= needed; --left) {
+    collapse(superseded_.front().second, needed);
+    superseded_.pop_front();
+  }
+}
+
+void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
+  const auto fresh = std::make_shared<const Publication>(Publication{applied_, std::move(attachment)});
+  live_.push_back(fresh);
+  published_.store(fresh);
+}
+
+// A view that is being made holds the publication that it was loaded from, so one that has expired can serve nobody any more.
+Index MemoryBackend::oldest_needed() {
+  std::shared_ptr<const Publication> oldest;
+  while (!live_.empty() && (oldest = live_.front().lock()) == nullptr)
+    live_.pop_front();
+  COFFER_CHECK(oldest != nullptr);  // the one published last is held by the cell
+  return oldest->index;
+}
+
+void MemoryBackend::collapse(const std::string& key, Index needed) {
+  const auto at = table_.find(key);
+  if (at == table_.end())
+    return;
+  Versions& versions = at->second;
+  const Version* keep = visible(versions, needed);
+  if (keep == nullptr)
+    return;
+  versions.erase(versions.begin(), versions.begin() + (keep - versions.data()));
+  if (versions.size() == 1 && !versions.front().value)
+    table_.erase(at);
+}
+
+std::size_t MemoryBackend::versions_held() const {
+  const std::shared_lock lock(mutex_);
+  std::size_t count = 0;
+  for (const auto& [key, versions] : table_)
+    count += versions.size();
+  return count;
+}
+
+}  // namespace coffer::store
