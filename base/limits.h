@@ -66,4 +66,10 @@ inline constexpr std::size_t kClientResponseBytesMax = 256u << 20;  // an answer
 inline constexpr std::size_t kClientInputBytesMax = 32u << 20;      // a file or standard input that a command sends
 inline constexpr int kClientRetriesMax = 100;                       // whatever VAULT_MAX_RETRIES says
 
+// Configuration and policies.
+inline constexpr std::size_t kHclBytesMax = 1u << 20;
+inline constexpr std::size_t kHclDepthMax = 32;
+inline constexpr std::size_t kHclNodesMax = 100'000;
+inline constexpr std::size_t kConfigFilesMax = 256;  // files of one configuration folder
+
 }  // namespace coffer::limits
