@@ -1,0 +1,214 @@
+#include "core/audit_device.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "core/audit_file.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::chrono::seconds kComplaintInterval{1};
+
+Status not_audited(std::string_view why) {
+  return Status(Code::kInternal, std::string("failed to audit request: ").append(why));
+}
+
+}  // namespace
+
+struct AuditDevice::State {
+  State(const AuditDeviceConfig& config, const AuditOptions& options_in, const AuditEnvironment& environment_in)
+      : path(config.path), options(options_in), environment(environment_in), clock(*environment_in.clock) {}
+
+  // Device thread. Opens when there is no open file, writes, syncs.
+  Status write_batch(std::string_view bytes);
+  void complain(const Status& status, std::size_t refused);
+
+  const std::string path;
+  const AuditOptions options;
+  const AuditEnvironment environment;
+  const Clock& clock;
+
+  std::mutex mutex;
+  std::condition_variable wake;    // the device's thread waits on it
+  std::condition_variable ended;   // stop() waits on it
+  AuditRing ring;                  // guarded by mutex
+  bool sleeping = false;           // guarded by mutex
+  bool stopping = false;           // guarded by mutex
+  bool over = false;               // the thread has ended; guarded by mutex
+  bool reopen = false;             // guarded by mutex
+  bool writing = false;            // a batch is out; guarded by mutex
+  BootTime writing_since{};        // guarded by mutex
+  BootTime complained_at{};        // guarded by mutex
+  std::uint64_t complaints = 0;    // guarded by mutex
+
+  std::unique_ptr<AuditFile> file;  // device thread only
+  bool torn = false;                // device thread only
+
+  std::thread thread;               // constructor and stop() only
+};
+
+Status write_all(AuditFile& file, std::string_view bytes, bool& torn) {
+  if (torn) {
+    // Ends the line that was cut off, so that every later line stands alone.
+    COFFER_ASSIGN(const std::size_t written, file.write("\n"));
+    COFFER_CHECK(written == 1);
+    torn = false;
+  }
+  std::size_t done = 0;
+  while (done < bytes.size()) {
+    auto written = file.write(bytes.substr(done));
+    if (!written.ok()) {
+      torn = done != 0 && bytes[done - 1] != '\n';
+      return written.status();
+    }
+    COFFER_CHECK(*written > 0 && *written <= bytes.size() - done);
+    done += *written;
+  }
+  return ok_status();
+}
+
+Status AuditDevice::State::write_batch(std::string_view bytes) {
+  if (!file) {
+    COFFER_ASSIGN(OpenedAuditFile opened, environment.files->open(options, environment.forbidden_folders));
+    file = std::move(opened.file);
+  }
+  Status status = write_all(*file, bytes, torn);
+  if (status.ok() && options.sync)
+    status = file->sync();
+  if (!status.ok())
+    file.reset();  // a descriptor that has failed once is not trusted again
+  return status;
+}
+
+void AuditDevice::State::complain(const Status& status, std::size_t refused) {
+  if (!environment.complain)
+    return;
+  {
+    const std::scoped_lock lock(mutex);
+    const BootTime now = clock.boot_now();
+    if (complaints != 0 && now - complained_at < kComplaintInterval)
+      return;
+    complained_at = now;
+    ++complaints;
+  }
+  environment.complain("audit log write failed: device " + path + ": " + status.message() + " (" + std::to_string(refused) +
+                       " requests refused)");
+}
+
+AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& options, Status broken,
+                         const AuditEnvironment& environment)
+    : formatter_(config.salt, options, environment.running_version),
+      state_(std::make_shared<State>(config, options, environment)) {
+  if (!broken.ok()) {
+    state_->complain(broken, 0);
+    state_->stopping = true;
+    state_->over = true;
+    return;
+  }
+  state_->thread = std::thread([state = state_] { run(state); });
+}
+
+AuditDevice::~AuditDevice() { stop(); }
+
+Status AuditDevice::offer(std::string_view lines, AuditTicket& ticket) {
+  State& state = *state_;
+  const BootTime now = state.clock.boot_now();
+  bool wake = false;
+  {
+    const std::scoped_lock lock(state.mutex);
+    if (state.stopping)
+      return not_audited("the device is stopped");
+    if (state.writing && now - state.writing_since > limits::kAuditAcceptTimeMax)
+      return not_audited("the device does not answer");
+    if (!state.ring.offer(lines, ticket, now + limits::kAuditAcceptTimeMax))
+      return not_audited("the device's queue is full");
+    wake = std::exchange(state.sleeping, false);
+  }
+  if (wake)
+    state.wake.notify_one();
+  return ok_status();
+}
+
+void AuditDevice::run(const std::shared_ptr<State>& state) {
+  std::vector<AuditRing::Waiter> waiters;
+  std::unique_lock lock(state->mutex);
+  for (;;) {
+    while (!state->ring.anything_queued() && !state->stopping) {
+      state->sleeping = true;
+      state->wake.wait(lock);
+      state->sleeping = false;
+    }
+    if (!state->ring.anything_queued())
+      break;
+    const std::string_view bytes = state->ring.take();
+    state->writing = true;
+    state->writing_since = state->clock.boot_now();
+    if (std::exchange(state->reopen, false))
+      state->file.reset();
+    lock.unlock();
+    const Status written = state->write_batch(bytes);
+    lock.lock();
+    state->writing = false;
+    state->ring.finish_batch(waiters);
+    lock.unlock();
+    const Status answer = written.ok() ? ok_status() : not_audited("the device's write failed");
+    if (!written.ok())
+      state->complain(written, waiters.size());
+    for (AuditRing::Waiter& waiter : waiters)
+      waiter.ticket.finish(answer);
+    waiters.clear();
+    lock.lock();
+  }
+  state->file.reset();
+  state->over = true;
+  state->ended.notify_all();
+}
+
+void AuditDevice::reopen() {
+  const std::scoped_lock lock(state_->mutex);
+  state_->reopen = true;
+}
+
+void AuditDevice::tick(BootTime now) {
+  std::vector<AuditRing::Waiter> due;
+  {
+    const std::scoped_lock lock(state_->mutex);
+    due = state_->ring.give_up(now);
+  }
+  if (due.empty())
+    return;
+  const Status answer = not_audited("the device does not answer");
+  state_->complain(answer, due.size());
+  for (AuditRing::Waiter& waiter : due)
+    waiter.ticket.finish(answer);
+}
+
+void AuditDevice::stop() {
+  State& state = *state_;
+  if (!state.thread.joinable())
+    return;
+  std::vector<AuditRing::Waiter> left;
+  bool over = false;
+  {
+    std::unique_lock lock(state.mutex);
+    state.stopping = true;
+    state.sleeping = false;
+    state.wake.notify_one();
+    over = state.ended.wait_for(lock, limits::kAuditAcceptTimeMax, [&state] { return state.over; });
+    left = state.ring.drain();
+  }
+  // A thread inside a write that hangs is left behind with the state that it uses; it ends with the write or with the process.
+  if (over)
+    state.thread.join();
+  else
+    state.thread.detach();
+  for (AuditRing::Waiter& waiter : left)
+    waiter.ticket.finish(not_audited("the server stops"));
+}
+
+}  // namespace coffer::core

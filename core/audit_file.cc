@@ -1,0 +1,230 @@
+#include "core/audit_file.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <optional>
+#include <poll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+#include "base/mutant.h"
+
+namespace coffer::core {
+namespace {
+
+// Made by the kernel or full of devices: nothing there is a log, whatever it looks like.
+constexpr std::string_view kSystemFolders[] = {"/proc", "/sys", "/dev"};
+
+Status system_error(std::string_view what) {
+  char words[128];
+  const char* text = ::strerror_r(errno, words, sizeof words);
+  return Status(Code::kIo, std::string(what).append(": ").append(text));
+}
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() {
+    if (fd_ >= 0)
+      ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+  bool valid() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+class PosixAuditFile final : public AuditFile {
+ public:
+  explicit PosixAuditFile(Descriptor fd) : fd_(std::move(fd)) {}
+
+  Result<std::size_t> write(std::string_view bytes) override {
+    for (;;) {
+      const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+      if (written > 0)
+        return static_cast<std::size_t>(written);
+      if (written < 0 && errno == EAGAIN) {
+        // A pipe that somebody set non-blocking. Waiting here is like a write that blocks: the device's watch notices it.
+        pollfd ready{fd_.get(), POLLOUT, 0};
+        ::poll(&ready, 1, -1);
+        continue;
+      }
+      if (written < 0 && errno == EINTR)
+        continue;
+      return system_error("write");
+    }
+  }
+
+  Status sync() override {
+    // Pipes and terminals cannot be synced and need not be.
+    if (::fdatasync(fd_.get()) != 0 && errno != EINVAL && errno != EROFS)
+      return system_error("sync");
+    return ok_status();
+  }
+
+ private:
+  Descriptor fd_;
+};
+
+class DiscardFile final : public AuditFile {
+ public:
+  Result<std::size_t> write(std::string_view bytes) override { return bytes.size(); }
+  Status sync() override { return ok_status(); }
+};
+
+// The path by which the kernel knows an open folder: absolute, without symlinks.
+Result<std::string> true_path(int folder) {
+  char link[64];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", folder);
+  char target[PATH_MAX];
+  const ssize_t size = ::readlink(link, target, sizeof target);
+  if (size <= 0 || static_cast<std::size_t>(size) >= sizeof target || target[0] != '/')
+    return system_error("resolving the folder");
+  return std::string(target, static_cast<std::size_t>(size));
+}
+
+bool is_inside(std::string_view path, std::string_view folder) {
+  while (folder.size() > 1 && folder.back() == '/')
+    folder.remove_suffix(1);
+  if (folder == "/")
+    return true;
+  return path.starts_with(folder) && (path.size() == folder.size() || path[folder.size()] == '/');
+}
+
+Status check_folder(int folder, std::span<const std::string> forbidden) {
+  if (mutant(Mutant::kAuditFileAnywhere))
+    return ok_status();
+  COFFER_ASSIGN(const std::string path, true_path(folder));
+  for (const std::string_view system : kSystemFolders)
+    if (is_inside(path, system))
+      return Status(Code::kInvalid, "file_path: must not be in a system folder");
+  for (const std::string& entry : forbidden) {
+    if (entry.empty())
+      continue;
+    char resolved[PATH_MAX];
+    // A forbidden folder that does not exist yet is compared by its text.
+    const char* real = ::realpath(entry.c_str(), resolved);
+    if (is_inside(path, real != nullptr ? real : entry.c_str()))
+      return Status(Code::kInvalid, "file_path: must not be in the server's data, plugin, TLS or configuration folder");
+  }
+  return ok_status();
+}
+
+// The folder part of a path, opened component by component; what is missing is made, unless it would stand in a forbidden folder.
+Result<Descriptor> open_folder(std::string_view folder, std::span<const std::string> forbidden) {
+  constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+  Descriptor at(::open(folder.starts_with('/') ? "/" : ".", kFlags));
+  if (!at.valid())
+    return system_error("opening the folder");
+  while (!folder.empty()) {
+    const std::size_t end = folder.find('/');
+    const std::string name(folder.substr(0, end));
+    folder = end == std::string_view::npos ? std::string_view() : folder.substr(end + 1);
+    if (name.empty() || name == ".")
+      continue;
+    Descriptor next(::openat(at.get(), name.c_str(), kFlags));
+    if (!next.valid() && errno == ENOENT) {
+      COFFER_TRY(check_folder(at.get(), forbidden));
+      if (::mkdirat(at.get(), name.c_str(), 0700) != 0 && errno != EEXIST)
+        return system_error("making the folder");
+      next = Descriptor(::openat(at.get(), name.c_str(), kFlags | O_NOFOLLOW));
+    }
+    if (!next.valid())
+      return system_error("opening the folder");
+    at = std::move(next);
+  }
+  COFFER_TRY(check_folder(at.get(), forbidden));
+  return at;
+}
+
+// An existing file: regular, ours alone, never to be executed, and either empty or begun by us.
+Status check_existing(int fd) {
+  if (mutant(Mutant::kAuditFileAnywhere))
+    return ok_status();
+  struct stat about {};
+  if (::fstat(fd, &about) != 0)
+    return system_error("file_path");
+  if (!S_ISREG(about.st_mode))
+    return Status(Code::kInvalid, "file_path: must be a regular file");
+  if (about.st_nlink > 1)
+    return Status(Code::kInvalid, "file_path: must not be a file with several names");
+  if ((about.st_mode & 07111) != 0)
+    return Status(Code::kInvalid, "file_path: must not be an executable file");
+  char head[kAuditLineHead.size()];
+  const ssize_t size = ::pread(fd, head, sizeof head, 0);
+  if (size < 0)
+    return system_error("file_path");
+  // A disk that filled up may have cut our first line short.
+  if (!kAuditLineHead.starts_with(std::string_view(head, static_cast<std::size_t>(size))))
+    return Status(Code::kInvalid, "file_path: must be a new file or an audit log");
+  return ok_status();
+}
+
+std::pair<std::string_view, std::string> split(std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string_view::npos)
+    return {std::string_view(), std::string(path)};
+  return {path.substr(0, slash + 1), std::string(path.substr(slash + 1))};
+}
+
+class PosixAuditFiles final : public AuditFileSystem {
+ public:
+  Result<OpenedAuditFile> open(const AuditOptions& options, std::span<const std::string> forbidden) override {
+    switch (options.target) {
+      case AuditTarget::kDiscard: return OpenedAuditFile{std::make_unique<DiscardFile>(), false};
+      case AuditTarget::kStdout: {
+        Descriptor out(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3));
+        if (!out.valid())
+          return system_error("stdout");
+        return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(out)), false};
+      }
+      case AuditTarget::kFile: break;
+    }
+    return open_path(options, forbidden);
+  }
+
+  void remove(const AuditOptions& options) override {
+    if (options.target == AuditTarget::kFile)
+      ::unlink(options.file_path.c_str());
+  }
+
+ private:
+  static Result<OpenedAuditFile> open_path(const AuditOptions& options, std::span<const std::string> forbidden) {
+    constexpr int kFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    const auto [folder_text, name] = split(options.file_path);
+    COFFER_ASSIGN(const Descriptor folder, open_folder(folder_text, forbidden));
+    bool created = true;
+    Descriptor fd(::openat(folder.get(), name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
+    if (!fd.valid() && errno == EEXIST) {
+      created = false;
+      fd = Descriptor(::openat(folder.get(), name.c_str(), kFlags));
+    }
+    if (!fd.valid() && errno == ELOOP)
+      return Status(Code::kInvalid, "file_path: must not be a symbolic link");
+    if (!fd.valid())
+      return system_error("file_path");
+    if (!created)
+      COFFER_TRY(check_existing(fd.get()));
+    if (options.mode != 0 && ::fchmod(fd.get(), options.mode) != 0)
+      return system_error("mode");
+    return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(fd)), created};
+  }
+};
+
+}  // namespace
+
+std::shared_ptr<AuditFileSystem> posix_audit_files() { return std::make_shared<PosixAuditFiles>(); }
+
+}  // namespace coffer::core

@@ -1,0 +1,45 @@
+// Where a file device's bytes go: a port, its implementation on the operating system, and the rules for which file may be an audit file
+// (advisory I1). The rules are checked on the opened descriptors, not on the path's text, so nothing can be exchanged between check
+// and use.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/status.h"
+#include "core/audit_options.h"
+
+namespace coffer::core {
+
+// Open for appending. One thread at a time.
+class AuditFile {
+ public:
+  virtual ~AuditFile() = default;
+  // How many of the bytes were written, at least one; kIo with the operating system's words.
+  virtual Result<std::size_t> write(std::string_view bytes) = 0;
+  virtual Status sync() = 0;
+};
+
+struct OpenedAuditFile {
+  std::unique_ptr<AuditFile> file;
+  bool created = false;
+};
+
+class AuditFileSystem {
+ public:
+  virtual ~AuditFileSystem() = default;
+  // kInvalid when a rule refuses the file, kIo when the system does; both name the rule or the system's words, not the path.
+  // Afterwards the file has options.mode, whatever the umask, unless that is 0. Missing folders are made, 0700.
+  virtual Result<OpenedAuditFile> open(const AuditOptions& options, std::span<const std::string> forbidden_folders) = 0;
+  // Takes back what open() made in vain.
+  virtual void remove(const AuditOptions& options) = 0;
+};
+
+std::shared_ptr<AuditFileSystem> posix_audit_files();
+
+// Every line of ours begins like this, so a file that does not is not ours.
+inline constexpr std::string_view kAuditLineHead = R"({"time":")";
+
+}  // namespace coffer::core
