@@ -187,7 +187,8 @@ struct Limits {
 // key twice in one object (also when spelt with escapes), and what is over a limit (kTooLarge; else kInvalid).
 // Strings without escapes are not copied: `text` must live as long as the values. After a failure the arena holds garbage only,
 // which reset() wipes. Linear in the size of the text.
-Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits = {});
+// `error_offset`, when given, is set on failure to where in `text` it was noticed.
+Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits = {}, std::size_t* error_offset = nullptr);
 
 // The same on a copy in the arena.
 Result<Value> parse_copy(Arena& arena, std::string_view text, const Limits& limits = {});

@@ -167,12 +167,17 @@ class TreeSink {
 
 }  // namespace
 
-Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits) {
+Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits, std::size_t* error_offset) {
   if (text.size() > UINT32_MAX)
     return Status(Code::kTooLarge, "JSON: more than 4 GiB");
   TreeSink sink(arena, limits.memory_bytes);
   internal::Reader<TreeSink> reader(text, limits, sink);
-  COFFER_TRY(reader.run());
+  Status status = reader.run();
+  if (!status.ok()) {
+    if (error_offset != nullptr)
+      *error_offset = reader.offset();
+    return status;
+  }
   return sink.root();
 }
 

@@ -92,11 +92,13 @@ class Reader {
     if (!read_all()) {
       if (reason_ == nullptr)
         return sink_.failure();
-      return Status(code_, "JSON, byte " + std::to_string(at_ - begin_) + ": " + reason_);
+      return Status(code_, "JSON, byte " + std::to_string(offset()) + ": " + reason_);
     }
     COFFER_CHECK(open_.size() == 0 && at_ == end_);
     return ok_status();
   }
+
+  std::size_t offset() const noexcept { return static_cast<std::size_t>(at_ - begin_); }
 
  private:
   bool fail(const char* reason, Code code = Code::kInvalid) noexcept {
