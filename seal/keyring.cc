@@ -1,8 +1,10 @@
 #include "seal/keyring.h"
 
+#include <algorithm>
 #include <array>
 
 #include "base/check.h"
+#include "base/codec.h"
 #include "crypto/hkdf.h"
 #include "crypto/random.h"
 #include "crypto/xaes.h"
@@ -45,7 +47,7 @@ class FieldWriter {
   }
   void bytes(std::span<const std::uint8_t> data) {
     COFFER_CHECK(data.size() <= rest_.size());
-    std::memcpy(rest_.data(), data.data(), data.size());
+    std::copy(data.begin(), data.end(), rest_.begin());
     rest_ = rest_.subspan(data.size());
   }
   bool full() const noexcept { return rest_.empty(); }
@@ -105,22 +107,22 @@ SecretBytes Keyring::encode() const {
 }
 
 Result<std::shared_ptr<const Keyring>> Keyring::decode(std::span<const std::uint8_t> plaintext, KeyringId id) {
-  FieldReader reader(plaintext);
+  ByteReader reader(text_of(plaintext));
   std::shared_ptr<Keyring> made(new Keyring());
-  const bool known = reader.be(1) == kPlainFormat;
-  made->id_ = KeyringId(static_cast<std::uint32_t>(reader.be(4)));
-  made->stable_ = SecretBytes::copy_of(reader.bytes(kKeyBytes));
-  const std::uint64_t count = reader.be(4);
+  const bool known = reader.u8() == kPlainFormat;
+  made->id_ = KeyringId(reader.u32_be());
+  made->stable_ = SecretBytes::copy_of(reader.raw(kKeyBytes));
+  const std::uint32_t count = reader.u32_be();
   if (!known || made->id_ != id || count == 0 || count > kKeyTermsMax ||
       plaintext.size() != kPlainHeaderBytes + count * kPlainTermBytes)
     return damaged();
   made->terms_.reserve(count);
-  for (std::uint64_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < count; ++i) {
     auto term = std::make_shared<TermKey>();
-    term->term = KeyTerm(static_cast<std::uint32_t>(reader.be(4)));
-    term->installed = WallTime(Nanos(static_cast<std::int64_t>(reader.be(8))));
-    term->encryptions.store(reader.be(8), std::memory_order_relaxed);
-    term->key = SecretBytes::copy_of(reader.bytes(kKeyBytes));
+    term->term = KeyTerm(reader.u32_be());
+    term->installed = WallTime(Nanos(static_cast<std::int64_t>(reader.u64_be())));
+    term->encryptions.store(reader.u64_be(), std::memory_order_relaxed);
+    term->key = SecretBytes::copy_of(reader.raw(kKeyBytes));
     if (term->term.get() != i + 1)
       return damaged();
     made->terms_.push_back(std::move(term));
@@ -133,10 +135,10 @@ Result<std::string> Keyring::seal(const SecretBytes& root_key, RandomSource& ran
   COFFER_TRY(crypto::draw(random, nonce));
   const SecretBytes plaintext = encode();
   std::string record;
-  append_be(record, kRecordFormat, 1);
-  append_be(record, id_.get(), 4);
+  ByteWriter writer(record);
+  writer.u8(kRecordFormat).u32_be(id_.get());
   const std::string aad = record_aad(record);
-  append_bytes(record, nonce);
+  writer.raw(text_of(nonce));
   const std::size_t body = record.size();
   record.resize(body + plaintext.size() + crypto::kGcmTagBytes);
   crypto::xaes_seal(aes_key(root_key), nonce, {bytes_of(aad)}, plaintext.reveal(),
@@ -149,10 +151,10 @@ Result<std::shared_ptr<const Keyring>> Keyring::open(std::string_view record, Ke
   if (record.size() < kOverheadBytes + kPlainHeaderBytes ||
       record.size() > kOverheadBytes + kPlainHeaderBytes + kKeyTermsMax * kPlainTermBytes)
     return damaged();
-  FieldReader reader(bytes_of(record));
-  if (reader.be(1) != kRecordFormat || reader.be(4) != id.get())
+  ByteReader reader(record);
+  if (reader.u8() != kRecordFormat || reader.u32_be() != id.get())
     return damaged();
-  const auto nonce = reader.bytes(crypto::kXaesNonceBytes).first<crypto::kXaesNonceBytes>();
+  const auto nonce = bytes_of(record).subspan<kRecordHeaderBytes, crypto::kXaesNonceBytes>();
   const auto body = bytes_of(record).subspan(kRecordHeaderBytes + crypto::kXaesNonceBytes);
   const std::string aad = record_aad(record.substr(0, kRecordHeaderBytes));
   SecretBytes plaintext(body.size() - crypto::kGcmTagBytes);

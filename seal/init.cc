@@ -1,0 +1,66 @@
+#include "seal/init.h"
+
+#include "crypto/random.h"
+#include "seal/shamir.h"
+
+namespace coffer::seal {
+namespace {
+
+bool given(ShareCounts counts) { return counts.shares != 0 || counts.threshold != 0; }
+
+Status not_applicable(std::string_view family, ShareCounts counts, std::string_view kind) {
+  std::string names;
+  if (counts.shares != 0)
+    names.append(family).append("_shares");
+  if (counts.threshold != 0)
+    names.append(names.empty() ? "" : ",").append(family).append("_threshold");
+  return Status(Code::kInvalid, "parameters " + names + " not applicable to seal type " + std::string(kind));
+}
+
+Result<ShareCounts> counts_of(const InitRequest& request, const KeyWrapper* automatic) {
+  if (automatic == nullptr) {
+    if (given(request.recovery))
+      return not_applicable("recovery", request.recovery, kShamirKind);
+    COFFER_TRY(check_share_counts(request.secret).with_context("invalid seal configuration"));
+    return request.secret;
+  }
+  if (given(request.secret) && given(request.recovery))
+    return not_applicable("secret", request.secret, automatic->kind());
+  const ShareCounts counts = given(request.secret) ? request.secret : request.recovery;
+  COFFER_TRY(check_share_counts(counts).with_context("invalid recovery configuration"));
+  return counts;
+}
+
+}  // namespace
+
+Result<std::vector<SecretBytes>> make_shares(const SecretBytes& secret, ShareCounts counts, RandomSource& random) {
+  COFFER_TRY(check_share_counts(counts));
+  if (counts.shares > 1)
+    return shamir_split(secret, counts.shares, counts.threshold, random);
+  std::vector<SecretBytes> out;
+  out.push_back(secret.clone());
+  return out;
+}
+
+Result<Initialized> initialize(const InitRequest& request, KeyWrapper* automatic, WallTime now, RandomSource& random) {
+  COFFER_ASSIGN(const ShareCounts counts, counts_of(request, automatic));
+  Initialized out;
+  out.recovery = automatic != nullptr;
+  out.asked_as_secret = given(request.secret);
+  // What people share: Shamir's seal wraps the root key with it, an automatic seal only recognises it.
+  COFFER_ASSIGN(SecretBytes shared, crypto::draw_secret(random, kKeyBytes));
+  COFFER_ASSIGN(out.root_key, crypto::draw_secret(random, kKeyBytes));
+  COFFER_ASSIGN(out.keyring, Keyring::create(KeyringId(0), now, random));
+  COFFER_ASSIGN(out.keyring_record, out.keyring->seal(out.root_key, random));
+  COFFER_ASSIGN(out.shares, make_shares(shared, counts, random));
+  if (automatic != nullptr) {
+    COFFER_ASSIGN(out.config, make_seal_config(*automatic, counts, out.root_key, shared, random));
+  } else {
+    const auto wrapper = make_shamir_wrapper(std::move(shared));
+    COFFER_ASSIGN(out.config, make_seal_config(*wrapper, counts, out.root_key, SecretBytes(), random));
+  }
+  out.config_record = out.config.encode();
+  return out;
+}
+
+}  // namespace coffer::seal

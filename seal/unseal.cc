@@ -1,0 +1,100 @@
+#include "seal/unseal.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "base/encoding.h"
+#include "seal/shamir.h"
+
+namespace coffer::seal {
+namespace {
+
+constexpr std::size_t kShareTextBytesMax = 512;
+// What Vault accepts as a key share of any kind; outside of it its texts are kept.
+constexpr std::size_t kAnyShareBytesMin = 16;
+constexpr std::size_t kAnyShareBytesMax = kKeyBytes + kShareOverheadBytes;
+
+Status wrong_shares() { return Status(Code::kInvalid, "Unseal failed, invalid key"); }
+
+Status check_share_size(std::size_t size, ShareCounts counts) {
+  if (size < kAnyShareBytesMin)
+    return Status(Code::kInvalid, "invalid key: key is shorter than minimum " + std::to_string(kAnyShareBytesMin) + " bytes");
+  if (size > kAnyShareBytesMax)
+    return Status(Code::kInvalid, "invalid key: key is longer than maximum " + std::to_string(kAnyShareBytesMax) + " bytes");
+  const std::size_t expected = counts.threshold == 1 ? kKeyBytes : kKeyBytes + kShareOverheadBytes;
+  if (size != expected)
+    return Status(Code::kInvalid, "invalid key: key has " + std::to_string(size) + " bytes, a share of this seal has " +
+                                      std::to_string(expected));
+  return Status();
+}
+
+}  // namespace
+
+Result<SecretBytes> parse_share(std::string_view text) {
+  if (!text.empty() && text.size() <= kShareTextBytesMax) {
+    if (auto bytes = hex_decode_secret(text); bytes.ok())
+      return bytes;
+    if (auto bytes = base64_decode_secret(text); bytes.ok() && !bytes->empty())
+      return bytes;
+  }
+  return Status(Code::kInvalid, "'key' must be a valid hex or base64 string");
+}
+
+Status ShareCollector::add(const SecretBytes& share, RandomSource& random) {
+  COFFER_TRY(check_share_size(share.size(), counts_));
+  if (complete())
+    return Status();
+  // All are compared, so that the time does not tell which one it was.
+  bool known = false;
+  for (const SecretBytes& earlier : shares_)
+    known |= earlier.equals(share);
+  if (known)
+    return Status();
+  if (nonce_.empty()) {
+    COFFER_ASSIGN(nonce_, random_uuid(random));
+  }
+  shares_.push_back(share.clone());
+  return Status();
+}
+
+Result<SecretBytes> ShareCollector::combine() {
+  COFFER_CHECK(complete());
+  auto combined = counts_.threshold == 1 ? Result<SecretBytes>(std::move(shares_.front())) : shamir_combine(shares_);
+  reset();
+  return combined;
+}
+
+void ShareCollector::reset() noexcept {
+  shares_.clear();
+  nonce_.clear();
+}
+
+UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record)
+    : config_(std::move(config)), keyring_record_(std::move(keyring_record)), collector_(config_.counts) {
+  COFFER_CHECK(!config_.automatic());
+}
+
+Result<std::optional<Unsealed>> UnsealCeremony::submit(const SecretBytes& share, RandomSource& random) {
+  COFFER_TRY(collector_.add(share, random));
+  if (!collector_.complete())
+    return std::optional<Unsealed>();
+  auto combined = collector_.combine();
+  if (!combined.ok())
+    return wrong_shares();
+  const auto wrapper = make_shamir_wrapper(std::move(*combined));
+  auto root_key = unwrap_root_key(config_, *wrapper);
+  if (root_key.code() == Code::kDenied)
+    return wrong_shares();
+  if (!root_key.ok())
+    return root_key.status();
+  COFFER_ASSIGN(auto keyring, Keyring::open(keyring_record_, KeyringId(0), *root_key));
+  return std::optional<Unsealed>(Unsealed{std::move(*root_key), std::move(keyring)});
+}
+
+Result<Unsealed> unseal_automatically(const SealConfig& config, std::string_view keyring_record, KeyWrapper& wrapper) {
+  COFFER_ASSIGN(SecretBytes root_key, unwrap_root_key(config, wrapper));
+  COFFER_ASSIGN(auto keyring, Keyring::open(keyring_record, KeyringId(0), root_key));
+  return Unsealed{std::move(root_key), std::move(keyring)};
+}
+
+}  // namespace coffer::seal
