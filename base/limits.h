@@ -46,6 +46,8 @@ inline constexpr std::size_t kAclCacheSetsMax = 256;             // compiled pol
 inline constexpr std::size_t kEntryBytesMax = 1u << 20;          // one Raft entry, default
 inline constexpr std::size_t kEntryOpsMax = 4096;                // records one entry writes
 inline constexpr std::size_t kProposalsQueuedMax = 8192;
+inline constexpr std::uint64_t kLogSegmentBytes = 64u << 20;
+inline constexpr std::size_t kLogBufferBytesKept = 1u << 20;     // a larger one is given back after its frame is written
 inline constexpr std::size_t kOverlayGenerationBytesMax = 16u << 20;
 inline constexpr std::size_t kOverlayGenerationKeysMax = 32768;  // one page each may become dirty in LMDB's memory at a commit
 inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};

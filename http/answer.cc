@@ -1,0 +1,143 @@
+#include "http/answer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <ctime>
+
+#include "http/envelope.h"
+
+namespace coffer::http {
+namespace {
+
+struct Line {
+  int status;
+  std::string_view reason;
+};
+constexpr Line kLines[] = {{200, "OK"},
+                           {204, "No Content"},
+                           {202, "Accepted"},
+                           {299, "Status"},
+                           {307, "Temporary Redirect"},
+                           {400, "Bad Request"},
+                           {403, "Forbidden"},
+                           {404, "Not Found"},
+                           {405, "Method Not Allowed"},
+                           {408, "Request Timeout"},
+                           {412, "Precondition Failed"},
+                           {413, "Request Entity Too Large"},
+                           {415, "Unsupported Media Type"},
+                           {417, "Expectation Failed"},
+                           {429, "Too Many Requests"},
+                           {431, "Request Header Fields Too Large"},
+                           {472, "DR Secondary"},
+                           {473, "Performance Standby"},
+                           {474, "Standby Unhealthy"},
+                           {500, "Internal Server Error"},
+                           {501, "Not Implemented"},
+                           {502, "Bad Gateway"},
+                           {503, "Service Unavailable"},
+                           {530, "Removed"}};
+
+void append_number(std::size_t value, std::string& out) {
+  char text[24];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  out.append(text, end);
+}
+
+void append_head(int status, std::string_view content_type, std::size_t body_bytes, const AnswerStyle& style, std::string& out) {
+  if (status == 200) {
+    out += "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n";
+  } else {
+    out += "HTTP/1.1 ";
+    append_number(static_cast<std::size_t>(status), out);
+    out += ' ';
+    out += reason_phrase(status);
+    out += "\r\nCache-Control: no-store\r\n";
+  }
+  if (status != 204) {
+    out += "Content-Type: ";
+    out += content_type;
+    out += "\r\nContent-Length: ";
+    append_number(body_bytes, out);
+    out += "\r\n";
+  }
+  if (style.tls)
+    out += "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n";
+  if (!style.date.empty()) {
+    out += "Date: ";
+    out += style.date;
+    out += "\r\n";
+  }
+  if (style.close)
+    out += "Connection: close\r\n";
+}
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::size_t kReservedBytesMax = 256u << 10;  // the arena holds the request too, which can be much larger
+
+}  // namespace
+
+void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std::string& scratch, std::string& out) {
+  scratch.clear();
+  const int status = answer_status(exchange.response);
+  // One growth as a rule: text that is copied by growing would stay in the heap unwiped.
+  scratch.reserve(std::min(exchange.arena.bytes_used(), kReservedBytesMax) + exchange.response.raw_body.size() + 1024);
+  write_body(exchange, status, scratch);
+  out.reserve(out.size() + scratch.size() + 512);
+  const auto& response = exchange.response;
+  append_head(status, response.content_type.empty() ? kJson : response.content_type, scratch.size(), style, out);
+  if (status == 429 && !response.errors.empty())
+    out += "Retry-After: 1\r\n";
+  out += "\r\n";
+  if (!style.without_body)
+    out += scratch;
+}
+
+void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch, std::string& out) {
+  scratch.clear();
+  write_errors(error, scratch);
+  append_head(status, kJson, scratch.size(), style, out);
+  if (status == 503)
+    out += "Retry-After: 1\r\n";
+  out += "\r\n";
+  if (!style.without_body)
+    out += scratch;
+}
+
+std::string_view reason_phrase(int status) noexcept {
+  for (const Line& line : kLines) {
+    if (line.status == status)
+      return line.reason;
+  }
+  return "Unknown";
+}
+
+void format_date(WallTime now, std::string& out) {
+  constexpr std::string_view kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t at = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
+  std::tm civil{};
+  gmtime_r(&at, &civil);
+  const auto two = [&out](int value) {
+    out += static_cast<char>('0' + value / 10 % 10);
+    out += static_cast<char>('0' + value % 10);
+  };
+  out.clear();
+  out += kDays[civil.tm_wday];
+  out += ", ";
+  two(civil.tm_mday);
+  out += ' ';
+  out += kMonths[civil.tm_mon];
+  out += ' ';
+  two(civil.tm_year / 100 + 19);
+  two(civil.tm_year % 100);
+  out += ' ';
+  two(civil.tm_hour);
+  out += ':';
+  two(civil.tm_min);
+  out += ':';
+  two(civil.tm_sec);
+  out += " GMT";
+}
+
+}  // namespace coffer::http

@@ -1,0 +1,431 @@
+#include "http/connection.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "base/secret.h"
+#include "http/answer.h"
+#include "http/io_thread.h"
+
+namespace coffer::http {
+namespace {
+
+constexpr std::uint8_t kTurnsMax = 32;                    // pipelined requests of one connection in one round
+constexpr std::size_t kInputKeptBytesMax = 4096;          // capacity that an idle connection keeps
+constexpr std::uint32_t kDiscardedBytesMax = 256u << 10;  // read and thrown away so that a refusal is not lost to a reset
+constexpr Nanos kLingerTime = std::chrono::seconds(1);
+
+void wipe_text(std::string& text) {
+  wipe(text.data(), text.size());
+  text.clear();
+}
+
+bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+}  // namespace
+
+Connection::Connection(IoThread& thread, NewConnection&& connection)
+    : thread_(thread),
+      fd_(connection.fd),
+      state_(connection.tls != nullptr ? State::kHandshake : State::kIdle),
+      port_(connection.port),
+      address_(std::move(connection.address)),
+      reader_(thread.shared().config, thread.shared().bodies) {
+  connection.fd = -1;
+  const Timeouts& timeouts = thread_.shared().config.timeouts;
+  if (connection.tls != nullptr) {
+    tls_ = connection.tls->session(fd_);
+    set_deadline(timeouts.handshake);
+  } else {
+    set_deadline(timeouts.header);  // a fresh connection owes a request sooner than one that has proven itself
+  }
+}
+
+Connection::~Connection() {
+  COFFER_CHECK(!awaits_answer());
+  wipe_text(input_);
+  wipe_text(output_);
+  if (fd_ >= 0)
+    ::close(fd_);
+}
+
+std::string Connection::peer() const { return address_ + ":" + std::to_string(port_); }
+
+void Connection::set_deadline(Nanos after) { deadline_ = thread_.now() + after; }
+
+void Connection::close() {
+  if (closed())
+    return;
+  if (tls_)
+    tls_->shut_down();
+  ::close(fd_);
+  fd_ = -1;
+  if (!awaits_answer())
+    thread_.release(*this);
+}
+
+void Connection::on_event(std::uint32_t events) {
+  if (closed())
+    return;
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    half_closed_ = true;
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    readable_ = true;
+  advance();
+}
+
+void Connection::advance() {
+  turns_ = 0;
+  while (!closed()) {
+    if (!output_.empty() && !flush())
+      return;
+    if (closed() || state_ == State::kWaiting)
+      return;
+    const bool go_on = state_ == State::kHandshake ? shake_hands() : state_ == State::kLinger ? discard() : read_and_process();
+    if (!go_on)
+      return;
+  }
+}
+
+bool Connection::shake_hands() {
+  if (!readable_)
+    return false;
+  if (tls_ && plain_text_on_tls())
+    return false;
+  const TlsStep result = tls_ ? tls_->handshake() : TlsStep::kFailed;
+  if (result == TlsStep::kDone) {
+    state_ = State::kIdle;
+    set_deadline(thread_.shared().config.timeouts.header);
+    return true;
+  }
+  if (result == TlsStep::kFailed || result == TlsStep::kClosed) {
+    bump(thread_.counters().handshakes_failed);
+    thread_.log_failure("http: TLS handshake error from " + peer() + ": " + (tls_ ? tls_->failure() : "no memory"));
+    close();
+  } else if (half_closed_ && result == TlsStep::kWantRead) {
+    return true;  // the next read finds the end
+  }
+  return false;
+}
+
+// The wrong scheme is the commonest mistake of all; it deserves an answer in words.
+bool Connection::plain_text_on_tls() {
+  char first = 0;
+  if (::recv(fd_, &first, 1, MSG_PEEK) != 1 || first < 'A' || first > 'Z')
+    return false;
+  bump(thread_.counters().handshakes_failed);
+  thread_.log_failure("http: TLS handshake error from " + peer() + ": client sent an HTTP request to an HTTPS server");
+  tls_.reset();
+  thread_.out() += "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+  write_out(false);
+  linger();
+  return true;
+}
+
+Connection::Got Connection::read_some(std::size_t& got) {
+  got = 0;
+  if (tls_) {
+    switch (tls_->read(thread_.read_buffer(), IoThread::kReadBytesMax, got)) {
+      case TlsStep::kDone:
+        return Got::kBytes;
+      case TlsStep::kWantRead:
+      case TlsStep::kWantWrite:
+        readable_ = half_closed_;
+        return half_closed_ ? Got::kClosed : Got::kNothing;
+      default:
+        return Got::kClosed;
+    }
+  }
+  const ssize_t n = ::recv(fd_, thread_.read_buffer(), IoThread::kReadBytesMax, 0);
+  if (n > 0) {
+    got = static_cast<std::size_t>(n);
+    // Less than asked for means that the socket is empty: the next bytes make a new edge.
+    readable_ = got == IoThread::kReadBytesMax || half_closed_;
+    return Got::kBytes;
+  }
+  if (n < 0 && would_block()) {
+    readable_ = false;
+    return Got::kNothing;
+  }
+  return Got::kClosed;
+}
+
+// True when there may be more to do at once.
+bool Connection::read_and_process() {
+  if (!input_.empty() && state_ == State::kIdle) {
+    // Bytes that came with the previous request.
+    std::string held;
+    held.swap(input_);
+    const bool go_on = process(held);
+    wipe_text(held);
+    return go_on || (readable_ && !closed());
+  }
+  if (!readable_)
+    return false;
+  std::size_t got = 0;
+  switch (read_some(got)) {
+    case Got::kNothing:
+      return false;
+    case Got::kClosed:
+      close();
+      return false;
+    case Got::kBytes:
+      break;
+  }
+  char* buffer = thread_.read_buffer();
+  bool go_on;
+  if (input_.empty()) {
+    go_on = process({buffer, got});
+  } else {
+    std::string held;
+    held.swap(input_);
+    held.append(buffer, got);
+    go_on = process(held);
+    wipe_text(held);
+  }
+  wipe(buffer, got);
+  return (go_on || readable_) && !closed();
+}
+
+// Uses `input` up to the end of one request and keeps the rest. True when another request may stand in what was kept.
+bool Connection::process(std::string_view input) {
+  const RequestReader::Step result = step(input);
+  if (closed())
+    return false;
+  switch (result) {
+    case RequestReader::Step::kMore:
+      keep_input(input);
+      if (state_ == State::kBody && input.empty() && reader_.take_expect_continue()) {
+        thread_.out() += "HTTP/1.1 100 Continue\r\n\r\n";
+        write_out(false);
+      }
+      return false;
+    case RequestReader::Step::kRefused:
+      keep_input(input);
+      refuse();
+      return !closed() && state_ == State::kIdle && !input_.empty();
+    case RequestReader::Step::kReady:
+    case RequestReader::Step::kDone:
+      keep_input(input);
+      start_request();
+      return false;
+  }
+  return false;
+}
+
+RequestReader::Step Connection::step(std::string_view& input) {
+  std::size_t used = 0;
+  RequestReader::Step result;
+  if (state_ == State::kBody) {
+    result = reader_.more(input, used);
+    input.remove_prefix(used);
+    return result;
+  }
+  result = reader_.scan_head(input, used);
+  input.remove_prefix(used);
+  if (result == RequestReader::Step::kMore && state_ == State::kIdle && !input.empty()) {
+    state_ = State::kHead;
+    set_deadline(thread_.shared().config.timeouts.header);
+  }
+  if (result != RequestReader::Step::kReady)
+    return result;
+  exchange_ = thread_.take_exchange();
+  result = reader_.begin(input, *exchange_, used);
+  input.remove_prefix(used);
+  if (result == RequestReader::Step::kMore) {
+    state_ = State::kBody;
+    set_deadline(thread_.shared().config.timeouts.body);
+  }
+  return result;
+}
+
+void Connection::start_request() {
+  keep_alive_ = reader_.keep_alive();
+  is_head_ = reader_.is_head();
+  exchange_->connection = this;
+  exchange_->request.remote_address = address_;
+  exchange_->request.remote_port = port_;
+  state_ = State::kWaiting;
+  if (!thread_.set_request_id(*exchange_)) {
+    core::fail(*exchange_, 500, "the random source failed");
+    thread_.answer_at_once(std::move(exchange_));
+    return;
+  }
+  thread_.dispatch(std::move(exchange_));
+}
+
+void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
+  COFFER_CHECK(awaits_answer());
+  state_ = State::kIdle;
+  set_deadline(thread_.shared().config.timeouts.idle);
+  if (closed()) {  // nobody is there any more
+    thread_.keep_exchange(std::move(exchange));
+    reader_.reset();
+    thread_.release(*this);
+    return;
+  }
+  const bool close_after = !keep_alive_ || thread_.stopping();
+  write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+  thread_.keep_exchange(std::move(exchange));
+  reader_.reset();
+  write_out(close_after);
+  if (closed() || (input_.empty() && !readable_))
+    return;
+  if (++turns_ >= kTurnsMax) {
+    thread_.continue_later(*this);
+    return;
+  }
+  const std::uint8_t turns = turns_;
+  advance();
+  turns_ = turns;
+}
+
+void Connection::refuse() {
+  const Refusal& refusal = reader_.refusal();
+  bump(thread_.counters().refused);
+  // The log says who; the answer says only what, whoever asks (advisory B6).
+  const std::string line = "http: request from " + peer() + " refused: " + (refusal.text.empty() ? "no such path or method" : refusal.text);
+  const std::string_view text = mutant(Mutant::kHttpErrorNamesAddress) ? std::string_view(line) : std::string_view(refusal.text);
+  const bool whole = reader_.whole();
+  const bool close_after = !whole || !reader_.keep_alive() || thread_.stopping();
+  if (refusal.status != 404 && refusal.status != 405)
+    thread_.log_failure(line);
+  write_refusal(refusal.status, text, {reader_.is_head(), close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(),
+                thread_.out());
+  if (exchange_)
+    thread_.keep_exchange(std::move(exchange_));
+  reader_.reset();
+  state_ = State::kIdle;
+  set_deadline(thread_.shared().config.timeouts.idle);
+  write_out(close_after && whole);
+  if (close_after && !whole)
+    linger();
+}
+
+// Says that nothing follows and reads on for a moment: closing with bytes unread would reset the connection, and the client
+// might never see its answer.
+void Connection::linger() {
+  if (closed())
+    return;
+  state_ = State::kLinger;
+  set_deadline(kLingerTime);
+  wipe_text(input_);
+  if (!output_.empty())
+    return;  // flush() comes here again
+  if (tls_)
+    tls_->shut_down();
+  ::shutdown(fd_, SHUT_WR);
+}
+
+bool Connection::discard() {
+  if (!readable_)
+    return false;
+  // Below TLS too: what it carries is of no interest any more.
+  const ssize_t n = ::recv(fd_, thread_.read_buffer(), IoThread::kReadBytesMax, 0);
+  if (n < 0 && would_block()) {
+    readable_ = false;
+    return false;
+  }
+  discarded_ += n > 0 ? static_cast<std::uint32_t>(n) : 0;
+  if (n <= 0 || discarded_ > kDiscardedBytesMax) {
+    close();
+    return false;
+  }
+  return true;
+}
+
+bool Connection::write_some(std::string_view bytes, std::size_t& written) {
+  written = 0;
+  if (tls_) {
+    const TlsStep result = tls_->write(bytes.data(), bytes.size(), written);
+    return result == TlsStep::kDone || result == TlsStep::kWantRead || result == TlsStep::kWantWrite;
+  }
+  const ssize_t n = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (n >= 0) {
+    written = static_cast<std::size_t>(n);
+    return true;
+  }
+  return would_block();
+}
+
+// Sends the thread's output buffer; what the socket does not take waits in this connection.
+void Connection::write_out(bool close_after) {
+  std::string& out = thread_.out();
+  std::string_view left = out;
+  std::size_t written = 0;
+  bool alive = output_.empty();
+  close_after_ = close_after_ || close_after;
+  while (alive && !left.empty()) {
+    if (!write_some(left, written))
+      alive = false;
+    if (written == 0)
+      break;
+    left.remove_prefix(written);
+  }
+  if (alive && !left.empty()) {
+    output_.assign(left);
+    output_sent_ = 0;
+    set_deadline(thread_.shared().config.timeouts.write);
+  }
+  wipe_text(out);
+  if (!alive || (close_after_ && output_.empty()))
+    close();
+}
+
+// True when all is sent and the connection goes on.
+bool Connection::flush() {
+  while (output_sent_ < output_.size()) {
+    std::size_t written = 0;
+    if (!write_some(std::string_view(output_).substr(output_sent_), written)) {
+      close();
+      return false;
+    }
+    if (written == 0)
+      return false;
+    output_sent_ += written;
+    set_deadline(thread_.shared().config.timeouts.write);
+  }
+  wipe_text(output_);
+  output_.shrink_to_fit();
+  output_sent_ = 0;
+  if (close_after_) {
+    close();
+    return false;
+  }
+  if (state_ == State::kLinger)
+    linger();
+  else
+    set_deadline(thread_.shared().config.timeouts.idle);
+  return true;
+}
+
+void Connection::keep_input(std::string_view rest) {
+  if (rest.empty())
+    return;
+  input_.assign(rest);
+}
+
+void Connection::on_tick() {
+  if (closed() || state_ == State::kWaiting || thread_.now() < deadline_)
+    return;
+  if ((state_ == State::kHead || state_ == State::kBody) && output_.empty()) {
+    write_refusal(408, "request timeout", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+    write_out(true);
+  }
+  if (state_ == State::kHandshake)
+    thread_.log_failure("http: TLS handshake error from " + peer() + ": i/o timeout");
+  close();
+}
+
+void Connection::on_drain() {
+  if (closed() || state_ == State::kWaiting || state_ == State::kBody || !output_.empty())
+    return;
+  close();
+}
+
+}  // namespace coffer::http

@@ -1,0 +1,89 @@
+// One client's connection: handshake, requests one after the other, answers. Lives on one io thread, which calls everything here.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "core/request.h"
+#include "http/request_reader.h"
+#include "http/shared.h"
+
+namespace coffer::http {
+
+class Connection {
+ public:
+  Connection(IoThread& thread, NewConnection&& connection);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Events of epoll, edge-triggered. After each of these the connection may be closed: closed() says so, and the thread was told by
+  // release().
+  void on_event(std::uint32_t events);
+  // Goes on with input that is there.
+  void advance();
+  // The answer of this connection's exchange.
+  void on_answer(std::unique_ptr<core::Exchange> exchange);
+  // Closes when the deadline of its state has passed.
+  void on_tick();
+  // At the start of a drain: closes when idle, else after its answer.
+  void on_drain();
+  void close();
+
+  bool closed() const noexcept { return fd_ < 0; }
+  // The dispatcher has an exchange that points here.
+  bool awaits_answer() const noexcept { return state_ == State::kWaiting; }
+  // May be closed to make room: it is between requests, or has not shown a whole head.
+  bool evictable() const noexcept {
+    return !closed() && output_.empty() && (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake);
+  }
+  int fd() const noexcept { return fd_; }
+
+  std::size_t place = 0;  // the thread's index
+
+ private:
+  enum class State : std::uint8_t { kHandshake, kIdle, kHead, kBody, kWaiting, kLinger };
+  enum class Got : std::uint8_t { kBytes, kNothing, kClosed };
+
+  bool shake_hands();
+  bool plain_text_on_tls();
+  Got read_some(std::size_t& got);
+  bool read_and_process();
+  bool process(std::string_view input);
+  RequestReader::Step step(std::string_view& input);
+  void start_request();
+  void refuse();
+  void linger();
+  bool discard();
+  void write_out(bool close_after);
+  bool write_some(std::string_view bytes, std::size_t& written);
+  bool flush();
+  void keep_input(std::string_view rest);
+  void set_deadline(Nanos after);
+  std::string peer() const;
+
+  IoThread& thread_;
+  int fd_;
+  State state_;
+  bool readable_ = false;     // the socket may have bytes
+  bool half_closed_ = false;  // the peer has said that it sends no more
+  bool close_after_ = false;
+  bool keep_alive_ = true;
+  bool is_head_ = false;
+  std::uint8_t turns_ = 0;    // requests since the last round of the loop
+  std::uint32_t discarded_ = 0;
+  std::uint16_t port_;
+  BootTime deadline_{};
+  std::unique_ptr<TlsSession> tls_;
+  std::unique_ptr<core::Exchange> exchange_;  // while its body arrives
+  std::string address_;
+  std::string input_;         // received and not yet used; shown again with what follows
+  std::string output_;        // what the socket did not take; nothing is read meanwhile
+  std::size_t output_sent_ = 0;
+  RequestReader reader_;
+};
+
+}  // namespace coffer::http

@@ -1,0 +1,406 @@
+#include "http/io_thread.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/check.h"
+#include "base/secret.h"
+#include "http/answer.h"
+
+namespace coffer::http {
+namespace {
+
+constexpr Nanos kTick = std::chrono::milliseconds(500);
+constexpr int kEventsMax = 256;          // taken from the kernel at once
+constexpr int kAcceptedMax = 64;         // in one round
+constexpr unsigned kLogLinesMax = 20;    // about failures of clients, per tick
+constexpr std::size_t kBufferKeptBytesMax = 256u << 10;
+
+thread_local const IoThread* current_thread = nullptr;
+
+std::uint64_t listener_tag(std::size_t listener) { return (static_cast<std::uint64_t>(listener) << 1) | 1; }
+
+void shrink(std::string& buffer) {
+  wipe(buffer.data(), buffer.size());
+  buffer.clear();
+  if (buffer.capacity() > kBufferKeptBytesMax)
+    std::string().swap(buffer);
+}
+
+NewConnection describe(int fd, TlsContext* tls, const sockaddr_storage& peer) {
+  NewConnection connection;
+  connection.fd = fd;
+  connection.tls = tls;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (peer.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    connection.port = ntohs(v4.sin_port);
+  } else if (peer.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    connection.port = ntohs(v6.sin6_port);
+  }
+  connection.address = text;
+  return connection;
+}
+
+}  // namespace
+
+IoThread::IoThread(Shared& shared, std::vector<int> listeners)
+    : shared_(shared), listeners_(std::move(listeners)), read_buffer_(new char[kReadBytesMax]) {
+  epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  COFFER_CHECK(epoll_ >= 0 && event_ >= 0);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLET;
+  event.data.u64 = 0;
+  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) == 0);
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    event.events = EPOLLIN;
+    event.data.u64 = listener_tag(i);
+    COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i], &event) == 0);
+  }
+}
+
+IoThread::~IoThread() {
+  COFFER_CHECK(connections_.empty());
+  for (NewConnection& connection : arrivals_)
+    ::close(connection.fd);
+  ::close(event_);
+  ::close(epoll_);
+}
+
+bool IoThread::on_this_thread() const noexcept { return current_thread == this; }
+
+void IoThread::run() {
+  sigset_t all;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);  // SIGPIPE of TLS writes too
+  pthread_setname_np(pthread_self(), "http-io");
+  current_thread = this;
+  last_tick_ = now_ = shared_.clock.boot_now();
+  log_lines_left_ = kLogLinesMax;
+  format_date(shared_.clock.wall_now(), date_);
+  while (!stopping_ || !connections_.empty())
+    wait_and_handle();
+  closed_.clear();
+  current_thread = nullptr;
+}
+
+void IoThread::wait_and_handle() {
+  int timeout = std::chrono::duration_cast<std::chrono::milliseconds>(kTick).count();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!mail_.empty() || !arrivals_.empty() || !continue_.empty() || tick_wanted_ || stop_wanted_)
+      timeout = 0;
+    sleeping_ = timeout != 0;
+  }
+  epoll_event events[kEventsMax];
+  const int n = ::epoll_wait(epoll_, events, kEventsMax, timeout);
+  now_ = shared_.clock.boot_now();
+  take_mail();
+  for (int i = 0; i < n; ++i) {
+    handle_event(events[i].data.u64, events[i].events);
+    pump();
+  }
+  std::vector<Connection*> ready;
+  ready.swap(continue_);
+  for (Connection* connection : ready) {
+    if (!connection->closed())
+      connection->advance();
+    pump();
+  }
+  if (now_ - last_tick_ >= kTick)
+    tick();
+  closed_.clear();
+  shrink(out_);
+  shrink(scratch_);
+}
+
+void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
+  if (tag == 0) {
+    std::uint64_t count = 0;
+    [[maybe_unused]] const ssize_t n = ::read(event_, &count, sizeof count);
+  } else if ((tag & 1) != 0) {
+    accept_from(tag >> 1);
+  } else {
+    reinterpret_cast<Connection*>(tag)->on_event(events);
+  }
+}
+
+// Everything that others left for this thread since the last round, in one go.
+void IoThread::take_mail() {
+  std::vector<NewConnection> arrivals;
+  bool tick_now = false;
+  bool stop_now = false;
+  {
+    const std::lock_guard lock(mutex_);
+    sleeping_ = false;
+    handling_.swap(mail_);
+    arrivals.swap(arrivals_);
+    std::swap(tick_now, tick_wanted_);
+    std::swap(stop_now, stop_wanted_);
+    hard_deadline_ = stop_deadline_;
+  }
+  for (Mail& mail : handling_)
+    local_.push_back(std::move(mail));
+  handling_.clear();
+  for (NewConnection& connection : arrivals)
+    add_connection(std::move(connection));
+  if (stop_now)
+    begin_stop();
+  if (tick_now)
+    tick();
+  pump();
+}
+
+// Answers and resumptions, until none is left. Handling one may add others.
+void IoThread::pump() {
+  for (std::size_t i = 0; i < local_.size(); ++i) {
+    Mail mail = std::move(local_[i]);
+    if (mail.resume) {
+      shared_.dispatcher.resume(std::move(mail.exchange));
+      continue;
+    }
+    bump(counters_.in_flight, static_cast<std::uint64_t>(-1));
+    auto* connection = static_cast<Connection*>(mail.exchange->connection);
+    connection->on_answer(std::move(mail.exchange));
+  }
+  local_.clear();
+}
+
+void IoThread::tick() {
+  last_tick_ = now_;
+  format_date(shared_.clock.wall_now(), date_);
+  if (log_lines_dropped_ != 0)
+    shared_.log("http: " + std::to_string(log_lines_dropped_) + " more failures of clients were not logged");
+  log_lines_dropped_ = 0;
+  log_lines_left_ = kLogLinesMax;
+  if (accepting_paused_ && !stopping_)
+    pause_accepting(false);
+  const bool out_of_time = stopping_ && now_ >= hard_deadline_;
+  for (std::size_t i = connections_.size(); i-- > 0;) {  // closing moves the last one here
+    Connection& connection = *connections_[i];
+    if (out_of_time)
+      connection.close();
+    else
+      connection.on_tick();
+  }
+}
+
+void IoThread::begin_stop() {
+  if (stopping_)
+    return;
+  stopping_ = true;
+  pause_accepting(true);
+  for (std::size_t i = connections_.size(); i-- > 0;)
+    connections_[i]->on_drain();
+  tick();
+}
+
+void IoThread::pause_accepting(bool paused) {
+  accepting_paused_ = paused;
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    epoll_event event{};
+    event.events = paused ? 0u : static_cast<std::uint32_t>(EPOLLIN);
+    event.data.u64 = listener_tag(i);
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, listeners_[i], &event);
+  }
+}
+
+void IoThread::accept_from(std::size_t listener) {
+  for (int i = 0; i < kAcceptedMax && !stopping_; ++i) {
+    sockaddr_storage peer{};
+    socklen_t size = sizeof peer;
+    const int fd = ::accept4(listeners_[listener], reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+      place(describe(fd, shared_.tls[listener].get(), peer));
+      continue;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+      log_failure("http: cannot accept: the system is out of descriptors or memory");
+      evict_one();
+      pause_accepting(true);  // until the next tick
+    }
+    if (errno != ECONNABORTED && errno != EINTR)
+      return;
+  }
+}
+
+// Gives a connection to the thread that has the fewest.
+void IoThread::place(NewConnection connection) {
+  bump(counters_.accepted);
+  const int on = 1;
+  ::setsockopt(connection.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  IoThread* least = this;
+  for (const auto& thread : shared_.threads) {
+    if (thread->connections_open() < least->connections_open())
+      least = thread.get();
+  }
+  // Counted here, or a burst would go to one thread.
+  least->open_.fetch_add(1, std::memory_order_relaxed);
+  if (least == this)
+    add_connection(std::move(connection));
+  else
+    least->adopt(std::move(connection));
+}
+
+void IoThread::add_connection(NewConnection&& connection) {
+  const std::size_t share = std::max<std::size_t>(1, shared_.config.limits.connections / shared_.threads.size());
+  if (stopping_ || (connections_.size() >= share && !evict_one())) {
+    ::close(connection.fd);
+    open_.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  auto added = std::make_unique<Connection>(*this, std::move(connection));
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = reinterpret_cast<std::uint64_t>(added.get());
+  added->place = connections_.size();
+  const bool registered = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added->fd(), &event) == 0;
+  connections_.push_back(std::move(added));
+  if (!registered)
+    connections_.back()->close();
+}
+
+// Makes room by closing one connection that has nothing under way; clients with a request are never touched. False when all have.
+bool IoThread::evict_one() {
+  for (std::size_t tried = 0; tried < connections_.size(); ++tried) {
+    eviction_hand_ = (eviction_hand_ + 1) % connections_.size();
+    if (!connections_[eviction_hand_]->evictable())
+      continue;
+    bump(counters_.evicted);
+    connections_[eviction_hand_]->close();
+    return true;
+  }
+  return false;
+}
+
+void IoThread::release(Connection& connection) {
+  const std::size_t place = connection.place;
+  COFFER_CHECK(place < connections_.size() && connections_[place].get() == &connection);
+  closed_.push_back(std::move(connections_[place]));
+  if (place + 1 != connections_.size()) {
+    connections_[place] = std::move(connections_.back());
+    connections_[place]->place = place;
+  }
+  connections_.pop_back();
+  std::erase(continue_, &connection);
+  open_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void IoThread::continue_later(Connection& connection) { continue_.push_back(&connection); }
+
+void IoThread::log_failure(std::string_view line) {
+  if (log_lines_left_ == 0) {
+    ++log_lines_dropped_;
+    return;
+  }
+  --log_lines_left_;
+  shared_.log(line);
+}
+
+std::unique_ptr<core::Exchange> IoThread::take_exchange() {
+  if (exchanges_.empty())
+    return std::make_unique<core::Exchange>();
+  auto exchange = std::move(exchanges_.back());
+  exchanges_.pop_back();
+  return exchange;
+}
+
+void IoThread::keep_exchange(std::unique_ptr<core::Exchange> exchange) {
+  if (exchanges_.size() >= limits::kExchangesKeptMax)
+    return;
+  exchange->reset();
+  exchanges_.push_back(std::move(exchange));
+}
+
+bool IoThread::set_request_id(core::Exchange& exchange) {
+  if (random_used_ + 16 > random_.size()) {
+    if (!shared_.random.fill(random_).ok())
+      return false;
+    random_used_ = 0;
+  }
+  std::uint8_t* id = random_.data() + random_used_;
+  random_used_ += 16;
+  id[6] = static_cast<std::uint8_t>((id[6] & 0x0f) | 0x40);
+  id[8] = static_cast<std::uint8_t>((id[8] & 0x3f) | 0x80);
+  char* text = static_cast<char*>(exchange.arena.allocate(36, 1));
+  char* at = text;
+  for (int i = 0; i < 16; ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10)
+      *at++ = '-';
+    *at++ = "0123456789abcdef"[id[i] >> 4];
+    *at++ = "0123456789abcdef"[id[i] & 15];
+  }
+  exchange.request.id = {text, 36};
+  return true;
+}
+
+void IoThread::dispatch(std::unique_ptr<core::Exchange> exchange) {
+  exchange->home = this;
+  bump(counters_.requests);
+  bump(counters_.in_flight);
+  shared_.dispatcher.dispatch(std::move(exchange));
+}
+
+void IoThread::answer_at_once(std::unique_ptr<core::Exchange> exchange) {
+  bump(counters_.in_flight);
+  respond(std::move(exchange));
+}
+
+void IoThread::post(std::unique_ptr<core::Exchange> exchange, bool resume) {
+  if (on_this_thread()) {
+    local_.push_back({std::move(exchange), resume});
+    return;
+  }
+  bool signal = false;
+  {
+    const std::lock_guard lock(mutex_);
+    mail_.push_back({std::move(exchange), resume});
+    std::swap(signal, sleeping_);
+  }
+  if (signal)
+    ::eventfd_write(event_, 1);
+}
+
+void IoThread::resume_later(std::unique_ptr<core::Exchange> exchange) { post(std::move(exchange), true); }
+void IoThread::respond(std::unique_ptr<core::Exchange> exchange) { post(std::move(exchange), false); }
+
+void IoThread::adopt(NewConnection connection) {
+  {
+    const std::lock_guard lock(mutex_);
+    arrivals_.push_back(std::move(connection));
+  }
+  ::eventfd_write(event_, 1);
+}
+
+void IoThread::request_stop(BootTime hard_deadline) {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_wanted_ = true;
+    stop_deadline_ = hard_deadline;
+  }
+  ::eventfd_write(event_, 1);
+}
+
+void IoThread::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    tick_wanted_ = true;
+  }
+  ::eventfd_write(event_, 1);
+}
+
+}  // namespace coffer::http

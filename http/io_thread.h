@@ -1,0 +1,118 @@
+// One io thread: an epoll loop that owns its connections, reads requests, hands them to the dispatcher, and writes answers. Connections never
+// change thread. Exchanges that other threads give back arrive in a mailbox, which wakes the loop once a batch and only while it
+// sleeps. One coarse clock tick serves all deadlines.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/request.h"
+#include "http/connection.h"
+#include "http/shared.h"
+
+namespace coffer::http {
+
+class IoThread final : public core::Home {
+ public:
+  // All of `shared` is borrowed and outlives the thread. `listeners` is accepted from by this thread; only one thread gets them.
+  IoThread(Shared& shared, std::vector<int> listeners);
+  ~IoThread() override;
+
+  // Runs until stop() was asked for and every exchange is back. On the thread itself.
+  void run();
+
+  // Any thread.
+  void adopt(NewConnection connection);
+  void request_stop(BootTime hard_deadline);
+  void wake();
+  void resume_later(std::unique_ptr<core::Exchange> exchange) override;
+  void respond(std::unique_ptr<core::Exchange> exchange) override;
+  const Counters& counters() const noexcept { return counters_; }
+  std::size_t connections_open() const noexcept { return open_.load(std::memory_order_relaxed); }
+
+  // The rest is for Connection, on this thread.
+  Shared& shared() noexcept { return shared_; }
+  BootTime now() const noexcept { return now_; }
+  std::string_view date() const noexcept { return date_; }
+  std::unique_ptr<core::Exchange> take_exchange();
+  void keep_exchange(std::unique_ptr<core::Exchange> exchange);
+  // A random UUID in the exchange's arena; false when the random source failed.
+  bool set_request_id(core::Exchange& exchange);
+  void dispatch(std::unique_ptr<core::Exchange> exchange);
+  // For an exchange that was answered without the dispatcher.
+  void answer_at_once(std::unique_ptr<core::Exchange> exchange);
+  Counters& counters() noexcept { return counters_; }
+  // The connection has had its share; it goes on in the next round.
+  void continue_later(Connection& connection);
+  void release(Connection& connection);
+  void log_failure(std::string_view line);
+  bool stopping() const noexcept { return stopping_; }
+
+  // Buffers that every connection of this thread uses in turn; wiped by who used them.
+  static constexpr std::size_t kReadBytesMax = 64u << 10;
+  char* read_buffer() noexcept { return read_buffer_.get(); }
+  std::string& out() noexcept { return out_; }
+  std::string& scratch() noexcept { return scratch_; }
+
+ private:
+  struct Mail {
+    std::unique_ptr<core::Exchange> exchange;
+    bool resume;
+  };
+
+  void post(std::unique_ptr<core::Exchange> exchange, bool resume);
+  void wait_and_handle();
+  void handle_event(std::uint64_t tag, std::uint32_t events);
+  void take_mail();
+  void pump();
+  void tick();
+  void begin_stop();
+  void accept_from(std::size_t listener);
+  void place(NewConnection connection);
+  void add_connection(NewConnection&& connection);
+  bool evict_one();
+  void pause_accepting(bool paused);
+  bool on_this_thread() const noexcept;
+
+  Shared& shared_;
+  std::vector<int> listeners_;
+  int epoll_ = -1;
+  int event_ = -1;
+
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::unique_ptr<Connection>> closed_;  // freed at the end of the round: events of it may still be in hand
+  std::vector<Connection*> continue_;                // these have input left
+  std::vector<Mail> local_;                          // mail that this thread sent itself
+  std::vector<Mail> handling_;
+  std::vector<std::unique_ptr<core::Exchange>> exchanges_;
+  std::size_t eviction_hand_ = 0;
+  BootTime now_{};
+  BootTime last_tick_{};
+  std::string date_;
+  bool stopping_ = false;
+  bool accepting_paused_ = false;
+  BootTime hard_deadline_{};
+  unsigned log_lines_left_ = 0;
+  std::uint64_t log_lines_dropped_ = 0;
+  std::array<std::uint8_t, 4096> random_{};
+  std::size_t random_used_ = sizeof random_;
+  std::unique_ptr<char[]> read_buffer_;
+  std::string out_;
+  std::string scratch_;
+  std::atomic<std::size_t> open_{0};
+  Counters counters_;
+
+  std::mutex mutex_;
+  std::vector<Mail> mail_;                 // guarded by mutex_, as is all below
+  std::vector<NewConnection> arrivals_;
+  bool sleeping_ = false;
+  bool tick_wanted_ = false;
+  bool stop_wanted_ = false;
+  BootTime stop_deadline_{};
+};
+
+}  // namespace coffer::http

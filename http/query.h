@@ -1,0 +1,31 @@
+// Query strings and form bodies: `a=1&b=2`, decoded once into an object of strings.
+#pragma once
+
+#include <string_view>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/status.h"
+
+namespace coffer::http {
+
+// What a query says besides its parameters.
+struct Query {
+  bool list = false;  // list=true or list=1
+  bool help = false;  // help=true or help=1, or without a value
+  json::Value data;   // an object of the other parameters, or null when there is none; a name that comes several times is an array
+};
+
+// `text` is still encoded, without the '?'. kInvalid for a broken escape, text that is not UTF-8, an empty name, or more than
+// limits::kQueryParametersMax parameters. Strings live in the arena or in `text`.
+Result<Query> parse_query(Arena& arena, std::string_view text);
+
+// The same for a form body, where `list` and `help` are members like others. Null when empty.
+Result<json::Value> parse_form(Arena& arena, std::string_view text);
+
+// A duration as the API writes it: seconds as a number, or a sum of numbers with units (1h30m, 1.5s; ns us ms s m h d). kInvalid when it
+// is none of these, negative, or above 100 years.
+Result<Nanos> parse_duration(std::string_view text);
+
+}  // namespace coffer::http

@@ -1,0 +1,191 @@
+#include "http/request_build.h"
+
+#include "base/limits.h"
+#include "base/mutant.h"
+#include "http/query.h"
+
+namespace coffer::http {
+namespace {
+
+using core::Operation;
+using core::Request;
+
+struct Target {
+  std::string_view path;   // after the leading '/'
+  std::string_view query;  // after '?'
+};
+
+// Origin form and absolute form.
+std::optional<Target> split_target(std::string_view target) {
+  for (const std::string_view scheme : {std::string_view("http://"), std::string_view("https://")}) {
+    if (target.substr(0, scheme.size()) != scheme)
+      continue;
+    const std::size_t slash = target.find_first_of("/?", scheme.size());
+    if (slash == std::string_view::npos || target[slash] != '/')
+      return std::nullopt;
+    target.remove_prefix(slash);
+    break;
+  }
+  if (target.empty() || target.front() != '/' || target.find('#') != std::string_view::npos)
+    return std::nullopt;
+  const std::size_t mark = target.find('?');
+  if (mark == std::string_view::npos)
+    return Target{target.substr(1), {}};
+  return Target{target.substr(1, mark - 1), target.substr(mark + 1)};
+}
+
+std::optional<Operation> operation_of(Method method, const Query& query) {
+  switch (method) {
+    case Method::kGet:
+      if (query.help)
+        return Operation::kHelp;
+      return query.list ? Operation::kList : Operation::kRead;
+    case Method::kHead:
+      return Operation::kRead;
+    case Method::kList:
+      return Operation::kList;
+    case Method::kPost:
+    case Method::kPut:
+      return Operation::kWrite;
+    case Method::kPatch:
+      return Operation::kPatch;
+    case Method::kDelete:
+      return Operation::kDelete;
+    case Method::kOther:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool takes_query(Operation operation) { return operation != Operation::kWrite && operation != Operation::kPatch; }
+
+std::string_view media_type(std::string_view content_type) {
+  content_type = content_type.substr(0, content_type.find(';'));
+  while (!content_type.empty() && (content_type.back() == ' ' || content_type.back() == '\t'))
+    content_type.remove_suffix(1);
+  return content_type;
+}
+
+bool same_ignoring_case(std::string_view a, std::string_view lower) {
+  if (a.size() != lower.size())
+    return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const char c = a[i] >= 'A' && a[i] <= 'Z' ? static_cast<char>(a[i] | 0x20) : a[i];
+    if (c != lower[i])
+      return false;
+  }
+  return true;
+}
+
+std::optional<Refusal> build_path(std::string_view encoded, Request& request, core::Exchange& exchange) {
+  // A LIST is of a folder, with or without the slash.
+  if (request.operation == Operation::kList && !encoded.empty() && encoded.back() != '/') {
+    char* folder = static_cast<char*>(exchange.arena.allocate(encoded.size() + 1, 1));
+    encoded.copy(folder, encoded.size());
+    folder[encoded.size()] = '/';
+    encoded = {folder, encoded.size() + 1};
+  }
+  auto path = CanonicalPath::from_percent_encoded(encoded);
+  if (!path.ok())
+    return Refusal{400, path.status().message()};
+  request.path = std::move(path).value();
+  return std::nullopt;
+}
+
+std::optional<Refusal> build_namespace(std::string_view text, Request& request) {
+  while (!text.empty() && text.front() == '/')
+    text.remove_prefix(1);
+  while (!text.empty() && text.back() == '/')
+    text.remove_suffix(1);
+  if (text.empty() || text == "root")
+    return std::nullopt;
+  if (!CanonicalPath::from_text(text).ok())
+    return Refusal{400, "X-Vault-Namespace: not a canonical namespace path"};
+  request.namespace_path = text;
+  return std::nullopt;
+}
+
+std::optional<Refusal> build_headers(const Head& head, const Config& config, Request& request) {
+  if (config.require_request_header && !head.request_header)
+    return Refusal{412, "missing 'X-Vault-Request' header"};
+  request.token = head.token.empty() ? head.bearer : head.token;
+  if (request.token.size() > limits::kTokenBytesMax)
+    return Refusal{400, "token: longer than " + std::to_string(limits::kTokenBytesMax) + " bytes"};
+  if (auto refusal = build_namespace(head.namespace_path, request))
+    return refusal;
+  if (!head.wrap_ttl.empty()) {
+    const auto ttl = parse_duration(head.wrap_ttl);
+    if (!ttl.ok())
+      return Refusal{400, "X-Vault-Wrap-TTL: " + ttl.status().message()};
+    if (*ttl > Nanos(0))
+      request.wrap_ttl = *ttl;
+  }
+  request.content_type = media_type(head.content_type);
+  return std::nullopt;
+}
+
+// curl sends JSON as a form unless told otherwise, so a form is what does not begin as JSON does.
+bool is_form(std::string_view content_type, std::string_view body) {
+  if (!same_ignoring_case(content_type, "application/x-www-form-urlencoded"))
+    return false;
+  const std::size_t first = body.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && body[first] != '{' && body[first] != '[';
+}
+
+}  // namespace
+
+std::optional<Refusal> build_head(const Head& head, const Config& config, core::Exchange& exchange) {
+  const auto target = split_target(head.target);
+  if (!target)
+    return Refusal{400, "malformed request target"};
+  constexpr std::string_view kPrefix = "v1/";
+  if (target->path.substr(0, kPrefix.size()) != kPrefix)
+    return Refusal{404, ""};
+  Request& request = exchange.request;
+  request.surface = core::Surface::kHttp;
+  const auto query = parse_query(exchange.arena, head.method == Method::kPost || head.method == Method::kPut ? std::string_view()
+                                                                                                          : target->query);
+  if (!query.ok())
+    return Refusal{400, query.status().message()};
+  const auto operation = operation_of(head.method, *query);
+  if (!operation)
+    return Refusal{405, ""};
+  request.operation = *operation;
+  if (takes_query(*operation))
+    request.data = query->data;
+  if (auto refusal = build_path(target->path.substr(kPrefix.size()), request, exchange))
+    return refusal;
+  if (auto refusal = build_headers(head, config, request))
+    return refusal;
+  const bool patch_type = same_ignoring_case(request.content_type, "application/merge-patch+json") ||
+                          same_ignoring_case(request.content_type, "application/json-patch+json");
+  if (*operation == Operation::kPatch && !patch_type)
+    return Refusal{415, "PATCH requires Content-Type application/merge-patch+json or application/json-patch+json"};
+  return std::nullopt;
+}
+
+std::optional<Refusal> build_body(std::string_view body, const Config& config, core::Exchange& exchange) {
+  Request& request = exchange.request;
+  if (takes_query(request.operation) || body.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return std::nullopt;
+  if (is_form(request.content_type, body)) {
+    auto form = parse_form(exchange.arena, body);
+    if (!form.ok())
+      return Refusal{400, "form: " + form.status().message()};
+    request.data = *form;
+    return std::nullopt;
+  }
+  json::Limits json_limits = config.limits.json;
+  if (mutant(Mutant::kHttpJsonLimitsUnset))
+    json_limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
+  auto value = json::parse(exchange.arena, body, json_limits);
+  if (!value.ok())
+    return Refusal{value.code() == Code::kTooLarge ? 413 : 400, "failed to parse JSON input: " + value.status().message()};
+  const bool array_allowed = same_ignoring_case(request.content_type, "application/json-patch+json");
+  if (!value->is_object() && !value->is_null() && !(array_allowed && value->is_array()))
+    return Refusal{400, "failed to parse JSON input: the body is not an object"};
+  request.data = *value;
+  return std::nullopt;
+}
+
+}  // namespace coffer::http

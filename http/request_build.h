@@ -1,0 +1,35 @@
+// The meaning of a request head and body, once they are complete: operation, canonical path, namespace, data.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "core/request.h"
+#include "http/config.h"
+#include "http/request_reader.h"
+
+namespace coffer::http {
+
+enum class Method : std::uint8_t { kGet, kHead, kList, kPost, kPut, kPatch, kDelete, kOther };
+
+// What the reader keeps of a head; text lives in the exchange's arena.
+struct Head {
+  Method method = Method::kOther;
+  bool http11 = false;
+  bool expects_continue = false;
+  bool request_header = false;  // X-Vault-Request: true
+  std::string_view target;
+  std::string_view token;       // X-Vault-Token
+  std::string_view bearer;      // Authorization: Bearer
+  std::string_view namespace_path;
+  std::string_view wrap_ttl;
+  std::string_view content_type;
+};
+
+// Checks that need no body, and everything of the request but `data` of a body. Nothing on success.
+std::optional<Refusal> build_head(const Head& head, const Config& config, core::Exchange& exchange);
+
+// Parses the body into request.data where the operation has one. `body` outlives the exchange's use.
+std::optional<Refusal> build_body(std::string_view body, const Config& config, core::Exchange& exchange);
+
+}  // namespace coffer::http
