@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "crypto/random.h"
 #include "seal/gf256.h"
+#include "seal/shamir_poly.h"
 
 namespace coffer::seal {
 namespace {
@@ -58,19 +59,6 @@ Result<std::vector<std::uint8_t>> draw_coordinates(unsigned count, RandomSource&
   return std::vector<std::uint8_t>(all.begin(), all.begin() + count);
 }
 
-// y = coefficients[k-1] x^(k-1) + … + coefficients[0] x + secret, byte by byte; `coefficients` holds one row a power.
-void evaluate(std::uint8_t x, std::span<const std::uint8_t> secret, std::span<const std::uint8_t> coefficients,
-              std::span<std::uint8_t> y) {
-  const Multiply multiply = mutant(Mutant::kShamirTables) ? table_multiply : gf256::mul;
-  const std::size_t size = secret.size();
-  for (std::size_t i = 0; i < size; ++i) {
-    std::uint8_t value = 0;
-    for (std::size_t row = coefficients.size() / size; row-- > 0;)
-      value = multiply(value, x) ^ coefficients[row * size + i];
-    y[i] = multiply(value, x) ^ secret[i];
-  }
-}
-
 Status check_parts(std::span<const SecretBytes> shares) {
   if (shares.size() < 2)
     return Status(Code::kInvalid, "fewer than two shares cannot be combined");
@@ -94,6 +82,18 @@ Status check_parts(std::span<const SecretBytes> shares) {
 
 }  // namespace
 
+void shamir_evaluate(std::uint8_t x, std::span<const std::uint8_t> secret, std::span<const std::uint8_t> coefficients,
+                     std::span<std::uint8_t> y) {
+  const Multiply multiply = mutant(Mutant::kShamirTables) ? table_multiply : gf256::mul;
+  const std::size_t size = secret.size();
+  for (std::size_t i = 0; i < size; ++i) {
+    std::uint8_t value = 0;
+    for (std::size_t row = coefficients.size() / size; row-- > 0;)
+      value = multiply(value, x) ^ coefficients[row * size + i];
+    y[i] = multiply(value, x) ^ secret[i];
+  }
+}
+
 Result<std::vector<SecretBytes>> shamir_split(const SecretBytes& secret, unsigned shares, unsigned threshold,
                                               RandomSource& random) {
   if (threshold < 2 || shares < threshold || shares > kSharesMax)
@@ -110,7 +110,7 @@ Result<std::vector<SecretBytes>> shamir_split(const SecretBytes& secret, unsigne
   for (const std::uint8_t x : coordinates) {
     SecretBytes share(secret.size() + kShareOverheadBytes);
     const auto bytes = share.reveal_mutable();
-    evaluate(x, secret.reveal(), coefficients, bytes.first(secret.size()));
+    shamir_evaluate(x, secret.reveal(), coefficients, bytes.first(secret.size()));
     bytes.back() = x;
     out.push_back(std::move(share));
   }
