@@ -1,0 +1,40 @@
+// How a write-ahead log is read when it is opened: the rules that tell a crash from damage. Used by WriteAheadLog::open only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "store/wal.h"
+
+namespace coffer::store {
+
+// "log-0000000000000001.seg" and so on.
+std::string wal_segment_name(std::uint64_t sequence);
+std::optional<std::uint64_t> wal_segment_number(const std::string& name);
+
+// Fills in an empty WriteAheadLog from its folder. The log is of no use after a failure.
+class WalRecovery {
+ public:
+  explicit WalRecovery(WriteAheadLog& log) : log_(log) {}
+  Status run();
+
+ private:
+  Result<std::vector<std::uint64_t>> find_segments();
+  Status read_segment(std::uint64_t sequence, bool oldest, bool newest);
+  Status check_header(const SegmentHeader& header, std::uint64_t sequence, bool oldest);
+  Result<std::optional<Frame>> read_frame(std::uint64_t offset, std::string& bytes);
+  Status replay(const Frame& frame);
+  Status replay_entry(const LogRecord& entry, const Frame& frame, WriteAheadLog::Run& run);
+  // kDataLoss when what stands at `bad` or behind it cannot be what a crash left.
+  Status check_torn(std::uint64_t sequence, std::uint64_t bad);
+  Status forget_unfinished(std::uint64_t sequence);
+
+  WriteAheadLog& log_;
+  File* file_ = nullptr;  // of the segment being read
+  std::uint64_t file_size_ = 0;
+};
+
+}  // namespace coffer::store
