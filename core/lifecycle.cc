@@ -1,0 +1,429 @@
+#include "core/lifecycle.h"
+
+#include <utility>
+
+#include "base/encoding.h"
+#include "core/layout.h"
+#include "seal/init.h"
+
+namespace coffer::core {
+namespace {
+
+// Readable without any key: the seal's configuration, and what the cluster is called.
+constexpr std::string_view kSealConfig = "seal/config";
+constexpr std::string_view kClusterInfo = "seal/cluster";  // name, newline, id
+constexpr std::size_t kClusterNameBytesMax = 256;
+
+std::string clear_key(std::string_view rest) {
+  return store::make_key(store::KeyClass::kClusterLocal, layout::kRootNamespace, layout::kSystemMount, rest);
+}
+
+std::string keyring_key() {
+  return store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount, layout::kKeyring);
+}
+
+void respond(std::unique_ptr<Exchange> exchange) {
+  Home* home = exchange->home;
+  home->respond(std::move(exchange));
+}
+
+void respond_failed(std::unique_ptr<Exchange> exchange, const Status& status) {
+  fail(*exchange, status);
+  respond(std::move(exchange));
+}
+
+// A share count of the body; absent is 0.
+Result<unsigned> count_field(const json::Value& body, std::string_view name) {
+  const json::Value* value = body.find(name);
+  if (value == nullptr || value->is_null())
+    return 0u;
+  const Result<std::int64_t> number = value->as_int64();
+  if (!number.ok() || *number < 0 || *number > 255)
+    return Status(Code::kInvalid, std::string(name) + " must be a number from 0 to 255");
+  return static_cast<unsigned>(*number);
+}
+
+Result<seal::InitRequest> parse_init(const json::Value& body) {
+  for (const std::string_view name : {"pgp_keys", "recovery_pgp_keys", "root_token_pgp_key"}) {
+    const json::Value* value = body.find(name);
+    if (value != nullptr && !value->is_null() && !(value->is_string() && value->as_string().empty()) && value->size() != 0)
+      return Status(Code::kInvalid, std::string(name) + " is not supported by this version");
+  }
+  seal::InitRequest request;
+  COFFER_ASSIGN(request.secret.shares, count_field(body, "secret_shares"));
+  COFFER_ASSIGN(request.secret.threshold, count_field(body, "secret_threshold"));
+  COFFER_ASSIGN(request.recovery.shares, count_field(body, "recovery_shares"));
+  COFFER_ASSIGN(request.recovery.threshold, count_field(body, "recovery_threshold"));
+  return request;
+}
+
+}  // namespace
+
+// An init under way: lives until its entry is committed, refused or lost sight of.
+class Lifecycle::InitCommit final : public SystemCommit {
+ public:
+  explicit InitCommit(Lifecycle& owner) : owner(owner) {}
+
+  void done(CommitOutcome outcome, Index, Status status) override {
+    owner.finish_init(std::unique_ptr<InitCommit>(this), outcome, status);
+  }
+
+  Lifecycle& owner;
+  seal::Initialized made;
+  std::string root_token;
+  std::string cluster_name;
+  std::string cluster_id;
+  Proposal proposal;
+  bool unseal_after = false;
+  std::unique_ptr<Exchange> exchange;              // either this…
+  std::function<void(Result<DevKeys>)> dev_done;   // …or this
+};
+
+// Stands between the pipeline and the connection of one sys/seal request.
+class Lifecycle::SealHome final : public Home {
+ public:
+  SealHome(Lifecycle& owner, Home& home) : owner_(owner), home_(home) {}
+
+  void resume_later(std::unique_ptr<Exchange> exchange) override { home_.resume_later(std::move(exchange)); }
+
+  void respond(std::unique_ptr<Exchange> exchange) override {
+    const std::unique_ptr<SealHome> self(this);
+    exchange->home = &home_;
+    if (exchange->response.has_errors())
+      return home_.respond(std::move(exchange));
+    auto shared = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
+    owner_.seal([shared] { core::respond(std::move(*shared)); });
+  }
+
+ private:
+  Lifecycle& owner_;
+  Home& home_;
+};
+
+Lifecycle::Lifecycle(Info info, Ports ports) : info_(std::move(info)), ports_(std::move(ports)) {
+  status_.type = ports_.automatic != nullptr ? std::string(ports_.automatic->kind()) : std::string(seal::kShamirKind);
+  publish(status_);
+}
+
+Lifecycle::~Lifecycle() = default;
+
+void Lifecycle::publish(const Status_& status) { published_.store(std::make_shared<const Status_>(status)); }
+
+bool Lifecycle::initialized() const { return published_.load()->initialized; }
+bool Lifecycle::sealed() const { return published_.load()->sealed; }
+
+// Under mutex_. A record that is damaged leaves the node sealed, with the reason in the log.
+void Lifecycle::load_records(const store::View& view) {
+  std::string cluster;
+  const Result<bool> found = view.get(clear_key(kSealConfig), seal_record_);
+  const Result<bool> keyring = view.get(keyring_key(), keyring_record_);
+  const Result<bool> named = view.get(clear_key(kClusterInfo), cluster);
+  for (const Result<bool>* read : {&found, &keyring, &named}) {
+    if (!read->ok()) {
+      ports_.logger.error("core", "cannot read the seal's records: " + read->status().message());
+      return;
+    }
+  }
+  status_.known = true;
+  status_.initialized = *found && *keyring;
+  if (!status_.initialized)
+    return;
+  const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
+  if (!config.ok()) {
+    ports_.logger.error("core", "the stored seal configuration is damaged: " + config.status().message());
+    return;
+  }
+  status_.type = config->kind;
+  status_.counts = config->counts;
+  const std::size_t line = cluster.find('\n');
+  if (line != std::string::npos) {
+    status_.cluster_name = cluster.substr(0, line);
+    status_.cluster_id = cluster.substr(line + 1);
+  }
+}
+
+void Lifecycle::begin() {
+  Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+  if (!view.ok()) {
+    ports_.logger.error("core", "cannot read the store: " + view.status().message());
+    return;
+  }
+  Result<seal::Unsealed> unsealed = Status(Code::kUnavailable, "not tried");
+  {
+    const std::lock_guard lock(mutex_);
+    load_records(**view);
+    publish(status_);
+    if (!status_.initialized || ports_.automatic == nullptr)
+      return;
+    const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
+    unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic) : Result<seal::Unsealed>(config.status());
+  }
+  view->reset();
+  if (!unsealed.ok()) {
+    ports_.logger.error("core", "cannot unseal: " + unsealed.status().message(), {{"seal", ports_.automatic->kind()}});
+    return;
+  }
+  unseal_with(std::move(unsealed).value(), [this](const Status& status) {
+    if (status.ok())
+      ports_.logger.info("core", "unsealed with stored key");
+  });
+}
+
+void Lifecycle::unseal_with(seal::Unsealed unsealed, std::function<void(const Status&)> done) {
+  // Both closures need the outcome, and a std::function must be copyable.
+  auto result = std::make_shared<Status>();
+  auto keys = std::make_shared<seal::Unsealed>(std::move(unsealed));
+  ports_.applier.on_applier(
+      [this, result, keys] {
+        Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+        *result = view.ok() ? ports_.deriver.start(**view, std::move(keys->root_key)) : view.status();
+      },
+      [this, result, done = std::move(done)] {
+        {
+          const std::lock_guard lock(mutex_);
+          busy_ = false;
+          ceremony_.reset();
+          if (result->ok()) {
+            status_.sealed = false;
+            status_.progress = {};
+            status_.active_since = ports_.clock.wall_now();
+          } else {
+            ports_.logger.error("core", "cannot read the state after unsealing: " + result->message());
+          }
+          publish(status_);
+        }
+        if (result->ok()) {
+          ports_.logger.info("core", "vault is unsealed");
+          ports_.changed(true);
+        }
+        done(*result);
+      });
+}
+
+void Lifecycle::seal(std::function<void()> done) {
+  ports_.applier.on_applier([this] { ports_.deriver.stop(); },
+                            [this, done = std::move(done)] {
+                              {
+                                const std::lock_guard lock(mutex_);
+                                status_.sealed = true;
+                                status_.progress = {};
+                                ceremony_.reset();
+                                publish(status_);
+                              }
+                              ports_.logger.info("core", "vault is sealed");
+                              ports_.changed(false);
+                              done();
+                            });
+}
+
+bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
+  const std::string_view path = exchange->request.path.view();
+  if (!path.starts_with("sys/"))
+    return false;
+  const Operation operation = exchange->request.operation;
+  const bool read = operation == Operation::kRead;
+  const std::string_view name = path.substr(4);
+  if (name == "seal" && operation == Operation::kWrite) {
+    exchange->home = std::make_unique<SealHome>(*this, *exchange->home).release();  // deletes itself with the answer
+    return false;
+  }
+  const bool ceremony = name == "init" || name == "unseal";
+  if (!ceremony && name != "health" && name != "seal-status" && name != "leader")
+    return false;
+  if (name == "unseal" ? operation != Operation::kWrite : !read && !(name == "init" && operation == Operation::kWrite)) {
+    fail(*exchange, Status(Code::kUnsupported, "unsupported operation"));
+  } else if (name == "health") {
+    answer_health(*exchange);
+  } else if (name == "seal-status") {
+    answer_status(*exchange, *published_.load());
+  } else if (name == "leader") {
+    answer_leader(*exchange);
+  } else if (name == "unseal") {
+    start_unseal(std::move(exchange));
+    return true;
+  } else if (!read) {
+    start_init(std::move(exchange));
+    return true;
+  } else {
+    exchange->response.bare = true;
+    exchange->response.data = json::ObjectBuilder(exchange->arena).add("initialized", initialized()).build();
+  }
+  respond(std::move(exchange));
+  return true;
+}
+
+Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::InitRequest& request) {
+  if (!ports_.committer.is_leader())
+    return Status(Code::kUnavailable, "this node does not lead yet");
+  COFFER_ASSIGN(std::unique_ptr<store::View> view, ports_.backend.view());
+  auto commit = std::make_unique<InitCommit>(*this);
+  const WallTime now = ports_.committer.cluster_now();
+  COFFER_ASSIGN(commit->made, seal::initialize(request, ports_.automatic, now, ports_.random));
+  const std::shared_ptr<const seal::Barrier> barrier = seal::Barrier::create(commit->made.keyring);
+  COFFER_ASSIGN(std::vector<store::Op> ops, ports_.first_records(*barrier, now, commit->root_token));
+  COFFER_ASSIGN(commit->cluster_id, random_uuid(ports_.random));
+  commit->cluster_name = info_.cluster_name.substr(0, kClusterNameBytesMax);
+  if (commit->cluster_name.empty())
+    commit->cluster_name = "vault-cluster-" + commit->cluster_id.substr(0, 8);
+  ops.push_back({clear_key(kSealConfig), commit->made.config_record});
+  ops.push_back({keyring_key(), commit->made.keyring_record});
+  ops.push_back({clear_key(kClusterInfo), commit->cluster_name + "\n" + commit->cluster_id});
+  commit->proposal.term = ports_.committer.leader_term();
+  commit->proposal.view = view->index();
+  commit->proposal.key_term = commit->made.keyring->active_term();
+  commit->proposal.read_keys = {clear_key(kSealConfig)};
+  commit->proposal.ops = std::move(ops);
+  commit->unseal_after = ports_.automatic != nullptr;
+  return commit;
+}
+
+void Lifecycle::submit_init(std::unique_ptr<InitCommit> commit) {
+  Proposal proposal = std::move(commit->proposal);
+  InitCommit& reference = *commit.release();  // done() takes it back
+  ports_.committer.submit_system(std::move(proposal), reference);
+}
+
+void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
+  Result<seal::InitRequest> request = parse_init(exchange->request.data);
+  if (!request.ok())
+    return respond_failed(std::move(exchange), request.status());
+  std::unique_lock lock(mutex_);
+  Status refused;
+  if (status_.initialized)
+    refused = Status(Code::kInvalid, "Vault is already initialized");
+  else if (!status_.known)
+    refused = Status(Code::kUnavailable, "the store is not ready yet");
+  else if (busy_)
+    refused = Status(Code::kUnavailable, "an initialization is already in progress");
+  if (!refused.ok()) {
+    lock.unlock();
+    return respond_failed(std::move(exchange), refused);
+  }
+  Result<std::unique_ptr<InitCommit>> commit = make_init(*request);
+  if (!commit.ok()) {
+    lock.unlock();
+    return respond_failed(std::move(exchange), commit.status());
+  }
+  busy_ = true;
+  lock.unlock();
+  (*commit)->exchange = std::move(exchange);
+  submit_init(std::move(commit).value());
+}
+
+void Lifecycle::init_dev(std::function<void(Result<DevKeys>)> done) {
+  std::unique_lock lock(mutex_);
+  seal::InitRequest request;
+  request.secret = {1, 1};
+  Result<std::unique_ptr<InitCommit>> commit = make_init(request);
+  if (commit.ok())
+    busy_ = true;
+  lock.unlock();
+  if (!commit.ok())
+    return done(commit.status());
+  (*commit)->unseal_after = true;
+  (*commit)->dev_done = std::move(done);
+  submit_init(std::move(commit).value());
+}
+
+void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome outcome, const Status& status) {
+  if (outcome != CommitOutcome::kCommitted) {
+    {
+      const std::lock_guard lock(mutex_);
+      busy_ = false;
+    }
+    const Status failure = !status.ok() ? status : Status(Code::kUnavailable, "the initialization was not committed");
+    if (commit->dev_done)
+      commit->dev_done(failure);
+    else
+      respond_failed(std::move(commit->exchange), failure);
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    status_.initialized = true;
+    status_.type = commit->made.config.kind;
+    status_.counts = commit->made.config.counts;
+    status_.cluster_name = commit->cluster_name;
+    status_.cluster_id = commit->cluster_id;
+    seal_record_ = commit->made.config_record;
+    keyring_record_ = commit->made.keyring_record;
+    busy_ = commit->unseal_after;
+    publish(status_);
+  }
+  ports_.logger.info("core", "security barrier initialized", {{"shares", commit->made.shares.size()}});
+  auto shared = std::shared_ptr<InitCommit>(std::move(commit));
+  const auto finish = [this, shared](const Status& result) {
+    if (shared->dev_done) {
+      const std::string_view share = shared->made.shares.front().reveal_text();
+      shared->dev_done(result.ok() ? Result<DevKeys>(DevKeys{shared->root_token, base64_encode(share)}) : Result<DevKeys>(result));
+      return;
+    }
+    if (result.ok())
+      answer_init(*shared->exchange, shared->made, shared->root_token);
+    else
+      fail(*shared->exchange, result);
+    respond(std::move(shared->exchange));
+  };
+  if (!shared->unseal_after)
+    return finish(Status());
+  unseal_with({std::move(shared->made.root_key), shared->made.keyring}, finish);
+}
+
+void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
+  const json::Value& body = exchange->request.data;
+  const json::Value* reset = body.find("reset");
+  const std::string_view key = body.string_or("key", "");
+  std::unique_lock lock(mutex_);
+  const auto answer_now = [&](const Status& status) {
+    if (status.ok())
+      answer_status(*exchange, status_);
+    else
+      fail(*exchange, status);
+    lock.unlock();
+    respond(std::move(exchange));
+  };
+  if (!status_.initialized)
+    return answer_now(Status(Code::kInvalid, "server is not yet initialized"));
+  if (!status_.sealed || busy_)
+    return answer_now(Status());
+  if (ports_.automatic != nullptr)
+    return answer_now(Status(Code::kInvalid, "this node unseals by itself; it stays sealed until its seal can be reached"));
+  if (reset != nullptr && reset->is_bool() && reset->as_bool()) {
+    ceremony_.reset();
+    status_.progress = {};
+    publish(status_);
+    return answer_now(Status());
+  }
+  if (key.empty())
+    return answer_now(Status(Code::kInvalid, "'key' must be specified in request body as JSON, or 'reset' set to true"));
+  const Result<SecretBytes> share = seal::parse_share(key);
+  if (!share.ok())
+    return answer_now(share.status());
+  if (ceremony_ == nullptr) {
+    const Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+    if (!view.ok())
+      return answer_now(view.status());
+    load_records(**view);
+    Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
+    if (!config.ok())
+      return answer_now(config.status());
+    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config).value(), keyring_record_);
+  }
+  Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
+  status_.progress = ceremony_->progress();
+  publish(status_);
+  if (!unsealed.ok() || !unsealed->has_value())
+    return answer_now(unsealed.status());
+  busy_ = true;
+  lock.unlock();
+  auto shared = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
+  unseal_with(std::move(**unsealed), [this, shared](const Status& status) {
+    if (status.ok())
+      answer_status(**shared, *published_.load());
+    else
+      fail(**shared, status);
+    respond(std::move(*shared));
+  });
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,119 @@
+// From an empty store to a serving node and back: init, unseal, seal, and what is told to everybody about it (seal-status, health, leader).
+// These paths need no token; they are answered here before the pipeline looks at anything else.
+//
+// The ceremonies are pure (seal/init.h, seal/unseal.h); this class keeps the one that is under way, writes what it made through the
+// log, and starts or stops the derivation of state on the applier's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/log.h"
+#include "core/pipeline.h"
+#include "core/published.h"
+#include "seal/init.h"
+#include "seal/unseal.h"
+#include "store/published.h"
+
+namespace coffer::core {
+
+// Runs `step` on the applier's thread between two batches, then publishes the deriver's attachment, then runs `then`. Both run once, or
+// neither when the node has stopped. Any thread.
+class ApplierPort {
+ public:
+  virtual ~ApplierPort() = default;
+  virtual void on_applier(std::function<void()> step, std::function<void()> then) = 0;
+};
+
+class Lifecycle final : public LifecycleHandler {
+ public:
+  struct Info {
+    std::string storage_type;   // "raft", "file", "inmemory"
+    bool ha_enabled = false;
+    std::string cluster_name;   // from the configuration; empty: made at init
+    std::string api_address;
+    std::string cluster_address;
+  };
+  // All borrowed; they outlive this. `automatic` is null for Shamir's seal.
+  struct Ports {
+    const store::Backend& backend;
+    Committer& committer;
+    ApplierPort& applier;
+    StateDeriver& deriver;
+    seal::KeyWrapper* automatic = nullptr;
+    RandomSource& random;
+    const Clock& clock;
+    Logger& logger;
+    std::function<Index()> applied_index;      // any thread
+    std::function<Index()> committed_index;    // any thread
+    std::function<void(bool unsealed)> changed;  // applier's thread, after the state was published
+    // What a new store begins with, beside the records of the seal (core/bootstrap.h): sealed by `barrier`; gives the root token.
+    std::function<Result<std::vector<store::Op>>(const seal::Barrier& barrier, WallTime now, std::string& root_token)> first_records;
+  };
+
+  Lifecycle(Info info, Ports ports);
+  ~Lifecycle() override;
+
+  // Applier's thread, when the node first serves: looks what the store holds, and unseals an automatic seal.
+  void begin();
+
+  // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows it comes out.
+  bool handle(std::unique_ptr<Exchange>& exchange) override;
+
+  // `done` runs when the node is sealed. Any thread.
+  void seal(std::function<void()> done);
+
+  bool initialized() const;
+  bool sealed() const;
+
+  // For dev mode: init with one share and unseal, without an exchange. `done` gets the root token and the share, or the failure.
+  struct DevKeys {
+    std::string root_token;
+    std::string unseal_key;
+  };
+  void init_dev(std::function<void(Result<DevKeys>)> done);
+
+ private:
+  struct Status_ {
+    bool known = false;  // the store was looked at
+    bool initialized = false;
+    bool sealed = true;
+    std::string type;
+    seal::ShareCounts counts;
+    seal::CeremonyProgress progress;
+    std::string cluster_name;
+    std::string cluster_id;
+    WallTime active_since{};
+  };
+  class InitCommit;
+  class SealHome;
+
+  void publish(const Status_& status);
+  void load_records(const store::View& view);
+  void unseal_with(seal::Unsealed unsealed, std::function<void(const Status&)> done);
+
+  void answer_status(Exchange& exchange, const Status_& status) const;
+  void answer_health(Exchange& exchange) const;
+  void answer_leader(Exchange& exchange) const;
+  void answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const;
+  void start_init(std::unique_ptr<Exchange> exchange);
+  void start_unseal(std::unique_ptr<Exchange> exchange);
+  Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
+  void submit_init(std::unique_ptr<InitCommit> commit);
+  void finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome outcome, const Status& status);
+
+  const Info info_;
+  Ports ports_;
+  mutable std::mutex mutex_;                          // guards what follows up to published_
+  Status_ status_;
+  std::string seal_record_;
+  std::string keyring_record_;
+  std::unique_ptr<seal::UnsealCeremony> ceremony_;    // shamir, sealed
+  bool busy_ = false;                                 // an init or unseal is being carried out
+  store::Published<Status_> published_;               // a copy of status_, for the hot paths
+};
+
+}  // namespace coffer::core

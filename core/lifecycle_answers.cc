@@ -1,0 +1,126 @@
+// What Lifecycle says: bodies of seal-status, health, leader and init.
+#include <charconv>
+
+#include "base/encoding.h"
+#include "base/time_text.h"
+#include "base/version.h"
+#include "core/lifecycle.h"
+#include "seal/init.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::int64_t kStatusCodeMin = 200;
+constexpr std::int64_t kStatusCodeMax = 599;
+
+// A status code that the client may choose for a case, as load balancers' health checks do.
+Result<int> chosen_code(const json::Value& query, std::string_view name, int otherwise) {
+  const json::Value* value = query.find(name);
+  if (value == nullptr || !value->is_string())
+    return otherwise;
+  const std::string_view text = value->as_string();
+  int code = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), code);
+  if (error != std::errc() || end != text.data() + text.size() || code < kStatusCodeMin || code > kStatusCodeMax)
+    return Status(Code::kInvalid, "bad " + std::string(name) + ": expected a status code from 200 to 599");
+  return code;
+}
+
+json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares, std::string (*encode)(std::string_view)) {
+  json::ArrayBuilder list(arena);
+  for (const SecretBytes& share : shares)
+    list.add(encode(share.reveal_text()));
+  return list.build();
+}
+
+}  // namespace
+
+void Lifecycle::answer_status(Exchange& exchange, const Status_& status) const {
+  json::ObjectBuilder body(exchange.arena, 24);
+  const bool automatic = status.type != seal::kShamirKind;
+  body.add("type", status.type).add("initialized", status.initialized).add("sealed", status.sealed);
+  body.add("t", status.counts.threshold).add("n", status.counts.shares);
+  body.add("progress", status.sealed ? status.progress.have : 0u).add("nonce", status.sealed ? status.progress.nonce : std::string());
+  body.add("version", kVaultVersion).add("build_date", build_date()).add("migration", false);
+  if (!status.sealed)
+    body.add("cluster_name", status.cluster_name).add("cluster_id", status.cluster_id);
+  body.add("recovery_seal", automatic);
+  if (automatic)
+    body.add("recovery_seal_type", seal::kShamirKind);
+  body.add("storage_type", info_.storage_type);
+  exchange.response.bare = true;
+  exchange.response.data = body.build();
+}
+
+void Lifecycle::answer_health(Exchange& exchange) const {
+  const std::shared_ptr<const Status_> status = published_.load();
+  const json::Value& query = exchange.request.data;
+  const bool leading = ports_.committer.is_leader();
+  const auto decide = [&]() -> Result<int> {
+    COFFER_ASSIGN(const int uninitialized, chosen_code(query, "uninitcode", 501));
+    COFFER_ASSIGN(const int sealed, chosen_code(query, "sealedcode", 503));
+    COFFER_ASSIGN(const int standby, chosen_code(query, "standbycode", 429));
+    COFFER_ASSIGN(const int active, chosen_code(query, "activecode", 200));
+    for (const std::string_view name : {"drsecondarycode", "performancestandbycode", "haunhealthycode", "removedcode"})
+      COFFER_TRY(chosen_code(query, name, 200).status());
+    if (!status->initialized)
+      return uninitialized;
+    if (status->sealed)
+      return sealed;
+    if (!leading) {
+      const std::string_view ok = query.string_or("standbyok", "false");
+      return ok == "false" ? standby : active;
+    }
+    return active;
+  };
+  const Result<int> code = decide();
+  if (!code.ok())
+    return fail(exchange, code.status());
+  const std::string_view replication = status->sealed ? "unknown" : "disabled";
+  json::ObjectBuilder body(exchange.arena, 16);
+  body.add("initialized", status->initialized).add("sealed", status->sealed).add("standby", status->sealed || !leading);
+  body.add("performance_standby", false).add("replication_performance_mode", replication).add("replication_dr_mode", replication);
+  body.add("server_time_utc", std::chrono::duration_cast<std::chrono::seconds>(ports_.clock.wall_now().time_since_epoch()).count());
+  body.add("version", kVaultVersion).add("enterprise", false);
+  if (!status->sealed)
+    body.add("cluster_name", status->cluster_name).add("cluster_id", status->cluster_id);
+  body.add("echo_duration_ms", 0).add("clock_skew_ms", 0).add("last_wal", ports_.applied_index().get());
+  exchange.response.bare = true;
+  exchange.response.status = *code;
+  exchange.response.data = body.build();
+}
+
+void Lifecycle::answer_leader(Exchange& exchange) const {
+  const std::shared_ptr<const Status_> status = published_.load();
+  if (status->sealed)
+    return fail(exchange, Status(Code::kSealed, "Vault is sealed"));
+  json::ObjectBuilder body(exchange.arena, 16);
+  body.add("ha_enabled", info_.ha_enabled).add("is_self", info_.ha_enabled && ports_.committer.is_leader());
+  body.add("active_time", info_.ha_enabled ? format_time(status->active_since) : std::string("0001-01-01T00:00:00Z"));
+  body.add("leader_address", info_.ha_enabled ? info_.api_address : std::string());
+  body.add("leader_cluster_address", info_.ha_enabled ? info_.cluster_address : std::string());
+  body.add("performance_standby", false).add("performance_standby_last_remote_wal", 0);
+  if (info_.ha_enabled) {
+    body.add("raft_committed_index", ports_.committed_index().get());
+    body.add("raft_applied_index", ports_.applied_index().get());
+  }
+  exchange.response.bare = true;
+  exchange.response.data = body.build();
+}
+
+void Lifecycle::answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const {
+  json::Arena& arena = exchange.arena;
+  json::ObjectBuilder body(arena);
+  const std::vector<SecretBytes> none;
+  const std::vector<SecretBytes>& unseal = made.recovery && !made.asked_as_secret ? none : made.shares;
+  body.add("keys", encoded_list(arena, unseal, hex_encode)).add("keys_base64", encoded_list(arena, unseal, base64_encode));
+  if (made.recovery) {
+    body.add("recovery_keys", encoded_list(arena, made.shares, hex_encode));
+    body.add("recovery_keys_base64", encoded_list(arena, made.shares, base64_encode));
+  }
+  body.add("root_token", root_token);
+  exchange.response.bare = true;
+  exchange.response.data = body.build();
+}
+
+}  // namespace coffer::core
