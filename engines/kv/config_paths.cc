@@ -1,0 +1,48 @@
+#include "engines/kv/kv.h"
+#include "engines/kv/secret.h"
+
+#include "base/time_text.h"
+
+namespace coffer::engines::kv {
+namespace {
+
+using core::HandlerContext;
+
+Status read_config(HandlerContext& ctx) {
+  COFFER_ASSIGN(const Config config, load_config(ctx));
+  ctx.response.data = object_of(
+      ctx.arena, {{name("cas_required"), json::Value::boolean(config.cas_required)},
+                  {name("delete_version_after"), json::Value::string(ctx.arena, format_duration(config.delete_version_after))},
+                  {name("max_versions"), json::Value::number_unsigned(ctx.arena, config.max_versions)}});
+  return ok_status();
+}
+
+Status write_config(HandlerContext& ctx) {
+  COFFER_ASSIGN(Config config, load_config(ctx));
+  COFFER_ASSIGN(config.cas_required, ctx.bool_field("cas_required", config.cas_required));
+  COFFER_ASSIGN(const std::int64_t max_versions, ctx.int_field("max_versions", config.max_versions, 0, UINT32_MAX));
+  COFFER_ASSIGN(config.delete_version_after, ctx.duration_field("delete_version_after", config.delete_version_after));
+  config.max_versions = static_cast<std::uint32_t>(max_versions);
+  std::string record;
+  encode(config, record);
+  return ctx.storage.put(kConfigName, record);
+}
+
+}  // namespace
+
+core::PathSpec config_spec() {
+  using core::Effect;
+  using core::FieldType;
+  using core::Operation;
+  return {
+      .pattern = "config",
+      .help = "What holds for every secret of this mount unless the secret says otherwise.",
+      .fields = {{"max_versions", FieldType::kInt, "How many versions are kept; 0 means 10."},
+                 {"cas_required", FieldType::kBool, "Whether every write must name the version that it replaces."},
+                 {"delete_version_after", FieldType::kDuration, "How long a version can be read; 0 for ever."}},
+      .operations = {{Operation::kRead, Effect::kReads, read_config, "Read the configuration."},
+                     {Operation::kWrite, Effect::kWrites, write_config, "Change what is given, keep the rest."}},
+  };
+}
+
+}  // namespace coffer::engines::kv

@@ -1,0 +1,149 @@
+#include "engines/kv/record.h"
+
+#include "base/check.h"
+#include "base/codec.h"
+
+namespace coffer::engines::kv {
+namespace {
+
+constexpr std::uint8_t kFormat = 1;
+
+constexpr std::uint8_t kHeadCasRequired = 1;
+constexpr std::uint8_t kHeadTombstone = 2;
+constexpr std::uint8_t kHeadFlags = kHeadCasRequired | kHeadTombstone;
+constexpr std::uint8_t kVersionDestroyed = 1;
+constexpr std::uint8_t kConfigCasRequired = 1;
+
+std::uint64_t nanos_of(WallTime time) {
+  COFFER_CHECK(time >= WallTime{});
+  return static_cast<std::uint64_t>(time.time_since_epoch().count());
+}
+WallTime time_of(std::uint64_t nanos) { return WallTime(Nanos(static_cast<std::int64_t>(nanos))); }
+
+Status damaged() { return Status(Code::kDataLoss, "KV record: unknown format or flags"); }
+
+void write_version(ByteWriter& w, const Version& version) {
+  w.varint(version.number)
+      .u64(nanos_of(version.created))
+      .u64(nanos_of(version.deletion))
+      .u8(version.destroyed ? kVersionDestroyed : 0);
+}
+
+// False when a flag is set that nobody wrote.
+bool read_version(ByteReader& r, Version& version) {
+  version.number = r.varint();
+  version.created = time_of(r.u64());
+  version.deletion = time_of(r.u64());
+  const std::uint8_t flags = r.u8();
+  version.destroyed = (flags & kVersionDestroyed) != 0;
+  return (flags & ~kVersionDestroyed) == 0;
+}
+
+bool read_newest(ByteReader& r, Newest& newest) {
+  if (r.u8() != kFormat)
+    return false;
+  const std::uint8_t flags = r.u8();
+  if ((flags & ~kHeadFlags) != 0)
+    return false;
+  newest.cas_required = (flags & kHeadCasRequired) != 0;
+  newest.tombstone = (flags & kHeadTombstone) != 0;
+  if (!read_version(r, newest.version))
+    return false;
+  newest.custom_metadata = r.bytes();
+  newest.data = r.bytes();
+  return r.ok();
+}
+
+}  // namespace
+
+Version* Head::find(std::uint64_t number) {
+  if (number == 0)
+    return nullptr;
+  if (newest.version.number == number)
+    return &newest.version;
+  for (Version& version : older)
+    if (version.number == number)
+      return &version;
+  return nullptr;
+}
+
+void encode(const Head& head, std::string& out) {
+  const Newest& newest = head.newest;
+  COFFER_CHECK(!newest.version.destroyed || newest.data.empty());
+  out.reserve(out.size() + 96 + newest.data.size() + newest.custom_metadata.size() + 27 * head.older.size());
+  ByteWriter w(out);
+  w.u8(kFormat);
+  w.u8(static_cast<std::uint8_t>((newest.cas_required ? kHeadCasRequired : 0) | (newest.tombstone ? kHeadTombstone : 0)));
+  write_version(w, newest.version);
+  w.bytes(newest.custom_metadata).bytes(newest.data);
+  w.u64(nanos_of(head.created)).u64(nanos_of(head.updated));
+  w.varint(head.oldest).varint(head.max_versions);
+  w.varint(static_cast<std::uint64_t>(head.delete_version_after.count()));
+  w.varint(head.older.size());
+  for (const Version& version : head.older)
+    write_version(w, version);
+}
+
+Result<Newest> decode_newest(std::string_view record) {
+  ByteReader r(record);
+  Newest newest;
+  if (!read_newest(r, newest))
+    return damaged();
+  return newest;
+}
+
+Result<Head> decode_head(std::string_view record) {
+  ByteReader r(record);
+  Head head;
+  if (!read_newest(r, head.newest))
+    return damaged();
+  head.created = time_of(r.u64());
+  head.updated = time_of(r.u64());
+  head.oldest = r.varint();
+  head.max_versions = static_cast<std::uint32_t>(r.varint());
+  head.delete_version_after = Nanos(static_cast<std::int64_t>(r.varint()));
+  const std::uint64_t count = r.varint();
+  // Each takes 18 bytes or more: a count that cannot fit is not believed.
+  if (count > r.left() / 18)
+    return damaged();
+  head.older.resize(count);
+  for (Version& version : head.older)
+    if (!read_version(r, version))
+      return damaged();
+  COFFER_TRY(r.finish());
+  return head;
+}
+
+void encode(const Config& config, std::string& out) {
+  ByteWriter w(out);
+  w.u8(kFormat).u8(config.cas_required ? kConfigCasRequired : 0);
+  w.varint(config.max_versions).varint(static_cast<std::uint64_t>(config.delete_version_after.count()));
+}
+
+Result<Config> decode_config(std::string_view record) {
+  ByteReader r(record);
+  if (r.u8() != kFormat)
+    return damaged();
+  Config config;
+  const std::uint8_t flags = r.u8();
+  if ((flags & ~kConfigCasRequired) != 0)
+    return damaged();
+  config.cas_required = (flags & kConfigCasRequired) != 0;
+  config.max_versions = static_cast<std::uint32_t>(r.varint());
+  config.delete_version_after = Nanos(static_cast<std::int64_t>(r.varint()));
+  COFFER_TRY(r.finish());
+  return config;
+}
+
+void encode_data(std::string_view json_text, std::string& out) {
+  out.reserve(out.size() + 1 + json_text.size());
+  ByteWriter(out).u8(kFormat).raw(json_text);
+}
+
+Result<std::string_view> decode_data(std::string_view record) {
+  if (record.empty() || static_cast<std::uint8_t>(record.front()) != kFormat)
+    return damaged();
+  return record.substr(1);
+}
+
+}  // namespace coffer::engines::kv

@@ -1,0 +1,73 @@
+// What KV version 2 stores (docs/formats/kv_record.md). One head record a secret holds all that a read of the newest version needs, in
+// its first bytes; data of older versions stands in records of their own, moved there by the write that replaced it. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+
+namespace coffer::engines::kv {
+
+struct Version {
+  std::uint64_t number = 0;   // 0: none was ever written
+  WallTime created{};
+  WallTime deletion{};        // the epoch: not deleted; may lie in the future
+  bool destroyed = false;
+
+  bool deleted_at(WallTime now) const noexcept { return deletion != WallTime{} && deletion <= now; }
+  bool readable_at(WallTime now) const noexcept { return !destroyed && !deleted_at(now); }
+};
+
+// The part of a head that reading the newest version takes.
+struct Newest {
+  bool tombstone = false;            // reserved for deleted metadata that can be restored
+  bool cas_required = false;
+  Version version;
+  std::string_view custom_metadata;  // JSON text of an object; empty: null
+  std::string_view data;             // JSON text; empty when destroyed or never written
+};
+
+struct Head {
+  Newest newest;
+  WallTime created{};
+  WallTime updated{};
+  std::uint64_t oldest = 0;          // 0 until a version was dropped
+  std::uint32_t max_versions = 0;    // 0: the mount's
+  Nanos delete_version_after{0};     // 0: the mount's
+  std::vector<Version> older;        // ascending, without the newest
+
+  // The version, or null. Valid until the head changes.
+  Version* find(std::uint64_t number);
+  const Version* find(std::uint64_t number) const { return const_cast<Head*>(this)->find(number); }
+};
+
+struct Config {
+  bool cas_required = false;
+  std::uint32_t max_versions = 0;    // 0: kDefaultMaxVersions
+  Nanos delete_version_after{0};
+};
+
+inline constexpr std::uint32_t kDefaultMaxVersions = 10;
+
+// Views in what is decoded point into `record`. kDataLoss for anything that encode() does not make.
+void encode(const Head& head, std::string& out);
+Result<Newest> decode_newest(std::string_view record);
+Result<Head> decode_head(std::string_view record);
+
+void encode(const Config& config, std::string& out);
+Result<Config> decode_config(std::string_view record);
+
+// The data of an older version, of a KV version 1 secret and of a cubbyhole: JSON text behind a format byte.
+void encode_data(std::string_view json_text, std::string& out);
+Result<std::string_view> decode_data(std::string_view record);
+
+// Names of records, relative to the mount. `number` comes first so that no name of a secret can be taken for another's version.
+inline constexpr std::string_view kHeadPrefix = "h/";
+inline constexpr std::string_view kVersionPrefix = "v/";
+inline constexpr std::string_view kConfigName = "c";
+
+}  // namespace coffer::engines::kv

@@ -1,0 +1,105 @@
+#include "engines/kv/kv.h"
+#include "engines/kv/secret.h"
+
+#include "base/time_text.h"
+
+namespace coffer::engines::kv {
+namespace {
+
+using core::HandlerContext;
+
+constexpr std::string_view kSecretPrefix = "s/";
+constexpr Nanos kDefaultLease = std::chrono::hours(768);
+
+// How soon a client should read again: what the secret itself says, else what holds for the mount.
+Nanos refresh_interval(HandlerContext& ctx, const json::Value& data) {
+  for (const std::string_view key : {"ttl", "lease"}) {
+    const json::Value* value = data.find(key);
+    if (value == nullptr)
+      continue;
+    const Result<Nanos> duration = parse_duration(*value);
+    if (duration.ok() && *duration > Nanos{0})
+      return *duration;
+  }
+  return ctx.mount.default_lease_ttl > Nanos{0} ? ctx.mount.default_lease_ttl : kDefaultLease;
+}
+
+Status read_secret(HandlerContext& ctx) {
+  COFFER_ASSIGN(const std::optional<std::string_view> record,
+                ctx.storage.get(record_name(ctx.arena, kSecretPrefix, ctx.captures[0])));
+  if (!record)
+    return answer_not_found(ctx);
+  COFFER_ASSIGN(const std::string_view text, decode_data(*record));
+  COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, text));
+  ctx.response.data = json::Value::raw(text);
+  ctx.response.lease_duration = refresh_interval(ctx, data);
+  return ok_status();
+}
+
+Status write_secret(HandlerContext& ctx) {
+  const std::string_view path = ctx.captures[0];
+  COFFER_TRY(check_writable(path));
+  if (ctx.request.data.size() == 0)
+    return invalid("missing data fields");
+  std::string record;
+  encode_data(text_of(ctx.arena, ctx.request.data), record);
+  return put_and_wipe(ctx, record_name(ctx.arena, kSecretPrefix, path), record);
+}
+
+Status delete_secret(HandlerContext& ctx) {
+  return ctx.storage.erase(record_name(ctx.arena, kSecretPrefix, ctx.captures[0]));
+}
+
+Status list_secrets(HandlerContext& ctx) { return list_names(ctx, kSecretPrefix, ctx.captures[0]); }
+
+Result<bool> unversioned_exists(HandlerContext& ctx) {
+  COFFER_ASSIGN(const std::optional<std::string_view> record,
+                ctx.storage.get(record_name(ctx.arena, kSecretPrefix, ctx.captures[0])));
+  return record.has_value();
+}
+
+// Somebody who uses the paths of version 1 on a mount of version 2.
+template <char kVerb>
+Status wrong_version(HandlerContext& ctx) {
+  constexpr std::string_view verb = kVerb == 'g' ? "get" : kVerb == 'p' ? "put" : kVerb == 'd' ? "delete" : "list";
+  std::string text =
+      "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If using the "
+      "Vault CLI, use 'vault kv ";
+  text.append(verb).append("' for this operation.");
+  ctx.response.status = 404;
+  ctx.response.warnings.push_back(ctx.arena.copy(text));
+  return ok_status();
+}
+
+}  // namespace
+
+core::PathSpec unversioned_spec() {
+  using core::Effect;
+  using core::Operation;
+  return {
+      .pattern = "*path?",
+      .help = "A secret without versions: any JSON object.",
+      .fields = {{"path", core::FieldType::kString, "Where the secret stands."}},
+      .operations = {{Operation::kRead, Effect::kReads, read_secret, "Read the secret."},
+                     {Operation::kWrite, Effect::kWrites, write_secret, "Replace the secret."},
+                     {Operation::kDelete, Effect::kWrites, delete_secret, "Remove the secret."},
+                     {Operation::kList, Effect::kReads, list_secrets, "Names in a folder."}},
+      .exists = unversioned_exists,
+  };
+}
+
+core::PathSpec wrong_version_spec() {
+  using core::Effect;
+  using core::Operation;
+  return {
+      .pattern = "*path?",
+      .help = "Paths of KV version 1, which this mount does not have.",
+      .fields = {},
+      .operations = {{Operation::kRead, Effect::kReads, wrong_version<'g'>, "Refused."},
+                     {Operation::kWrite, Effect::kReads, wrong_version<'p'>, "Refused."},
+                     {Operation::kDelete, Effect::kReads, wrong_version<'d'>, "Refused."},
+                     {Operation::kList, Effect::kReads, wrong_version<'l'>, "Refused."}},
+  };
+}
+
+}  // namespace coffer::engines::kv
