@@ -1,0 +1,29 @@
+// What every TLS context of the server has in common, and certificates for `server -dev-tls`.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "base/clock.h"
+#include "base/secret.h"
+#include "base/status.h"
+
+struct ssl_ctx_st;
+
+namespace coffer::crypto {
+
+// TLS 1.2 and later; with 1.2 only suites with forward secrecy and an AEAD; no compression, no renegotiation, and no session tickets,
+// whose key would outlive the sessions. Call before loading certificates; a caller may raise the floor to 1.3 afterwards.
+Status harden_tls(ssl_ctx_st* context);
+
+struct DevCertificates {
+  std::string ca_pem;
+  std::string cert_pem;  // for the names, signed by the authority
+  SecretBytes key_pem;   // the certificate's key; the authority's is gone
+};
+
+// A throw-away authority and one server certificate on P-256, valid for a year from `now`. `names` are DNS names or IP addresses; localhost,
+// 127.0.0.1 and ::1 are always included. kInvalid names the name that cannot stand in a certificate. Any thread.
+Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now);
+
+}  // namespace coffer::crypto
