@@ -73,6 +73,8 @@ struct HandlerContext {
   Result<std::int64_t> int_field(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const;
   Result<bool> bool_field(std::string_view name, bool fallback) const;
   Result<Nanos> duration_field(std::string_view name, Nanos fallback) const;
+  // A list of strings, or one string with commas; empty when absent.
+  Result<std::vector<std::string_view>> list_field(std::string_view name) const;
 };
 
 class PathTable;

@@ -28,6 +28,7 @@ struct KeyRange {
 struct Proposal {
   Term term;                          // leadership under which it was read
   Index view;                         // index that it was read at
+  KeyTerm key_term;                   // barrier key that sealed the values
   std::vector<std::string> read_keys; // includes token, policies, mount table: what authorised and routed it
   std::vector<KeyRange> read_ranges;
   std::vector<store::Op> ops;         // sealed

@@ -1,0 +1,86 @@
+#include "core/bootstrap.h"
+
+#include "base/limits.h"
+#include "core/mounts.h"
+#include "core/policy_store.h"
+#include "core/published.h"
+#include "core/token_store.h"
+#include "store/memory_backend.h"
+
+namespace coffer::core {
+namespace {
+
+Status add_fixed(TxnImpl& txn, MountTable table, std::string_view type, std::string_view path, MountId id, std::string_view text,
+                 bool local, RandomSource& random) {
+  COFFER_ASSIGN(MountRecord record, new_mount(table, type, path, random));
+  record.info.id = id;
+  record.info.description = text;
+  record.info.local = local;
+  record.info.seal_wrap = type == "system";
+  return put_mount(txn, record);
+}
+
+Status add_mounts(TxnImpl& txn, const BootstrapOptions& options, RandomSource& random) {
+  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "system", "sys/", layout::kSystemMount,
+                       "system endpoints used for control, policy and debugging", false, random));
+  COFFER_TRY(add_fixed(txn, MountTable::kAuth, "token", "token/", kTokenMountId, "token based credentials", false, random));
+  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "cubbyhole", "cubbyhole/", kCubbyholeMountId,
+                       "per-token private secret storage", true, random));
+  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "identity", "identity/", kIdentityMountId, "identity store", false, random));
+  if (!options.dev)
+    return ok_status();
+  COFFER_ASSIGN(MountRecord secret, new_mount(MountTable::kSecret, "kv", "secret/", random));
+  secret.info.description = "key/value secret storage";
+  secret.info.options = {{"version", options.kv_v1 ? "1" : "2"}};
+  return add_mount(txn, secret);
+}
+
+Status add_root_token(TxnImpl& txn, const Published& published, json::Arena& arena, std::string_view text, WallTime now,
+                      RandomSource& random) {
+  TokenStore tokens(txn, published, arena);
+  COFFER_ASSIGN(const std::string accessor, new_accessor(random));
+  TokenRecord record;
+  record.orphan = true;
+  record.created = record.renewed = now;
+  record.accessor = accessor;
+  record.display_name = "root";
+  record.path = "auth/token/root";
+  record.policies = kRootPolicyName;
+  return tokens.add(tokens.hash_of(text), record);
+}
+
+}  // namespace
+
+Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key, const BootstrapOptions& options,
+                                RandomSource& random) {
+  if (options.root_token.size() > limits::kTokenBytesMax)
+    return Status(Code::kInvalid, "the root token is longer than " + std::to_string(limits::kTokenBytesMax) + " bytes");
+  std::string token = options.root_token;
+  if (token.empty()) {
+    COFFER_ASSIGN(token, new_root_token(random));
+  }
+  store::MemoryBackend nothing;
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, nothing.view());
+  json::Arena arena;
+  TxnImpl::Buffers buffers;
+  TxnImpl txn(*view, barrier, arena, options.now, buffers);
+  COFFER_ASSIGN(const std::string keyring, barrier.keyring()->seal(root_key, random));
+  COFFER_TRY(txn.put_as_is(layout::core_key(layout::kKeyring), keyring));
+  COFFER_TRY(add_mounts(txn, options, random));
+  PolicyEntry policy;
+  policy.text = default_policy_text();
+  policy.modified = options.now;
+  COFFER_TRY(txn.put(layout::core_key(std::string(layout::kPolicyPrefix).append(kDefaultPolicyName)), encode_policy(policy)));
+  Published published;
+  published.hasher = std::make_shared<const TokenHasher>(barrier.keyring()->derive(kTokenHashPurpose));
+  published.jobs = std::make_shared<const std::vector<Job>>();
+  COFFER_TRY(add_root_token(txn, published, arena, token, options.now, random));
+  Bootstrap made;
+  COFFER_ASSIGN(Proposal proposal, txn.finish(Term(), random));
+  made.ops = std::move(proposal.ops);
+  made.root_token = SecretBytes::copy_of(token);
+  wipe(token.data(), token.size());
+  return made;
+}
+
+}  // namespace coffer::core

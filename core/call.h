@@ -1,0 +1,44 @@
+// What handlers of the server's own mounts (sys/, auth/token/) work with beyond a HandlerContext: they know tokens, policies, mounts and
+// devices. Engines never see this header.
+#pragma once
+
+#include "core/audit_broker.h"
+#include "core/commit.h"
+#include "core/engine.h"
+#include "core/published.h"
+#include "core/txn_impl.h"
+
+namespace coffer::core {
+
+// What the server's core works with. All outlive every request; thread-safe.
+struct Services {
+  store::Backend& backend;
+  Committer& committer;
+  const EngineRegistry& engines;
+  AuditRegistry& audit;
+  RandomSource& random;
+  std::string version = "1.21.0";  // shown of built-in engines: "v1.21.0+builtin.vault"
+};
+
+// One run of one handler.
+struct CallContext : HandlerContext {
+  TxnImpl& txn;
+  const Published& published;
+  const Route& route;
+  const Services& services;
+  std::string_view full_path;      // of the request; a list ends in '/'
+  // The calling token; null on unauthenticated paths without one.
+  const TokenRecord* token = nullptr;
+  std::string_view token_hash;
+  const Acl* acl = nullptr;        // of `token`
+  bool sudo = false;               // the sudo capability on full_path, or root
+  // Hashes of tokens that this answer hands out: should it be withheld after the commit, they are revoked.
+  std::vector<std::string_view> handed_out;
+  // Set by handlers whose answer is a wrapping token already: it is not wrapped again.
+  bool wrapped = false;
+};
+
+// The pipeline makes every HandlerContext as a CallContext.
+inline CallContext& call(HandlerContext& ctx) { return static_cast<CallContext&>(ctx); }
+
+}  // namespace coffer::core

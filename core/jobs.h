@@ -1,0 +1,59 @@
+// Work that exceeds one entry: its first entry made the effect visible and left a record; here are its further steps, each idempotent
+// and one entry, which whoever leads carries on until the record is gone.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+
+#include "core/call.h"
+
+namespace coffer::core {
+
+// Part of a request's transaction: from the commit on the job runs.
+Status add_job(TxnImpl& txn, const Job& job);
+
+// A transaction of the server's own, without a request: runs, proposes, runs again after a conflict. Owns itself until `done` was
+// called, which happens once, on the thread of start() or on the node's.
+class SystemTask final : public SystemCommit {
+ public:
+  using Work = std::function<Status(TxnImpl&, const Published&, json::Arena&)>;
+  using Done = std::function<void(const Status&)>;
+  // `services` outlives the task.
+  static void start(const Services& services, Work work, Done done);
+
+  void done(CommitOutcome outcome, Index index, Status status) override;
+
+ private:
+  SystemTask(const Services& services, Work work, Done done)
+      : services_(services), work_(std::move(work)), done_(std::move(done)) {}
+  Status prepare(Proposal& proposal);
+  void run();
+  void finish(const Status& status);
+
+  const Services& services_;
+  Work work_;
+  Done done_;
+  unsigned runs_ = 0;
+};
+
+// Carries on the jobs of the published state, one step of one job at a time. tick() from one thread, the shell's timer.
+class JobRunner {
+ public:
+  explicit JobRunner(const Services& services) : services_(services), state_(std::make_shared<State>()) {}
+  ~JobRunner() { state_->stopped = true; }
+
+  // Starts the next step when there is a job, this node leads and no step is under way. True when a step was started.
+  bool tick();
+  bool idle() const { return !state_->busy; }
+
+ private:
+  struct State {
+    std::atomic<bool> busy{false};
+    std::atomic<bool> stopped{false};
+  };
+  const Services& services_;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace coffer::core

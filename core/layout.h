@@ -1,0 +1,45 @@
+// Where the core's own records stand: all below mount 0 of their namespace. Names are fixed forever; ids in names are lower-case hex
+// of fixed width, so that byte order is number order.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/strong.h"
+#include "store/key.h"
+
+namespace coffer::core::layout {
+
+inline constexpr MountId kSystemMount{0};
+inline constexpr NamespaceId kRootNamespace{0};
+
+// Everything that core::Published is derived from begins with this. kShared.
+inline constexpr std::string_view kCorePrefix = "core/";
+// Sealed by the root key, not by the barrier (seal/keyring.h).
+inline constexpr std::string_view kKeyring = "core/keyring";
+inline constexpr std::string_view kMountPrefix = "core/mount/";    // + 8 hex digits of the id
+inline constexpr std::string_view kMountCounter = "core/mount-counter";
+inline constexpr std::string_view kPolicyPrefix = "core/policy/";  // + name
+inline constexpr std::string_view kAuditPrefix = "core/audit/";    // + path without its '/'
+inline constexpr std::string_view kJobPrefix = "core/job/";        // + id
+// Written with every new job, so that requests in flight which a job makes invalid lose to it.
+inline constexpr std::string_view kJobMark = "core/job-mark";
+
+// kClusterLocal. `hash` is a TokenHash in hex.
+inline constexpr std::string_view kTokenPrefix = "token/id/";          // + hash
+inline constexpr std::string_view kAccessorPrefix = "token/accessor/"; // + hash of the accessor
+inline constexpr std::string_view kChildPrefix = "token/child/";       // + parent's hash + '/' + child's hash
+inline constexpr std::string_view kExpiryPrefix = "token/expiry/";     // + 16 hex digits of nanoseconds + '/' + hash
+
+inline store::StoreKey core_key(std::string_view rest) {
+  return {store::KeyClass::kShared, kRootNamespace, kSystemMount, rest};
+}
+inline store::StoreKey token_key(std::string_view rest) {
+  return {store::KeyClass::kClusterLocal, kRootNamespace, kSystemMount, rest};
+}
+
+// Appends `digits` lower-case hex digits.
+void append_hex(std::string& out, std::uint64_t value, int digits);
+std::string mount_record(MountId id);
+
+}  // namespace coffer::core::layout

@@ -1,0 +1,140 @@
+#include "core/mounts.h"
+
+#include "base/codec.h"
+#include "base/encoding.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::uint8_t kRecordFormat = 1;
+constexpr std::uint8_t kFlagLocal = 1;
+constexpr std::uint8_t kFlagSealWrap = 2;
+constexpr std::uint8_t kFlagExternalEntropy = 4;
+constexpr std::uint8_t kFlagNoCache = 8;
+constexpr std::uint8_t kFlagsKnown = 15;
+
+std::string short_hex(std::string_view bytes) { return hex_encode(bytes.substr(0, 4)); }
+
+}  // namespace
+
+store::KeyClass MountRecord::key_class() const {
+  return info.local || info.type == "cubbyhole" ? store::KeyClass::kClusterLocal : store::KeyClass::kShared;
+}
+
+std::string encode(const MountRecord& record) {
+  const MountInfo& info = record.info;
+  std::string out;
+  std::uint8_t flags = 0;
+  flags |= info.local ? kFlagLocal : 0;
+  flags |= info.seal_wrap ? kFlagSealWrap : 0;
+  flags |= info.external_entropy_access ? kFlagExternalEntropy : 0;
+  flags |= info.force_no_cache ? kFlagNoCache : 0;
+  ByteWriter writer(out);
+  writer.u8(kRecordFormat).u8(static_cast<std::uint8_t>(record.table)).u8(flags);
+  writer.varint(info.id.get()).varint(info.namespace_id.get());
+  writer.bytes(info.path).bytes(info.type).bytes(info.accessor).bytes(info.uuid).bytes(info.description);
+  writer.varint(static_cast<std::uint64_t>(info.default_lease_ttl.count()));
+  writer.varint(static_cast<std::uint64_t>(info.max_lease_ttl.count()));
+  writer.varint(info.options.size());
+  for (const auto& [name, value] : info.options)
+    writer.bytes(name).bytes(value);
+  return out;
+}
+
+Result<MountRecord> decode_mount(std::string_view plaintext) {
+  ByteReader reader(plaintext);
+  MountRecord record;
+  const std::uint8_t format = reader.u8();
+  const std::uint8_t table = reader.u8();
+  const std::uint8_t flags = reader.u8();
+  if (!reader.ok() || format != kRecordFormat || table < 1 || table > 2 || (flags & ~kFlagsKnown) != 0)
+    return Status(Code::kDataLoss, "a mount's record has an unknown form");
+  MountInfo& info = record.info;
+  record.table = static_cast<MountTable>(table);
+  info.local = (flags & kFlagLocal) != 0;
+  info.seal_wrap = (flags & kFlagSealWrap) != 0;
+  info.external_entropy_access = (flags & kFlagExternalEntropy) != 0;
+  info.force_no_cache = (flags & kFlagNoCache) != 0;
+  info.id = MountId(static_cast<std::uint32_t>(reader.varint()));
+  info.namespace_id = NamespaceId(static_cast<std::uint32_t>(reader.varint()));
+  info.path = reader.bytes();
+  info.type = reader.bytes();
+  info.accessor = reader.bytes();
+  info.uuid = reader.bytes();
+  info.description = reader.bytes();
+  info.default_lease_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  info.max_lease_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  const std::uint64_t options = reader.varint();
+  for (std::uint64_t i = 0; i < options && reader.ok(); ++i) {
+    const std::string_view name = reader.bytes();
+    info.options.emplace_back(name, reader.bytes());
+  }
+  COFFER_TRY(reader.finish().with_context("a mount's record"));
+  return record;
+}
+
+Result<MountRecord> new_mount(MountTable table, std::string_view type, std::string_view path, RandomSource& random) {
+  MountRecord record;
+  record.table = table;
+  record.info.type = type;
+  record.info.path = path;
+  std::string bytes(4, '\0');
+  COFFER_TRY(random.fill({reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()}));
+  const std::string_view kind = type == "system" ? "system" : type;
+  record.info.accessor = (table == MountTable::kAuth ? "auth_" : "") + std::string(kind) + "_" + short_hex(bytes);
+  COFFER_ASSIGN(record.info.uuid, random_uuid(random));
+  return record;
+}
+
+Result<std::vector<MountRecord>> read_mounts(TxnImpl& txn) {
+  COFFER_ASSIGN(const ListPage page, txn.list(layout::core_key(layout::kMountPrefix), {}, 0));
+  std::vector<MountRecord> records;
+  records.reserve(page.names.size());
+  for (const std::string_view name : page.names) {
+    COFFER_ASSIGN(const auto plaintext, txn.get(layout::core_key(std::string(layout::kMountPrefix).append(name))));
+    if (!plaintext)
+      continue;
+    COFFER_ASSIGN(MountRecord record, decode_mount(*plaintext));
+    records.push_back(std::move(record));
+  }
+  return records;
+}
+
+Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, MountTable table, std::string_view path) {
+  COFFER_ASSIGN(std::vector<MountRecord> records, read_mounts(txn));
+  for (MountRecord& record : records)
+    if (record.table == table && record.info.path == path)
+      return std::optional<MountRecord>(std::move(record));
+  return std::optional<MountRecord>();
+}
+
+Status add_mount(TxnImpl& txn, MountRecord& record) {
+  const std::string route = record.route();
+  COFFER_ASSIGN(const std::vector<MountRecord> records, read_mounts(txn));
+  for (const MountRecord& other : records)
+    if (route.starts_with(other.route()) || other.route().starts_with(route))
+      return Status(Code::kInvalid, "path is already in use at " + other.info.path);
+  const store::StoreKey counter = layout::core_key(layout::kMountCounter);
+  COFFER_ASSIGN(const auto stored, txn.get(counter));
+  std::uint32_t next = kFirstMountId.get();
+  if (stored) {
+    ByteReader reader(*stored);
+    next = reader.u32();
+    COFFER_TRY(reader.finish().with_context("the mount counter"));
+  }
+  if (next == UINT32_MAX)
+    return Status(Code::kExhausted, "no mount id is left");
+  record.info.id = MountId(next);
+  std::string text;
+  ByteWriter(text).u32(next + 1);
+  COFFER_TRY(txn.put(counter, text));
+  return put_mount(txn, record);
+}
+
+Status put_mount(TxnImpl& txn, const MountRecord& record) {
+  return txn.put(layout::core_key(layout::mount_record(record.info.id)), encode(record));
+}
+
+Status erase_mount(TxnImpl& txn, MountId id) { return txn.erase(layout::core_key(layout::mount_record(id))); }
+
+}  // namespace coffer::core

@@ -1,0 +1,183 @@
+#include "core/pipeline.h"
+
+#include "base/check.h"
+#include "base/mutant.h"
+#include "core/jobs.h"
+#include "core/run.h"
+#include "core/token_store.h"
+
+namespace coffer::core {
+namespace {
+
+using Stage = PipelineState::Stage;
+
+std::string_view first_error(const Response& response) {
+  return response.errors.empty() ? std::string_view() : response.errors.front();
+}
+
+// The request's part of each line stays; the response's part waits in the state until the commit.
+void split_lines(Exchange& exchange, PipelineState& state) {
+  state.response_lines.clear();
+  for (std::size_t i = 0; i < exchange.audit_lines.size(); ++i) {
+    AuditLine& line = exchange.audit_lines[i];
+    const std::size_t request_bytes = i < state.request_bytes.size() ? state.request_bytes[i] : 0;
+    state.response_lines.push_back({line.device, line.text.substr(request_bytes)});
+    line.text.resize(request_bytes);
+  }
+}
+
+}  // namespace
+
+void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
+  COFFER_CHECK(exchange->home != nullptr);
+  if (!exchange->pipeline)
+    exchange->pipeline = std::make_unique<PipelineState>();
+  if (lifecycle_ != nullptr && lifecycle_->handle(exchange))
+    return;
+  run(std::move(exchange));
+}
+
+void Pipeline::resume(std::unique_ptr<Exchange> exchange) { run(std::move(exchange)); }
+
+void Pipeline::run(std::unique_ptr<Exchange> exchange) {
+  Next next = run_once(*exchange);
+  if (next == Next::kRunAgain)
+    return exchange->home->resume_later(std::move(exchange));
+  next == Next::kAnswer ? answer(std::move(exchange)) : propose(std::move(exchange));
+}
+
+// Everything that needs the view: it is let go when this returns.
+Pipeline::Next Pipeline::run_once(Exchange& exchange) {
+  PipelineState& state = *exchange.pipeline;
+  state.stage = Stage::kRunning;
+  state.handed_out.clear();
+  // The term is read before the view: a view of a later leadership is refused by the proposer rather than missed.
+  const Term term = services_.committer.leader_term();
+  Result<std::unique_ptr<store::View>> view = services_.backend.view();
+  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+  if (!view.ok() || (published != nullptr && !published->damage.ok())) {
+    return refuse(exchange, Status(Code::kDataLoss, "the stored state cannot be read, see the server's log"));
+  }
+  if (published == nullptr || published->sealed)
+    return refuse(exchange, Status(Code::kSealed, "Vault is sealed"));
+  if (!services_.committer.lease_valid())
+    return refuse(exchange, Status(Code::kUnavailable, "this node does not lead and cannot answer"));
+  state.now = services_.committer.cluster_now();
+  Run once(exchange, state, services_, **view, *published);
+  once.authorise();
+  if (published->audit->any_device() && !state.audit)
+    state.audit = published->audit;
+  if (state.audit && !state.request_audited) {
+    exchange.audit_lines.clear();
+    state.audit->prepare(exchange, AuditPhase::kRequest, state.facts, state.now, first_error(exchange.response));
+    state.request_bytes.clear();
+    for (const AuditLine& line : exchange.audit_lines)
+      state.request_bytes.push_back(line.text.size());
+  }
+  once.handle();
+  const bool writes = once.finish(term);
+  if (once.wants_newer_keyring() && !state.keyring_awaited) {
+    state.keyring_awaited = true;
+    return Next::kRunAgain;
+  }
+  if (state.audit)
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, state.now, first_error(exchange.response));
+  return writes ? Next::kPropose : Next::kAnswer;
+}
+
+// Before anything could be looked up. Only a later run has devices to tell.
+Pipeline::Next Pipeline::refuse(Exchange& exchange, const Status& status) {
+  PipelineState& state = *exchange.pipeline;
+  fail(exchange, status);
+  exchange.audit_lines.clear();
+  if (state.audit)
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, state.now, first_error(exchange.response));
+  return Next::kAnswer;
+}
+
+void Pipeline::answer(std::unique_ptr<Exchange> exchange) {
+  PipelineState& state = *exchange->pipeline;
+  if (!state.audit || mutant(Mutant::kAnswerBeforeAudit)) {
+    Home* home = exchange->home;
+    return home->respond(std::move(exchange));
+  }
+  state.stage = Stage::kLastAudit;
+  AuditSet& audit = *state.audit;
+  audit.submit(std::move(exchange), *this);
+}
+
+void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
+  PipelineState& state = *exchange->pipeline;
+  if (state.audit) {
+    split_lines(*exchange, state);
+    if (!state.request_audited) {
+      state.stage = Stage::kRequestAudit;
+      AuditSet& audit = *state.audit;
+      return audit.submit(std::move(exchange), *this);
+    }
+    exchange->audit_lines.clear();
+  }
+  state.stage = Stage::kCommit;
+  services_.committer.submit(std::move(exchange), *this);
+}
+
+void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status) {
+  PipelineState& state = *exchange->pipeline;
+  if (state.stage == Stage::kRequestAudit && status.ok()) {
+    state.request_audited = true;
+    exchange->audit_lines.clear();
+    state.stage = Stage::kCommit;
+    return services_.committer.submit(std::move(exchange), *this);
+  }
+  if (!status.ok()) {
+    if (state.committed)
+      withhold(*exchange);
+    fail(*exchange, 500, "no audit device accepted the request");
+  }
+  Home* home = exchange->home;
+  home->respond(std::move(exchange));
+}
+
+void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index, Status status) {
+  PipelineState& state = *exchange->pipeline;
+  switch (outcome) {
+    case CommitOutcome::kConflict: {
+      if (++state.runs >= limits::kTransactionRunsMax)
+        return fail_audited(std::move(exchange), Status(Code::kUnavailable, "the request lost against others too often"));
+      Home* home = exchange->home;
+      return home->resume_later(std::move(exchange));
+    }
+    case CommitOutcome::kRefused:
+      return fail_audited(std::move(exchange),
+                          status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed") : status);
+    case CommitOutcome::kOutcomeUnknown:
+      return fail_audited(std::move(exchange),
+                          Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));
+    case CommitOutcome::kCommitted:
+      break;
+  }
+  state.committed = true;
+  state.proposal = Proposal();
+  exchange->audit_lines.swap(state.response_lines);
+  state.response_lines.clear();
+  answer(std::move(exchange));
+}
+
+// After the request's line was accepted: the answer has a line too.
+void Pipeline::fail_audited(std::unique_ptr<Exchange> exchange, const Status& status) {
+  refuse(*exchange, status);
+  answer(std::move(exchange));
+}
+
+// The answer stays here although it took effect: what it would have handed out must not live.
+void Pipeline::withhold(Exchange& exchange) {
+  for (std::string& hash : exchange.pipeline->handed_out)
+    SystemTask::start(
+        services_,
+        [hash](TxnImpl& txn, const Published& published, json::Arena& arena) {
+          return TokenStore(txn, published, arena).revoke_tree(hash);
+        },
+        [](const Status&) {});
+}
+
+}  // namespace coffer::core

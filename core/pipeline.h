@@ -1,0 +1,50 @@
+// The one way of a request: canonical path, namespace, token, policy, audit, router, engine, commit, audit, answer. See
+// docs/request-path.md.
+//
+// A request holds no thread, no view and no lock while it waits. It waits at: request audit (a write's line is accepted before its
+// proposal goes out), commit, response audit. A read's two lines are handed over together and awaited once.
+#pragma once
+
+#include <memory>
+
+#include "core/call.h"
+#include "core/pipeline_state.h"
+
+namespace coffer::core {
+
+// Takes the few paths that work without a barrier: init, unseal, seal, seal-status, health, leader. Asked first.
+class LifecycleHandler {
+ public:
+  virtual ~LifecycleHandler() = default;
+  // The request's thread. True: it took the exchange and will respond. False: the exchange is as it was.
+  virtual bool handle(std::unique_ptr<Exchange>& exchange) = 0;
+};
+
+// Thread-safe. Outlives every exchange that it was given.
+class Pipeline final : public Dispatcher, private AuditSink, private CommitSink {
+ public:
+  // `lifecycle` may be null; both outlive the pipeline.
+  Pipeline(const Services& services, LifecycleHandler* lifecycle) : services_(services), lifecycle_(lifecycle) {}
+
+  void dispatch(std::unique_ptr<Exchange> exchange) override;
+  void resume(std::unique_ptr<Exchange> exchange) override;
+
+ private:
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain };
+
+  void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
+  void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
+
+  void run(std::unique_ptr<Exchange> exchange);
+  Next run_once(Exchange& exchange);
+  Next refuse(Exchange& exchange, const Status& status);
+  void answer(std::unique_ptr<Exchange> exchange);
+  void propose(std::unique_ptr<Exchange> exchange);
+  void withhold(Exchange& exchange);
+  void fail_audited(std::unique_ptr<Exchange> exchange, const Status& status);
+
+  const Services& services_;
+  LifecycleHandler* lifecycle_;
+};
+
+}  // namespace coffer::core

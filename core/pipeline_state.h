@@ -1,0 +1,56 @@
+// What the pipeline keeps of a request between its stages. One owner at a time: whoever holds the exchange.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/audit_broker.h"
+#include "core/commit.h"
+#include "core/request.h"
+#include "core/txn_impl.h"
+
+namespace coffer::core {
+
+class PipelineState {
+ public:
+  enum class Stage : std::uint8_t {
+    kRunning,
+    kRequestAudit,   // a write: its request line is on the way, then the proposal goes out
+    kCommit,
+    kLastAudit,      // nothing but the answer follows
+  };
+
+  Stage stage = Stage::kRunning;
+  unsigned runs = 0;
+  bool request_audited = false;
+  bool committed = false;
+  bool keyring_awaited = false;
+  TxnImpl::Buffers buffers;
+  Proposal proposal;
+  AuditFacts facts;                        // views into the arena
+  std::shared_ptr<AuditSet> audit;         // set while lines are to be written
+  std::vector<AuditLine> response_lines;   // prepared; they wait for the commit
+  std::vector<std::size_t> request_bytes;  // of each line's text that is the request's
+  std::vector<std::string> handed_out;     // hashes of tokens to revoke if the answer is withheld
+  WallTime now{};
+
+  void reset() {
+    stage = Stage::kRunning;
+    runs = 0;
+    request_audited = committed = keyring_awaited = false;
+    buffers.writes.clear();
+    buffers.reads.clear();
+    buffers.ranges.clear();
+    proposal = Proposal();
+    facts = AuditFacts();
+    audit.reset();
+    response_lines.clear();
+    request_bytes.clear();
+    handed_out.clear();
+  }
+};
+
+inline Proposal& proposal_of(Exchange& exchange) { return exchange.pipeline->proposal; }
+
+}  // namespace coffer::core

@@ -1,0 +1,63 @@
+// The policies of one published state, compiled, and the access lists of the sets of them that tokens hold.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "core/acl.h"
+
+namespace coffer::core {
+
+// What a wrapping token may do. Built in: neither written, listed nor given to other tokens.
+inline constexpr std::string_view kWrappingPolicyName = "response-wrapping";
+
+struct PolicyEntry {
+  std::string text;
+  WallTime modified{};
+  std::uint64_t version = 1;
+  std::shared_ptr<const Policy> policy;
+};
+
+std::string encode_policy(const PolicyEntry& entry);
+Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, std::string_view plaintext);
+
+// Immutable but for its cache, which only grows (to limits::kAclCacheSetsMax sets) and takes no lock. Any thread.
+class PolicyStore {
+ public:
+  using Entries = std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>>;
+
+  explicit PolicyStore(Entries entries);
+  ~PolicyStore();
+  PolicyStore(const PolicyStore&) = delete;
+  PolicyStore& operator=(const PolicyStore&) = delete;
+
+  const Entries& entries() const noexcept { return entries_; }
+  const PolicyEntry* find(std::string_view name) const;
+
+  // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as long as this
+  // object or as `owner`, whichever is shorter.
+  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const;
+
+ private:
+  struct Node {
+    std::string joined;
+    std::shared_ptr<const Acl> acl;
+    Node* next;
+  };
+  static constexpr std::size_t kBuckets = 256;
+
+  std::shared_ptr<const Acl> compile(std::string_view joined) const;
+
+  Entries entries_;
+  std::shared_ptr<const Policy> wrapping_;
+  mutable std::array<std::atomic<Node*>, kBuckets> buckets_{};  // lists that only grow
+  mutable std::atomic<std::size_t> cached_{0};
+};
+
+}  // namespace coffer::core

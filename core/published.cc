@@ -1,0 +1,227 @@
+#include "core/published.h"
+
+#include "base/codec.h"
+#include "core/layout.h"
+
+namespace coffer::core {
+namespace {
+
+bool is_core_key(std::string_view key, std::string_view& rest) {
+  const Result<store::KeyHead> head = store::parse_key(key);
+  if (!head.ok() || head->cls != store::KeyClass::kShared || head->ns != layout::kRootNamespace ||
+      head->mount != layout::kSystemMount || !head->rest.starts_with(layout::kCorePrefix))
+    return false;
+  rest = head->rest;
+  return true;
+}
+
+std::string stored_name(std::string_view rest) {
+  const store::StoreKey key = layout::core_key(rest);
+  return store::make_key(key.cls, key.ns, key.mount, key.rest);
+}
+
+}  // namespace
+
+bool Published::revoking(std::string_view token_hash) const {
+  for (const Job& job : *jobs)
+    if (job.kind == Job::Kind::kRevokeTree && job.token_hash == token_hash)
+      return true;
+  return false;
+}
+
+StateDeriver::StateDeriver(const EngineRegistry& engines, AuditRegistry& audit, SystemConfig config)
+    : engines_(engines), audit_registry_(audit), config_(config) {}
+
+void StateDeriver::forget() {
+  root_key_.reset();
+  barrier_.reset();
+  hasher_.reset();
+  mounts_.clear();
+  policies_.clear();
+  devices_.clear();
+  jobs_.clear();
+  damage_ = ok_status();
+  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = true;
+}
+
+void StateDeriver::stop() { forget(); }
+
+Status StateDeriver::start(const store::View& view, SecretBytes root_key) {
+  forget();
+  root_key_ = std::make_shared<const SecretBytes>(std::move(root_key));
+  const auto load = [&]() -> Status {
+    std::string record;
+    const std::string name = stored_name(layout::kKeyring);
+    COFFER_ASSIGN(const bool found, view.get(name, record));
+    if (!found)
+      return Status(Code::kDataLoss, "the store holds no keyring");
+    COFFER_TRY(take(name, layout::kKeyring, record));
+    COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
+    const std::string begin = stored_name(layout::kCorePrefix);
+    const std::string end = store::prefix_end(begin);
+    COFFER_ASSIGN(bool more, cursor->seek(begin));
+    while (more && cursor->key() < end) {
+      std::string_view rest;
+      if (is_core_key(cursor->key(), rest) && rest != layout::kKeyring)
+        COFFER_TRY(take(cursor->key(), rest, std::string(cursor->value())));
+      COFFER_ASSIGN(more, cursor->next());
+    }
+    return ok_status();
+  };
+  const Status status = load();
+  if (!status.ok())
+    forget();
+  return status;
+}
+
+void StateDeriver::on_apply(Index, std::span<const store::Op> ops) {
+  if (!started())
+    return;
+  for (const store::Op& op : ops) {
+    std::string_view rest;
+    if (!is_core_key(op.key, rest))
+      continue;
+    changed_ = true;
+    if (const Status status = take(op.key, rest, op.value); !status.ok() && damage_.ok())
+      damage_ = status;
+  }
+}
+
+Status StateDeriver::take(std::string_view key, std::string_view rest, const std::optional<std::string>& value) {
+  if (rest == layout::kKeyring) {
+    if (!value)
+      return Status(Code::kDataLoss, "the keyring was deleted");
+    COFFER_ASSIGN(auto keyring, seal::Keyring::open(*value, KeyringId(0), *root_key_));
+    hasher_ = std::make_shared<const TokenHasher>(keyring->derive(kTokenHashPurpose));
+    barrier_ = seal::Barrier::create(std::move(keyring));
+    return ok_status();
+  }
+  if (!value)
+    return take_opened(rest, value);
+  SecretBytes plaintext(seal::Barrier::plaintext_size(*value));
+  COFFER_ASSIGN(const std::size_t size, barrier_->open(key, *value, plaintext.reveal_mutable()));
+  std::string opened(plaintext.reveal_text().substr(0, size));
+  const Status status = take_opened(rest, opened);
+  wipe(opened.data(), opened.size());
+  return status;
+}
+
+Status StateDeriver::take_opened(std::string_view rest, const std::optional<std::string>& value) {
+  const auto row = [rest](std::string_view prefix) { return std::string(rest.substr(prefix.size())); };
+  if (rest.starts_with(layout::kMountPrefix)) {
+    mounts_changed_ = true;
+    mounts_.erase(row(layout::kMountPrefix));
+    if (value) {
+      COFFER_ASSIGN(MountRecord record, decode_mount(*value));
+      mounts_.emplace(row(layout::kMountPrefix), std::move(record));
+    }
+  } else if (rest.starts_with(layout::kPolicyPrefix)) {
+    policies_changed_ = true;
+    policies_.erase(row(layout::kPolicyPrefix));
+    if (value) {
+      COFFER_ASSIGN(auto entry, decode_policy(row(layout::kPolicyPrefix), *value));
+      policies_.emplace(row(layout::kPolicyPrefix), std::move(entry));
+    }
+  } else if (rest.starts_with(layout::kAuditPrefix)) {
+    devices_changed_ = true;
+    devices_.erase(row(layout::kAuditPrefix));
+    if (value) {
+      COFFER_ASSIGN(AuditDeviceConfig config, decode_device(*value));
+      devices_.emplace(row(layout::kAuditPrefix), std::move(config));
+    }
+  } else if (rest.starts_with(layout::kJobPrefix)) {
+    jobs_changed_ = true;
+    jobs_.erase(row(layout::kJobPrefix));
+    if (value) {
+      COFFER_ASSIGN(Job job, decode_job(row(layout::kJobPrefix), *value));
+      jobs_.emplace(row(layout::kJobPrefix), std::move(job));
+    }
+  }
+  return ok_status();
+}
+
+std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
+  if (!changed_)
+    return nullptr;
+  auto next = current_ ? std::make_shared<Published>(*current_) : std::make_shared<Published>();
+  next->sealed = !started();
+  next->damage = damage_;
+  next->config = config_;
+  next->barrier = barrier_;
+  next->root_key = root_key_;
+  next->hasher = hasher_;
+  if (mounts_changed_) {
+    std::vector<MountRecord> records;
+    for (const auto& [id, record] : mounts_)
+      records.push_back(record);
+    next->router = std::make_shared<const Router>(std::move(records), engines_);
+  }
+  if (policies_changed_)
+    next->policies = std::make_shared<const PolicyStore>(policies_);
+  if (devices_changed_) {
+    auto rows = std::make_shared<std::vector<AuditDeviceConfig>>();
+    for (const auto& [path, config] : devices_)
+      rows->push_back(config.clone());
+    next->audit = audit_registry_.build(*rows);
+    next->audit_rows = std::move(rows);
+  }
+  if (jobs_changed_) {
+    auto jobs = std::make_shared<std::vector<Job>>();
+    for (const auto& [id, job] : jobs_)
+      jobs->push_back(job);
+    next->jobs = std::move(jobs);
+  }
+  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = false;
+  current_ = std::move(next);
+  return current_;
+}
+
+std::string encode(const Job& job) {
+  std::string out;
+  ByteWriter(out).u8(1).u8(static_cast<std::uint8_t>(job.kind)).u32(job.mount.get()).bytes(job.token_hash);
+  return out;
+}
+
+Result<Job> decode_job(std::string_view id, std::string_view plaintext) {
+  ByteReader reader(plaintext);
+  const std::uint8_t format = reader.u8();
+  const std::uint8_t kind = reader.u8();
+  Job job{std::string(id), static_cast<Job::Kind>(kind), MountId(reader.u32()), std::string(reader.bytes())};
+  COFFER_TRY(reader.finish().with_context("a job's record"));
+  if (format != 1 || kind < 1 || kind > 2)
+    return Status(Code::kDataLoss, "a job's record has an unknown form");
+  return job;
+}
+
+std::string encode(const AuditDeviceConfig& config) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.u8(1).u8(config.local ? 1 : 0).bytes(config.path).bytes(config.type).bytes(config.uuid).bytes(config.description);
+  writer.bytes(config.salt.reveal_text()).varint(config.options.size());
+  for (const auto& [name, value] : config.options)
+    writer.bytes(name).bytes(value);
+  return out;
+}
+
+Result<AuditDeviceConfig> decode_device(std::string_view plaintext) {
+  ByteReader reader(plaintext);
+  AuditDeviceConfig config;
+  const std::uint8_t format = reader.u8();
+  config.local = reader.u8() != 0;
+  config.path = reader.bytes();
+  config.type = reader.bytes();
+  config.uuid = reader.bytes();
+  config.description = reader.bytes();
+  config.salt = SecretBytes::copy_of(reader.bytes());
+  const std::uint64_t options = reader.varint();
+  for (std::uint64_t i = 0; i < options && reader.ok(); ++i) {
+    const std::string_view name = reader.bytes();
+    config.options.emplace_back(name, reader.bytes());
+  }
+  COFFER_TRY(reader.finish().with_context("an audit device's record"));
+  if (format != 1)
+    return Status(Code::kDataLoss, "an audit device's record has an unknown form");
+  return config;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,103 @@
+// What the applier publishes together with an index: everything that is derived from the state and that each request needs. Requests take it
+// with their view; nobody changes it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/audit_broker.h"
+#include "core/observer.h"
+#include "core/policy_store.h"
+#include "core/router.h"
+#include "core/token_record.h"
+#include "seal/barrier.h"
+
+namespace coffer::core {
+
+struct SystemConfig {
+  Nanos default_lease_ttl{std::chrono::hours(768)};
+  Nanos max_lease_ttl{std::chrono::hours(768)};
+};
+
+// Work that exceeds one entry, as its record says it (core/jobs.h).
+struct Job {
+  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2 };
+  std::string id;
+  Kind kind = Kind::kDeleteMount;
+  MountId mount;           // kDeleteMount
+  std::string token_hash;  // kRevokeTree: the root of the tree, which is gone already
+};
+
+class Published final : public store::Attachment {
+ public:
+  bool sealed = true;
+  // Not ok: something that must be derived did not open; every request is refused.
+  Status damage;
+  // The rest is set when not sealed.
+  std::shared_ptr<const seal::Barrier> barrier;
+  std::shared_ptr<const SecretBytes> root_key;
+  std::shared_ptr<const TokenHasher> hasher;
+  std::shared_ptr<const Router> router;
+  std::shared_ptr<const PolicyStore> policies;
+  std::shared_ptr<AuditSet> audit;                                   // never null
+  std::shared_ptr<const std::vector<AuditDeviceConfig>> audit_rows;  // sorted by path
+  std::shared_ptr<const std::vector<Job>> jobs;
+  SystemConfig config;
+
+  // Whether an ancestor of tokens is being revoked by a job; then their chains are looked at.
+  bool revoking(std::string_view token_hash) const;
+};
+
+// Derives it: started at unseal, stopped at seal, told of every batch in between. Node's thread.
+class StateDeriver final : public StateObserver {
+ public:
+  // Both registries outlive it.
+  StateDeriver(const EngineRegistry& engines, AuditRegistry& audit, SystemConfig config);
+
+  // Reads what `view` holds. After a failure (kDataLoss, kInvalid for a wrong root key) it is as sealed as before.
+  // The next attachment() carries the result; the caller publishes it.
+  Status start(const store::View& view, SecretBytes root_key);
+  // Drops keys and everything derived; the next attachment() says sealed.
+  void stop();
+  bool started() const noexcept { return barrier_ != nullptr; }
+
+  void on_apply(Index index, std::span<const store::Op> ops) override;
+  std::shared_ptr<const store::Attachment> attachment() override;
+
+ private:
+  Status take(std::string_view key, std::string_view rest, const std::optional<std::string>& value);
+  Status take_opened(std::string_view rest, const std::optional<std::string>& value);
+  void forget();
+
+  const EngineRegistry& engines_;
+  AuditRegistry& audit_registry_;
+  SystemConfig config_;
+  std::shared_ptr<const SecretBytes> root_key_;
+  std::shared_ptr<const seal::Barrier> barrier_;
+  std::shared_ptr<const TokenHasher> hasher_;
+  std::map<std::string, MountRecord, std::less<>> mounts_;
+  std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>> policies_;
+  std::map<std::string, AuditDeviceConfig, std::less<>> devices_;
+  std::map<std::string, Job, std::less<>> jobs_;
+  Status damage_;
+  std::shared_ptr<const Published> current_;
+  bool changed_ = true;
+  bool mounts_changed_ = true;
+  bool policies_changed_ = true;
+  bool devices_changed_ = true;
+  bool jobs_changed_ = true;
+};
+
+// What the pipeline finds in a view's attachment; null when nothing was ever published.
+inline const Published* published_in(const std::shared_ptr<const store::Attachment>& attachment) {
+  return static_cast<const Published*>(attachment.get());
+}
+
+std::string encode(const Job& job);
+Result<Job> decode_job(std::string_view id, std::string_view plaintext);
+std::string encode(const AuditDeviceConfig& config);
+Result<AuditDeviceConfig> decode_device(std::string_view plaintext);
+
+}  // namespace coffer::core

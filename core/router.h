@@ -1,0 +1,50 @@
+// Which mount a path belongs to. Immutable once built; part of what is published.
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "core/mounts.h"
+#include "core/path_table.h"
+
+namespace coffer::core {
+
+// Every engine the server knows, by type. Filled before the first unseal, then only read. Engines outlive it.
+class EngineRegistry {
+ public:
+  // `mountable`: clients may enable it by sys/mounts (or sys/auth).
+  void add(const Engine& engine, MountTable table, bool mountable);
+  const Engine* find(MountTable table, std::string_view type) const;
+  bool mountable(MountTable table, std::string_view type) const;
+
+ private:
+  struct Row {
+    const Engine* engine;
+    MountTable table;
+    bool mountable;
+  };
+  std::vector<Row> rows_;
+};
+
+struct Route {
+  MountRecord record;
+  std::string prefix;               // "secret/", "auth/token/"
+  std::string record_key;           // the record's name, for read sets
+  const Engine* engine = nullptr;   // null: this binary has no such engine
+};
+
+class Router {
+ public:
+  Router(std::vector<MountRecord> records, const EngineRegistry& engines);
+  // Null when no mount covers the path. `path` "secret/" and below; "secret" alone is covered by none.
+  const Route* match(std::string_view path) const noexcept;
+  // The mount at exactly this place, or null.
+  const Route* find(MountTable table, std::string_view path) const noexcept;
+  const std::vector<Route>& routes() const noexcept { return routes_; }  // sorted by prefix
+
+ private:
+  std::vector<Route> routes_;
+};
+
+}  // namespace coffer::core

@@ -1,0 +1,249 @@
+#include "core/run.h"
+
+#include <cstring>
+
+#include "base/mutant.h"
+#include "core/help.h"
+#include "core/wrapping.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::string_view kDeniedOne = "1 error occurred:\n\t* permission denied\n\n";
+constexpr std::string_view kDeniedBare = "permission denied";
+
+std::string_view list_path(json::Arena& arena, std::string_view path) {
+  if (path.empty() || path.back() == '/')
+    return path;
+  auto* text = static_cast<char*>(arena.allocate(path.size() + 1, 1));
+  std::memcpy(text, path.data(), path.size());
+  text[path.size()] = '/';
+  return {text, path.size() + 1};
+}
+
+}  // namespace
+
+Run::Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view, const Published& published)
+    : exchange_(exchange),
+      state_(state),
+      services_(services),
+      published_(published),
+      txn_(view, *published.barrier, exchange.arena, state.now, state.buffers),
+      tokens_(txn_, published, exchange.arena) {
+  exchange_.response = Response();
+}
+
+void Run::refuse(int status, std::string_view error) {
+  fail(exchange_, status, error);
+  refused_ = true;
+}
+
+void Run::note(const Status& status) {
+  if (status.code() == Code::kUnavailable)
+    wants_newer_keyring_ = true;
+  // What a damaged record says stays in the server: the client learns that it is not its fault.
+  if (status.code() == Code::kDataLoss || status.code() == Code::kInternal) {
+    std::string text = "internal error";
+    if (mutant(Mutant::kRequestInFailureText))
+      json::write(exchange_.request.data, text);
+    return refuse(500, text);
+  }
+  refuse(http_status(status.code()), status.message());
+}
+
+void Run::resolve() {
+  const Request& request = exchange_.request;
+  full_path_ = request.path.view();
+  if (request.operation == Operation::kList)
+    full_path_ = list_path(exchange_.arena, full_path_);
+  route_ = published_.router->match(full_path_);
+  if (route_ == nullptr)
+    return;
+  local_path_ = full_path_.substr(route_->prefix.size());
+  if (route_->engine != nullptr)
+    match_ = route_->engine->paths(route_->record.info).match(local_path_, request.operation);
+  storage_.emplace(txn_, route_->record.info.namespace_id, route_->record.info.id, route_->record.key_class());
+}
+
+void Run::authorise() {
+  resolve();
+  const std::string_view ns = exchange_.request.namespace_path;
+  if (!ns.empty() && ns != "root" && ns != "/")
+    refuse(404, "namespace not found");
+  else if (const Status status = authenticate(); !status.ok())
+    note(status);
+  fill_facts();
+  if (!refused_)
+    if (const Status status = check_policy(); !status.ok())
+      note(status);
+}
+
+// One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
+Status Run::authenticate() {
+  const bool open = match_ && match_->spec->unauthenticated;
+  if (!exchange_.request.token.empty()) {
+    COFFER_ASSIGN(token_, tokens_.live(tokens_.hash_of(exchange_.request.token)));
+  }
+  if (token_) {
+    acl_ = &published_.policies->acl(token_->record.policies, acl_owner_);
+    return ok_status();
+  }
+  if (open)
+    return ok_status();
+  if (route_ == nullptr && mutant(Mutant::kMountRevealedUnauthenticated))
+    return Status(Code::kNotFound, "no handler for route");
+  if (full_path_ == "sys/wrapping/unwrap" && !exchange_.request.token.empty())
+    return Status(Code::kInvalid, std::string(kNoWrappingToken));
+  return Status(Code::kUnauthenticated, std::string(kDeniedBare));
+}
+
+void Run::fill_facts() {
+  AuditFacts& facts = state_.facts;
+  json::Arena& arena = exchange_.arena;
+  facts = AuditFacts();
+  if (route_ != nullptr) {
+    const MountInfo& mount = route_->record.info;
+    facts.mount_point = arena.copy(route_->prefix);
+    facts.mount_type = arena.copy(mount.type);
+    facts.mount_accessor = arena.copy(mount.accessor);
+    facts.mount_uuid = arena.copy(mount.uuid);
+    exchange_.response.mount_type = facts.mount_type;
+  }
+  if (!token_)
+    return;
+  const TokenRecord& record = token_->record;
+  facts.client_token_known = true;
+  facts.accessor = record.accessor;
+  facts.display_name = record.display_name;
+  facts.token_type = "service";
+  facts.token_policies = split_policies(record.policies);
+  facts.policies = facts.token_policies;
+  facts.token_ttl = record.ttl;
+  facts.token_issue_time = record.created;
+}
+
+CallContext Run::context() {
+  return CallContext{{exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
+                      services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
+                      token_ ? token_->hash : std::string_view(), exchange_.request.operation},
+                     txn_, published_, *route_, services_, full_path_, token_ ? &token_->record : nullptr,
+                     token_ ? token_->hash : std::string_view(), acl_, sudo_, {}, false};
+}
+
+Result<Capability> Run::capability() {
+  switch (exchange_.request.operation) {
+    case Operation::kRead:
+      return Capability::kRead;
+    case Operation::kDelete:
+      return Capability::kDelete;
+    case Operation::kList:
+      return Capability::kList;
+    case Operation::kPatch:
+      return Capability::kPatch;
+    case Operation::kHelp:
+      return Capability::kRead;
+    case Operation::kWrite:
+      break;
+  }
+  if (!match_ || match_->operation == nullptr || match_->spec->exists == nullptr)
+    return Capability::kUpdate;
+  CallContext ctx = context();
+  COFFER_ASSIGN(const bool exists, match_->spec->exists(ctx));
+  return exists ? Capability::kUpdate : Capability::kCreate;
+}
+
+Status Run::check_policy() {
+  const Request& request = exchange_.request;
+  if (match_ && match_->spec->unauthenticated)
+    return ok_status();
+  if (request.operation == Operation::kHelp)
+    return ok_status();
+  COFFER_ASSIGN(const Capability wanted, capability());
+  const Decision decision = acl_->allows(full_path_, wanted);
+  sudo_ = decision.sudo || decision.root;
+  if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_))
+    return Status(Code::kDenied, std::string(kDeniedOne));
+  return check_constraints(decision, wanted, request.data, request.wrap_ttl);
+}
+
+void Run::handle() {
+  if (refused_)
+    return;
+  if (route_ == nullptr)
+    return refuse(404, "no handler for route \"" + std::string(exchange_.request.path.view()) + "\". route entry not found.");
+  if (!match_)
+    return refuse(404, "1 error occurred:\n\t* unsupported path\n\n");
+  if (exchange_.request.operation == Operation::kHelp)
+    return answer_help();
+  if (match_->operation == nullptr)
+    return refuse(405, "1 error occurred:\n\t* unsupported operation\n\n");
+  const TxnImpl::Savepoint before = txn_.savepoint();
+  const Status status = call_handler();
+  if (!status.ok()) {
+    const std::string_view mount_type = exchange_.response.mount_type;
+    note(status);
+    exchange_.response.mount_type = mount_type;
+  }
+  // A failed request leaves nothing behind.
+  if (exchange_.response.has_errors())
+    txn_.rollback(before);
+}
+
+Status Run::call_handler() {
+  CallContext ctx = context();
+  COFFER_TRY(match_->operation->handler(ctx));
+  if (exchange_.request.wrap_ttl && !ctx.wrapped && !exchange_.response.has_errors())
+    COFFER_TRY(wrap_response(ctx, *exchange_.request.wrap_ttl));
+  for (const std::string_view hash : ctx.handed_out)
+    state_.handed_out.emplace_back(hash);
+  return ok_status();
+}
+
+void Run::answer_help() {
+  exchange_.response.data = describe_path(exchange_.arena, *match_->spec, local_path_);
+  exchange_.response.bare = true;
+}
+
+// A use-limited token is counted whether or not its request succeeded; the last use revokes it.
+Status Run::count_use() {
+  if (!token_ || token_->record.num_uses <= 0)
+    return ok_status();
+  if (token_->record.num_uses == 1)
+    return tokens_.revoke_tree(token_->hash);
+  COFFER_ASSIGN(const auto now, tokens_.stored(token_->hash));
+  if (!now)
+    return ok_status();
+  TokenRecord counted = now->record;
+  --counted.num_uses;
+  return tokens_.replace(token_->hash, now->record, counted);
+}
+
+// What allowed and routed the request is part of what it read.
+void Run::depend_on_authority() {
+  if (route_ != nullptr)
+    txn_.depend(layout::core_key(route_->record_key));
+  txn_.depend(layout::core_key(layout::kJobMark));
+  if (!token_)
+    return;
+  for (const std::string_view policy : split_policies(token_->record.policies))
+    txn_.depend(layout::core_key(std::string(layout::kPolicyPrefix).append(policy)));
+}
+
+bool Run::finish(Term term) {
+  if (const Status status = count_use(); !status.ok()) {
+    txn_.rollback({});
+    note(status);
+  }
+  if (!txn_.writes())
+    return false;
+  depend_on_authority();
+  Result<Proposal> proposal = txn_.finish(term, services_.random);
+  if (!proposal.ok()) {
+    note(proposal.status());
+    return false;
+  }
+  state_.proposal = std::move(*proposal);
+  return true;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,61 @@
+// One run of one request against one view: who asks, what for, whether they may, and the handler. Part of core/pipeline.
+#pragma once
+
+#include <optional>
+
+#include "core/call.h"
+#include "core/pipeline_state.h"
+#include "core/token_store.h"
+
+namespace coffer::core {
+
+// Everything given outlives it. Call authorise(), handle(), finish() once, in this order.
+class Run {
+ public:
+  Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view, const Published& published);
+
+  // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit facts.
+  void authorise();
+  // The handler, and wrapping of its answer where that was asked for.
+  void handle();
+  // Counts the token's use. True when there is something to commit: the proposal is in the state then.
+  bool finish(Term term);
+
+  // A record was sealed under a key that this keyring does not hold yet.
+  bool wants_newer_keyring() const noexcept { return wants_newer_keyring_; }
+
+ private:
+  void resolve();
+  Status authenticate();
+  Status check_policy();
+  Result<Capability> capability();
+  void fill_facts();
+  void refuse(int status, std::string_view error);
+  void note(const Status& status);
+  Status call_handler();
+  void answer_help();
+  void maybe_wrap();
+  Status count_use();
+  void depend_on_authority();
+  CallContext context();
+
+  Exchange& exchange_;
+  PipelineState& state_;
+  const Services& services_;
+  const Published& published_;
+  TxnImpl txn_;
+  TokenStore tokens_;
+  std::string_view full_path_;
+  const Route* route_ = nullptr;
+  std::string_view local_path_;             // below the mount
+  std::optional<PathMatch> match_;
+  std::optional<StoredToken> token_;
+  std::shared_ptr<const Acl> acl_owner_;
+  const Acl* acl_ = nullptr;
+  bool sudo_ = false;
+  bool refused_ = false;
+  bool wants_newer_keyring_ = false;
+  std::optional<Storage> storage_;
+};
+
+}  // namespace coffer::core

@@ -1,0 +1,138 @@
+#include "core/token_record.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/check.h"
+#include "base/codec.h"
+#include "base/encoding.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::uint8_t kRecordFormat = 1;
+constexpr std::uint8_t kFlagOrphan = 1;
+constexpr std::uint8_t kFlagRenewable = 2;
+constexpr std::uint8_t kFlagExpires = 4;
+constexpr std::uint8_t kFlagsKnown = 7;
+
+// The signed form of a service token, as Protobuf lays it out: field 1 (version) is 1, field 2 holds the secret bytes.
+constexpr std::size_t kServiceSecretBytes = 24;
+constexpr std::string_view kServiceHead("\x08\x01\x12\x18", 4);
+
+std::uint64_t to_stored(WallTime time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
+WallTime from_stored(std::uint64_t nanos) { return WallTime(Nanos(static_cast<std::int64_t>(nanos))); }
+
+}  // namespace
+
+TokenHash TokenHasher::hash(char domain, std::string_view text) const noexcept {
+  const std::uint8_t first = static_cast<std::uint8_t>(domain);
+  const crypto::Digest256 digest =
+      key_.mac({std::span(&first, 1), std::span(reinterpret_cast<const std::uint8_t*>(text.data()), text.size())});
+  TokenHash out;
+  for (std::size_t i = 0; i < kTokenHashBytes; ++i) {
+    out.text[2 * i] = "0123456789abcdef"[digest[i] >> 4];
+    out.text[2 * i + 1] = "0123456789abcdef"[digest[i] & 15];
+  }
+  return out;
+}
+
+std::vector<std::string_view> split_policies(std::string_view joined) {
+  std::vector<std::string_view> names;
+  while (!joined.empty()) {
+    const std::size_t end = joined.find(kPolicySeparator);
+    names.push_back(joined.substr(0, end));
+    joined.remove_prefix(end == std::string_view::npos ? joined.size() : end + 1);
+  }
+  return names;
+}
+
+std::string_view join_policies(Arena& arena, std::vector<std::string_view> names) {
+  if (std::find(names.begin(), names.end(), "root") != names.end())
+    return "root";
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::string joined;
+  for (const std::string_view name : names) {
+    if (!joined.empty())
+      joined.push_back(kPolicySeparator);
+    joined.append(name);
+  }
+  return arena.copy(joined);
+}
+
+bool has_policy(std::string_view joined, std::string_view name) noexcept {
+  while (!joined.empty()) {
+    const std::size_t end = joined.find(kPolicySeparator);
+    if (joined.substr(0, end) == name)
+      return true;
+    joined.remove_prefix(end == std::string_view::npos ? joined.size() : end + 1);
+  }
+  return false;
+}
+
+void encode(const TokenRecord& record, std::string& out) {
+  std::uint8_t flags = 0;
+  flags |= record.orphan ? kFlagOrphan : 0;
+  flags |= record.renewable ? kFlagRenewable : 0;
+  flags |= record.expires ? kFlagExpires : 0;
+  ByteWriter writer(out);
+  writer.u8(kRecordFormat).u8(static_cast<std::uint8_t>(record.type)).u8(flags);
+  writer.u64(to_stored(record.created)).u64(to_stored(record.renewed));
+  if (record.expires)
+    writer.u64(to_stored(*record.expires));
+  writer.varint(static_cast<std::uint64_t>(record.creation_ttl.count())).varint(static_cast<std::uint64_t>(record.ttl.count()));
+  writer.varint(static_cast<std::uint64_t>(record.explicit_max_ttl.count()));
+  writer.varint(static_cast<std::uint64_t>(record.period.count()));
+  writer.varint(static_cast<std::uint64_t>(record.num_uses));
+  writer.bytes(record.parent).bytes(record.accessor).bytes(record.display_name).bytes(record.path);
+  writer.bytes(record.policies).bytes(record.metadata).bytes(record.wrapped_accessor);
+}
+
+Result<TokenRecord> decode_token(std::string_view plaintext) {
+  ByteReader reader(plaintext);
+  TokenRecord record;
+  const std::uint8_t format = reader.u8();
+  const std::uint8_t type = reader.u8();
+  const std::uint8_t flags = reader.u8();
+  if (!reader.ok() || format != kRecordFormat || type != static_cast<std::uint8_t>(TokenType::kService) ||
+      (flags & ~kFlagsKnown) != 0)
+    return Status(Code::kDataLoss, "a token's record has an unknown form");
+  record.orphan = (flags & kFlagOrphan) != 0;
+  record.renewable = (flags & kFlagRenewable) != 0;
+  record.created = from_stored(reader.u64());
+  record.renewed = from_stored(reader.u64());
+  if ((flags & kFlagExpires) != 0)
+    record.expires = from_stored(reader.u64());
+  record.creation_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  record.ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  record.explicit_max_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  record.period = Nanos(static_cast<std::int64_t>(reader.varint()));
+  record.num_uses = static_cast<std::int64_t>(reader.varint());
+  record.parent = reader.bytes();
+  record.accessor = reader.bytes();
+  record.display_name = reader.bytes();
+  record.path = reader.bytes();
+  record.policies = reader.bytes();
+  record.metadata = reader.bytes();
+  record.wrapped_accessor = reader.bytes();
+  COFFER_TRY(reader.finish().with_context("a token's record"));
+  return record;
+}
+
+Result<std::string> new_service_token(RandomSource& random) {
+  SecretBytes bytes(kServiceHead.size() + kServiceSecretBytes);
+  const auto out = bytes.reveal_mutable();
+  std::copy(kServiceHead.begin(), kServiceHead.end(), out.begin());
+  COFFER_TRY(random.fill(out.subspan(kServiceHead.size())));
+  return "hvs." + base64url_encode(bytes.reveal_text());
+}
+
+Result<std::string> new_root_token(RandomSource& random) {
+  COFFER_ASSIGN(const std::string letters, random_base62(random, 24));
+  return "hvs." + letters;
+}
+
+Result<std::string> new_accessor(RandomSource& random) { return random_base62(random, 24); }
+
+}  // namespace coffer::core

@@ -1,0 +1,84 @@
+// What is stored of a token (docs/formats/token.md), and the names that it is stored under. A token's text is never stored: records stand
+// under its keyed hash.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "crypto/hmac.h"
+
+namespace coffer::core {
+
+// What the hash's key is derived from the keyring for.
+inline constexpr std::string_view kTokenHashPurpose = "token hash";
+inline constexpr std::size_t kTokenHashBytes = 20;
+inline constexpr std::size_t kTokenHashText = 2 * kTokenHashBytes;
+
+// The keyed hash of a token or an accessor in lower-case hex.
+struct TokenHash {
+  char text[kTokenHashText];
+  std::string_view view() const noexcept { return {text, kTokenHashText}; }
+};
+
+// Holds the prepared HMAC key. Immutable, any thread.
+class TokenHasher {
+ public:
+  explicit TokenHasher(const SecretBytes& key) : key_(key) {}
+  TokenHash token(std::string_view text) const noexcept { return hash('t', text); }
+  TokenHash accessor(std::string_view text) const noexcept { return hash('a', text); }
+
+ private:
+  TokenHash hash(char domain, std::string_view text) const noexcept;
+  crypto::HmacKey key_;
+};
+
+enum class TokenType : std::uint8_t { kService = 1 };
+
+// Views point into the record's plaintext or wherever the writer's text lives.
+struct TokenRecord {
+  TokenType type = TokenType::kService;
+  bool orphan = false;
+  bool renewable = false;
+  WallTime created{};
+  WallTime renewed{};                // equal to `created` when it never was
+  std::optional<WallTime> expires;   // nothing: never. A time in the past, whatever it is, is "no longer" (advisory G1)
+  Nanos creation_ttl{0};
+  Nanos ttl{0};                      // granted last
+  Nanos explicit_max_ttl{0};         // 0: none
+  Nanos period{0};                   // 0: not periodic
+  std::int64_t num_uses = 0;         // 0: not limited
+  std::string_view parent;           // TokenHash in hex; empty for orphans
+  std::string_view accessor;
+  std::string_view display_name;
+  std::string_view path;             // of the request that created it
+  std::string_view policies;         // sorted, joined by kPolicySeparator
+  std::string_view metadata;         // JSON object, or empty
+  std::string_view wrapped_accessor; // of what a wrapping token wraps
+
+  bool expired(WallTime now) const noexcept { return expires && *expires <= now; }
+};
+
+inline constexpr char kPolicySeparator = '\x1f';  // no canonical name holds it
+
+// The names in a joined list; views into it.
+std::vector<std::string_view> split_policies(std::string_view joined);
+// Sorted, without repetition; "root" swallows the others. Text in the arena.
+std::string_view join_policies(Arena& arena, std::vector<std::string_view> names);
+bool has_policy(std::string_view joined, std::string_view name) noexcept;
+
+void encode(const TokenRecord& record, std::string& out);
+// Views into `plaintext`. kDataLoss when it is no such record.
+Result<TokenRecord> decode_token(std::string_view plaintext);
+
+// Texts of new tokens. "hvs." and a signed form that begins with CAES; root's is "hvs." and 24 letters and digits.
+Result<std::string> new_service_token(RandomSource& random);
+Result<std::string> new_root_token(RandomSource& random);
+Result<std::string> new_accessor(RandomSource& random);
+
+}  // namespace coffer::core

@@ -1,0 +1,242 @@
+#include "core/token_store.h"
+
+#include "base/codec.h"
+#include "base/limits.h"
+#include "base/mutant.h"
+#include "core/jobs.h"
+#include "core/layout.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::size_t kAncestorsMax = 1u << 16;  // looked at while a job revokes
+
+// A record's name, put together without allocating.
+class Name {
+ public:
+  explicit Name(std::string_view prefix) { add(prefix); }
+  Name& add(std::string_view part) {
+    COFFER_CHECK(size_ + part.size() <= sizeof text_);
+    part.copy(text_ + size_, part.size());
+    size_ += part.size();
+    return *this;
+  }
+  store::StoreKey key() const { return layout::token_key({text_, size_}); }
+
+ private:
+  char text_[192];
+  std::size_t size_ = 0;
+};
+
+Name expiry_name(WallTime at, std::string_view hash) {
+  std::string nanos;
+  layout::append_hex(nanos, static_cast<std::uint64_t>(at.time_since_epoch().count()), 16);
+  return Name(layout::kExpiryPrefix).add(nanos).add("/").add(hash);
+}
+
+}  // namespace
+
+std::string_view TokenStore::hash_of(std::string_view token) const {
+  return arena_.copy(published_.hasher->token(token).view());
+}
+
+Result<std::optional<StoredToken>> TokenStore::stored(std::string_view hash) {
+  if (hash.size() != kTokenHashText)
+    return std::optional<StoredToken>();
+  COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kTokenPrefix).add(hash).key()));
+  if (!plaintext)
+    return std::optional<StoredToken>();
+  COFFER_ASSIGN(const TokenRecord record, decode_token(*plaintext));
+  return std::optional<StoredToken>(StoredToken{hash, record});
+}
+
+Result<std::optional<StoredToken>> TokenStore::live(std::string_view hash) {
+  COFFER_ASSIGN(auto token, stored(hash));
+  if (!token)
+    return token;
+  if (token->record.expired(txn_.now()) && !mutant(Mutant::kExpiredTokenAccepted))
+    return std::optional<StoredToken>();
+  if (!published_.jobs->empty()) {
+    COFFER_ASSIGN(const bool revoking, ancestor_revoking(token->record));
+    if (revoking)
+      return std::optional<StoredToken>();
+  }
+  return token;
+}
+
+Result<bool> TokenStore::ancestor_revoking(const TokenRecord& record) {
+  std::string_view parent = record.parent;
+  for (std::size_t i = 0; i < kAncestorsMax && !parent.empty(); ++i) {
+    if (published_.revoking(parent))
+      return true;
+    COFFER_ASSIGN(const auto above, stored(parent));
+    if (!above)
+      return false;
+    parent = above->record.parent;
+  }
+  return !parent.empty();
+}
+
+Result<std::optional<StoredToken>> TokenStore::live_by_accessor(std::string_view accessor) {
+  const TokenHash hashed = published_.hasher->accessor(accessor);
+  COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kAccessorPrefix).add(hashed.view()).key()));
+  if (!plaintext)
+    return std::optional<StoredToken>();
+  ByteReader reader(*plaintext);
+  const std::string_view hash = reader.bytes();
+  COFFER_TRY(reader.status().with_context("an accessor's record"));
+  return live(hash);
+}
+
+Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
+  std::string bytes;
+  encode(record, bytes);
+  COFFER_TRY(txn_.put(Name(layout::kTokenPrefix).add(hash).key(), bytes));
+  bytes.clear();
+  ByteWriter(bytes).bytes(hash).bytes(record.accessor);
+  COFFER_TRY(txn_.put(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
+  if (!record.parent.empty())
+    COFFER_TRY(txn_.put(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
+  if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
+    COFFER_TRY(txn_.put(expiry_name(*record.expires, hash).key(), {}));
+  return ok_status();
+}
+
+Status TokenStore::replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after) {
+  std::string bytes;
+  encode(after, bytes);
+  COFFER_TRY(txn_.put(Name(layout::kTokenPrefix).add(hash).key(), bytes));
+  if (before.expires == after.expires)
+    return ok_status();
+  if (before.expires)
+    COFFER_TRY(txn_.erase(expiry_name(*before.expires, hash).key()));
+  if (after.expires)
+    COFFER_TRY(txn_.put(expiry_name(*after.expires, hash).key(), {}));
+  return ok_status();
+}
+
+Status TokenStore::erase_records(std::string_view hash, const TokenRecord& record) {
+  COFFER_TRY(txn_.erase(Name(layout::kTokenPrefix).add(hash).key()));
+  COFFER_TRY(txn_.erase(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key()));
+  if (!record.parent.empty())
+    COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key()));
+  if (record.expires)
+    COFFER_TRY(txn_.erase(expiry_name(*record.expires, hash).key()));
+  return ok_status();
+}
+
+Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) {
+  return txn_.list(Name(layout::kChildPrefix).add(hash).add("/").key(), {}, limit);
+}
+
+Result<bool> TokenStore::erase_cubbyhole(std::string_view hash) {
+  const std::string prefix = std::string(hash) + "/";
+  bool more = false;
+  COFFER_ASSIGN(const auto keys, txn_.stored_keys({store::KeyClass::kClusterLocal, layout::kRootNamespace, kCubbyholeMountId, prefix},
+                                                  limits::kJobStepKeysMax, &more));
+  for (const std::string_view key : keys)
+    COFFER_TRY(txn_.erase_stored(key));
+  return !more;
+}
+
+Result<bool> TokenStore::erase_tree(std::string_view root) {
+  std::vector<std::string_view> waiting{root};
+  std::size_t seen = 1;
+  while (!waiting.empty()) {
+    const std::string_view hash = waiting.back();
+    waiting.pop_back();
+    COFFER_ASSIGN(const auto token, stored(hash));
+    COFFER_ASSIGN(const ListPage page, children(hash, limits::kTokenTreeEntryMax));
+    seen += page.names.size();
+    if (page.more || seen > limits::kTokenTreeEntryMax)
+      return false;
+    waiting.insert(waiting.end(), page.names.begin(), page.names.end());
+    if (token)
+      COFFER_TRY(erase_records(hash, token->record));
+    COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+    if (!all || txn_.ops() > limits::kEntryOpsMax / 2)
+      return false;
+  }
+  return true;
+}
+
+Status TokenStore::revoke_tree(std::string_view hash) {
+  COFFER_ASSIGN(const auto token, stored(hash));
+  if (!token)
+    return ok_status();
+  const TxnImpl::Savepoint before = txn_.savepoint();
+  COFFER_ASSIGN(const bool done, erase_tree(hash));
+  if (done)
+    return ok_status();
+  txn_.rollback(before);
+  COFFER_TRY(erase_records(hash, token->record));
+  return add_job(txn_, {std::string(hash), Job::Kind::kRevokeTree, MountId(), std::string(hash)});
+}
+
+Status TokenStore::revoke_orphaning(std::string_view hash) {
+  COFFER_ASSIGN(const auto token, stored(hash));
+  if (!token)
+    return ok_status();
+  COFFER_ASSIGN(const ListPage page, children(hash, limits::kTokenTreeEntryMax));
+  if (page.more)
+    return Status(Code::kTooLarge, "the token has more children than one request may change");
+  for (const std::string_view child : page.names) {
+    COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(hash).add("/").add(child).key()));
+    COFFER_ASSIGN(const auto below, stored(child));
+    if (!below)
+      continue;
+    TokenRecord orphan = below->record;
+    orphan.parent = {};
+    orphan.orphan = true;
+    COFFER_TRY(replace(child, below->record, orphan));
+  }
+  COFFER_TRY(erase_records(hash, token->record));
+  return erase_cubbyhole(hash).status();
+}
+
+Result<bool> TokenStore::step_tree(std::string_view root) {
+  // Down the first branch to a leaf, again and again: a token goes only when nothing is below it, so the chain from any token that is left
+  // up to the root stays whole.
+  std::vector<std::string_view> branch{root};
+  for (std::size_t erased = 0; erased < limits::kTokenTreeEntryMax && txn_.ops() < limits::kEntryOpsMax / 2;) {
+    const std::string_view hash = branch.back();
+    COFFER_ASSIGN(const ListPage page, children(hash, 1));
+    if (!page.names.empty()) {
+      branch.push_back(page.names.front());
+      continue;
+    }
+    COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+    if (!all)
+      return false;
+    COFFER_ASSIGN(const auto token, stored(hash));
+    if (token)
+      COFFER_TRY(erase_records(hash, token->record));
+    ++erased;
+    branch.pop_back();
+    if (branch.empty())
+      return true;
+    // What hangs below this parent without a record of its own (it cannot, but a loop must end).
+    COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(branch.back()).add("/").add(hash).key()));
+  }
+  return false;
+}
+
+Result<std::vector<std::string_view>> TokenStore::accessors(std::string_view after, std::size_t limit) {
+  COFFER_ASSIGN(const ListPage page, txn_.list(layout::token_key(layout::kAccessorPrefix), after, limit));
+  std::vector<std::string_view> texts;
+  texts.reserve(page.names.size());
+  for (const std::string_view name : page.names) {
+    COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kAccessorPrefix).add(name).key()));
+    if (!plaintext)
+      continue;
+    ByteReader reader(*plaintext);
+    COFFER_ASSIGN(const auto token, live(reader.bytes()));
+    const std::string_view accessor = reader.bytes();
+    COFFER_TRY(reader.finish().with_context("an accessor's record"));
+    if (token)
+      texts.push_back(accessor);
+  }
+  return texts;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,89 @@
+// The one implementation of Txn: a view, a barrier and a buffer. Values are opened into the request's arena; nothing is allocated
+// for a record that is only read but its text there.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/rng.h"
+#include "core/txn.h"
+#include "seal/barrier.h"
+
+namespace coffer::core {
+
+// One run of one handler, one thread. View, barrier and arena outlive it. The buffers are kept by the caller and reused.
+class TxnImpl final : public Txn {
+ public:
+  struct Write {
+    std::string_view key;                      // as stored
+    std::string_view rest;                     // set when the key is shortened: the whole name
+    std::optional<std::string_view> plaintext; // nothing: delete
+    bool as_is = false;                        // sealed by its owner: stored as it is
+  };
+  // What runs leave behind for the next one, to save allocations. Cleared by begin().
+  struct Buffers {
+    std::vector<Write> writes;
+    std::vector<std::string_view> reads;
+    std::vector<KeyRange> ranges;
+    std::string sealed;
+  };
+  struct Savepoint {
+    std::vector<Write> writes;
+    std::size_t bytes = 0;
+  };
+
+  TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now, Buffers& buffers);
+
+  Index view_index() const override { return view_.index(); }
+  WallTime now() const override { return now_; }
+  Result<std::optional<std::string_view>> get(const store::StoreKey& key) override;
+  Status put(const store::StoreKey& key, std::string_view plaintext) override;
+  Status erase(const store::StoreKey& key) override;
+  Result<ListPage> list(const store::StoreKey& folder, std::string_view after, std::size_t limit) override;
+  bool writes() const override { return !buffers_.writes.empty(); }
+
+  // The record as it is stored, unopened; for records that their owner seals (the keyring).
+  Result<std::optional<std::string_view>> get_as_is(const store::StoreKey& key);
+  Status put_as_is(const store::StoreKey& key, std::string_view bytes);
+
+  // Stored keys of every record whose name begins with `prefix`, at most `limit`; for jobs that delete whole ranges. Own writes
+  // are not seen. The range becomes part of the read set. False in `*more` when these are all.
+  Result<std::vector<std::string_view>> stored_keys(const store::StoreKey& prefix, std::size_t limit, bool* more);
+  Status erase_stored(std::string_view stored_key);
+
+  // Adds a record to the read set that was read by other means (what is derived in core::Published).
+  void depend(const store::StoreKey& key);
+
+  // Undo of writes; what was read stays read.
+  Savepoint savepoint() const { return {buffers_.writes, bytes_}; }
+  void rollback(Savepoint to);
+
+  std::size_t ops() const { return buffers_.writes.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+  // Seals the writes. Fails when the random source does.
+  Result<Proposal> finish(Term term, RandomSource& random);
+
+ private:
+  struct Walk;
+  std::string_view stored(const store::StoreKey& key);
+  const Write* own(std::string_view stored_key) const;
+  Status write(const Write& write);
+  Result<std::string_view> open(std::string_view stored_key, std::string_view sealed, std::string_view rest);
+  // The whole name of a record met while walking; valid as long as `stored_key` when it is not shortened.
+  Result<std::string_view> full_rest(std::string_view stored_key, std::string_view sealed);
+  Status walk(Walk& walk);
+  void add_own_names(Walk& walk);
+
+  const store::View& view_;
+  const seal::Barrier& barrier_;
+  json::Arena& arena_;
+  WallTime now_;
+  Buffers& buffers_;
+  std::size_t bytes_ = 0;  // of the entry that the writes become
+  std::unordered_map<std::string_view, std::size_t> places_;  // of writes, once there are many
+};
+
+}  // namespace coffer::core
