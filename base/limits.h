@@ -56,6 +56,7 @@ inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};
 inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, mapped pages of the state are let go after commits
 inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default watermark
 inline constexpr std::size_t kSnapshotChunkBytes = 64u << 10;
+inline constexpr std::size_t kSnapshotChunkBytesMax = 64u << 20; // one that claims more is damaged
 inline constexpr std::size_t kSnapshotInstallBytes = 8u << 20;   // records per commit while a snapshot is installed
 inline constexpr std::size_t kScrubStepRecordsMax = 512;
 inline constexpr std::chrono::milliseconds kScrubStepPause{2};

@@ -1,0 +1,20 @@
+// One function a file of commands.
+#pragma once
+
+#include <vector>
+
+#include "cli/command.h"
+
+namespace coffer::cli {
+
+void add_logical_commands(std::vector<Command>& commands);      // read, write, list, delete, patch, unwrap, path-help
+void add_login_commands(std::vector<Command>& commands);        // login, print token
+void add_operator_commands(std::vector<Command>& commands);     // status, operator ...
+void add_token_commands(std::vector<Command>& commands);
+void add_policy_commands(std::vector<Command>& commands);
+void add_secrets_commands(std::vector<Command>& commands);
+void add_audit_commands(std::vector<Command>& commands);
+void add_kv_commands(std::vector<Command>& commands);
+void add_kv_metadata_commands(std::vector<Command>& commands);
+
+}  // namespace coffer::cli

@@ -1,0 +1,230 @@
+#include "cli/http_client.h"
+
+#include <curl/curl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+#include "base/limits.h"
+
+namespace coffer::cli {
+namespace {
+
+struct Body {
+  std::string text;
+  bool too_large = false;
+};
+
+std::size_t append_body(char* data, std::size_t size, std::size_t count, void* into) {
+  auto* body = static_cast<Body*>(into);
+  if (body->text.size() + size * count > limits::kClientResponseBytesMax) {
+    body->too_large = true;
+    return 0;
+  }
+  body->text.append(data, size * count);
+  return size * count;
+}
+
+std::string host_port(const std::string& url) {
+  std::size_t start = url.find("://");
+  start = start == std::string::npos ? 0 : start + 3;
+  std::string host = url.substr(start, url.find_first_of("/?", start) - start);
+  if (host.find(':', host.rfind(']') == std::string::npos ? 0 : host.rfind(']')) == std::string::npos)
+    host += url.starts_with("https") ? ":443" : ":80";
+  return host;
+}
+
+std::string lower_errno_text(long code) {
+  std::string text = std::strerror(static_cast<int>(code));
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z')
+    text[0] = static_cast<char>(text[0] - 'A' + 'a');
+  return text;
+}
+
+class CurlTransport final : public Transport {
+ public:
+  CurlTransport(CURL* handle, TransportOptions options) : handle_(handle), options_(std::move(options)) {}
+  ~CurlTransport() override { curl_easy_cleanup(handle_); }
+  CurlTransport(const CurlTransport&) = delete;
+  CurlTransport& operator=(const CurlTransport&) = delete;
+
+  Result<HttpResponse> perform(const HttpRequest& request) override {
+    if (!request.url.starts_with("http://") && !request.url.starts_with("https://"))
+      return Status(Code::kUnavailable, "unsupported protocol scheme \"" + request.url.substr(0, request.url.find("://")) + "\"");
+    curl_easy_reset(handle_);
+    error_[0] = '\0';
+    Body body;
+    HttpResponse response;
+    set_request(request, body);
+    set_connection();
+    curl_slist* headers = nullptr;
+    curl_slist* route = redirect_to_server_name(request, headers);
+    for (const auto& [name, value] : request.headers)
+      headers = curl_slist_append(headers, (name + ": " + value).c_str());
+    headers = curl_slist_append(headers, "Expect:");
+    curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
+    CURLcode code = curl_easy_perform(handle_);
+    curl_slist_free_all(headers);
+    curl_slist_free_all(route);
+    if (code != CURLE_OK)
+      return Status(Code::kUnavailable, failure(code, request, body.too_large));
+    long status = 0;
+    curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);
+    response.status = static_cast<int>(status);
+    char* location = nullptr;
+    curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location);
+    if (location != nullptr)
+      response.location = location;
+    response.body = std::move(body.text);
+    return response;
+  }
+
+ private:
+  void set_request(const HttpRequest& request, Body& body) {
+    curl_easy_setopt(handle_, CURLOPT_URL, request.url.c_str());
+    curl_easy_setopt(handle_, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(handle_, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle_, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, error_);
+    curl_easy_setopt(handle_, CURLOPT_WRITEFUNCTION, append_body);
+    curl_easy_setopt(handle_, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    curl_easy_setopt(handle_, CURLOPT_ACCEPT_ENCODING, "");
+    curl_easy_setopt(handle_, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+    if (request.has_body || request.method == "PUT" || request.method == "POST" || request.method == "PATCH") {
+      curl_easy_setopt(handle_, CURLOPT_POST, 1L);
+      curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, request.body.c_str());
+      curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
+    }
+    curl_easy_setopt(handle_, CURLOPT_CUSTOMREQUEST, request.method.c_str());
+  }
+
+  // The name to expect in the certificate is the URL's host for curl, so the URL gets that name and the connection the real host.
+  curl_slist* redirect_to_server_name(const HttpRequest& request, curl_slist*& headers) {
+    if (options_.server_name.empty() || !request.url.starts_with("https://"))
+      return nullptr;
+    std::string host = host_port(request.url);
+    std::string port = host.substr(host.rfind(':') + 1);
+    std::size_t path = request.url.find_first_of("/?", 8);
+    std::string rest = path == std::string::npos ? "" : request.url.substr(path);
+    curl_easy_setopt(handle_, CURLOPT_URL, ("https://" + options_.server_name + ":" + port + rest).c_str());
+    curl_slist* route = curl_slist_append(nullptr, (options_.server_name + ":" + port + ":" + host).c_str());
+    curl_easy_setopt(handle_, CURLOPT_CONNECT_TO, route);
+    headers = curl_slist_append(headers, ("Host: " + host).c_str());
+    return route;
+  }
+
+  void set_text(CURLoption option, const std::string& value) {
+    if (!value.empty())
+      curl_easy_setopt(handle_, option, value.c_str());
+  }
+
+  void set_connection() {
+    // Like Go, only the proxy that we were told about; curl would read the environment once more.
+    curl_easy_setopt(handle_, CURLOPT_PROXY, options_.proxy.c_str());
+    set_text(CURLOPT_UNIX_SOCKET_PATH, options_.unix_socket);
+    set_text(CURLOPT_SSLCERT, options_.client_cert);
+    set_text(CURLOPT_SSLKEY, options_.client_key);
+    if (options_.skip_verify) {
+      curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
+      curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    if (!options_.ca_pem.empty()) {
+      curl_blob blob{const_cast<char*>(options_.ca_pem.data()), options_.ca_pem.size(), CURL_BLOB_COPY};
+      curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
+      curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
+    } else if (!options_.ca_cert.empty()) {
+      curl_easy_setopt(handle_, CURLOPT_CAINFO, options_.ca_cert.c_str());
+      curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
+    } else if (!options_.ca_path.empty()) {
+      curl_easy_setopt(handle_, CURLOPT_CAINFO, nullptr);
+      curl_easy_setopt(handle_, CURLOPT_CAPATH, options_.ca_path.c_str());
+    }
+  }
+
+  std::string failure(CURLcode code, const HttpRequest& request, bool too_large) const {
+    std::string_view detail = error_;
+    switch (code) {
+      case CURLE_COULDNT_RESOLVE_HOST: {
+        std::string host = host_port(request.url);
+        return "dial tcp: lookup " + host.substr(0, host.rfind(':')) + ": no such host";
+      }
+      case CURLE_COULDNT_CONNECT: return "dial " + dialled(request) + ": connect: " + connect_reason();
+      case CURLE_OPERATION_TIMEDOUT: return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+      case CURLE_SSL_CONNECT_ERROR:
+        if (detail.find("wrong version number") != std::string_view::npos || detail.find("packet length too long") != std::string_view::npos)
+          return std::string(kPlainHttpAnswer);
+        return "tls: handshake failed: " + std::string(detail);
+      case CURLE_PEER_FAILED_VERIFICATION: return "tls: failed to verify certificate: x509: " + verify_reason(request);
+      case CURLE_GOT_NOTHING: return "EOF";
+      case CURLE_RECV_ERROR: return "read " + dialled(request) + ": " + connect_reason();
+      case CURLE_WRITE_ERROR:
+        if (too_large)
+          return "the answer is larger than " + std::to_string(limits::kClientResponseBytesMax >> 20) + " MiB";
+        break;
+      default: break;
+    }
+    return detail.empty() ? curl_easy_strerror(code) : std::string(detail);
+  }
+
+  std::string dialled(const HttpRequest& request) const {
+    return options_.unix_socket.empty() ? "tcp " + host_port(request.url) : "unix " + options_.unix_socket;
+  }
+
+  std::string connect_reason() const {
+    long code = 0;
+    curl_easy_getinfo(handle_, CURLINFO_OS_ERRNO, &code);
+    return code == 0 ? std::string(error_) : lower_errno_text(code);
+  }
+
+  std::string verify_reason(const HttpRequest& request) const {
+    long result = 0;
+    curl_easy_getinfo(handle_, CURLINFO_SSL_VERIFYRESULT, &result);
+    std::string_view detail = error_;
+    if (detail.find("does not match target host name") != std::string_view::npos ||
+        detail.find("alternative certificate subject name") != std::string_view::npos) {
+      std::string host = host_port(request.url);
+      return "certificate is not valid for " + host.substr(0, host.rfind(':'));
+    }
+    constexpr long kExpired = 10;
+    constexpr long kFirstUntrusted = 18;
+    constexpr long kLastUntrusted = 21;
+    if (result == kExpired)
+      return "certificate has expired or is not yet valid";
+    if (result == 2 || (result >= kFirstUntrusted && result <= kLastUntrusted))
+      return "certificate signed by unknown authority";
+    return std::string(detail);
+  }
+
+  CURL* handle_;  // owned
+  TransportOptions options_;
+  char error_[CURL_ERROR_SIZE] = {};
+};
+
+Status readable(const std::string& path, std::string_view what) {
+  if (path.empty() || ::access(path.c_str(), R_OK) == 0)
+    return ok_status();
+  return Status(Code::kInvalid,
+                "failed to setup TLS config: Error loading " + std::string(what) + ": open " + path + ": " + lower_errno_text(errno));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Transport>> make_curl_transport(const TransportOptions& options) {
+  COFFER_TRY(readable(options.ca_cert, "CA File"));
+  COFFER_TRY(readable(options.ca_path, "CA path"));
+  if (options.client_cert.empty() != options.client_key.empty())
+    return Status(Code::kInvalid, "failed to setup TLS config: both client cert and client key must be provided");
+  COFFER_TRY(readable(options.client_cert, "client certificate"));
+  COFFER_TRY(readable(options.client_key, "client key"));
+  static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
+  CURL* handle = started == CURLE_OK ? curl_easy_init() : nullptr;
+  if (handle == nullptr)
+    return Status(Code::kInternal, "failed to create client: libcurl did not start");
+  return std::unique_ptr<Transport>(std::make_unique<CurlTransport>(handle, options));
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,96 @@
+#include "cli/kv_mount.h"
+
+#include "cli/render.h"
+#include "cli/text.h"
+#include "cli/value_text.h"
+
+namespace coffer::cli {
+
+const Flag kKvMountFlag = {.name = "mount",
+                           .usage = "Path of the secrets engine; the argument is then the name below it. If not given, the argument is both "
+                                    "together, and what the API puts between them is added."};
+
+std::string kv_api_path(const std::string& typed, const std::string& mount, std::string_view prefix) {
+  std::string bare = mount.ends_with('/') ? mount.substr(0, mount.size() - 1) : mount;
+  if (typed == mount || typed == bare)
+    return join_path({mount, std::string(prefix)});
+  // A mount in a namespace is known to the server by its full path, of which people type the end.
+  std::string at = mount;
+  while (!typed.starts_with(at)) {
+    std::size_t slash = at.find('/');
+    if (slash == std::string::npos || slash + 1 >= at.size())
+      break;
+    at = at.substr(slash + 1);
+  }
+  std::string rest = typed.starts_with(at) ? typed.substr(at.size()) : typed;
+  return join_path({at, std::string(prefix), rest});
+}
+
+std::optional<KvPath> kv_path(Context& context, Client& client, const std::string& argument, std::string_view prefix) {
+  const std::string& flag = context.flags().text("mount");
+  std::string name = sanitize_path(argument);
+  std::string asked = flag.empty() ? name : sanitize_path(flag);
+  Reply reply = client.call({.method = "GET", .path = "sys/internal/ui/mounts/" + asked, .aside = true});
+  KvPath path;
+  path.mount = with_trailing_slash(asked);
+  if (reply.kind == Reply::Kind::kHttp && reply.status == 404) {
+    path.mount = flag.empty() ? "" : path.mount;  // an old server: version 1
+  } else if (!reply.ok()) {
+    context.ui().error(reply.error);
+    return std::nullopt;
+  } else {
+    json::Value data = Secret::of(reply.json).data;
+    path.mount = std::string(data.string_or("path", path.mount));
+    const json::Value* options = member(data, "options");
+    path.v2 = options != nullptr && options->string_or("version", "") == "2";
+  }
+  path.typed = flag.empty() ? name : join_path({path.mount, name});
+  path.full = path.v2 ? kv_api_path(path.typed, path.mount, prefix) : path.typed;
+  return path;
+}
+
+std::vector<std::string> kv_versions(const std::vector<std::string>& given) {
+  std::vector<std::string> versions;
+  for (const std::string& list : given) {
+    for (const std::string& part : split(list, ',')) {
+      if (std::string_view version = trim(part); !version.empty())
+        versions.emplace_back(version);
+    }
+  }
+  return versions;
+}
+
+KvRead kv_read(Context& context, Client& client, const std::string& path, std::vector<std::pair<std::string, std::string>> query,
+               std::string_view lead, bool aside) {
+  Reply reply = client.call({.method = "GET", .path = path, .query = std::move(query), .aside = aside});
+  KvRead read;
+  bool missing = reply.kind == Reply::Kind::kHttp && reply.status == 404;
+  if (!reply.ok() && !missing) {
+    read.failed = report(context, reply, lead);
+    return read;
+  }
+  Secret secret = Secret::of(reply.json);
+  const json::Value* warnings = member(reply.json, "warnings");
+  if (reply.ok() ? !reply.json.is_null() : secret.data.size() > 0 || (warnings != nullptr && warnings->size() > 0))
+    read.secret = secret;
+  return read;
+}
+
+int kv_show_written(Context& context, const Reply& reply, const std::string& path, bool with_banner) {
+  if (reply.json.is_null()) {
+    if (context.ui().is_table())
+      context.ui().out("Success! Data written to: " + path);
+    return 0;
+  }
+  Secret secret = Secret::of(reply.json);
+  const std::string field = context.flags().declared("field") ? context.flags().text("field") : "";
+  if (!field.empty())
+    return output_raw_field(context, raw_field(context.arena(), secret, field), field);
+  if (secret.wrapped() || !context.ui().is_table() || !with_banner)
+    return output_secret(context, secret);
+  output_path(context, path, "Secret Path");
+  context.ui().out(map_banner("Metadata", secret.data));
+  return output_map(context, secret.data);
+}
+
+}  // namespace coffer::cli

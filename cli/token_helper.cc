@@ -1,0 +1,138 @@
+#include "cli/token_helper.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "cli/kv_args.h"
+#include "cli/output.h"
+#include "cli/text.h"
+
+extern char** environ;  // NOLINT: POSIX declares it nowhere
+
+namespace coffer::cli {
+namespace {
+
+Status io_error(const std::string& path) { return Status(Code::kIo, path + ": " + std::strerror(errno)); }
+
+class FileHelper final : public TokenHelper {
+ public:
+  explicit FileHelper(std::string path) : path_(std::move(path)) {}
+
+  Result<std::string> get() override {
+    if (::access(path_.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR))
+      return std::string();
+    COFFER_ASSIGN(std::string text, read_file(path_));
+    return std::string(trim(text));
+  }
+
+  // A new file replaces the old one, so a reader sees the one or the other and never half a token.
+  Status store(const std::string& token) override {
+    std::string fresh = path_ + ".tmp";
+    ::unlink(fresh.c_str());
+    int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+      return io_error(fresh);
+    ssize_t n = ::write(fd, token.data(), token.size());
+    bool whole = n == static_cast<ssize_t>(token.size());
+    whole = ::close(fd) == 0 && whole;
+    if (!whole || ::rename(fresh.c_str(), path_.c_str()) != 0) {
+      Status failed = io_error(path_);
+      ::unlink(fresh.c_str());
+      return failed;
+    }
+    return ok_status();
+  }
+
+  Status erase() override { return ::unlink(path_.c_str()) == 0 || errno == ENOENT ? ok_status() : io_error(path_); }
+
+ private:
+  std::string path_;
+};
+
+class ExternalHelper final : public TokenHelper {
+ public:
+  explicit ExternalHelper(std::string program) : program_(std::move(program)) {}
+
+  Result<std::string> get() override {
+    COFFER_ASSIGN(std::string text, run("get", ""));
+    return std::string(trim(text));
+  }
+  Status store(const std::string& token) override { return run("store", token).status(); }
+  Status erase() override { return run("erase", "").status(); }
+
+ private:
+  Result<std::string> run(const char* verb, const std::string& input) {
+    int to[2];
+    int from[2];
+    if (::pipe2(to, O_CLOEXEC) != 0)
+      return io_error(program_);
+    if (::pipe2(from, O_CLOEXEC) != 0) {
+      ::close(to[0]);
+      ::close(to[1]);
+      return io_error(program_);
+    }
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, to[0], 0);
+    posix_spawn_file_actions_adddup2(&actions, from[1], 1);
+    char* argv[] = {program_.data(), const_cast<char*>(verb), nullptr};
+    pid_t pid = 0;
+    int error = ::posix_spawn(&pid, program_.c_str(), &actions, nullptr, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    ::close(to[0]);
+    ::close(from[1]);
+    if (error == 0)
+      write_fd(to[1], input);
+    ::close(to[1]);
+    Result<std::string> output = error == 0 ? read_descriptor(from[0]) : Result<std::string>(Status(Code::kIo, program_ + ": " + std::strerror(error)));
+    ::close(from[0]);
+    int status = 0;
+    if (error == 0 && (::waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0))
+      return Status(Code::kIo, "token helper " + program_ + " failed to " + verb);
+    return output;
+  }
+
+  std::string program_;
+};
+
+// The value of `token_helper = "..."` in Vault's client configuration, or nothing.
+std::string configured_helper(const std::string& text) {
+  for (const std::string& raw : split(text, '\n')) {
+    std::string_view line = trim(raw);
+    if (!line.starts_with("token_helper"))
+      continue;
+    std::size_t open = line.find('"');
+    std::size_t close = line.rfind('"');
+    if (line.find('=') != std::string_view::npos && open != std::string_view::npos && close > open)
+      return std::string(line.substr(open + 1, close - open - 1));
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TokenHelper>> default_token_helper(const Invocation& invocation) {
+  std::string home = invocation.env_or("HOME");
+  std::string config = invocation.env_or("VAULT_CONFIG_PATH", home.empty() ? "" : home + "/.vault");
+  struct stat info {};
+  if (!config.empty() && ::stat(config.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
+    COFFER_ASSIGN(std::string text, read_file(config));
+    std::string program = configured_helper(text);
+    if (!program.empty() && program[0] != '/')
+      return Status(Code::kInvalid, config + ": token_helper is not an absolute path");
+    if (!program.empty())
+      return std::unique_ptr<TokenHelper>(std::make_unique<ExternalHelper>(program));
+  }
+  if (home.empty())
+    return Status(Code::kInvalid, "HOME is not set, so there is no place for the token");
+  return std::unique_ptr<TokenHelper>(std::make_unique<FileHelper>(home + "/.vault-token"));
+}
+
+}  // namespace coffer::cli

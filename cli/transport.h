@@ -1,0 +1,56 @@
+// One HTTP exchange with a server: the port between the client and the library that speaks HTTP.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/status.h"
+
+namespace coffer::cli {
+
+using Headers = std::vector<std::pair<std::string, std::string>>;
+
+struct HttpRequest {
+  std::string method;
+  std::string url;  // scheme, host, escaped path and query
+  Headers headers;
+  std::string body;
+  bool has_body = false;
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::string location;  // of a redirect
+  std::string body;
+};
+
+struct TransportOptions {
+  std::string ca_cert;        // files and folders; empty: the system's own
+  std::string ca_path;
+  std::string ca_pem;         // certificates themselves
+  std::string client_cert;
+  std::string client_key;
+  std::string server_name;    // expected in the certificate instead of the address's host
+  bool skip_verify = false;
+  std::string unix_socket;    // connect there, whatever the URL's host
+  std::string proxy;          // empty: none
+  std::chrono::milliseconds timeout{60000};
+};
+
+// Used by one thread. A failure is kUnavailable; its message says what went wrong as Go's client does ("dial tcp 127.0.0.1:8200:
+// connect: connection refused"), and is kPlainHttpAnswer when a server answered a TLS greeting in plain HTTP.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual Result<HttpResponse> perform(const HttpRequest& request) = 0;
+};
+
+inline constexpr std::string_view kPlainHttpAnswer = "http: server gave HTTP response to HTTPS client";
+
+using TransportFactory = std::function<Result<std::unique_ptr<Transport>>(const TransportOptions&)>;
+
+}  // namespace coffer::cli
