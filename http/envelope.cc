@@ -1,7 +1,8 @@
 #include "http/envelope.h"
 
 #include <charconv>
-#include <ctime>
+
+#include "base/time_text.h"
 
 namespace coffer::http {
 namespace {
@@ -141,13 +142,6 @@ bool has_content(const Response& response) noexcept {
          !response.content_type.empty();
 }
 
-void append_padded(long value, int width, std::string& out) {
-  char text[16];
-  for (int i = width - 1; i >= 0; --i, value /= 10)
-    text[i] = static_cast<char>('0' + value % 10);
-  out.append(text, static_cast<std::size_t>(width));
-}
-
 }  // namespace
 
 int answer_status(const Response& response) noexcept {
@@ -177,37 +171,6 @@ void write_errors(std::string_view error, std::string& out) {
   if (!error.empty())
     json::write_string(error, out);
   out += "]}\n";
-}
-
-void append_time(WallTime time, std::string& out) {
-  const std::int64_t nanos = time.time_since_epoch().count();
-  std::int64_t whole = nanos / 1'000'000'000;
-  std::int64_t rest = nanos % 1'000'000'000;
-  if (rest < 0) {
-    rest += 1'000'000'000;
-    --whole;
-  }
-  const std::time_t at = whole;
-  std::tm civil{};
-  gmtime_r(&at, &civil);
-  append_padded(civil.tm_year + 1900, 4, out);
-  out += '-';
-  append_padded(civil.tm_mon + 1, 2, out);
-  out += '-';
-  append_padded(civil.tm_mday, 2, out);
-  out += 'T';
-  append_padded(civil.tm_hour, 2, out);
-  out += ':';
-  append_padded(civil.tm_min, 2, out);
-  out += ':';
-  append_padded(civil.tm_sec, 2, out);
-  if (rest != 0) {
-    out += '.';
-    append_padded(rest, 9, out);
-    while (out.back() == '0')
-      out.pop_back();
-  }
-  out += 'Z';
 }
 
 }  // namespace coffer::http

@@ -18,7 +18,4 @@ void write_body(const core::Exchange& exchange, int status, std::string& out);
 // Appends {"errors":[…]} with at most one error (none when empty).
 void write_errors(std::string_view error, std::string& out);
 
-// RFC 3339 in UTC with the nanoseconds that there are (no trailing zeros).
-void append_time(WallTime time, std::string& out);
-
 }  // namespace coffer::http

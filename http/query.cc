@@ -1,6 +1,5 @@
 #include "http/query.h"
 
-#include <array>
 #include <span>
 
 #include "base/limits.h"
@@ -97,34 +96,6 @@ json::Value as_object(Arena& arena, std::span<Parameter> parameters) {
   return object.size() == 0 ? json::Value::null() : object.build();
 }
 
-// Nanoseconds of one unit, or 0.
-struct Unit {
-  std::string_view name;
-  std::int64_t nanos;
-};
-constexpr std::array<Unit, 8> kUnits{{{"ns", 1},
-                                      {"us", 1'000},
-                                      {"\xc2\xb5s", 1'000},
-                                      {"ms", 1'000'000},
-                                      {"s", 1'000'000'000},
-                                      {"m", 60'000'000'000},
-                                      {"h", 3'600'000'000'000},
-                                      {"d", 86'400'000'000'000}}};
-constexpr long double kDurationNanosMax = 100.0L * 366 * 86400 * 1e9L;
-
-std::int64_t take_unit(std::string_view& text) {
-  std::size_t size = 0;
-  while (size < text.size() && text[size] != '.' && (text[size] < '0' || text[size] > '9'))
-    ++size;
-  for (const Unit& unit : kUnits) {
-    if (unit.name == text.substr(0, size)) {
-      text.remove_prefix(size);
-      return unit.nanos;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 Result<Query> parse_query(Arena& arena, std::string_view text) {
@@ -151,40 +122,6 @@ Result<json::Value> parse_form(Arena& arena, std::string_view text) {
     return json::Value::null();
   COFFER_ASSIGN(const auto parameters, split(arena, text));
   return as_object(arena, parameters);
-}
-
-Result<Nanos> parse_duration(std::string_view text) {
-  const Status wrong(Code::kInvalid, "not a duration such as 60, 60s or 1h30m");
-  if (text.empty() || text.size() > 64)
-    return wrong;
-  long double total = 0;
-  while (!text.empty()) {
-    long double number = 0;
-    long double scale = 0;  // of the next decimal; 0 before the point
-    std::size_t digits = 0;
-    for (; !text.empty() && (text[0] == '.' || (text[0] >= '0' && text[0] <= '9')); text.remove_prefix(1)) {
-      if (text[0] == '.') {
-        if (scale != 0)
-          return wrong;
-        scale = 0.1L;
-        continue;
-      }
-      ++digits;
-      const int digit = text[0] - '0';
-      number = scale == 0 ? number * 10 + digit : number + digit * scale;
-      scale /= 10;
-    }
-    if (digits == 0)
-      return wrong;
-    const bool plain_seconds = text.empty() && total == 0;
-    const std::int64_t unit = plain_seconds ? 1'000'000'000 : take_unit(text);
-    if (unit == 0)
-      return wrong;
-    total += number * static_cast<long double>(unit);
-    if (total > kDurationNanosMax)
-      return wrong;
-  }
-  return Nanos(static_cast<std::int64_t>(total + 0.5L));
 }
 
 }  // namespace coffer::http

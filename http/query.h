@@ -4,7 +4,6 @@
 #include <string_view>
 
 #include "base/arena.h"
-#include "base/clock.h"
 #include "base/json.h"
 #include "base/status.h"
 
@@ -23,9 +22,5 @@ Result<Query> parse_query(Arena& arena, std::string_view text);
 
 // The same for a form body, where `list` and `help` are members like others. Null when empty.
 Result<json::Value> parse_form(Arena& arena, std::string_view text);
-
-// A duration as the API writes it: seconds as a number, or a sum of numbers with units (1h30m, 1.5s; ns us ms s m h d). kInvalid when it
-// is none of these, negative, or above 100 years.
-Result<Nanos> parse_duration(std::string_view text);
 
 }  // namespace coffer::http

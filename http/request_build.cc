@@ -2,6 +2,7 @@
 
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "base/time_text.h"
 #include "http/query.h"
 
 namespace coffer::http {
@@ -116,7 +117,9 @@ std::optional<Refusal> build_headers(const Head& head, const Config& config, Req
   if (!head.wrap_ttl.empty()) {
     const auto ttl = parse_duration(head.wrap_ttl);
     if (!ttl.ok())
-      return Refusal{400, "X-Vault-Wrap-TTL: " + ttl.status().message()};
+      return Refusal{400, "X-Vault-Wrap-TTL: not a duration such as 60, 60s or 1h30m"};
+    if (*ttl < Nanos(0))
+      return Refusal{400, "X-Vault-Wrap-TTL: must not be negative"};
     if (*ttl > Nanos(0))
       request.wrap_ttl = *ttl;
   }
