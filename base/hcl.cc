@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "base/secret.h"
 #include "base/utf8.h"
 
 namespace coffer::hcl {
@@ -409,6 +410,14 @@ Result<Node> parse(std::string_view text, const Limits& limits) {
   if (first != std::string_view::npos && text[first] == '{')
     return internal::parse_json(text, limits);
   return Parser(text, limits).run();
+}
+
+void wipe_tree(Node& node) noexcept {
+  wipe(node.text.data(), node.text.size());
+  for (Node& element : node.list)
+    wipe_tree(element);
+  for (Item& item : node.items)
+    wipe_tree(item.value);
 }
 
 Status error_at(Position at, std::string_view message) {

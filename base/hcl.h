@@ -69,6 +69,9 @@ Result<Node> parse(std::string_view text, const Limits& limits = {});
 // "line 3, column 7: " and the message, as kInvalid.
 Status error_at(Position at, std::string_view message);
 
+// Overwrites every text of the tree, for trees that hold keys.
+void wipe_tree(Node& node) noexcept;
+
 // Whole numbers also in octal (0644) and hexadecimal; a string that holds one is taken too, as Vault does.
 Result<std::int64_t> as_int(const Node& node);
 // true, false, 1, 0, and strings of these (T, f, TRUE …).

@@ -1,0 +1,244 @@
+#include "server/config.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "base/limits.h"
+#include "server/config_section.h"
+
+namespace coffer::server {
+namespace {
+
+Status read_retry_join(Section& section, StorageConfig& out, std::vector<std::string>& warnings) {
+  section.know("retry_join");
+  const auto blocks = hcl::blocks(section.object(), "retry_join", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + section.file());
+  for (const hcl::Block& block : *blocks) {
+    RetryJoin join;
+    Section inner(*block.body, section.file(), section.name() + " retry_join");
+    COFFER_TRY(inner.text("leader_api_addr", join.leader_api_addr));
+    COFFER_TRY(inner.text("leader_tls_servername", join.leader_tls_servername));
+    COFFER_TRY(inner.text("leader_ca_cert_file", join.leader_ca_cert_file));
+    COFFER_TRY(inner.text("leader_client_cert_file", join.leader_client_cert_file));
+    COFFER_TRY(inner.text("leader_client_key_file", join.leader_client_key_file));
+    if (join.leader_api_addr.empty())
+      return inner.fail(block.at, "leader_api_addr", "must be set");
+    inner.warn_unknown(warnings);
+    out.retry_join.push_back(std::move(join));
+  }
+  return ok_status();
+}
+
+Status read_storage(const hcl::Block& block, const std::string& file, Config& config) {
+  const std::string& kind = block.labels.front();
+  StorageConfig out;
+  if (kind == "raft")
+    out.kind = StorageKind::kRaft;
+  else if (kind == "file")
+    out.kind = StorageKind::kFile;
+  else if (kind == "inmem")
+    out.kind = StorageKind::kInmem;
+  else
+    return config_error(file, block.at, "\"storage\": expected the kind \"raft\", \"file\" or \"inmem\"");
+  Section section(*block.body, file, "storage \"" + kind + "\"");
+  COFFER_TRY(section.text("path", out.path));
+  COFFER_TRY(section.text("node_id", out.node_id));
+  COFFER_TRY(section.bytes("max_entry_size", out.max_entry_bytes));
+  COFFER_TRY(read_retry_join(section, out, config.warnings));
+  section.warn_unknown(config.warnings);
+  config.storage = std::move(out);
+  return ok_status();
+}
+
+Status read_storages(const hcl::Node& root, const std::string& file, Config& config) {
+  std::size_t found = 0;
+  for (const char* key : {"storage", "backend"}) {
+    const auto blocks = hcl::blocks(root, key, 1);
+    if (!blocks.ok())
+      return blocks.status().with_context("error loading configuration from " + file);
+    for (const hcl::Block& block : *blocks) {
+      if (++found > 1)
+        return config_error(file, block.at, "\"storage\": only one is allowed");
+      COFFER_TRY(read_storage(block, file, config));
+    }
+  }
+  for (const char* key : {"ha_storage", "ha_backend"}) {
+    if (const hcl::Node* node = root.find(key))
+      return config_error(file, node->at, "\"" + std::string(key) + "\": is not supported; storage \"raft\" is highly available by itself");
+  }
+  return ok_status();
+}
+
+Status read_listeners(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "listener", 1);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks) {
+    COFFER_ASSIGN(ListenerConfig listener, read_listener(block, file, config.warnings));
+    config.listeners.push_back(std::move(listener));
+  }
+  return ok_status();
+}
+
+Status read_static_seal(Section& section, SealStanza& out) {
+  seal::StaticSealOptions& options = out.static_options;
+  COFFER_TRY(section.secret("current_key", options.current_key));
+  COFFER_TRY(section.text("current_key_id", options.current_key_id));
+  COFFER_TRY(section.secret("previous_key", options.previous_key));
+  COFFER_TRY(section.text("previous_key_id", options.previous_key_id));
+  return section.secrets("keys", options.keys);
+}
+
+Status read_seal(const hcl::Block& block, const std::string& file, Config& config) {
+  SealStanza out;
+  out.kind = block.labels.front();
+  Section section(*block.body, file, "seal \"" + out.kind + "\"");
+  COFFER_TRY(section.flag("disabled", out.disabled));
+  COFFER_TRY(section.text("name", out.name));
+  if (section.has("priority"))
+    COFFER_TRY(section.number("priority", 1, 1000, out.priority));
+  if (out.kind == "static" || out.kind == "aesgcm") {
+    out.kind = "static";
+    COFFER_TRY(read_static_seal(section, out));
+    section.warn_unknown(config.warnings);
+  } else if (out.kind == "shamir") {
+    section.warn_unknown(config.warnings);
+  } else {
+    for (const hcl::Item& item : block.body->items) {
+      if (item.key != "disabled" && item.key != "name" && item.key != "priority")
+        out.settings[item.key] = SecretBytes::copy_of(item.value.text);
+    }
+  }
+  config.seals.push_back(std::move(out));
+  return ok_status();
+}
+
+Status read_seals(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "seal", 1);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks)
+    COFFER_TRY(read_seal(block, file, config));
+  return ok_status();
+}
+
+Status read_telemetry(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "telemetry", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks) {
+    Telemetry telemetry;
+    Section section(*block.body, file, "telemetry");
+    COFFER_TRY(section.duration("prometheus_retention_time", telemetry.prometheus_retention_time));
+    COFFER_TRY(section.flag("disable_hostname", telemetry.disable_hostname));
+    for (const hcl::Item& item : block.body->items)
+      telemetry.settings[item.key] = item.value.text;
+    config.telemetry = std::move(telemetry);
+  }
+  return ok_status();
+}
+
+Status read_service_registration(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "service_registration", 1);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks)
+    config.warnings.push_back("service_registration \"" + block.labels.front() + "\" at " + file + ":" + std::to_string(block.at.line) +
+                              " has no effect in this version; the server starts without it");
+  return ok_status();
+}
+
+template <typename T>
+Status read_word(Section& section, std::string_view key, Result<T> (*parse)(std::string_view), T& out) {
+  std::string text;
+  COFFER_TRY(section.text(key, text));
+  if (text.empty())
+    return ok_status();
+  const Result<T> value = parse(text);
+  if (!value.ok())
+    return section.fail(section.find(key)->at, key, value.status().message());
+  out = *value;
+  return ok_status();
+}
+
+Status read_log(Section& section, Config& config) {
+  COFFER_TRY(read_word(section, "log_level", parse_log_level, config.log_level));
+  COFFER_TRY(read_word(section, "log_format", parse_log_format, config.log_format));
+  COFFER_TRY(section.text("log_file", config.log_file));
+  COFFER_TRY(section.bytes("log_rotate_bytes", config.log_rotate_bytes));
+  COFFER_TRY(section.duration("log_rotate_duration", config.log_rotate_duration));
+  return section.number("log_rotate_max_files", -1, 1000, config.log_rotate_max_files);
+}
+
+Status read_top(Section& section, Config& config) {
+  COFFER_TRY(section.text("api_addr", config.api_addr));
+  COFFER_TRY(section.text("cluster_addr", config.cluster_addr));
+  COFFER_TRY(section.text("cluster_name", config.cluster_name));
+  COFFER_TRY(section.text("pid_file", config.pid_file));
+  COFFER_TRY(section.text("plugin_directory", config.plugin_directory));
+  COFFER_TRY(section.flag("ui", config.ui));
+  COFFER_TRY(section.flag("disable_mlock", config.disable_mlock));
+  COFFER_TRY(section.flag("raw_storage_endpoint", config.raw_storage_endpoint));
+  COFFER_TRY(section.flag("introspection_endpoint", config.introspection_endpoint));
+  COFFER_TRY(section.flag("disable_clustering", config.disable_clustering));
+  COFFER_TRY(section.flag("disable_performance_standby", config.disable_performance_standby));
+  COFFER_TRY(section.duration("default_lease_ttl", config.default_lease_ttl));
+  COFFER_TRY(section.duration("max_lease_ttl", config.max_lease_ttl));
+  COFFER_TRY(section.duration("default_max_request_duration", config.default_max_request_duration));
+  return read_log(section, config);
+}
+
+// Settings of the peer without meaning here: taken without a word, so that its files work as they are.
+constexpr std::array<std::string_view, 8> kWithoutMeaning{"disable_cache",    "cache_size",       "disable_sealwrap",     "disable_indexing",
+                                                          "license_path",     "detect_deadlocks", "disable_sentinel_trace", "disable_printable_check"};
+
+}  // namespace
+
+Status apply_config(std::string_view text, const std::string& name, Config& config) {
+  Result<hcl::Node> root = hcl::parse(text);
+  if (!root.ok())
+    return root.status().with_context("error loading configuration from " + name);
+  Section section(*root, name, "");
+  for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration"})
+    section.know(key);
+  for (const std::string_view key : kWithoutMeaning)
+    section.know(key);
+  const auto read_all = [&]() -> Status {
+    COFFER_TRY(read_storages(*root, name, config));
+    COFFER_TRY(read_listeners(*root, name, config));
+    COFFER_TRY(read_seals(*root, name, config));
+    COFFER_TRY(read_telemetry(*root, name, config));
+    COFFER_TRY(read_service_registration(*root, name, config));
+    return read_top(section, config);
+  };
+  Status status = read_all();
+  if (status.ok())
+    section.warn_unknown(config.warnings);
+  hcl::wipe_tree(*root);
+  return status;
+}
+
+Result<LogLevel> parse_log_level(std::string_view text) {
+  static constexpr std::pair<std::string_view, LogLevel> kLevels[] = {{"trace", LogLevel::kTrace}, {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo},
+                                                                      {"notice", LogLevel::kInfo}, {"warn", LogLevel::kWarn},   {"warning", LogLevel::kWarn},
+                                                                      {"err", LogLevel::kError},   {"error", LogLevel::kError}};
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  for (const auto& [name, level] : kLevels) {
+    if (name == lower)
+      return level;
+  }
+  return Status(Code::kInvalid, "expected trace, debug, info, warn or error");
+}
+
+Result<LogFormat> parse_log_format(std::string_view text) {
+  if (text == "standard" || text == "text")
+    return LogFormat::kStandard;
+  if (text == "json")
+    return LogFormat::kJson;
+  return Status(Code::kInvalid, "expected standard or json");
+}
+
+}  // namespace coffer::server

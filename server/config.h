@@ -1,0 +1,144 @@
+// The server's configuration: what files, folders and the environment say, merged and checked. Later sources win for single settings;
+// listeners and seals add up. Errors name file, line and setting and never a value that may be secret.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/hcl.h"
+#include "base/secret.h"
+#include "base/status.h"
+#include "seal/static_seal.h"
+
+namespace coffer::server {
+
+enum class StorageKind : std::uint8_t { kRaft, kFile, kInmem };
+
+struct RetryJoin {
+  std::string leader_api_addr;
+  std::string leader_tls_servername;
+  std::string leader_ca_cert_file;
+  std::string leader_client_cert_file;
+  std::string leader_client_key_file;
+};
+
+struct StorageConfig {
+  StorageKind kind = StorageKind::kRaft;
+  std::string path;     // of raft and file
+  std::string node_id;  // empty: made at the first start
+  std::size_t max_entry_bytes = 0;  // 0: the default of base/limits.h
+  std::vector<RetryJoin> retry_join;
+};
+
+enum class ListenerKind : std::uint8_t { kTcp, kGrpc };
+enum class TlsVersion : std::uint8_t { k12, k13 };
+
+struct TlsFiles {
+  std::string cert_file;
+  std::string key_file;
+  std::string client_ca_file;
+  bool require_client_cert = false;  // tls_require_and_verify_client_cert
+  bool ask_client_cert = true;       // not tls_disable_client_certs
+  TlsVersion min_version = TlsVersion::k12;
+};
+
+// Zero and absent stand for the server's default.
+struct ListenerConfig {
+  ListenerKind kind = ListenerKind::kTcp;
+  std::string host = "127.0.0.1";  // without the brackets of IPv6
+  std::uint16_t port = 8200;       // 8210 for grpc
+  std::string cluster_address;
+  std::optional<TlsFiles> tls;     // absent: tls_disable
+  std::optional<std::size_t> max_request_bytes;
+  std::optional<Nanos> max_request_duration;
+  std::optional<std::size_t> max_json_strings;
+  std::optional<std::size_t> max_json_memory_bytes;
+  std::optional<std::size_t> max_json_depth;
+  std::optional<Nanos> read_timeout;
+  std::optional<Nanos> read_header_timeout;
+  std::optional<Nanos> write_timeout;
+  std::optional<Nanos> idle_timeout;
+  bool require_request_header = false;
+  bool unauthenticated_metrics = false;
+};
+
+struct SealStanza {
+  std::string kind;  // shamir, static (aesgcm is this kind too), or one that validate() may refuse
+  std::string name;
+  bool disabled = false;
+  std::int64_t priority = 0;
+  seal::StaticSealOptions static_options;
+  std::map<std::string, SecretBytes> settings;  // of other kinds, as written
+};
+
+enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
+enum class LogFormat : std::uint8_t { kStandard, kJson };
+
+struct Telemetry {
+  Nanos prometheus_retention_time = std::chrono::hours(24);
+  bool disable_hostname = false;
+  std::map<std::string, std::string> settings;  // the rest, as written; kept for the sinks that read them
+};
+
+struct Config {
+  std::optional<StorageConfig> storage;
+  std::vector<ListenerConfig> listeners;
+  std::vector<SealStanza> seals;  // none: shamir
+  std::optional<Telemetry> telemetry;
+
+  std::string api_addr;
+  std::string cluster_addr;
+  std::string cluster_name;
+  std::string pid_file;
+  std::string plugin_directory;
+  bool ui = false;
+  bool disable_mlock = false;
+  bool raw_storage_endpoint = false;
+  bool introspection_endpoint = false;
+  bool disable_clustering = false;
+  bool disable_performance_standby = false;
+
+  LogLevel log_level = LogLevel::kInfo;
+  LogFormat log_format = LogFormat::kStandard;
+  std::string log_file;
+  std::size_t log_rotate_bytes = 0;  // 0: not by size
+  Nanos log_rotate_duration = std::chrono::hours(24);
+  std::int64_t log_rotate_max_files = 0;
+
+  Nanos default_lease_ttl = std::chrono::hours(768);
+  Nanos max_lease_ttl = std::chrono::hours(768);
+  Nanos default_max_request_duration = std::chrono::seconds(90);
+
+  std::vector<std::string> warnings;  // for the log, one line each
+  std::vector<std::string> files;     // that were read
+};
+
+// Gives a variable's value or nothing; process_environment() asks the operating system.
+using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+Environment process_environment();
+
+// Reads every path in order: a file, or a folder whose *.hcl and *.json are read sorted by name. Then VAULT_LOCAL_CONFIG (HCL or
+// JSON), then VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_RAFT_PATH, VAULT_RAFT_NODE_ID, VAULT_LOG_LEVEL, VAULT_LOG_FORMAT and VAULT_UI, which win.
+// What was read is wiped. Does not validate.
+Result<Config> load_config(const std::vector<std::string>& paths, const Environment& environment);
+
+// One source; `name` stands in errors. On failure `config` holds some of it and must not be used.
+Status apply_config(std::string_view text, const std::string& name, Config& config);
+
+// What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this server lacks.
+Status validate_config(const Config& config);
+
+// Folders that nothing may be written into over the API (advisory I1): data, plugins, TLS files, configuration. As configured,
+// not resolved.
+std::vector<std::string> protected_folders(const Config& config);
+
+Result<LogLevel> parse_log_level(std::string_view text);
+Result<LogFormat> parse_log_format(std::string_view text);
+
+}  // namespace coffer::server
