@@ -70,7 +70,7 @@ class Lifecycle::InitCommit final : public SystemCommit {
 
   Lifecycle& owner;
   seal::Initialized made;
-  std::string root_token;
+  SecretBytes root_token;
   std::string cluster_name;
   std::string cluster_id;
   Proposal proposal;
@@ -260,13 +260,16 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
   const WallTime now = ports_.committer.cluster_now();
   COFFER_ASSIGN(commit->made, seal::initialize(request, ports_.automatic, now, ports_.random));
   const std::shared_ptr<const seal::Barrier> barrier = seal::Barrier::create(commit->made.keyring);
-  COFFER_ASSIGN(std::vector<store::Op> ops, ports_.first_records(*barrier, now, commit->root_token));
+  BootstrapOptions first = info_.first;
+  first.now = now;
+  COFFER_ASSIGN(Bootstrap bootstrap, bootstrap_ops(*barrier, commit->made.root_key, first, ports_.random));
+  commit->root_token = std::move(bootstrap.root_token);
+  std::vector<store::Op> ops = std::move(bootstrap.ops);
   COFFER_ASSIGN(commit->cluster_id, random_uuid(ports_.random));
   commit->cluster_name = info_.cluster_name.substr(0, kClusterNameBytesMax);
   if (commit->cluster_name.empty())
     commit->cluster_name = "vault-cluster-" + commit->cluster_id.substr(0, 8);
   ops.push_back({clear_key(kSealConfig), commit->made.config_record});
-  ops.push_back({keyring_key(), commit->made.keyring_record});
   ops.push_back({clear_key(kClusterInfo), commit->cluster_name + "\n" + commit->cluster_id});
   commit->proposal.term = ports_.committer.leader_term();
   commit->proposal.view = view->index();
@@ -345,8 +348,6 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
     status_.counts = commit->made.config.counts;
     status_.cluster_name = commit->cluster_name;
     status_.cluster_id = commit->cluster_id;
-    seal_record_ = commit->made.config_record;
-    keyring_record_ = commit->made.keyring_record;
     busy_ = commit->unseal_after;
     publish(status_);
   }
@@ -355,11 +356,11 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
   const auto finish = [this, shared](const Status& result) {
     if (shared->dev_done) {
       const std::string_view share = shared->made.shares.front().reveal_text();
-      shared->dev_done(result.ok() ? Result<DevKeys>(DevKeys{shared->root_token, base64_encode(share)}) : Result<DevKeys>(result));
+      shared->dev_done(result.ok() ? Result<DevKeys>(DevKeys{std::string(shared->root_token.reveal_text()), base64_encode(share)}) : Result<DevKeys>(result));
       return;
     }
     if (result.ok())
-      answer_init(*shared->exchange, shared->made, shared->root_token);
+      answer_init(*shared->exchange, shared->made, shared->root_token.reveal_text());
     else
       fail(*shared->exchange, result);
     respond(std::move(shared->exchange));

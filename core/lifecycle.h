@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "core/bootstrap.h"
 #include "core/pipeline.h"
 #include "core/published.h"
 #include "seal/init.h"
@@ -36,6 +37,7 @@ class Lifecycle final : public LifecycleHandler {
     std::string cluster_name;   // from the configuration; empty: made at init
     std::string api_address;
     std::string cluster_address;
+    BootstrapOptions first;     // what init writes beside the seal's records; its time is set then
   };
   // All borrowed; they outlive this. `automatic` is null for Shamir's seal.
   struct Ports {
@@ -50,8 +52,6 @@ class Lifecycle final : public LifecycleHandler {
     std::function<Index()> applied_index;      // any thread
     std::function<Index()> committed_index;    // any thread
     std::function<void(bool unsealed)> changed;  // applier's thread, after the state was published
-    // What a new store begins with, beside the records of the seal (core/bootstrap.h): sealed by `barrier`; gives the root token.
-    std::function<Result<std::vector<store::Op>>(const seal::Barrier& barrier, WallTime now, std::string& root_token)> first_records;
   };
 
   Lifecycle(Info info, Ports ports);

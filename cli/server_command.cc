@@ -1,0 +1,77 @@
+#include "cli/server_command.h"
+
+#include "server/run.h"
+
+namespace coffer::cli {
+namespace {
+
+std::vector<FlagGroup> server_flags() {
+  return {
+      {"Command Options",
+       {
+           {.name = "config", .kind = FlagKind::kList, .usage = "A configuration file in HCL or JSON, or a folder of them. May be given several times; later ones are merged into earlier ones."},
+           {.name = "log-level", .usage = "trace, debug, info, warn or error.", .env = "VAULT_LOG_LEVEL"},
+           {.name = "log-format", .usage = "standard or json.", .env = "VAULT_LOG_FORMAT"},
+           {.name = "log-file", .usage = "A file for the log instead of standard output. SIGHUP opens it anew.", .env = "VAULT_LOG_FILE"},
+       }},
+      {"Dev Options",
+       {
+           {.name = "dev", .kind = FlagKind::kBool, .usage = "A server for trying things out: in memory, initialized and unsealed, with KV version 2 at secret/. Everything is lost when it ends. Never for production."},
+           {.name = "dev-root-token-id", .usage = "The first root token.", .env = "VAULT_DEV_ROOT_TOKEN_ID"},
+           {.name = "dev-listen-address", .usage = "Where HTTP is served in dev mode.", .fallback = "127.0.0.1:8200", .env = "VAULT_DEV_LISTEN_ADDRESS"},
+           {.name = "dev-grpc-listen-address", .usage = "Where gRPC is served in dev mode; empty for nowhere.", .fallback = "127.0.0.1:8210", .env = "VAULT_DEV_GRPC_LISTEN_ADDRESS"},
+           {.name = "dev-kv-v1", .kind = FlagKind::kBool, .usage = "KV version 1 at secret/ instead."},
+           {.name = "dev-no-store-token", .kind = FlagKind::kBool, .usage = "Do not keep the root token in the token helper."},
+       }},
+  };
+}
+
+int run_server(Context& ctx) {
+  const FlagSet& flags = ctx.flags();
+  if (!ctx.arity(0, 0))
+    return 1;
+  server::RunOptions options;
+  options.product = ctx.product();
+  options.config_paths = flags.list("config");
+  options.log_level = flags.text("log-level");
+  options.log_format = flags.text("log-format");
+  options.log_file = flags.text("log-file");
+  options.dev = flags.boolean("dev");
+  options.dev_root_token = flags.text("dev-root-token-id");
+  options.dev_listen = flags.text("dev-listen-address");
+  options.dev_grpc_listen = flags.text("dev-grpc-listen-address");
+  options.dev_kv_v1 = flags.boolean("dev-kv-v1");
+  options.dev_no_store_token = flags.boolean("dev-no-store-token");
+  const Invocation& invocation = ctx.invocation();
+  options.variable = [&invocation](const std::string& name) -> std::optional<std::string> {
+    const char* value = invocation.env ? invocation.env(name.c_str()) : nullptr;
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  options.store_token = [&ctx](const std::string& token) -> Status {
+    COFFER_ASSIGN(const std::unique_ptr<TokenHelper> helper, ctx.ports().token_helper(ctx.invocation()));
+    return helper->store(token);
+  };
+  options.print = [&invocation](std::string_view text) { write_fd(invocation.out, text); };
+  options.complain = [&invocation](std::string_view text) { write_fd(invocation.err, text); };
+  return server::run(options);
+}
+
+}  // namespace
+
+Command server_command() {
+  Command command;
+  command.name = "server";
+  command.synopsis = "Start a {Name} server";
+  command.usage = "[options]";
+  command.help =
+      "Starts a server and stays in the foreground until SIGTERM or SIGINT. SIGHUP reads certificates again and opens log and audit "
+      "files anew.\n\n"
+      "Start with a configuration file:\n\n      $ {cmd} server -config=/etc/coffer/server.hcl\n\n"
+      "Start a server to try things out:\n\n      $ {cmd} server -dev";
+  command.flags = server_flags();
+  command.http = false;
+  command.run = run_server;
+  return command;
+}
+
+}  // namespace coffer::cli

@@ -1,0 +1,305 @@
+#include "server/app.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include "actors/host.h"
+#include "actors/node.h"
+#include "base/disk.h"
+#include "base/rng.h"
+#include "base/version.h"
+#include "core/expiry_driver.h"
+#include "core/jobs.h"
+#include "core/pipeline.h"
+#include "core/sys_engine.h"
+#include "core/token_engine.h"
+#include "engines/cubbyhole/cubbyhole.h"
+#include "engines/kv/kv.h"
+#include "http/server.h"
+#include "store/current.h"
+#include "store/flush_thread.h"
+#include "store/memory_backend.h"
+#include "store/memory_log.h"
+#include "store/wal.h"
+
+namespace coffer::server {
+namespace {
+
+constexpr Nanos kTickInterval = std::chrono::milliseconds(20);
+constexpr Nanos kHousekeepingInterval = std::chrono::milliseconds(100);
+constexpr std::chrono::seconds kStartTimeMax{120};
+constexpr std::chrono::seconds kDrainTimeMax{5};
+constexpr std::chrono::hours kScrubPause{1};
+constexpr std::uint64_t kFreeBytesMin = 256ull << 20;
+
+// A number for the node in the group: from its name, so that it survives restarts. Never 0.
+std::uint64_t node_number(const std::string& name) {
+  std::uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
+  for (const unsigned char c : name)
+    hash = (hash ^ c) * 0x100000001b3ull;
+  return (hash >> 1) | 1;
+}
+
+// Set once, waited for with a deadline.
+class Latch {
+ public:
+  void set() {
+    {
+      const std::lock_guard lock(mutex_);
+      set_ = true;
+    }
+    changed_.notify_all();
+  }
+  bool wait(std::chrono::seconds time_max) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, time_max, [this] { return set_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool set_ = false;
+};
+
+}  // namespace
+
+// Members stand in the order in which they depend on each other: destroyed from the last to the first.
+class App::Impl {
+ public:
+  Impl(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal)
+      : options_(std::move(options)), logger_(logger), fatal_(std::move(fatal)) {}
+
+  Status open_store();
+  Status start_node();
+  Status compose_core();
+  Status listen();
+  void stop();
+  Status reload();
+
+  core::Lifecycle& lifecycle() { return *lifecycle_; }
+  http::Server& http() { return *http_; }
+  rpc::Server* rpc() { return rpc_.get(); }
+
+ private:
+  void state_changed(bool unsealed);
+  Nanos housekeeping();
+
+  AppOptions options_;
+  Logger& logger_;
+  std::function<void(const Status&)> fatal_;
+
+  // The store.
+  std::unique_ptr<FolderLock> lock_;
+  std::unique_ptr<store::Log> log_;
+  std::unique_ptr<store::Backend> backend_;
+  store::StateBackend* state_ = nullptr;  // backend_, when it is on disk
+  std::unique_ptr<store::FlushThread> flusher_;
+
+  // What is derived from it.
+  std::unique_ptr<core::Engine> sys_;
+  std::unique_ptr<core::Engine> token_;
+  std::unique_ptr<core::Engine> kv_;
+  std::unique_ptr<core::Engine> cubbyhole_;
+  core::EngineRegistry engines_;
+  std::unique_ptr<core::AuditRegistry> audit_;
+  std::unique_ptr<core::StateDeriver> deriver_;
+
+  // The node.
+  std::unique_ptr<actors::Host> host_;
+  std::unique_ptr<actors::Node> node_;
+  Latch serves_;
+
+  // The request path.
+  std::unique_ptr<core::Services> services_;
+  std::unique_ptr<core::Lifecycle> lifecycle_;
+  std::unique_ptr<core::Pipeline> pipeline_;
+  std::unique_ptr<core::ExpiryDriver> expiry_;
+  std::unique_ptr<core::JobRunner> jobs_;
+
+  // The surfaces.
+  std::unique_ptr<rpc::Server> rpc_;
+  std::unique_ptr<http::Server> http_;
+  bool stopped_ = false;
+};
+
+Status App::Impl::open_store() {
+  if (options_.storage == AppOptions::Storage::kInmem) {
+    log_ = std::make_unique<store::MemoryLog>();
+    backend_ = std::make_unique<store::MemoryBackend>();
+    return Status();
+  }
+  Disk& disk = posix_disk();
+  const std::string& folder = options_.storage_path;
+  COFFER_TRY(disk.make_folder(folder).with_context("storage path"));
+  COFFER_ASSIGN(lock_, disk.lock_folder(folder));
+  const std::string log_folder = folder + "/log";
+  COFFER_TRY(disk.make_folder(log_folder));
+  COFFER_TRY(disk.sync_folder(folder));
+  COFFER_ASSIGN(auto table, store::open_state(disk, folder, store::LmdbOptions{}, system_random()));
+  COFFER_ASSIGN(log_, store::WriteAheadLog::open(disk, log_folder, store::WalOptions{}));
+  auto state = std::make_unique<store::StateBackend>(std::move(table), store::StateBackendOptions{});
+  state_ = state.get();
+  backend_ = std::move(state);
+  flusher_ = std::make_unique<store::FlushThread>(
+      *state_,
+      [this](const Status& status) {
+        logger_.error("storage", "the state cannot be written or is damaged: " + status.message());
+        fatal_(status);
+      },
+      std::chrono::duration_cast<std::chrono::seconds>(kScrubPause));
+  return Status();
+}
+
+Status App::Impl::compose_core() {
+  sys_ = core::make_sys_engine();
+  token_ = core::make_token_engine();
+  kv_ = engines::make_kv_engine();
+  cubbyhole_ = engines::make_cubbyhole_engine();
+  engines_.add(*sys_, core::MountTable::kSecret, false);
+  engines_.add(*cubbyhole_, core::MountTable::kSecret, false);
+  engines_.add(*kv_, core::MountTable::kSecret, true);
+  engines_.add(*token_, core::MountTable::kAuth, false);
+  core::AuditEnvironment environment;
+  environment.forbidden_folders = options_.protected_folders;
+  environment.running_version = std::string(kVaultVersion);
+  environment.complain = [this](std::string_view line) { logger_.error("audit", line); };
+  environment.clock = &system_clock();
+  audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));
+  deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
+  return Status();
+}
+
+Status App::Impl::start_node() {
+  host_ = std::make_unique<actors::Host>();
+  actors::Node::Options node;
+  node.raft.id = raft::NodeId(node_number(options_.node_id));
+  node.free_bytes_min = state_ != nullptr ? kFreeBytesMin : 0;
+  COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(&node.raft.random_seed), sizeof(node.raft.random_seed)}));
+  actors::Node::Ports ports{*log_, *backend_, state_, *deriver_, system_clock(), logger_, host_->node_wake(), fatal_, {}, {}};
+  ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };
+  ports.serves = [this] {
+    lifecycle_->begin();
+    serves_.set();
+  };
+  COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
+  services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(), std::string(kVaultVersion)});
+  core::Lifecycle::Ports lifecycle{*backend_, *node_, *node_, *deriver_, options_.automatic_seal.get(), system_random(), system_clock(), logger_,
+                                   [this] { return node_->applied_index(); }, [this] { return node_->commit_index(); },
+                                   [this](bool unsealed) { state_changed(unsealed); }};
+  lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
+  pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
+  expiry_ = std::make_unique<core::ExpiryDriver>(*services_);
+  jobs_ = std::make_unique<core::JobRunner>(*services_);
+  host_->start_node(*node_, kTickInterval);
+  if (!serves_.wait(kStartTimeMax))
+    return Status(Code::kUnavailable, "the node did not come to serve within 120 s");
+  host_->start_expiry([this] { return housekeeping(); });
+  return Status();
+}
+
+// The expiry actor's step: leases that are due, the server's own jobs, and audit devices that do not answer.
+Nanos App::Impl::housekeeping() {
+  audit_->tick(system_clock().boot_now());
+  if (lifecycle_->sealed())
+    return kHousekeepingInterval;
+  expiry_->tick();
+  jobs_->tick();
+  return kHousekeepingInterval;
+}
+
+void App::Impl::state_changed(bool) {
+  host_->wake_expiry();
+}
+
+Status App::Impl::listen() {
+  const auto line = [this](std::string_view module) {
+    return [this, module](std::string_view text) { logger_.info(module, text); };
+  };
+  COFFER_ASSIGN(http_, http::Server::create(options_.http, *pipeline_, system_random(), system_clock(), line("http")));
+  if (!options_.rpc.listeners.empty()) {
+    COFFER_ASSIGN(rpc_, rpc::Server::create(options_.rpc, *pipeline_, system_random(), line("grpc")));
+    rpc_->set_serving(true);
+  }
+  http_->start();
+  return Status();
+}
+
+Status App::Impl::reload() {
+  audit_->reopen();
+  Status first = http_->reload_tls();
+  if (rpc_ != nullptr) {
+    const Status grpc = rpc_->reload_tls();
+    if (first.ok())
+      first = grpc;
+  }
+  return first;
+}
+
+// From the door inwards: nobody may call what is already gone.
+void App::Impl::stop() {
+  if (std::exchange(stopped_, true))
+    return;
+  if (http_ != nullptr)
+    http_->stop(kDrainTimeMax);
+  if (rpc_ != nullptr)
+    rpc_->stop(kDrainTimeMax);
+  if (host_ != nullptr) {
+    host_->stop_expiry();
+    host_->stop_node();
+  }
+  if (audit_ != nullptr)
+    audit_->stop();
+  flusher_.reset();
+}
+
+App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+App::~App() { impl_->stop(); }
+
+Result<std::unique_ptr<App>> App::start(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal) {
+  auto impl = std::make_unique<Impl>(std::move(options), logger, std::move(fatal));
+  std::unique_ptr<App> app(new App(std::move(impl)));  // from here on its destructor ends what was started
+  COFFER_TRY(app->impl_->compose_core());
+  COFFER_TRY(app->impl_->open_store());
+  COFFER_TRY(app->impl_->start_node());
+  COFFER_TRY(app->impl_->listen());
+  return app;
+}
+
+Result<core::Lifecycle::DevKeys> App::init_dev() {
+  // Shared with the callback, which may outlive a wait that gave up.
+  struct Outcome {
+    Latch done;
+    std::optional<Result<core::Lifecycle::DevKeys>> keys;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  impl_->lifecycle().init_dev([outcome](Result<core::Lifecycle::DevKeys> keys) {
+    outcome->keys.emplace(std::move(keys));
+    outcome->done.set();
+  });
+  if (!outcome->done.wait(kStartTimeMax))
+    return Status(Code::kUnavailable, "the dev server was not initialized within 120 s");
+  return std::move(*outcome->keys);
+}
+
+std::vector<std::string> App::http_addresses() const {
+  std::vector<std::string> out;
+  for (const http::BoundAddress& bound : impl_->http().bound())
+    out.push_back(std::string(bound.tls ? "https://" : "http://") + bound.host + ":" + std::to_string(bound.port));
+  return out;
+}
+
+std::vector<std::string> App::grpc_addresses() const {
+  std::vector<std::string> out;
+  if (impl_->rpc() != nullptr) {
+    for (const rpc::BoundAddress& bound : impl_->rpc()->bound())
+      out.push_back(bound.host + ":" + std::to_string(bound.port));
+  }
+  return out;
+}
+
+Status App::reload() { return impl_->reload(); }
+void App::stop() { impl_->stop(); }
+
+}  // namespace coffer::server

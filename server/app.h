@@ -1,0 +1,63 @@
+// One running node: everything composed, storey by storey (server/wire.cc). Owned and driven by the main thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/status.h"
+#include "core/lifecycle.h"
+#include "http/config.h"
+#include "rpc/server.h"
+#include "seal/seal.h"
+
+namespace coffer::server {
+
+// What a node is made of, after configuration and flags were read and checked.
+struct AppOptions {
+  enum class Storage { kRaft, kFile, kInmem };
+
+  Storage storage = Storage::kInmem;
+  std::string storage_path;            // absolute; kRaft and kFile
+  std::string node_id = "node";
+  core::Lifecycle::Info info;
+  core::SystemConfig system;
+  std::unique_ptr<seal::KeyWrapper> automatic_seal;  // null: Shamir
+  http::Config http;
+  rpc::Config rpc;
+  std::vector<std::string> protected_folders;  // no audit file may lie below them
+};
+
+class App {
+ public:
+  // Opens the store, starts the node, waits until it serves, then listens. On failure nothing is left running; the message names the
+  // setting, file or address. `fatal` may be called later, once, from any thread: the process must end.
+  static Result<std::unique_ptr<App>> start(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal);
+  // As stop() if that was not called.
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // For dev mode: initialised and unsealed; waits.
+  Result<core::Lifecycle::DevKeys> init_dev();
+
+  // Where it listens, with the ports that the system chose.
+  std::vector<std::string> http_addresses() const;
+  std::vector<std::string> grpc_addresses() const;
+
+  // SIGHUP: certificates, audit files. What fails keeps its old state; the first failure is returned.
+  Status reload();
+  // Answers what is in flight, then ends everything. Once.
+  void stop();
+
+ private:
+  class Impl;
+  explicit App(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace coffer::server

@@ -1,0 +1,215 @@
+#include "server/options.h"
+
+#include <charconv>
+#include <filesystem>
+
+#include "seal/static_seal.h"
+#include "server/config.h"
+
+namespace coffer::server {
+namespace {
+
+constexpr std::uint16_t kHttpPort = 8200;
+constexpr std::uint16_t kGrpcPort = 8210;
+
+Status log_options(const RunOptions& run, std::string_view level, std::string_view format, std::string_view file, Logger::Options& out) {
+  const std::string_view wanted_level = run.log_level.empty() ? level : std::string_view(run.log_level);
+  const std::string_view wanted_format = run.log_format.empty() ? format : std::string_view(run.log_format);
+  if (!wanted_level.empty()) {
+    COFFER_ASSIGN(out.level, coffer::parse_log_level(wanted_level));
+  }
+  if (!wanted_format.empty() && wanted_format != "standard" && wanted_format != "json")
+    return Status(Code::kInvalid, "unknown log format '" + std::string(wanted_format) + "': expected standard or json");
+  out.json = wanted_format == "json";
+  out.file = run.log_file.empty() ? std::string(file) : run.log_file;
+  return Status();
+}
+
+Result<StartOptions> dev_options(const RunOptions& run) {
+  if (!run.config_paths.empty())
+    return Status(Code::kInvalid, "-dev and -config exclude each other");
+  StartOptions start;
+  COFFER_TRY(log_options(run, "", "", "", start.log));
+  start.app.storage = AppOptions::Storage::kInmem;
+  start.app.info.storage_type = "inmemory";
+  start.app.info.first.dev = true;
+  start.app.info.first.kv_v1 = run.dev_kv_v1;
+  start.app.info.first.root_token = run.dev_root_token;
+  COFFER_ASSIGN(auto http, parse_address(run.dev_listen, kHttpPort, "-dev-listen-address"));
+  start.app.http.listeners.push_back({http.first, http.second, std::nullopt});
+  if (!run.dev_grpc_listen.empty()) {
+    COFFER_ASSIGN(auto grpc, parse_address(run.dev_grpc_listen, kGrpcPort, "-dev-grpc-listen-address"));
+    rpc::Listener listener;
+    listener.host = grpc.first;
+    listener.port = grpc.second;
+    start.app.rpc.listeners.push_back(std::move(listener));
+  }
+  start.app.info.api_address = "http://" + run.dev_listen;
+  start.app.info.cluster_address = "https://127.0.0.1:8201";
+  start.disable_mlock = true;
+  return start;
+}
+
+http::Listener http_listener(const ListenerConfig& config) {
+  http::Listener listener;
+  listener.host = config.host;
+  listener.port = config.port;
+  if (config.tls) {
+    http::TlsConfig tls;
+    tls.cert_file = config.tls->cert_file;
+    tls.key_file = config.tls->key_file;
+    tls.client_ca_file = config.tls->client_ca_file;
+    tls.require_client_cert = config.tls->require_client_cert;
+    tls.min_version = config.tls->min_version == TlsVersion::k13 ? http::TlsVersion::k13 : http::TlsVersion::k12;
+    listener.tls = std::move(tls);
+  }
+  return listener;
+}
+
+rpc::Listener grpc_listener(const ListenerConfig& config) {
+  rpc::Listener listener;
+  listener.host = config.host;
+  listener.port = config.port;
+  if (config.tls) {
+    listener.tls = true;
+    listener.tls_files = {config.tls->cert_file, config.tls->key_file, config.tls->client_ca_file, config.tls->require_client_cert};
+  }
+  return listener;
+}
+
+// Limits are the whole HTTP server's: the smallest that any listener sets counts for all.
+void tighten(http::Config& http, const ListenerConfig& listener) {
+  const auto lower = [](auto& limit, const auto& wanted) {
+    if (wanted && static_cast<std::size_t>(*wanted) < limit)
+      limit = *wanted;
+  };
+  lower(http.limits.body_bytes, listener.max_request_bytes);
+  lower(http.limits.json.strings, listener.max_json_strings);
+  lower(http.limits.json.memory_bytes, listener.max_json_memory_bytes);
+  lower(http.limits.json.depth, listener.max_json_depth);
+  http.timeouts.header = std::min(http.timeouts.header, listener.read_header_timeout.value_or(http.timeouts.header));
+  http.timeouts.body = std::min(http.timeouts.body, listener.read_timeout.value_or(http.timeouts.body));
+  http.timeouts.write = std::min(http.timeouts.write, listener.write_timeout.value_or(http.timeouts.write));
+  http.timeouts.idle = std::min(http.timeouts.idle, listener.idle_timeout.value_or(http.timeouts.idle));
+  http.require_request_header = http.require_request_header || listener.require_request_header;
+}
+
+void add_listeners(const Config& config, AppOptions& app) {
+  for (const ListenerConfig& listener : config.listeners) {
+    if (listener.kind == ListenerKind::kTcp) {
+      app.http.listeners.push_back(http_listener(listener));
+      tighten(app.http, listener);
+    } else {
+      app.rpc.listeners.push_back(grpc_listener(listener));
+    }
+  }
+}
+
+Status add_storage(const Config& config, AppOptions& app) {
+  const StorageConfig& storage = *config.storage;
+  switch (storage.kind) {
+    case StorageKind::kRaft: app.storage = AppOptions::Storage::kRaft; break;
+    case StorageKind::kFile: app.storage = AppOptions::Storage::kFile; break;
+    case StorageKind::kInmem: app.storage = AppOptions::Storage::kInmem; break;
+  }
+  app.info.storage_type = storage.kind == StorageKind::kRaft ? "raft" : storage.kind == StorageKind::kFile ? "file" : "inmem";
+  app.info.ha_enabled = storage.kind == StorageKind::kRaft;
+  if (!storage.node_id.empty())
+    app.node_id = storage.node_id;
+  if (storage.kind == StorageKind::kInmem)
+    return Status();
+  std::error_code error;
+  const std::filesystem::path path = std::filesystem::absolute(storage.path, error);
+  if (error)
+    return Status(Code::kInvalid, "storage path " + storage.path + ": " + error.message());
+  if (!std::filesystem::is_directory(path.parent_path(), error) && !std::filesystem::is_directory(path, error))
+    return Status(Code::kInvalid, "storage path " + storage.path + ": neither it nor its parent folder exists");
+  app.storage_path = path.lexically_normal().string();
+  return Status();
+}
+
+// What clients are told when nothing is configured: where the first listener is.
+void add_addresses(const Config& config, AppOptions& app) {
+  app.info.cluster_name = config.cluster_name;
+  app.info.api_address = config.api_addr;
+  app.info.cluster_address = config.cluster_addr;
+  if (app.http.listeners.empty())
+    return;
+  const http::Listener& first = app.http.listeners.front();
+  const std::string host = first.host == "0.0.0.0" || first.host == "::" ? "127.0.0.1" : first.host;
+  if (app.info.api_address.empty())
+    app.info.api_address = std::string(first.tls ? "https://" : "http://") + host + ":" + std::to_string(first.port);
+  if (app.info.cluster_address.empty())
+    app.info.cluster_address = "https://" + host + ":" + std::to_string(first.port + 1);
+}
+
+Result<StartOptions> configured_options(const RunOptions& run) {
+  if (run.config_paths.empty() && !run.variable("VAULT_LOCAL_CONFIG"))
+    return Status(Code::kInvalid, "Must specify at least one config path using -config");
+  COFFER_ASSIGN(const Config config, load_config(run.config_paths, run.variable));
+  COFFER_TRY(validate_config(config));
+  StartOptions start;
+  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
+  COFFER_TRY(log_options(run, kLevels[static_cast<int>(config.log_level)], config.log_format == LogFormat::kJson ? "json" : "standard",
+                         config.log_file, start.log));
+  start.warnings = config.warnings;
+  start.disable_mlock = config.disable_mlock;
+  COFFER_TRY(add_storage(config, start.app));
+  add_listeners(config, start.app);
+  add_addresses(config, start.app);
+  start.app.system.default_lease_ttl = config.default_lease_ttl;
+  start.app.system.max_lease_ttl = config.max_lease_ttl;
+  start.app.protected_folders = protected_folders(config);
+  for (const SealStanza& stanza : config.seals) {
+    if (stanza.disabled || stanza.kind == seal::kShamirKind)
+      continue;
+    if (start.app.automatic_seal != nullptr)
+      return Status(Code::kInvalid, "seal: only one automatic seal can be used at a time");
+    COFFER_ASSIGN(start.app.automatic_seal, seal::make_static_seal(stanza.static_options, seal::read_key_reference));
+  }
+  return start;
+}
+
+}  // namespace
+
+Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port, std::string_view setting) {
+  const Status bad(Code::kInvalid, std::string(setting) + ": expected an address and a port, as in 127.0.0.1:8200");
+  std::string_view host = text;
+  std::string_view port_text;
+  if (text.starts_with('[')) {
+    const std::size_t end = text.find(']');
+    if (end == std::string_view::npos)
+      return bad;
+    host = text.substr(1, end - 1);
+    if (end + 1 < text.size() && text[end + 1] != ':')
+      return bad;
+    port_text = end + 2 <= text.size() ? text.substr(end + 2) : std::string_view();
+  } else if (const std::size_t colon = text.rfind(':'); colon != std::string_view::npos) {
+    if (text.find(':') != colon)
+      return bad;
+    host = text.substr(0, colon);
+    port_text = text.substr(colon + 1);
+  }
+  if (!port_text.empty()) {
+    const auto [end, error] = std::from_chars(port_text.data(), port_text.data() + port_text.size(), port);
+    if (error != std::errc() || end != port_text.data() + port_text.size())
+      return bad;
+  }
+  std::string name(host);
+  if (name.empty())
+    name = "0.0.0.0";
+  if (name == "localhost")
+    name = "127.0.0.1";
+  return std::pair(name, port);
+}
+
+Result<StartOptions> start_options(const RunOptions& run) {
+  Result<StartOptions> start = run.dev ? dev_options(run) : configured_options(run);
+  if (start.ok()) {
+    start->app_info = start->app.info;
+    start->seal_kind = start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);
+  }
+  return start;
+}
+
+}  // namespace coffer::server

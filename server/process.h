@@ -1,0 +1,36 @@
+// What a server process asks of the operating system: no core dumps, no reading of its memory by others, private files, and signals that arrive in
+// one place.
+#pragma once
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+
+namespace coffer::server {
+
+// Not dumpable, core size 0, umask 077. Returns what an operator should know (swap in use, memory not locked), one line each.
+std::vector<std::string> harden_process();
+
+// SIGTERM, SIGINT and SIGHUP as values. Construct before any thread starts: they are blocked for all threads from then on.
+class Signals {
+ public:
+  enum class Event { kStop, kReload, kFailed };
+
+  Signals();
+  ~Signals();
+  Signals(const Signals&) = delete;
+  Signals& operator=(const Signals&) = delete;
+
+  // Waits for the next one. The constructing thread.
+  Event wait();
+  // Any thread: wait() returns kFailed, before any signal.
+  void fail();
+
+ private:
+  int signals_ = -1;  // signalfd
+  int failed_ = -1;   // eventfd
+};
+
+}  // namespace coffer::server

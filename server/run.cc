@@ -1,0 +1,116 @@
+#include "server/run.h"
+
+#include <utility>
+
+#include "base/version.h"
+#include "server/app.h"
+#include "server/options.h"
+#include "server/process.h"
+
+namespace coffer::server {
+namespace {
+
+constexpr std::size_t kSecretArenaBytes = 1u << 20;
+
+void print_row(std::string& out, std::string_view name, std::string_view value) {
+  constexpr std::size_t kNameColumns = 24;
+  out.append(name.size() < kNameColumns ? kNameColumns - name.size() : 0, ' ').append(name).append(": ").append(value).append("\n");
+}
+
+void print_banner(const RunOptions& options, const StartOptions& start, const App& app) {
+  std::string text = "==> " + options.product + " server configuration:\n\n";
+  print_row(text, "Api Address", start.app_info.api_address);
+  print_row(text, "Cluster Address", start.app_info.cluster_address);
+  int number = 0;
+  for (const std::string& address : app.http_addresses())
+    print_row(text, "Listener " + std::to_string(++number), "tcp (" + address + ")");
+  for (const std::string& address : app.grpc_addresses())
+    print_row(text, "Listener " + std::to_string(++number), "grpc (" + address + ")");
+  print_row(text, "Storage", start.app_info.storage_type);
+  print_row(text, "Seal", start.seal_kind);
+  print_row(text, "Version", std::string(kVaultVersion) + " (" + std::string(build_revision()) + ")");
+  text += "\n==> " + options.product + " server started! Log data will stream in below:\n\n";
+  options.print(text);
+}
+
+void print_dev_banner(const RunOptions& options, const App& app, const core::Lifecycle::DevKeys& keys) {
+  std::string text = "WARNING! Dev mode: everything is kept in memory and lost when this server ends, and it starts unsealed with one key\n"
+                     "share and a root token. Never use it in production.\n\nFor the command line in another terminal:\n\n    $ export VAULT_ADDR='" +
+                     app.http_addresses().front() + "'\n\nThe key share and the root token, should you want to seal and unseal:\n\n";
+  text += "Unseal Key: " + keys.unseal_key + "\nRoot Token: " + keys.root_token + "\n\n";
+  options.print(text);
+}
+
+Status start_dev(const RunOptions& options, App& app, Logger& logger) {
+  COFFER_ASSIGN(const core::Lifecycle::DevKeys keys, app.init_dev());
+  if (!options.dev_no_store_token) {
+    if (const Status stored = options.store_token(keys.root_token); !stored.ok())
+      logger.warn("server", "the root token was not kept for the command line: " + stored.message());
+  }
+  print_dev_banner(options, app, keys);
+  return Status();
+}
+
+// Until a signal says stop: 0, or the node failed: 1.
+int serve(App& app, Logger& logger, Signals& signals, const std::string& product) {
+  for (;;) {
+    switch (signals.wait()) {
+      case Signals::Event::kReload: {
+        logger.info("server", product + " reload triggered");
+        Status status = logger.reopen();
+        const Status reloaded = app.reload();
+        if (status.ok())
+          status = reloaded;
+        if (!status.ok())
+          logger.error("server", "reload failed in part: " + status.message());
+        break;
+      }
+      case Signals::Event::kStop:
+        logger.info("server", product + " shutdown triggered");
+        app.stop();
+        return 0;
+      case Signals::Event::kFailed:
+        app.stop();
+        return 1;
+    }
+  }
+}
+
+}  // namespace
+
+int run(const RunOptions& options) {
+  Signals signals;
+  const std::vector<std::string> notes = harden_process();
+  Result<StartOptions> start = start_options(options);
+  if (!start.ok()) {
+    options.complain(start.status().message() + "\n");
+    return 1;
+  }
+  const bool locked = init_secret_arena(kSecretArenaBytes);
+  Result<std::unique_ptr<Logger>> logger = Logger::open(start->log);
+  if (!logger.ok()) {
+    options.complain(logger.status().message() + "\n");
+    return 1;
+  }
+  for (const std::string& warning : start->warnings)
+    (*logger)->warn("server", warning);
+  for (const std::string& note : notes)
+    (*logger)->warn("server", note);
+  if (!locked && !start->disable_mlock)
+    (*logger)->warn("server", "memory for keys could not be locked: raise RLIMIT_MEMLOCK or grant CAP_IPC_LOCK");
+  Result<std::unique_ptr<App>> app = App::start(std::move(start->app), **logger, [&signals](const Status&) { signals.fail(); });
+  if (!app.ok()) {
+    options.complain("Error starting the server: " + app.status().message() + "\n");
+    return 1;
+  }
+  print_banner(options, *start, **app);
+  if (options.dev) {
+    if (const Status status = start_dev(options, **app, **logger); !status.ok()) {
+      options.complain("Error initializing dev mode: " + status.message() + "\n");
+      return 1;
+    }
+  }
+  return serve(**app, **logger, signals, options.product);
+}
+
+}  // namespace coffer::server
