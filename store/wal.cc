@@ -20,6 +20,7 @@ Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(Disk& disk, const std
 }
 
 std::string WriteAheadLog::segment_path(std::uint64_t sequence) const { return folder_ + "/" + wal_segment_name(sequence); }
+std::string WriteAheadLog::spare_path(std::uint64_t sequence) const { return folder_ + "/" + wal_spare_name(sequence); }
 
 Status WriteAheadLog::damaged(std::uint64_t segment, std::uint64_t offset, std::string_view what) const {
   return Status(Code::kDataLoss, "log file " + segment_path(segment) + " is damaged at offset " + std::to_string(offset) + " (" +
@@ -204,6 +205,8 @@ Status WriteAheadLog::write_frame(std::uint64_t frame, std::uint32_t records, co
     header.first_frame = frame;
     COFFER_TRY(start_segment(header, needed));
   }
+  if (tail_offset_ + needed > primed_)
+    COFFER_TRY(prime(tail_offset_ + needed));
   finish_frame(writing_, {tail_segment_, frame, tail_offset_, records});
   COFFER_CHECK(writing_.size() == needed);
   COFFER_TRY(tail_->write_at(tail_offset_, writing_));
@@ -218,15 +221,47 @@ Status WriteAheadLog::write_frame(std::uint64_t frame, std::uint32_t records, co
 
 // The header is synced together with the first frame: before that nobody counts on the segment.
 Status WriteAheadLog::start_segment(SegmentHeader header, std::size_t frame_bytes) {
-  COFFER_ASSIGN(auto file, disk_.open(segment_path(header.sequence), OpenMode::kCreateNew));
-  const std::uint64_t size = std::max<std::uint64_t>(options_.segment_bytes, kWalBlockBytes + frame_bytes);
-  COFFER_TRY(file->preallocate(size));
+  std::uint64_t size = options_.segment_bytes;
+  std::shared_ptr<File> file;
+  if (kWalBlockBytes + frame_bytes <= size) {
+    COFFER_ASSIGN(file, reuse_segment(header.sequence));
+  } else {
+    size = kWalBlockBytes + frame_bytes;
+  }
+  primed_ = size;
+  if (file == nullptr) {
+    COFFER_ASSIGN(file, disk_.open(segment_path(header.sequence), OpenMode::kCreateNew));
+    COFFER_TRY(file->preallocate(size));
+    primed_ = 0;
+  }
   COFFER_TRY(file->write_at(0, encode_segment_header(header)));
   tail_ = std::move(file);
   tail_segment_ = header.sequence;
   tail_offset_ = kWalBlockBytes;
   tail_size_ = size;
   return ok_status();
+}
+
+// Null when there is no spare. What it held is of older sequences, which no reader takes for this one's.
+Result<std::shared_ptr<File>> WriteAheadLog::reuse_segment(std::uint64_t sequence) {
+  std::uint64_t spare = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (spares_.empty())
+      return std::shared_ptr<File>();
+    spare = spares_.back();
+    spares_.pop_back();
+  }
+  COFFER_TRY(disk_.rename(spare_path(spare), segment_path(sequence)));
+  // Before the first byte of it changes: a crash must not bring the file back under the name of the segment that it was.
+  COFFER_TRY(disk_.sync_folder(folder_));
+  COFFER_ASSIGN(auto file, disk_.open(segment_path(sequence), OpenMode::kReadWrite));
+  return std::shared_ptr<File>(std::move(file));
+}
+
+Status WriteAheadLog::prime(std::uint64_t from) {
+  primed_ = std::min<std::uint64_t>(tail_size_, from + limits::kLogPrimeBytes);
+  return tail_->write_at(from, std::string(primed_ - from, '\0'));
 }
 
 Result<Term> WriteAheadLog::term_at(Index index) const {
@@ -296,7 +331,7 @@ Status WriteAheadLog::read_run(const Run& run, File& file, Index from, Index to,
 }
 
 Status WriteAheadLog::cut_below(Index index) {
-  std::vector<std::uint64_t> unneeded;
+  std::vector<std::pair<std::uint64_t, std::shared_ptr<File>>> unneeded;
   {
     const std::lock_guard lock(mutex_);
     COFFER_TRY(failed_);
@@ -315,12 +350,21 @@ Status WriteAheadLog::cut_below(Index index) {
       runs_.erase(runs_.begin(), end);
       while (terms_.size() > 1 && terms_[1].first <= base_.index.next())
         terms_.erase(terms_.begin());
+      unneeded.emplace_back(oldest, std::move(segments_.begin()->second));
       segments_.erase(segments_.begin());
-      unneeded.push_back(oldest);
     }
   }
-  for (const std::uint64_t sequence : unneeded)  // oldest first: what a crash leaves is a whole end of the log
-    COFFER_TRY(disk_.remove(segment_path(sequence)));
+  // Oldest first, and not synced: whatever part of it a crash undoes, the newest segments without a gap are the log.
+  for (const auto& [sequence, file] : unneeded) {
+    COFFER_ASSIGN(const std::uint64_t size, file->size());
+    const std::lock_guard lock(mutex_);
+    if (size == options_.segment_bytes && spares_.size() < limits::kLogSpareSegmentsMax) {
+      COFFER_TRY(disk_.rename(segment_path(sequence), spare_path(sequence)));
+      spares_.push_back(sequence);
+    } else {
+      COFFER_TRY(disk_.remove(segment_path(sequence)));
+    }
+  }
   return ok_status();
 }
 

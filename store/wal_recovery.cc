@@ -6,27 +6,33 @@
 namespace coffer::store {
 namespace {
 
-constexpr std::string_view kPrefix = "log-";
+constexpr std::string_view kSegmentPrefix = "log-";
+constexpr std::string_view kSparePrefix = "spare-";
 constexpr std::string_view kSuffix = ".seg";
 
-}  // namespace
-
-std::string wal_segment_name(std::uint64_t sequence) {
-  char text[40];
-  std::snprintf(text, sizeof text, "log-%016llx.seg", static_cast<unsigned long long>(sequence));
-  return text;
+std::string file_name(std::string_view prefix, std::uint64_t sequence) {
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(sequence));
+  return std::string(prefix) + digits + std::string(kSuffix);
 }
 
-std::optional<std::uint64_t> wal_segment_number(const std::string& name) {
-  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix))
+std::optional<std::uint64_t> file_number(std::string_view prefix, const std::string& name) {
+  if (!name.starts_with(prefix) || !name.ends_with(kSuffix) || name.size() <= prefix.size() + kSuffix.size())
     return std::nullopt;
   std::uint64_t number = 0;
   const char* end = name.data() + name.size() - kSuffix.size();
-  const auto [stop, error] = std::from_chars(name.data() + kPrefix.size(), end, number, 16);
-  if (error != std::errc() || stop != end || number == 0 || wal_segment_name(number) != name)
+  const auto [stop, error] = std::from_chars(name.data() + prefix.size(), end, number, 16);
+  if (error != std::errc() || stop != end || number == 0 || file_name(prefix, number) != name)
     return std::nullopt;
   return number;
 }
+
+}  // namespace
+
+std::string wal_segment_name(std::uint64_t sequence) { return file_name(kSegmentPrefix, sequence); }
+std::optional<std::uint64_t> wal_segment_number(const std::string& name) { return file_number(kSegmentPrefix, name); }
+std::string wal_spare_name(std::uint64_t sequence) { return file_name(kSparePrefix, sequence); }
+std::optional<std::uint64_t> wal_spare_number(const std::string& name) { return file_number(kSparePrefix, name); }
 
 Status WalRecovery::run() {
   COFFER_ASSIGN(const auto sequences, find_segments());
@@ -51,6 +57,8 @@ Result<std::vector<std::uint64_t>> WalRecovery::find_segments() {
   COFFER_ASSIGN(const auto names, log_.disk_.list(log_.folder_));
   std::vector<std::uint64_t> sequences;
   for (const std::string& name : names) {
+    if (const auto spare = wal_spare_number(name))
+      COFFER_TRY(adopt_spare(*spare));
     const auto number = wal_segment_number(name);
     if (!number)
       continue;
@@ -132,11 +140,32 @@ Status WalRecovery::check_torn(std::uint64_t sequence, std::uint64_t bad) {
     COFFER_ASSIGN(const auto frame, read_frame(offset, bytes));
     if (!frame)
       continue;
+    // A file that was used before still shows frames of its older sequence.
+    if (frame->head.sequence != sequence)
+      continue;
     if (offset == bad)
       return log_.damaged(sequence, bad, "a frame of another place stands there");
-    if (frame->belongs_at(sequence, offset))
-      return log_.damaged(sequence, bad, bad == 0 ? "its header does not fit its checksum" : "a good frame follows");
+    if (!frame->belongs_at(sequence, offset))
+      continue;
+    if (bad > 0)
+      return log_.damaged(sequence, bad, "a good frame follows");
+    // The header is synced with the first frame; of the two a crash may leave the frame alone.
+    if (frame->head.number > log_.next_frame_)
+      return log_.damaged(sequence, 0, "its header does not fit its checksum");
   }
+  return ok_status();
+}
+
+Status WalRecovery::adopt_spare(std::uint64_t sequence) {
+  const std::string path = log_.spare_path(sequence);
+  std::uint64_t size = 0;
+  {
+    COFFER_ASSIGN(const auto file, log_.disk_.open(path, OpenMode::kRead));
+    COFFER_ASSIGN(size, file->size());
+  }
+  if (size != log_.options_.segment_bytes || log_.spares_.size() >= limits::kLogSpareSegmentsMax)
+    return log_.disk_.remove(path);
+  log_.spares_.push_back(sequence);
   return ok_status();
 }
 

@@ -14,6 +14,9 @@ namespace coffer::store {
 // "log-0000000000000001.seg" and so on.
 std::string wal_segment_name(std::uint64_t sequence);
 std::optional<std::uint64_t> wal_segment_number(const std::string& name);
+// The name of a segment that waits to be used again: "spare-…".
+std::string wal_spare_name(std::uint64_t sequence);
+std::optional<std::uint64_t> wal_spare_number(const std::string& name);
 
 // Fills in an empty WriteAheadLog from its folder. The log is of no use after a failure.
 class WalRecovery {
@@ -31,6 +34,7 @@ class WalRecovery {
   // kDataLoss when what stands at `bad` or behind it cannot be what a crash left.
   Status check_torn(std::uint64_t sequence, std::uint64_t bad);
   Status forget_unfinished(std::uint64_t sequence);
+  Status adopt_spare(std::uint64_t sequence);
 
   WriteAheadLog& log_;
   File* file_ = nullptr;  // of the segment being read

@@ -1,0 +1,111 @@
+#include "tests/store/model_state.h"
+
+#include "store/current.h"
+#include "store/overlay.h"
+#include "store/snapshot.h"
+
+namespace coffer::testing {
+
+using namespace store;  // NOLINT
+
+class ModelState::RecordCursor final : public Cursor {
+ public:
+  explicit RecordCursor(std::shared_ptr<const Records> records) : records_(std::move(records)), at_(records_->end()) {}
+  Result<bool> seek(std::string_view key) override {
+    at_ = records_->lower_bound(key);
+    return at_ != records_->end();
+  }
+  Result<bool> next() override { return ++at_ != records_->end(); }
+  std::string_view key() const override { return at_->first; }
+  std::string_view value() const override { return at_->second; }
+
+ private:
+  const std::shared_ptr<const Records> records_;
+  Records::const_iterator at_;
+};
+
+class ModelState::Reader final : public StateReader {
+ public:
+  Reader(std::shared_ptr<const Records> records, Index applied) : records_(std::move(records)), applied_(applied) {}
+  Index applied() const override { return applied_; }
+  Result<bool> get(std::string_view key, std::string& out) const override {
+    const auto at = records_->find(key);
+    if (at == records_->end())
+      return false;
+    out = at->second;
+    return true;
+  }
+  Result<std::unique_ptr<Cursor>> cursor() const override { return std::unique_ptr<Cursor>(std::make_unique<RecordCursor>(records_)); }
+
+ private:
+  const std::shared_ptr<const Records> records_;
+  const Index applied_;
+};
+
+ModelState::~ModelState() = default;
+
+Result<std::unique_ptr<ModelState>> ModelState::open(Disk& disk, const std::string& folder) {
+  std::unique_ptr<ModelState> state(new ModelState(disk, folder));
+  COFFER_TRY(state->load());
+  return state;
+}
+
+Status ModelState::load() {
+  auto records = std::make_shared<Records>();
+  COFFER_ASSIGN(const auto current, read_current(disk_, folder_));
+  if (current) {
+    file_ = *current;
+    COFFER_ASSIGN(auto file, disk_.open(folder_ + "/" + file_, OpenMode::kRead));
+    COFFER_ASSIGN(const auto snapshot, SnapshotReader::open(std::move(file), file_));
+    durable_ = snapshot->meta().applied;
+    COFFER_ASSIGN(bool more, snapshot->next());
+    while (more) {
+      records->emplace(snapshot->key(), snapshot->value());
+      COFFER_ASSIGN(more, snapshot->next());
+    }
+  }
+  records_ = std::move(records);
+  COFFER_ASSIGN(const auto names, disk_.list(folder_));
+  for (const std::string& name : names) {
+    if (name != file_ && state_file_number(name))
+      COFFER_TRY(disk_.remove(folder_ + "/" + name));
+  }
+  return ok_status();
+}
+
+Result<StateReader*> ModelState::acquire() { return static_cast<StateReader*>(new Reader(records_, durable_)); }
+void ModelState::release(StateReader* reader) noexcept { delete reader; }
+
+Status ModelState::write(const Records& records, Index applied) {
+  COFFER_ASSIGN(const std::string name, next_state_file(disk_, folder_));
+  COFFER_ASSIGN(const auto file, disk_.open(folder_ + "/" + name, OpenMode::kCreateNew));
+  SnapshotMeta meta;
+  meta.applied = applied;
+  COFFER_ASSIGN(const auto writer, SnapshotWriter::begin(*file, meta));
+  for (const auto& [key, value] : records)
+    COFFER_TRY(writer->add(key, value));
+  COFFER_TRY(writer->finish());
+  COFFER_TRY(disk_.sync_folder(folder_));
+  COFFER_TRY(write_current(disk_, folder_, name));
+  const std::string old = std::exchange(file_, name);
+  return old.empty() ? ok_status() : disk_.remove(folder_ + "/" + old);
+}
+
+Status ModelState::commit(const Generation& generation, Index applied) {
+  COFFER_TRY(dead_);
+  auto records = std::make_shared<Records>(*records_);
+  GenerationCursor cursor(generation, applied);
+  for (cursor.seek({}); cursor.valid(); cursor.next()) {
+    if (cursor.found().deleted)
+      records->erase(std::string(cursor.key()));
+    else
+      records->insert_or_assign(std::string(cursor.key()), std::string(cursor.found().value));
+  }
+  dead_ = write(*records, applied);
+  COFFER_TRY(dead_);
+  records_ = std::move(records);
+  durable_ = applied;
+  return ok_status();
+}
+
+}  // namespace coffer::testing
