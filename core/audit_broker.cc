@@ -20,7 +20,7 @@ AuditDeviceConfig AuditDeviceConfig::clone() const {
 }
 
 void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error) {
-  if (exchange.audit_set.get() != this) {
+  if (exchange.audit_set.get() != this || exchange.audit_lines.size() != members_.size()) {
     // Lines that another set has prepared went to its devices.
     exchange.audit_lines.resize(members_.size());
     for (AuditLine& line : exchange.audit_lines)
@@ -42,6 +42,7 @@ void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& f
 
 void AuditSet::submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) {
   COFFER_CHECK(members_.empty() || exchange->audit_set.get() == this);
+  COFFER_CHECK(exchange->audit_lines.size() == members_.size() || members_.empty());
   if (members_.empty()) {
     sink.audited(std::move(exchange), ok_status());
     return;

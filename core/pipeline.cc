@@ -20,7 +20,9 @@ void split_lines(Exchange& exchange, PipelineState& state) {
   state.response_lines.clear();
   for (std::size_t i = 0; i < exchange.audit_lines.size(); ++i) {
     AuditLine& line = exchange.audit_lines[i];
-    const std::size_t request_bytes = i < state.request_bytes.size() ? state.request_bytes[i] : 0;
+    // A run after a conflict has no request line: it was accepted before the first proposal.
+    const bool has_request = !state.request_audited && i < state.request_bytes.size();
+    const std::size_t request_bytes = has_request ? state.request_bytes[i] : 0;
     state.response_lines.push_back({line.device, line.text.substr(request_bytes)});
     line.text.resize(request_bytes);
   }
@@ -68,7 +70,6 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   if (published->audit->any_device() && !state.audit)
     state.audit = published->audit;
   if (state.audit && !state.request_audited) {
-    exchange.audit_lines.clear();
     state.audit->prepare(exchange, AuditPhase::kRequest, state.facts, state.now, first_error(exchange.response));
     state.request_bytes.clear();
     for (const AuditLine& line : exchange.audit_lines)
