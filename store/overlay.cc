@@ -3,13 +3,13 @@
 #include <cstring>
 #include <functional>
 #include <new>
+#include <sys/mman.h>
 
 #include "base/check.h"
 
 namespace coffer::store {
 namespace {
 
-// Above the C library's threshold for mapping, so that a freed generation goes back to the system at once.
 constexpr std::size_t kBlockBytes = 256u << 10;
 
 }  // namespace
@@ -39,19 +39,33 @@ struct Generation::Node {
 
 std::uint64_t overlay_hash(std::string_view key) noexcept { return std::hash<std::string_view>()(key); }
 
-Generation::Generation() : buckets_(std::make_unique<std::atomic<Node*>[]>(kBuckets)) {}
+Generation::Mapping::Mapping(std::size_t size)
+    : data_(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), size_(size) {
+  COFFER_CHECK(data_ != MAP_FAILED);
+}
+
+Generation::Mapping::~Mapping() {
+  if (data_ != nullptr)
+    ::munmap(data_, size_);
+}
+
+// Zero bytes are null pointers.
+Generation::Generation()
+    : bucket_memory_(kBuckets * sizeof(std::atomic<Node*>)), buckets_(static_cast<std::atomic<Node*>*>(bucket_memory_.data())) {
+  static_assert(std::atomic<Node*>::is_always_lock_free && sizeof(std::atomic<Node*>) == sizeof(Node*));
+}
 Generation::~Generation() = default;
 
 void* Generation::allocate(std::size_t size) {
   size = (size + 7) & ~std::size_t{7};
   bytes_.store(bytes() + size, std::memory_order_relaxed);
   if (size > kBlockBytes / 4) {
-    blocks_.emplace_back(new char[size]);
-    return blocks_.back().get();
+    blocks_.emplace_back(size);
+    return blocks_.back().data();
   }
   if (size > block_left_) {
-    blocks_.emplace_back(new char[kBlockBytes]);
-    block_at_ = blocks_.back().get();
+    blocks_.emplace_back(kBlockBytes);
+    block_at_ = static_cast<char*>(blocks_.back().data());
     block_left_ = kBlockBytes;
   }
   void* taken = block_at_;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/strong.h"
@@ -58,10 +59,24 @@ class Generation {
   int pick_height(std::uint64_t hash) const noexcept;
   static std::optional<Found> visible(const Node& node, Index index) noexcept;
 
-  std::vector<std::unique_ptr<char[]>> blocks_;  // writer only
-  char* block_at_ = nullptr;                     // writer only
-  std::size_t block_left_ = 0;                   // writer only
-  std::unique_ptr<std::atomic<Node*>[]> buckets_;
+  // Memory straight from the system: zero, taken page by page as it is touched, and given back at once.
+  class Mapping {
+   public:
+    explicit Mapping(std::size_t size);
+    Mapping(Mapping&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(other.size_) {}
+    ~Mapping();
+    void* data() const noexcept { return data_; }
+
+   private:
+    void* data_;
+    std::size_t size_;
+  };
+
+  std::vector<Mapping> blocks_;   // writer only
+  char* block_at_ = nullptr;      // writer only
+  std::size_t block_left_ = 0;    // writer only
+  Mapping bucket_memory_;
+  std::atomic<Node*>* const buckets_;
   std::atomic<Node*> head_[kHeightMax] = {};
   std::atomic<std::uint64_t> last_index_{0};
   std::atomic<std::size_t> bytes_{0};
