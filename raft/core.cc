@@ -29,9 +29,10 @@ Core::Core(const Options& options, const Clock& clock, const store::Log& log, co
       written_(log.last_index()),
       commit_saved_(commit_),
       matched_(start.applied) {
-  hard_.incarnation += 1;
-  if (start.joining && hard_.voted_for == 0)
+  // Once it has started, what the disk says counts.
+  if (start.joining && hard_.incarnation == 0)
     hard_.voted_for = kNoVote;
+  hard_.incarnation += 1;
   dirty_ = hard_dirty_ = true;
   quiet_until_ = clock_.boot_now() + options_.election_timeout;
   reset_election_deadline();

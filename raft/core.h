@@ -68,6 +68,7 @@ class Core {
   bool may_vote() const noexcept { return hard_.voted_for != kNoVote; }
   bool transferring() const noexcept { return transferee_ != kNobody; }
   const Configuration& configuration() const noexcept { return membership_.current(); }
+  bool configuration_committed() const noexcept { return membership_.current_index() <= commit_; }
   // Any thread.
   const ReadLease& lease() const noexcept { return lease_; }
   WallTime cluster_time() { return time_.now(clock_.boot_now()); }

@@ -32,7 +32,7 @@ Result<Index> Core::propose_change(Term term, const Change& change) {
     return Status(Code::kConflict, "this node does not lead the term of the proposal");
   // Two changes under way, or one begun before this leader knows what its predecessor committed, could give two majorities
   // that share no node.
-  if (transferring() || commit_ < first_of_term_ || membership_.current_index() > commit_)
+  if (transferring() || commit_ < first_of_term_ || !configuration_committed())
     return Status(Code::kUnavailable, "another change of leader or members is under way");
   COFFER_ASSIGN(Configuration to, changed(membership_.current(), change));
   if (change.kind == Change::Kind::kPromote) {
@@ -364,7 +364,7 @@ void Core::maybe_commit() {
     return;
   commit_to(reached);
   // A leader that is no voter any more has done its last duty with the entry that says so.
-  if (!voter() && membership_.current_index() <= commit_)
+  if (!voter() && configuration_committed())
     become_follower(hard_.term, kNobody);
 }
 
