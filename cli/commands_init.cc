@@ -147,7 +147,7 @@ int init_status(Context& context, Client& client) {
   if (context.ui().is_table())
     context.ui().out(context.named(initialized ? "{Name} is initialized" : "{Name} is not initialized"));
   else
-    output_data(context, picked(context.arena(), reply.json, {"initialized"}));
+    output_data(context, json::ObjectBuilder(context.arena()).add("Initialized", initialized).build());
   return initialized ? 0 : 2;
 }
 

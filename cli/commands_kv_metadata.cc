@@ -11,13 +11,15 @@
 namespace coffer::cli {
 namespace {
 
-std::optional<KvPath> metadata_path(Context& context, Client& client) {
-  std::optional<KvPath> path = kv_path(context, client, context.args()[0], "metadata");
-  if (path && !path->v2) {
-    context.ui().error("Metadata not supported on KV Version 1");
-    return std::nullopt;
-  }
-  return path;
+// 0, or the exit code after what is wrong was printed.
+int metadata_path(Context& context, Client& client, std::string& path) {
+  std::optional<KvPath> found = kv_path(context, client, context.args()[0], "metadata");
+  if (!found)
+    return 2;
+  if (!found->v2)
+    return context.fail(1, "Metadata not supported on KV Version 1");
+  path = found->full;
+  return 0;
 }
 
 json::Value without(Arena& arena, const json::Value& object, std::string_view name) {
@@ -49,30 +51,24 @@ int get(Context& context) {
   Client* client = context.client();
   if (client == nullptr)
     return 2;
-  std::optional<KvPath> path = metadata_path(context, *client);
-  if (!path)
-    return 2;
-  Reply reply = client->call({.method = "GET", .path = path->full});
+  std::string path;
+  if (int code = metadata_path(context, *client, path); code != 0)
+    return code;
+  Reply reply = client->call({.method = "GET", .path = path});
   if (reply.kind == Reply::Kind::kHttp && reply.status == 404)
-    return context.fail(2, "No value found at " + path->full);
-  if (report(context, reply, "Error reading " + path->full))
+    return context.fail(2, "No value found at " + path);
+  if (report(context, reply, "Error reading " + path))
     return 2;
   Secret secret = Secret::of(reply.json);
-  if (const std::string& field = context.flags().text("field"); !field.empty())
-    return output_raw_field(context, raw_field(context.arena(), secret, field), field);
   if (secret.wrapped() || !context.ui().is_table())
     return output_secret(context, secret);
   const json::Value* versions = member(secret.data, "versions");
-  if (versions == nullptr || versions->size() == 0) {
-    // A key without versions shows its settings all the same.
-    static const json::Value none;
-    versions = &none;
-  }
   json::Value rest = without(context.arena(), secret.data, "versions");
-  output_path(context, path->full, "Metadata Path");
+  output_path(context, path, "Metadata Path");
   context.ui().out(map_banner("Metadata", rest));
   output_map(context, rest);
-  show_versions(context, *versions);
+  if (versions != nullptr)
+    show_versions(context, *versions);
   return 0;
 }
 
@@ -105,14 +101,14 @@ int write(Context& context, bool merge) {
   Client* client = context.client();
   if (client == nullptr)
     return 2;
-  std::optional<KvPath> path = metadata_path(context, *client);
-  if (!path)
-    return 2;
+  std::string path;
+  if (int code = metadata_path(context, *client, path); code != 0)
+    return code;
   std::string body = Context::body_of(object_of(context.arena(), settings(context)));
-  Reply reply = client->call({.method = merge ? "PATCH" : "PUT", .path = path->full, .body = body, .has_body = true, .merge_patch = merge});
-  if (report(context, reply, "Error writing data to " + path->full))
+  Reply reply = client->call({.method = merge ? "PATCH" : "PUT", .path = path, .body = body, .has_body = true, .merge_patch = merge});
+  if (report(context, reply, "Error writing data to " + path))
     return 2;
-  return kv_show_written(context, reply, path->full, false);
+  return kv_show_written(context, reply, path, false);
 }
 
 int remove(Context& context, bool for_good) {
@@ -121,19 +117,19 @@ int remove(Context& context, bool for_good) {
   Client* client = context.client();
   if (client == nullptr)
     return 2;
-  std::optional<KvPath> path = metadata_path(context, *client);
-  if (!path)
-    return 2;
-  Call call{.method = "DELETE", .path = path->full};
+  std::string path;
+  if (int code = metadata_path(context, *client, path); code != 0)
+    return code;
+  Call call{.method = "DELETE", .path = path};
   if (for_good)
     call.query = {{"destroy", "true"}};
   Reply reply = client->call(call);
-  if (report(context, reply, "Error deleting " + path->full))
+  if (report(context, reply, "Error deleting " + path))
     return 2;
   if (Secret secret = Secret::of(reply.json); secret.wrapped())
     return output_secret(context, secret);
   if (context.ui().is_table())
-    context.ui().out("Success! Data deleted (if it existed) at: " + path->full);
+    context.ui().out("Success! Data deleted (if it existed) at: " + path);
   return 0;
 }
 
@@ -161,7 +157,6 @@ void add_kv_metadata_commands(std::vector<Command>& commands) {
                       .usage = "[options] KEY",
                       .help = "Prints the settings of KEY and when each of its versions was made, deleted or destroyed.",
                       .flags = {{"Common Options", {kKvMountFlag}}},
-                      .field = true,
                       .format = true,
                       .run = get});
   commands.push_back({.name = "kv metadata put",

@@ -39,10 +39,10 @@ int read_secret(Context& context) {
     context.ui().out(reply.body);
     return 0;
   }
-  if (is_absent(reply))
+  if (is_absent(reply) && !raw)
     return context.fail(2, "No value found at " + path);
-  if (!has_answer(reply)) {
-    report(context, reply, "Error reading " + path);
+  if (!has_answer(reply) || raw) {
+    report(context, reply, (raw ? "Error reading: " : "Error reading ") + path);
     return 2;
   }
   Secret secret = Secret::of(reply.json);
@@ -145,8 +145,8 @@ int delete_data(Context& context) {
 }
 
 int unwrap(Context& context) {
-  if (!context.arity(0, 1))
-    return 1;
+  if (context.args().size() > 1)
+    return context.fail(1, "Too many arguments (expected 0-1, got " + std::to_string(context.args().size()) + ")");
   Client* client = context.client();
   if (client == nullptr)
     return 2;

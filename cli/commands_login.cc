@@ -172,9 +172,9 @@ int show_login(Context& context, const Secret& secret, bool no_store, bool token
     return 0;
   if (!field.empty())
     return output_raw_field(context, raw_field(context.arena(), secret, field), field);
+  std::string stored = "The token below is stored, and later commands use it: there is no need to run \"{cmd} login\" again.";
   if (context.ui().is_table())
-    context.ui().out(wrap(context.named("Success! You are now authenticated. The token below is stored, and later commands use it: there is "
-                                        "no need to run \"{cmd} login\" again.")) + "\n");
+    context.ui().out(wrap(context.named("Success! You are now authenticated. " + (no_store ? "" : stored))) + "\n");
   return output_secret(context, secret);
 }
 

@@ -14,7 +14,7 @@ std::string bool_text(bool value) { return value ? "true" : "false"; }
 json::Value status_json(Arena& arena, const json::Value& seal, const json::Value& leader) {
   json::ObjectBuilder out(arena, 32);
   json::Value first = picked(arena, seal,
-                             {"type", "initialized", "sealed", "t", "n", "progress", "nonce", "version", "build_date", "migration",
+                             {"type", "initialized", "sealed", "t", "n", "progress", "nonce", "version=", "build_date=", "migration",
                               "cluster_name?", "cluster_id?", "recovery_seal", "recovery_seal_type?", "storage_type?", "hcp_link_status?",
                               "hcp_link_resource_ID?", "warnings?"});
   for (const json::Member& m : first.members())

@@ -28,7 +28,7 @@ int write_policy(Context& context) {
   std::string file(trim(context.args()[1]));
   Result<std::string> text = file == "-" ? read_descriptor(context.invocation().in) : read_file(file);
   if (!text.ok())
-    return context.fail(2, (file == "-" ? "Error reading policy: " : "Error opening policy file: ") + text.status().message());
+    return context.fail(2, (text.code() == Code::kInvalid ? "Error opening policy file: " : "Error reading policy: ") + text.status().message());
   if (name != given)
     context.ui().warn("Policy name was converted from " + quoted(given) + " to " + quoted(name));
   json::ObjectBuilder body(context.arena());

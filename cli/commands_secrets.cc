@@ -126,8 +126,8 @@ json::Value printable_mount(Arena& arena, const json::Value& mount) {
                             "allowed_response_headers?", "token_type?", "allowed_managed_keys?", "user_lockout_config?",
                             "delegated_auth_accessors?", "identity_token_key?", "trim_request_trailing_slashes?"}));
   for (const json::Member& m : picked(arena, mount,
-                                      {"options", "local", "seal_wrap", "external_entropy_access", "plugin_version", "running_plugin_version",
-                                       "running_sha256", "deprecation_status"})
+                                      {"options", "local", "seal_wrap", "external_entropy_access", "plugin_version=",
+                                       "running_plugin_version=", "running_sha256=", "deprecation_status="})
                                    .members())
     out.add(m.key(), m.value);
   return out.build();

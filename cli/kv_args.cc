@@ -128,7 +128,9 @@ Result<std::string> read_file(const std::string& path) {
     return Status(Code::kInvalid, "open " + path + ": " + errno_text());
   Result<std::string> text = read_descriptor(fd);
   ::close(fd);
-  return text.ok() ? text : Result<std::string>(text.status().with_context(path));
+  if (text.code() == Code::kIo)  // "read: reason" gets the path in between
+    return Status(Code::kIo, "read " + path + text.status().message().substr(std::string_view("read").size()));
+  return text;
 }
 
 Result<Data> parse_data(Arena& arena, const std::vector<std::string>& args, int in) {

@@ -45,6 +45,14 @@ json::Value printable_wrap_info(Arena& arena, const json::Value& info) {
   return builder.build();
 }
 
+bool has_envelope(const json::Value& root) {
+  for (std::string_view name : {"lease_id", "data", "auth", "wrap_info", "warnings"}) {
+    if (root.find(name) != nullptr)
+      return true;
+  }
+  return root.size() == 0;
+}
+
 std::string_view without_prefix(std::string_view text, std::string_view prefix) {
   return text.starts_with(prefix) ? text.substr(prefix.size()) : std::string_view();
 }
@@ -57,6 +65,8 @@ Secret Secret::of(const json::Value& root) {
   const json::Value* data = member(root, "data");
   if (data != nullptr && data->is_object())
     secret.data = *data;
+  else if (root.is_object() && root.find("request_id") == nullptr && root.find("errors") == nullptr && !has_envelope(root))
+    secret.data = root;
   return secret;
 }
 
@@ -135,9 +145,10 @@ json::Value picked(Arena& arena, const json::Value& object, std::initializer_lis
   json::ObjectBuilder builder(arena, names.size());
   for (std::string_view name : names) {
     bool optional = name.ends_with('?');
-    if (optional)
+    bool is_text = name.ends_with('=');
+    if (optional || is_text)
       name.remove_suffix(1);
-    json::Value value = member_or(object, name, json::Value::null());
+    json::Value value = member_or(object, name, is_text ? json::Value::borrowed("") : json::Value::null());
     if (!optional || !is_empty(value))
       builder.add(name, sorted(arena, value));
   }

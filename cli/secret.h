@@ -14,6 +14,7 @@ struct Secret {
   json::Value root;  // the whole answer
   json::Value data;  // an object, or null
 
+  // An answer without an envelope, as that of sys/health, counts as data.
   static Secret of(const json::Value& root);
 
   const json::Value* auth() const;       // null when the answer has none
@@ -29,7 +30,8 @@ json::Value printable(Arena& arena, const Secret& secret);
 // What -field names: a field of auth, of the wrapping, of the lease, or of the data. Nothing when absent or null.
 std::optional<json::Value> raw_field(Arena& arena, const Secret& secret, std::string_view field);
 
-// `names` of `object` in that order; a name that ends in '?' is left out when empty, others are filled by null.
+// `names` of `object` in that order. One that is absent becomes null, with '=' behind its name an empty string; with '?' it is left out, also
+// when it is empty.
 json::Value picked(Arena& arena, const json::Value& object, std::initializer_list<std::string_view> names);
 
 }  // namespace coffer::cli

@@ -1,21 +1,55 @@
 #include "cli/yaml.h"
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
-#include <cstdint>
 #include <string_view>
+#include <vector>
 
-#include "base/arena.h"
 #include "cli/text.h"
-#include "cli/value_text.h"
 #include "cli/yaml_scalar.h"
 
 namespace coffer::cli {
 namespace {
 
 constexpr std::size_t kWidthColumns = 80;
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || static_cast<unsigned char>(c) >= 0x80; }
+
+std::string_view number_at(std::string_view text, std::size_t at) {
+  std::size_t end = at;
+  while (end < text.size() && is_digit(text[end]))
+    ++end;
+  text = text.substr(at, end - at);
+  while (text.starts_with('0'))
+    text.remove_prefix(1);
+  return text;
+}
+
+// The order of keys: numbers within them count by their value.
+bool goes_before(std::string_view a, std::string_view b) {
+  bool digits = false;
+  for (std::size_t i = 0; i < a.size() && i < b.size(); ++i) {
+    if (a[i] == b[i]) {
+      digits = is_digit(a[i]);
+      continue;
+    }
+    bool a_letter = is_letter(a[i]);
+    bool b_letter = is_letter(b[i]);
+    if (a_letter && b_letter)
+      return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[i]);
+    if (a_letter || b_letter)
+      return digits ? a_letter : b_letter;
+    std::size_t start = i;
+    while (start > 0 && is_digit(a[start - 1]))
+      --start;
+    std::string_view x = number_at(a, start);
+    std::string_view y = number_at(b, start);
+    if (x.size() != y.size())
+      return x.size() < y.size();
+    return x != y ? x < y : a[i] < b[i];
+  }
+  return a.size() < b.size();
+}
 
 class Writer {
  public:
@@ -43,7 +77,12 @@ class Writer {
   }
 
   void mapping(const json::Value& object, std::size_t indent, bool on_this_line) {
-    for (const json::Member& m : object.members()) {
+    std::vector<const json::Member*> in_order;
+    for (const json::Member& m : object.members())
+      in_order.push_back(&m);
+    std::sort(in_order.begin(), in_order.end(), [](auto* a, auto* b) { return goes_before(a->key(), b->key()); });
+    for (const json::Member* at : in_order) {
+      const json::Member& m = *at;
       if (!on_this_line)
         line(indent);
       on_this_line = false;
@@ -168,9 +207,8 @@ class Writer {
 }  // namespace
 
 std::string yaml(const json::Value& value) {
-  Arena arena;
   Writer writer;
-  writer.value(sorted(arena, value), 0);
+  writer.value(value, 0);
   return writer.take();
 }
 
