@@ -1,0 +1,164 @@
+#include <boost/test/unit_test.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/audit_file.h"
+#include "tests/mutant_on.h"
+
+namespace coffer {
+namespace {
+
+namespace fs = std::filesystem;
+using core::AuditOptions;
+using testing::ScopedMutant;
+
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/coffer-audit-XXXXXX";
+    root = ::mkdtemp(name);
+    forbidden = {(root / "data").string(), (root / "plugins").string(), (root / "not-there").string(), ""};
+    fs::create_directories(root / "data" / "deep");
+    fs::create_directories(root / "plugins");
+    fs::create_directories(root / "logs");
+  }
+  ~Folder() { fs::remove_all(root); }
+
+  Result<core::OpenedAuditFile> open(const fs::path& path, std::uint32_t mode = 0600) {
+    AuditOptions options;
+    options.file_path = path.string();
+    options.mode = mode;
+    return core::posix_audit_files()->open(options, forbidden);
+  }
+  bool opens(const fs::path& path) { return open(path).ok(); }
+  void put(const fs::path& path, const std::string& text, mode_t mode = 0600) {
+    std::ofstream(path) << text;
+    ::chmod(path.c_str(), mode);
+  }
+  static mode_t mode_of(const fs::path& path) {
+    struct stat about {};
+    ::stat(path.c_str(), &about);
+    return about.st_mode & 07777;
+  }
+
+  fs::path root;
+  std::vector<std::string> forbidden;
+};
+
+BOOST_FIXTURE_TEST_SUITE(audit_file, Folder)
+
+BOOST_AUTO_TEST_CASE(a_new_file_has_its_mode_whatever_the_umask) {
+  const mode_t before = ::umask(0777);
+  auto opened = open(root / "logs" / "a.log");
+  auto shared = open(root / "logs" / "b.log", 0640);
+  ::umask(before);
+  BOOST_REQUIRE(opened.ok());
+  BOOST_REQUIRE(shared.ok());
+  BOOST_TEST(opened->created);
+  BOOST_TEST(mode_of(root / "logs" / "a.log") == 0600u);
+  BOOST_TEST(mode_of(root / "logs" / "b.log") == 0640u);
+}
+
+BOOST_AUTO_TEST_CASE(lines_are_appended_to_a_file_of_ours) {
+  const std::string ours = R"({"time":"2026-11-22T02:40:30Z","type":"request"})" "\n";
+  put(root / "logs" / "a.log", ours, 0644);
+  auto opened = open(root / "logs" / "a.log");
+  BOOST_REQUIRE(opened.ok());
+  BOOST_TEST(!opened->created);
+  BOOST_TEST(*opened->file->write("x\n") == 2u);
+  BOOST_TEST(opened->file->sync().ok());
+  BOOST_TEST(fs::file_size(root / "logs" / "a.log") == ours.size() + 2);
+  BOOST_TEST(mode_of(root / "logs" / "a.log") == 0600u);
+  BOOST_TEST(open(root / "logs" / "a.log", 0).ok());
+  BOOST_TEST(mode_of(root / "logs" / "a.log") == 0600u);
+}
+
+BOOST_AUTO_TEST_CASE(missing_folders_are_made) {
+  BOOST_TEST(opens(root / "new" / "er" / "a.log"));
+  BOOST_TEST(mode_of(root / "new") == 0700u);
+}
+
+BOOST_AUTO_TEST_CASE(an_empty_file_and_one_that_a_full_disk_cut_short_are_ours) {
+  put(root / "logs" / "a.log", "");
+  put(root / "logs" / "b.log", R"({"ti)");
+  BOOST_TEST(opens(root / "logs" / "a.log"));
+  BOOST_TEST(opens(root / "logs" / "b.log"));
+}
+
+BOOST_AUTO_TEST_CASE(a_relative_path_starts_at_the_working_directory) {
+  const fs::path before = fs::current_path();
+  fs::current_path(root / "logs");
+  BOOST_TEST(opens("rel.log"));
+  BOOST_TEST(opens("./sub/rel.log"));
+  fs::current_path(root / "data" / "deep");
+  BOOST_TEST(!opens("rel.log"));
+  fs::current_path(before);
+  BOOST_TEST(fs::exists(root / "logs" / "sub" / "rel.log"));
+}
+
+// Advisory I1: nothing that the path names may become a program, or touch what the server lives on.
+void check_i1_refusals(Folder& f, bool refused) {
+  f.put(f.root / "logs" / "foreign", "#!/bin/sh\n");
+  f.put(f.root / "logs" / "runs", "", 0700);
+  f.put(f.root / "logs" / "names", "");
+  fs::create_hard_link(f.root / "logs" / "names", f.root / "plugins" / "names");
+  fs::create_directory_symlink(f.root / "data", f.root / "logs" / "link-to-data");
+  for (const char* path : {"data/a.log", "data/deep/a.log", "plugins/run", "logs/link-to-data/a.log", "logs/foreign", "logs/runs",
+                           "logs/names", "data/made/a.log", "not-there/a.log"})
+    BOOST_TEST(!f.opens(f.root / path) == refused, path);
+  BOOST_TEST(fs::exists(f.root / "data" / "made") != refused);
+}
+
+BOOST_AUTO_TEST_CASE(i1_files_in_forbidden_places_or_of_others_are_refused) {
+  check_i1_refusals(*this, true);
+  put(root / "logs" / "target", "");
+  fs::create_symlink(root / "logs" / "target", root / "logs" / "link");
+  fs::create_symlink(root / "plugins" / "new", root / "logs" / "dangling");
+  BOOST_TEST(open(root / "logs" / "link").status().message() == "file_path: must not be a symbolic link");
+  BOOST_TEST(!opens(root / "logs" / "dangling"));
+  BOOST_TEST(!fs::exists(root / "plugins" / "new"));
+  BOOST_TEST(!opens(root / "logs"));
+  BOOST_TEST(::mkfifo((root / "logs" / "fifo").c_str(), 0600) == 0);
+  BOOST_TEST(!opens(root / "logs" / "fifo"));
+  for (const char* path : {"/proc/self/oom_score_adj", "/dev/null", "/sys/kernel/a.log", "/dev/shm/a.log"})
+    BOOST_TEST(!opens(path), path);
+}
+
+BOOST_AUTO_TEST_CASE(i1_mutant_is_found) {
+  const ScopedMutant on(Mutant::kAuditFileAnywhere);
+  check_i1_refusals(*this, false);
+}
+
+BOOST_AUTO_TEST_CASE(errors_do_not_name_the_path) {
+  for (const char* path : {"data/canary", "logs/canary/canary"}) {
+    put(root / "logs" / "canary", "x");
+    BOOST_TEST(open(root / path).status().message().find("canary") == std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(discard_takes_everything) {
+  AuditOptions options;
+  options.target = core::AuditTarget::kDiscard;
+  auto opened = core::posix_audit_files()->open(options, {});
+  BOOST_REQUIRE(opened.ok());
+  BOOST_TEST(*opened->file->write("abc") == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_is_an_error) {
+  // /dev/full is what ENOSPC looks like to write(2); only the mutant lets a device be opened at all.
+  const ScopedMutant on(Mutant::kAuditFileAnywhere);
+  auto full = open("/dev/full", 0);
+  BOOST_REQUIRE(full.ok());
+  auto written = full->file->write("abc");
+  BOOST_REQUIRE(!written.ok());
+  BOOST_TEST((written.code() == Code::kIo));
+  BOOST_TEST(written.status().message().find("No space left") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace coffer
