@@ -41,6 +41,9 @@ struct SealConfig {
 Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, const SecretBytes& root_key,
                                     const SecretBytes& recovery_key, RandomSource& random);
 
+// kInvalid when the store was sealed by another kind of seal than `configured`.
+Status check_kind(const SealConfig& config, std::string_view configured);
+
 // The root key. kInvalid when `wrapper` is of another kind than the configuration's; else as KeyWrapper::unwrap.
 Result<SecretBytes> unwrap_root_key(const SealConfig& config, KeyWrapper& wrapper);
 

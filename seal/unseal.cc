@@ -69,26 +69,35 @@ void ShareCollector::reset() noexcept {
   nonce_.clear();
 }
 
-UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record)
-    : config_(std::move(config)), keyring_record_(std::move(keyring_record)), collector_(config_.counts) {
-  COFFER_CHECK(!config_.automatic());
-}
+UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic)
+    : config_(std::move(config)),
+      keyring_record_(std::move(keyring_record)),
+      automatic_(automatic),
+      collector_(config_.counts) {}
 
 Result<std::optional<Unsealed>> UnsealCeremony::submit(const SecretBytes& share, RandomSource& random) {
+  COFFER_TRY(check_kind(config_, automatic_ == nullptr ? kShamirKind : automatic_->kind()));
   COFFER_TRY(collector_.add(share, random));
   if (!collector_.complete())
     return std::optional<Unsealed>();
   auto combined = collector_.combine();
   if (!combined.ok())
     return wrong_shares();
-  const auto wrapper = make_shamir_wrapper(std::move(*combined));
-  auto root_key = unwrap_root_key(config_, *wrapper);
-  if (root_key.code() == Code::kDenied)
+  COFFER_ASSIGN(Unsealed unsealed, open_with(std::move(*combined)));
+  return std::optional<Unsealed>(std::move(unsealed));
+}
+
+Result<Unsealed> UnsealCeremony::open_with(SecretBytes combined) {
+  if (config_.automatic()) {
+    if (!verify_recovery_key(config_, combined).ok())
+      return wrong_shares();
+    return unseal_automatically(config_, keyring_record_, *automatic_);
+  }
+  const auto wrapper = make_shamir_wrapper(std::move(combined));
+  auto unsealed = unseal_automatically(config_, keyring_record_, *wrapper);
+  if (unsealed.code() == Code::kDenied)
     return wrong_shares();
-  if (!root_key.ok())
-    return root_key.status();
-  COFFER_ASSIGN(auto keyring, Keyring::open(keyring_record_, KeyringId(0), *root_key));
-  return std::optional<Unsealed>(Unsealed{std::move(*root_key), std::move(keyring)});
+  return unsealed;
 }
 
 Result<Unsealed> unseal_automatically(const SealConfig& config, std::string_view keyring_record, KeyWrapper& wrapper) {

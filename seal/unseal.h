@@ -54,26 +54,31 @@ struct Unsealed {
   std::shared_ptr<const Keyring> keyring;
 };
 
-// Shamir's seal, share by share. Not thread-safe.
+// Unsealing by people, share by share: with the shares of Shamir's seal, or, for a node with an automatic seal that was sealed by hand, with
+// recovery shares as permission and the seal's own key. Not thread-safe.
 class UnsealCeremony {
  public:
-  // The records as initialize() made them. The configuration must be shamir's.
-  UnsealCeremony(SealConfig config, std::string keyring_record);
+  // The records as initialize() made them. `automatic` is the node's configured seal, null for Shamir's; it must outlive this object.
+  UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic = nullptr);
 
   CeremonyProgress progress() const { return collector_.progress(); }
   void reset() noexcept { collector_.reset(); }
 
-  // Nothing yet, or the keys once the threshold is reached. A set of shares that does not open the seal gives one error, whatever
-  // is wrong with it, and starts over.
+  // Nothing yet, or the keys once the threshold is reached; with an automatic seal that last call may take as long as the seal does. A set
+  // of shares that does not open the seal gives one error, whatever is wrong with it, and starts over. kInvalid, before any share
+  // is taken, when the store was sealed by another kind of seal than the configured one.
   Result<std::optional<Unsealed>> submit(const SecretBytes& share, RandomSource& random);
 
  private:
+  Result<Unsealed> open_with(SecretBytes combined);
+
   SealConfig config_;
   std::string keyring_record_;
+  KeyWrapper* automatic_;
   ShareCollector collector_;
 };
 
-// An automatic seal. May take as long as the seal's service does.
+// By a seal whose key is at hand. May take as long as the seal's service does. Fails as unwrap_root_key and Keyring::open do.
 Result<Unsealed> unseal_automatically(const SealConfig& config, std::string_view keyring_record, KeyWrapper& wrapper);
 
 }  // namespace coffer::seal

@@ -244,6 +244,38 @@ BOOST_AUTO_TEST_CASE(changed_numbers_in_the_stored_configuration_do_not_unseal) 
   BOOST_CHECK(unwrap_root_key(lowered, *wrapper).code() == Code::kDataLoss);
 }
 
+BOOST_AUTO_TEST_CASE(recovery_shares_unseal_a_node_with_an_automatic_seal) {
+  SeededRandom random(10);
+  const auto wrapper = static_seal();
+  const Initialized made = initialize({.recovery = {3, 2}}, wrapper.get(), kNow, random).value();
+  const Initialized other = init_shamir(3, 2);
+  UnsealCeremony ceremony(made.config, made.keyring_record, wrapper.get());
+  BOOST_REQUIRE(ceremony.submit(made.shares[0], random).ok());
+  const auto refused = ceremony.submit(other.shares[1], random);
+  BOOST_TEST(refused.status().message() == "Unseal failed, invalid key");
+  BOOST_REQUIRE(ceremony.submit(made.shares[0], random).ok());
+  const auto opened = ceremony.submit(made.shares[2], random);
+  BOOST_TEST(opened.value().value().root_key.equals(made.root_key));
+  // The right shares are no use without the seal's key.
+  const auto stranger = static_seal(std::string(32, 'x'));
+  UnsealCeremony elsewhere(made.config, made.keyring_record, stranger.get());
+  BOOST_REQUIRE(elsewhere.submit(made.shares[0], random).ok());
+  BOOST_CHECK(elsewhere.submit(made.shares[2], random).code() == Code::kDenied);
+}
+
+BOOST_AUTO_TEST_CASE(another_kind_of_seal_takes_no_share) {
+  SeededRandom random(11);
+  const auto wrapper = static_seal();
+  const Initialized shamir = init_shamir(3, 2);
+  const Initialized automatic = initialize({.recovery = {3, 2}}, wrapper.get(), kNow, random).value();
+  UnsealCeremony a(shamir.config, shamir.keyring_record, wrapper.get()), b(automatic.config, automatic.keyring_record);
+  BOOST_TEST(a.submit(shamir.shares[0], random).status().message() ==
+             "the store was sealed by a seal of type shamir, the configured one is of type static");
+  BOOST_TEST(b.submit(automatic.shares[0], random).status().message() ==
+             "the store was sealed by a seal of type static, the configured one is of type shamir");
+  BOOST_TEST(a.progress().have + b.progress().have == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(rekeying_changes_the_wrap_and_nothing_else) {
   const Initialized made = init_shamir(5, 3);
   SeededRandom random(8);
