@@ -142,7 +142,7 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
 
 std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   if (!changed_)
-    return nullptr;
+    return current_;
   auto next = current_ ? std::make_shared<Published>(*current_) : std::make_shared<Published>();
   next->sealed = !started();
   next->damage = damage_;

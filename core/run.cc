@@ -56,6 +56,9 @@ void Run::resolve() {
   full_path_ = request.path.view();
   if (request.operation == Operation::kList)
     full_path_ = list_path(exchange_.arena, full_path_);
+  else if (full_path_.starts_with("sys/") && full_path_.ends_with('/'))
+    // Clients name mounts both ways. Policy and handler see one spelling, so a rule for it cannot be passed by (rule R2).
+    full_path_.remove_suffix(1);
   route_ = published_.router->match(full_path_);
   if (route_ == nullptr)
     return;

@@ -4,24 +4,16 @@
 
 #include "base/secret.h"
 #include "base/time_text.h"
+#include "core/answers.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 
 namespace coffer::core {
 namespace {
 
-std::int64_t seconds(Nanos nanos) { return std::chrono::duration_cast<std::chrono::seconds>(nanos).count(); }
-
 store::StoreKey response_key(std::string_view& name, json::Arena& arena, std::string_view hash) {
   name = arena.copy(std::string(hash) + "/response");
   return {store::KeyClass::kClusterLocal, layout::kRootNamespace, kCubbyholeMountId, name};
-}
-
-json::Value text_list(json::Arena& arena, const std::vector<std::string_view>& texts) {
-  json::ArrayBuilder list(arena, texts.size() + 1);
-  for (const std::string_view text : texts)
-    list.add(text);
-  return list.build();
 }
 
 json::Value auth_value(json::Arena& arena, const Auth& auth) {
@@ -31,7 +23,7 @@ json::Value auth_value(json::Arena& arena, const Auth& auth) {
       .add("policies", text_list(arena, auth.policies))
       .add("token_policies", text_list(arena, auth.token_policies))
       .add("metadata", auth.metadata)
-      .add("lease_duration", seconds(auth.lease_duration))
+      .add("lease_duration", whole_seconds(auth.lease_duration))
       .add("renewable", auth.renewable)
       .add("entity_id", auth.entity_id)
       .add("token_type", auth.token_type)
@@ -87,7 +79,7 @@ Status keep_response(CallContext& ctx, std::string_view hash) {
                                    .add("request_id", ctx.request.id)
                                    .add("lease_id", response.lease_id)
                                    .add("renewable", response.renewable)
-                                   .add("lease_duration", seconds(response.lease_duration))
+                                   .add("lease_duration", whole_seconds(response.lease_duration))
                                    .add("data", response.data)
                                    .add("warnings", response.warnings.empty() ? json::Value() : text_list(ctx.arena, response.warnings))
                                    .add("auth", response.auth ? auth_value(ctx.arena, *response.auth) : json::Value())
@@ -170,7 +162,7 @@ Status handle_lookup(HandlerContext& ctx) {
   ctx.response.data = json::ObjectBuilder(ctx.arena, 3)
                           .add("creation_path", token.record.path)
                           .add("creation_time", format_time(token.record.created))
-                          .add("creation_ttl", seconds(token.record.creation_ttl))
+                          .add("creation_ttl", whole_seconds(token.record.creation_ttl))
                           .build();
   return ok_status();
 }

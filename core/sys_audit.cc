@@ -1,0 +1,126 @@
+#include "base/encoding.h"
+#include "base/path.h"
+#include "core/answers.h"
+#include "core/audit_options.h"
+#include "core/call.h"
+#include "core/sys_engine.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::size_t kSaltBytes = 32;
+constexpr std::size_t kDeviceOptionsMax = 64;
+
+std::string record_name(std::string_view path) { return std::string(layout::kAuditPrefix).append(path); }
+
+Status handle_list(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  json::ObjectBuilder data(ctx.arena);
+  for (const AuditDeviceConfig& device : *ctx.published.audit_rows) {
+    json::ObjectBuilder options(ctx.arena);
+    for (const auto& [name, value] : device.options)
+      options.add(name, value);
+    data.add(device.path, json::ObjectBuilder(ctx.arena, 5)
+                              .add("description", device.description)
+                              .add("local", device.local)
+                              .add("options", options.build())
+                              .add("path", device.path)
+                              .add("type", device.type)
+                              .build());
+  }
+  ctx.response.data = data.build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+Status read_options(const json::Value& given, AuditDeviceConfig& config) {
+  if (given.is_null())
+    return ok_status();
+  if (!given.is_object() || given.size() > kDeviceOptionsMax)
+    return Status(Code::kInvalid, "field \"options\" must be an object of strings");
+  for (const json::Member& member : given.members()) {
+    std::string value;
+    if (member.value.is_string())
+      value = member.value.as_string();
+    else if (member.value.is_bool() || member.value.is_number())
+      json::write(member.value, value);
+    else
+      return Status(Code::kInvalid, "field \"options\" must be an object of strings");
+    config.options.emplace_back(member.key(), std::move(value));
+  }
+  return ok_status();
+}
+
+Status handle_enable(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const std::string_view path = ctx.captures.front();
+  AuditDeviceConfig config;
+  config.path = std::string(path) + "/";
+  COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", ""));
+  COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", ""));
+  if (type.empty())
+    return Status(Code::kInvalid, "audit device type must be specified as a string");
+  config.type = std::string(type);
+  config.description = std::string(description);
+  COFFER_ASSIGN(config.local, ctx.bool_field("local", false));
+  COFFER_TRY(read_options(ctx.field("options"), config));
+  COFFER_ASSIGN(const AuditOptions options, parse_audit_options(type, config.options));
+  // The whole table is read: two devices must not lie one below the other.
+  COFFER_ASSIGN(const ListPage page, ctx.txn.list(layout::core_key(layout::kAuditPrefix), {}, 0));
+  for (const AuditDeviceConfig& other : *ctx.published.audit_rows)
+    if (other.path.starts_with(config.path) || config.path.starts_with(other.path))
+      return Status(Code::kInvalid, "path already in use");
+  config.salt = SecretBytes(kSaltBytes);
+  COFFER_TRY(ctx.random.fill(config.salt.reveal_mutable()));
+  COFFER_ASSIGN(config.uuid, random_uuid(ctx.random));
+  COFFER_TRY(ctx.services.audit.probe(config, options));
+  std::string record = encode(config);
+  const Status status = ctx.txn.put(layout::core_key(record_name(path)), record);
+  wipe(record.data(), record.size());
+  return status;
+}
+
+Status handle_disable(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const store::StoreKey key = layout::core_key(ctx.arena.copy(record_name(ctx.captures.front())));
+  COFFER_ASSIGN(const auto stored, ctx.txn.get(key));
+  if (!stored)
+    return Status(Code::kInvalid, "no matching audit device");
+  return ctx.txn.erase(key);
+}
+
+Status handle_hash(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view input, ctx.string_field("input", ""));
+  if (input.empty())
+    return Status(Code::kInvalid, "the \"input\" parameter is empty");
+  const std::string path = std::string(ctx.captures.front()) + "/";
+  const Result<std::string> hash = ctx.published.audit->hash(path, input);
+  if (!hash.ok())
+    return Status(Code::kInvalid, "unknown audit backend \"" + path + "\"");
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("hash", *hash).build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+}  // namespace
+
+std::vector<PathSpec> sys_audit_specs() {
+  std::vector<PathSpec> specs;
+  specs.push_back({"audit", "List the currently enabled audit devices.", {},
+                   {{Operation::kRead, Effect::kReads, handle_list, "Lists the audit devices."}}, nullptr, false, true});
+  specs.push_back({"audit/*path", "Enable or disable audit devices.",
+                   {{"type", FieldType::kString, "The type of the device, e.g. file.", true},
+                    {"description", FieldType::kString, "User-friendly description."},
+                    {"options", FieldType::kMap, "Configuration options of the device."},
+                    {"local", FieldType::kBool, "Mark the device as local, which is not replicated."}},
+                   {{Operation::kWrite, Effect::kWrites, handle_enable, "Enables an audit device."},
+                    {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an audit device."}},
+                   nullptr, false, true});
+  specs.push_back({"audit-hash/*path", "The hash of a text as the device's lines show it.",
+                   {{"input", FieldType::kString, "The text to hash.", true}},
+                   {{Operation::kWrite, Effect::kReads, handle_hash, "Hashes a text."}}});
+  return specs;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,32 @@
+#include "core/sys_engine.h"
+
+#include "core/wrapping.h"
+
+namespace coffer::core {
+namespace {
+
+class SysEngine final : public Engine {
+ public:
+  SysEngine() : table_(specs()) {}
+  std::string_view type() const override { return "system"; }
+  const PathTable& paths(const MountInfo&) const override { return table_; }
+
+ private:
+  static std::vector<PathSpec> specs() {
+    std::vector<PathSpec> all;
+    for (std::vector<PathSpec> (*part)() :
+         {sys_mount_specs, sys_ui_specs, sys_policy_specs, sys_audit_specs, sys_key_specs, wrapping_specs}) {
+      std::vector<PathSpec> some = part();
+      all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
+    }
+    return all;
+  }
+
+  PathTable table_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> make_sys_engine() { return std::make_unique<SysEngine>(); }
+
+}  // namespace coffer::core

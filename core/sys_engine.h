@@ -1,0 +1,28 @@
+// sys/: mounts, policies, audit devices, capabilities, keys, wrapping. What works without a barrier (init, unseal, health…) is
+// core/lifecycle's.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/engine.h"
+#include "core/path_table.h"
+
+namespace coffer::core {
+
+// Immutable, any thread.
+std::unique_ptr<Engine> make_sys_engine();
+
+// The table's parts, one file each.
+std::vector<PathSpec> sys_mount_specs();     // sys_mounts.cc
+std::vector<PathSpec> sys_ui_specs();        // sys_ui.cc
+std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
+std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
+std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
+
+struct CallContext;
+struct Route;
+// One mount as sys/mounts shows it.
+json::Value mount_value(CallContext& ctx, const Route& route, bool with_path);
+
+}  // namespace coffer::core

@@ -1,0 +1,144 @@
+#include <algorithm>
+
+#include "base/time_text.h"
+#include "core/answers.h"
+#include "core/call.h"
+#include "core/sys_engine.h"
+#include "core/token_store.h"
+
+namespace coffer::core {
+namespace {
+
+Status handle_key_status(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const seal::Keyring::TermInfo info = ctx.published.barrier->keyring()->active_info();
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 3)
+                          .add("encryptions", info.encryptions)
+                          .add("install_time", format_time(info.installed))
+                          .add("term", info.term.get())
+                          .build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+// The new term seals nothing until the entry is applied: only then it is published.
+Status handle_rotate(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const store::StoreKey key = layout::core_key(layout::kKeyring);
+  COFFER_ASSIGN(const auto before, ctx.txn.get_as_is(key));
+  if (!before)
+    return Status(Code::kDataLoss, "the store holds no keyring");
+  COFFER_ASSIGN(const auto rotated, ctx.published.barrier->keyring()->rotated(ctx.now, ctx.random));
+  COFFER_ASSIGN(const std::string record, rotated->seal(*ctx.published.root_key, ctx.random));
+  return ctx.txn.put_as_is(key, record);
+}
+
+Status show_capabilities(CallContext& ctx, const StoredToken& token) {
+  COFFER_ASSIGN(std::vector<std::string_view> paths, ctx.list_field("paths"));
+  if (paths.empty()) {
+    COFFER_ASSIGN(paths, ctx.list_field("path"));
+  }
+  if (paths.empty())
+    return Status(Code::kInvalid, "paths must be supplied");
+  std::shared_ptr<const Acl> owner;
+  const Acl& acl = ctx.published.policies->acl(token.record.policies, owner);
+  json::ObjectBuilder data(ctx.arena, paths.size() + 1);
+  json::Value last;
+  std::vector<std::string_view> seen;
+  for (const std::string_view path : paths) {
+    if (std::find(seen.begin(), seen.end(), path) != seen.end())
+      continue;
+    seen.push_back(path);
+    const std::string_view asked = path.starts_with('/') ? path.substr(1) : path;
+    const Decision decision = acl.capabilities(asked);
+    last = decision.root ? text_list(ctx.arena, {"root"}) : text_list(ctx.arena, capability_names(decision.capabilities));
+    data.add(path, last);
+  }
+  if (seen.size() == 1 && seen.front() != "capabilities")
+    data.add("capabilities", last);
+  ctx.response.data = data.build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+Status handle_capabilities_self(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return show_capabilities(ctx, {ctx.token_hash, *ctx.token});
+}
+
+Status handle_capabilities(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
+  TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
+  COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
+  return token ? show_capabilities(ctx, *token) : Status(Code::kInvalid, one_error("invalid token"));
+}
+
+Status handle_capabilities_accessor(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view accessor, ctx.string_field("accessor", ""));
+  COFFER_ASSIGN(const auto token, TokenStore(ctx.txn, ctx.published, ctx.arena).live_by_accessor(accessor));
+  return token ? show_capabilities(ctx, *token) : Status(Code::kInvalid, one_error("invalid accessor"));
+}
+
+Result<std::string_view> lease_id(HandlerContext& ctx) {
+  const std::string_view in_path = ctx.captures.empty() ? std::string_view() : ctx.captures.front();
+  COFFER_ASSIGN(const std::string_view id, ctx.string_field("lease_id", in_path));
+  if (id.empty())
+    return Status(Code::kInvalid, "lease_id must be specified");
+  return id;
+}
+
+Status handle_lease_lookup(HandlerContext& ctx) {
+  COFFER_TRY(lease_id(ctx).status());
+  return Status(Code::kInvalid, "invalid lease");
+}
+
+Status handle_lease_renew(HandlerContext& ctx) {
+  COFFER_TRY(lease_id(ctx).status());
+  return Status(Code::kInvalid, "lease not found");
+}
+
+// Revoking what is not there succeeds.
+Status handle_lease_revoke(HandlerContext& ctx) { return lease_id(ctx).status(); }
+
+std::vector<PathSpec> lease_specs() {
+  const std::vector<Field> id = {{"lease_id", FieldType::kString, "The lease identifier.", true}};
+  std::vector<PathSpec> specs;
+  specs.push_back({"leases/lookup", "View or list lease metadata.", id,
+                   {{Operation::kWrite, Effect::kReads, handle_lease_lookup, "Looks up a lease."}}});
+  for (const std::string_view pattern : {"leases/renew", "leases/renew/*lease", "renew", "renew/*lease"})
+    specs.push_back({pattern, "Renew a lease on a secret.", id,
+                     {{Operation::kWrite, Effect::kWrites, handle_lease_renew, "Renews a lease."}}});
+  for (const std::string_view pattern : {"leases/revoke", "leases/revoke/*lease", "revoke", "revoke/*lease"})
+    specs.push_back({pattern, "Revoke a leased secret immediately.", id,
+                     {{Operation::kWrite, Effect::kWrites, handle_lease_revoke, "Revokes a lease."}}});
+  return specs;
+}
+
+// Only whether it may be: core/lifecycle seals the node when this answer comes out of the pipeline.
+Status handle_seal(HandlerContext&) { return ok_status(); }
+
+}  // namespace
+
+std::vector<PathSpec> sys_key_specs() {
+  const std::vector<Field> paths = {{"paths", FieldType::kStringList, "Paths on which capabilities are asked for."},
+                                    {"path", FieldType::kStringList, "The same, as one."}};
+  std::vector<PathSpec> specs = lease_specs();
+  specs.push_back({"key-status", "Provides information about the backend encryption key.", {},
+                   {{Operation::kRead, Effect::kReads, handle_key_status, "Reads term, time and count."}}});
+  for (const std::string_view pattern : {"rotate", "rotate/keyring"})
+    specs.push_back({pattern, "Rotates the backend encryption key used to persist data.", {},
+                     {{Operation::kWrite, Effect::kWrites, handle_rotate, "Adds a term."}}, nullptr, false, true});
+  specs.push_back({"seal", "Seals this node.", {},
+                   {{Operation::kWrite, Effect::kOutside, handle_seal, "Forgets the keys until the node is unsealed again."}}, nullptr, false, true});
+  specs.push_back({"capabilities-self", "Fetches the capabilities of the calling token on the given paths.", paths,
+                   {{Operation::kWrite, Effect::kReads, handle_capabilities_self, "Tells capabilities."}}});
+  specs.push_back({"capabilities", "Fetches the capabilities of the given token on the given paths.", paths,
+                   {{Operation::kWrite, Effect::kReads, handle_capabilities, "Tells capabilities."}}});
+  specs.push_back({"capabilities-accessor", "Fetches the capabilities of the token of an accessor on the given paths.", paths,
+                   {{Operation::kWrite, Effect::kReads, handle_capabilities_accessor, "Tells capabilities."}}});
+  return specs;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,291 @@
+#include <algorithm>
+
+#include "base/path.h"
+#include "base/time_text.h"
+#include "core/answers.h"
+#include "core/call.h"
+#include "core/jobs.h"
+#include "core/sys_engine.h"
+#include "core/token_ttl.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::string_view kTuneSuffix = "/tune";
+constexpr std::size_t kMountOptionsMax = 64;
+
+std::string quoted(std::string_view path) { return "\"" + std::string(path) + "\""; }
+
+// "kv" → "kv/".
+std::string mount_path(const HandlerContext& ctx) {
+  std::string path(ctx.captures.front());
+  if (path.ends_with(kTuneSuffix))
+    path.resize(path.size() - kTuneSuffix.size());
+  if (path.empty() || path.back() != '/')
+    path.push_back('/');
+  return path;
+}
+
+bool is_tune(const HandlerContext& ctx) { return ctx.captures.front().ends_with(kTuneSuffix); }
+
+bool is_protected(std::string_view path) {
+  for (const std::string_view prefix : {"audit/", "auth/", "sys/", "cubbyhole/", "identity/"})
+    if (path.starts_with(prefix))
+      return true;
+  return false;
+}
+
+Result<Nanos> ttl_in(const json::Value& object, std::string_view name, Nanos fallback) {
+  const json::Value* value = object.find(name);
+  if (value == nullptr || value->is_null())
+    return fallback;
+  const Result<Nanos> ttl = parse_duration(*value);
+  if (!ttl.ok() || *ttl < Nanos(0) || *ttl > kTtlMax)
+    return Status(Code::kInvalid, "field " + quoted(name) + " must be a duration such as 90, \"30m\" or \"24h\"");
+  return *ttl;
+}
+
+Status read_options(const json::Value& given, MountInfo& info) {
+  if (given.is_null())
+    return ok_status();
+  if (!given.is_object() || given.size() > kMountOptionsMax)
+    return Status(Code::kInvalid, "field \"options\" must be an object of strings");
+  for (const json::Member& member : given.members()) {
+    if (!member.value.is_string() && !member.value.is_number())
+      return Status(Code::kInvalid, "field \"options\" must be an object of strings");
+    const std::string value(member.value.is_string() ? member.value.as_string() : member.value.number_text());
+    const auto at = std::find_if(info.options.begin(), info.options.end(),
+                                 [&](const auto& option) { return option.first == member.key(); });
+    if (at == info.options.end())
+      info.options.emplace_back(member.key(), value);
+    else
+      at->second = value;
+  }
+  std::sort(info.options.begin(), info.options.end());
+  return ok_status();
+}
+
+Status check_ttls(const MountInfo& info, const SystemConfig& system) {
+  const Nanos most = info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl;
+  if (info.default_lease_ttl > most)
+    return Status(Code::kInvalid, info.max_lease_ttl > Nanos(0) ? "given default lease TTL greater than given max lease TTL"
+                                                                : "given default lease TTL greater than system max lease TTL");
+  return ok_status();
+}
+
+Status check_version(const MountInfo& info) {
+  const std::string_view version = info.option("version");
+  if (info.type == "kv" && !version.empty() && version != "1" && version != "2")
+    return Status(Code::kInvalid, "option \"version\" of a kv mount must be 1 or 2");
+  return ok_status();
+}
+
+json::Value config_value(json::Arena& arena, const Route& route) {
+  const MountInfo& info = route.record.info;
+  json::ObjectBuilder config(arena, 4);
+  config.add("default_lease_ttl", whole_seconds(info.default_lease_ttl))
+      .add("force_no_cache", info.force_no_cache)
+      .add("max_lease_ttl", whole_seconds(info.max_lease_ttl));
+  if (route.record.table == MountTable::kAuth)
+    config.add("token_type", "default-service");
+  return config.build();
+}
+
+json::Value options_value(json::Arena& arena, const MountInfo& info) {
+  if (info.options.empty())
+    return json::Value();
+  json::ObjectBuilder options(arena, info.options.size());
+  for (const auto& [name, value] : info.options)
+    options.add(name, value);
+  return options.build();
+}
+
+Status handle_list(HandlerContext& base, MountTable table) {
+  CallContext& ctx = call(base);
+  json::ObjectBuilder data(ctx.arena, ctx.published.router->routes().size() + 1);
+  for (const Route& route : ctx.published.router->routes())
+    if (route.record.table == table)
+      data.add(route.record.info.path, mount_value(ctx, route, false));
+  ctx.response.data = data.build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+Status handle_list_mounts(HandlerContext& ctx) { return handle_list(ctx, MountTable::kSecret); }
+Status handle_list_auth(HandlerContext& ctx) { return handle_list(ctx, MountTable::kAuth); }
+
+Status read_tune(CallContext& ctx, MountTable table) {
+  const std::string path = mount_path(ctx);
+  const Route* route = ctx.published.router->find(table, path);
+  if (route == nullptr)
+    return Status(Code::kInvalid, "cannot fetch sysview for path " + quoted(path));
+  const MountInfo& info = route->record.info;
+  const SystemConfig& system = ctx.published.config;
+  json::ObjectBuilder data(ctx.arena, 8);
+  data.add("default_lease_ttl", whole_seconds(info.default_lease_ttl > Nanos(0) ? info.default_lease_ttl : system.default_lease_ttl))
+      .add("description", info.description)
+      .add("force_no_cache", info.force_no_cache)
+      .add("max_lease_ttl", whole_seconds(info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl));
+  if (!info.options.empty())
+    data.add("options", options_value(ctx.arena, info));
+  if (table == MountTable::kAuth)
+    data.add("token_type", "default-service");
+  ctx.response.data = data.build();
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+Status read_mount(HandlerContext& base, MountTable table) {
+  CallContext& ctx = call(base);
+  if (is_tune(ctx))
+    return read_tune(ctx, table);
+  const std::string path = mount_path(ctx);
+  const Route* route = ctx.published.router->find(table, path);
+  if (route == nullptr)
+    return Status(Code::kInvalid, (table == MountTable::kAuth ? "No auth engine at " : "No secret engine mount at ") + path);
+  ctx.response.data = mount_value(ctx, *route, false);
+  ctx.response.data_also_top_level = true;
+  return ok_status();
+}
+
+Status handle_read(HandlerContext& ctx) { return read_mount(ctx, MountTable::kSecret); }
+Status handle_read_auth(HandlerContext& ctx) { return read_mount(ctx, MountTable::kAuth); }
+
+Status write_tune(CallContext& ctx, MountTable table) {
+  const std::string path = mount_path(ctx);
+  COFFER_ASSIGN(auto record, find_mount(ctx.txn, table, path));
+  if (!record)
+    return Status(Code::kInvalid, "tune of path " + quoted(path) + " failed: no mount entry found");
+  MountInfo& info = record->info;
+  const std::string version(info.option("version"));
+  COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", info.description));
+  info.description = std::string(description);
+  COFFER_ASSIGN(info.default_lease_ttl, ttl_in(ctx.request.data, "default_lease_ttl", info.default_lease_ttl));
+  COFFER_ASSIGN(info.max_lease_ttl, ttl_in(ctx.request.data, "max_lease_ttl", info.max_lease_ttl));
+  COFFER_TRY(read_options(ctx.field("options"), info));
+  COFFER_TRY(check_ttls(info, ctx.published.config));
+  const std::string_view before = version.empty() ? "1" : std::string_view(version);
+  const std::string_view after = info.option("version").empty() ? "1" : info.option("version");
+  if (info.type == "kv" && before != after)
+    return Status(Code::kInvalid, "option \"version\" of a kv mount cannot be changed");
+  return put_mount(ctx.txn, *record);
+}
+
+Status handle_write_auth(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  if (is_tune(ctx))
+    return write_tune(ctx, MountTable::kAuth);
+  COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", ""));
+  return Status(Code::kInvalid, "plugin not found in the catalog: " + std::string(type));
+}
+
+Status enable(CallContext& ctx) {
+  const std::string path = mount_path(ctx);
+  COFFER_ASSIGN(std::string_view type, ctx.string_field("type", ""));
+  if (type.empty())
+    return Status(Code::kInvalid, "backend type must be specified as a string");
+  if (is_protected(path))
+    return Status(Code::kInvalid, "cannot mount " + quoted(path));
+  const std::string_view version = type == "kv-v2" ? "2" : type == "kv-v1" ? "1" : "";
+  if (!version.empty() || type == "generic")
+    type = "kv";
+  if (ctx.services.engines.find(MountTable::kSecret, type) == nullptr)
+    return Status(Code::kInvalid, "plugin not found in the catalog: " + std::string(type));
+  if (!ctx.services.engines.mountable(MountTable::kSecret, type))
+    return Status(Code::kInvalid, "mount type of " + quoted(type) + " is not mountable");
+  COFFER_ASSIGN(MountRecord record, new_mount(MountTable::kSecret, type, path, ctx.random));
+  MountInfo& info = record.info;
+  COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", ""));
+  info.description = std::string(description);
+  COFFER_ASSIGN(info.local, ctx.bool_field("local", false));
+  COFFER_ASSIGN(info.seal_wrap, ctx.bool_field("seal_wrap", false));
+  COFFER_ASSIGN(info.external_entropy_access, ctx.bool_field("external_entropy_access", false));
+  const json::Value config = ctx.field("config");
+  if (!config.is_null() && !config.is_object())
+    return Status(Code::kInvalid, "field \"config\" must be an object");
+  COFFER_ASSIGN(info.default_lease_ttl, ttl_in(config, "default_lease_ttl", Nanos(0)));
+  COFFER_ASSIGN(info.max_lease_ttl, ttl_in(config, "max_lease_ttl", Nanos(0)));
+  if (const json::Value* no_cache = config.find("force_no_cache"))
+    info.force_no_cache = no_cache->is_bool() && no_cache->as_bool();
+  COFFER_TRY(read_options(config.find("options") != nullptr ? *config.find("options") : json::Value(), info));
+  COFFER_TRY(read_options(ctx.field("options"), info));
+  if (!version.empty() && info.option("version").empty())
+    info.options.emplace_back("version", version);
+  std::sort(info.options.begin(), info.options.end());
+  COFFER_TRY(check_version(info));
+  COFFER_TRY(check_ttls(info, ctx.published.config));
+  return add_mount(ctx.txn, record);
+}
+
+Status handle_write(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return is_tune(ctx) ? write_tune(ctx, MountTable::kSecret) : enable(ctx);
+}
+
+// From the commit on no path leads to the mount; its records go step by step.
+Status handle_disable(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const std::string path = mount_path(ctx);
+  if (is_protected(path))
+    return Status(Code::kInvalid, "cannot unmount " + quoted(path));
+  COFFER_ASSIGN(const auto record, find_mount(ctx.txn, MountTable::kSecret, path));
+  if (!record)
+    return ok_status();
+  COFFER_TRY(erase_mount(ctx.txn, record->info.id));
+  Job job;
+  job.id = "mount-";
+  layout::append_hex(job.id, record->info.id.get(), 8);
+  job.kind = Job::Kind::kDeleteMount;
+  job.mount = record->info.id;
+  return add_job(ctx.txn, job);
+}
+
+}  // namespace
+
+json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
+  const MountInfo& info = route.record.info;
+  json::ObjectBuilder value(ctx.arena, 16);
+  value.add("accessor", info.accessor).add("config", config_value(ctx.arena, route));
+  if (info.type == "kv")
+    value.add("deprecation_status", "supported");
+  value.add("description", info.description)
+      .add("external_entropy_access", info.external_entropy_access)
+      .add("local", info.local)
+      .add("options", options_value(ctx.arena, info));
+  if (with_path)
+    value.add("path", info.path);
+  value.add("plugin_version", "")
+      .add("running_plugin_version", "v" + ctx.services.version + "+builtin.vault")
+      .add("running_sha256", "")
+      .add("seal_wrap", info.seal_wrap)
+      .add("type", info.type)
+      .add("uuid", info.uuid);
+  return value.build();
+}
+
+std::vector<PathSpec> sys_mount_specs() {
+  const std::vector<Field> fields = {
+      {"type", FieldType::kString, "The type of the engine, e.g. kv."},
+      {"description", FieldType::kString, "User-friendly description for this mount."},
+      {"config", FieldType::kMap, "Configuration for this mount, such as default_lease_ttl and max_lease_ttl."},
+      {"options", FieldType::kMap, "The options to pass into the engine."},
+      {"local", FieldType::kBool, "Mark the mount as a local mount, which is not replicated."},
+      {"seal_wrap", FieldType::kBool, "Whether to turn on seal wrapping for the mount."},
+  };
+  std::vector<PathSpec> specs;
+  specs.push_back({"mounts", "List the currently mounted backends.", {},
+                   {{Operation::kRead, Effect::kReads, handle_list_mounts, "Lists the mounts."}}});
+  specs.push_back({"mounts/*path", "Mount a new backend at a new path, tune it, or unmount it.", fields,
+                   {{Operation::kRead, Effect::kReads, handle_read, "Reads a mount, or its tuning below /tune."},
+                    {Operation::kWrite, Effect::kWrites, handle_write, "Enables an engine, or tunes it below /tune."},
+                    {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an engine and deletes its data."}}});
+  specs.push_back({"auth", "List the currently enabled credential backends.", {},
+                   {{Operation::kRead, Effect::kReads, handle_list_auth, "Lists the auth methods."}}});
+  specs.push_back({"auth/*path", "Configure the auth methods.", fields,
+                   {{Operation::kRead, Effect::kReads, handle_read_auth, "Reads an auth method, or its tuning below /tune."},
+                    {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."}},
+                   nullptr, false, true});
+  return specs;
+}
+
+}  // namespace coffer::core

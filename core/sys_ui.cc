@@ -1,0 +1,52 @@
+#include "core/answers.h"
+#include "core/call.h"
+#include "core/sys_engine.h"
+
+namespace coffer::core {
+namespace {
+
+bool visible(const CallContext& ctx, const Route& route) {
+  return ctx.acl != nullptr && (ctx.acl->is_root() || ctx.acl->has_access_below(route.prefix));
+}
+
+// What the calling token can reach; nothing without one.
+Status handle_mounts(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  json::ObjectBuilder auth(ctx.arena);
+  json::ObjectBuilder secret(ctx.arena);
+  for (const Route& route : ctx.published.router->routes())
+    if (visible(ctx, route))
+      (route.record.table == MountTable::kAuth ? auth : secret).add(route.record.info.path, mount_value(ctx, route, false));
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 2).add("auth", auth.build()).add("secret", secret.build()).build();
+  return ok_status();
+}
+
+// The same refusal whether nothing is mounted there or the token reaches nothing below (advisory B5).
+Status handle_mount(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  std::string path(ctx.captures.front());
+  if (path.back() != '/')
+    path.push_back('/');
+  const Route* route = ctx.published.router->match(path);
+  if (route != nullptr && visible(ctx, *route)) {
+    ctx.response.data = mount_value(ctx, *route, true);
+    return ok_status();
+  }
+  ctx.response.status = 403;
+  const std::string text = "preflight capability check returned 403, please ensure client's policies grant access to path \"" + path + "\"";
+  ctx.response.errors = {ctx.arena.copy(text), "permission denied"};
+  return ok_status();
+}
+
+}  // namespace
+
+std::vector<PathSpec> sys_ui_specs() {
+  std::vector<PathSpec> specs;
+  specs.push_back({"internal/ui/mounts", "Information about mounts returned according to the calling token's policies.", {},
+                   {{Operation::kRead, Effect::kReads, handle_mounts, "Lists the mounts that the token reaches."}}, nullptr, true});
+  specs.push_back({"internal/ui/mounts/*path", "Information about one mount, for a token that reaches something below it.", {},
+                   {{Operation::kRead, Effect::kReads, handle_mount, "Reads the mount that a path belongs to."}}, nullptr, true});
+  return specs;
+}
+
+}  // namespace coffer::core

@@ -1,0 +1,229 @@
+#include "core/token_engine.h"
+
+#include "base/time_text.h"
+#include "core/answers.h"
+#include "core/call.h"
+#include "core/path_table.h"
+#include "core/token_create.h"
+#include "core/token_store.h"
+#include "core/token_ttl.h"
+
+namespace coffer::core {
+namespace {
+
+TokenStore store_of(CallContext& ctx) { return TokenStore(ctx.txn, ctx.published, ctx.arena); }
+
+// The token that a request is about, and its text where the client told it.
+struct Subject {
+  StoredToken token;
+  std::string_view text;
+};
+
+Result<std::optional<Subject>> by_text(CallContext& ctx, std::string_view text) {
+  TokenStore tokens = store_of(ctx);
+  COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
+  return token ? std::optional(Subject{*token, text}) : std::nullopt;
+}
+
+// Field `token`, or the calling token when it is absent.
+Result<std::optional<Subject>> named_or_self(CallContext& ctx) {
+  COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
+  return by_text(ctx, text.empty() ? ctx.request.token : text);
+}
+
+// Field `accessor`. kInvalid when it is missing; nothing when it is not known.
+Result<std::optional<Subject>> by_accessor(CallContext& ctx) {
+  COFFER_ASSIGN(const std::string_view accessor, ctx.string_field("accessor", ""));
+  if (accessor.empty())
+    return Status(Code::kInvalid, one_error("missing accessor"));
+  TokenStore tokens = store_of(ctx);
+  COFFER_ASSIGN(const auto token, tokens.live_by_accessor(accessor));
+  return token ? std::optional(Subject{*token, {}}) : std::nullopt;
+}
+
+Status show(CallContext& ctx, const Subject& subject) {
+  const TokenRecord& record = subject.token.record;
+  const Auth auth = auth_of(ctx.arena, record, subject.text);
+  json::ObjectBuilder data(ctx.arena, 24);
+  data.add("accessor", record.accessor)
+      .add("creation_time", whole_seconds(record.created.time_since_epoch()))
+      .add("creation_ttl", whole_seconds(record.creation_ttl))
+      .add("display_name", record.display_name)
+      .add("entity_id", "")
+      .add("expire_time", record.expires ? json::Value::string(ctx.arena, format_time(*record.expires)) : json::Value())
+      .add("explicit_max_ttl", whole_seconds(record.explicit_max_ttl))
+      .add("id", subject.text)
+      .add("issue_time", format_time(record.created));
+  if (record.renewed != record.created)
+    data.add("last_renewal", format_time(record.renewed)).add("last_renewal_time", whole_seconds(record.renewed.time_since_epoch()));
+  data.add("meta", auth.metadata).add("num_uses", record.num_uses).add("orphan", record.orphan).add("path", record.path);
+  if (record.period > Nanos(0))
+    data.add("period", whole_seconds(record.period));
+  const Nanos left = record.expires ? *record.expires - ctx.now : Nanos(0);
+  data.add("policies", text_list(ctx.arena, auth.policies))
+      .add("renewable", record.renewable)
+      .add("ttl", whole_seconds(left))
+      .add("type", "service");
+  ctx.response.data = data.build();
+  return ok_status();
+}
+
+Status handle_lookup(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const auto subject, named_or_self(ctx));
+  return subject ? show(ctx, *subject) : Status(Code::kDenied, "bad token");
+}
+
+Status handle_lookup_self(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return show(ctx, {{ctx.token_hash, *ctx.token}, ctx.request.token});
+}
+
+Status handle_lookup_accessor(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const auto subject, by_accessor(ctx));
+  return subject ? show(ctx, *subject) : Status(Code::kInvalid, one_error("invalid accessor"));
+}
+
+Status renew(CallContext& ctx, const Subject& subject) {
+  COFFER_ASSIGN(const Nanos increment, ctx.duration_field("increment", Nanos(0)));
+  const TokenRecord& before = subject.token.record;
+  if (!before.renewable || !before.expires)
+    return Status(Code::kInvalid, "lease is not renewable");
+  const MountInfo& mount = ctx.mount;
+  TtlRequest request{ctx.now, before.created};
+  request.requested = increment > Nanos(0) ? increment : before.ttl;
+  request.max_ttl = mount.max_lease_ttl > Nanos(0) ? mount.max_lease_ttl : ctx.published.config.max_lease_ttl;
+  request.explicit_max = before.explicit_max_ttl;
+  request.period = before.period;
+  COFFER_ASSIGN(const TtlGrant grant, grant_ttl(request));
+  if (grant.capped)
+    warn(ctx.response, ctx.arena, "TTL of \"" + format_duration_short(request.requested) +
+                                      "\" exceeded the effective max_ttl; TTL value is capped accordingly");
+  TokenRecord after = before;
+  after.ttl = grant.ttl;
+  after.expires = grant.expires;
+  after.renewed = ctx.now;
+  COFFER_TRY(store_of(ctx).replace(subject.token.hash, before, after));
+  ctx.response.auth = auth_of(ctx.arena, after, subject.text);
+  return ok_status();
+}
+
+Status handle_renew(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
+  if (text.empty())
+    return Status(Code::kInvalid, "missing token ID");
+  COFFER_ASSIGN(const auto subject, by_text(ctx, text));
+  return subject ? renew(ctx, *subject) : Status(Code::kInvalid, "token not found");
+}
+
+Status handle_renew_self(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return renew(ctx, {{ctx.token_hash, *ctx.token}, ctx.request.token});
+}
+
+Status handle_renew_accessor(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const auto subject, by_accessor(ctx));
+  return subject ? renew(ctx, *subject) : Status(Code::kInvalid, one_error("invalid accessor"));
+}
+
+Status handle_revoke(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
+  if (text.empty())
+    return Status(Code::kInvalid, "missing token ID");
+  TokenStore tokens = store_of(ctx);
+  return tokens.revoke_tree(tokens.hash_of(text));
+}
+
+Status handle_revoke_self(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return store_of(ctx).revoke_tree(ctx.token_hash);
+}
+
+Status handle_revoke_accessor(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const auto subject, by_accessor(ctx));
+  if (!subject) {
+    warn(ctx.response, ctx.arena, "No token found with this accessor");
+    return ok_status();
+  }
+  return store_of(ctx).revoke_tree(subject->token.hash);
+}
+
+Status handle_revoke_orphan(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
+  if (text.empty())
+    return Status(Code::kInvalid, "missing token ID");
+  COFFER_ASSIGN(const auto subject, by_text(ctx, text));
+  if (!subject)
+    return Status(Code::kInvalid, "token to revoke not found");
+  return store_of(ctx).revoke_orphaning(subject->token.hash);
+}
+
+Status handle_accessors(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const auto accessors, store_of(ctx).accessors({}, 0));
+  if (accessors.empty())
+    return Status(Code::kNotFound, "");
+  ctx.response.data = keys_answer(ctx.arena, accessors);
+  return ok_status();
+}
+
+class TokenEngine final : public Engine {
+ public:
+  TokenEngine() : table_(specs()) {}
+  std::string_view type() const override { return "token"; }
+  const PathTable& paths(const MountInfo&) const override { return table_; }
+
+ private:
+  static std::vector<PathSpec> specs() {
+    const std::vector<Field> token = {{"token", FieldType::kString, "Token to act on (request body)."}};
+    const std::vector<Field> accessor = {{"accessor", FieldType::kString, "Accessor of the token to act on (request body)."}};
+    const Field increment = {"increment", FieldType::kDuration, "The desired increment to the token's expiration."};
+    std::vector<Field> token_increment = token;
+    token_increment.push_back(increment);
+    std::vector<Field> accessor_increment = accessor;
+    accessor_increment.push_back(increment);
+    std::vector<PathSpec> all = token_create_specs();
+    const auto add = [&all](std::string_view pattern, std::string_view help, std::vector<Field> fields,
+                            std::vector<OperationSpec> operations, bool sudo = false) {
+      all.push_back({pattern, help, std::move(fields), std::move(operations), nullptr, false, sudo});
+    };
+    add("lookup", "This endpoint will lookup a token and its properties.", token,
+        {{Operation::kWrite, Effect::kReads, handle_lookup, "Looks up a token."},
+         {Operation::kRead, Effect::kReads, handle_lookup, "Looks up a token."}});
+    add("lookup-self", "This endpoint will lookup a token and its properties.", {},
+        {{Operation::kRead, Effect::kReads, handle_lookup_self, "Looks up the calling token."},
+         {Operation::kWrite, Effect::kReads, handle_lookup_self, "Looks up the calling token."}});
+    add("lookup-accessor", "This endpoint will lookup a token associated with the given accessor.", accessor,
+        {{Operation::kWrite, Effect::kReads, handle_lookup_accessor, "Looks up a token."}});
+    add("renew", "This endpoint will renew the given token and prevent expiration.", token_increment,
+        {{Operation::kWrite, Effect::kWrites, handle_renew, "Renews a token."}});
+    add("renew-self", "This endpoint will renew the token used to call it and prevent expiration.", {increment},
+        {{Operation::kWrite, Effect::kWrites, handle_renew_self, "Renews the calling token."}});
+    add("renew-accessor", "This endpoint will renew a token associated with the given accessor.", accessor_increment,
+        {{Operation::kWrite, Effect::kWrites, handle_renew_accessor, "Renews a token."}});
+    add("revoke", "This endpoint will delete the given token and all of its child tokens.", token,
+        {{Operation::kWrite, Effect::kWrites, handle_revoke, "Revokes a token."}});
+    add("revoke-self", "This endpoint will delete the token used to call it and all of its child tokens.", {},
+        {{Operation::kWrite, Effect::kWrites, handle_revoke_self, "Revokes the calling token."}});
+    add("revoke-accessor", "This endpoint will delete the token of the accessor and all of its child tokens.", accessor,
+        {{Operation::kWrite, Effect::kWrites, handle_revoke_accessor, "Revokes a token."}});
+    add("revoke-orphan", "This endpoint will delete the token and orphan its child tokens.", token,
+        {{Operation::kWrite, Effect::kWrites, handle_revoke_orphan, "Revokes a token alone."}}, true);
+    add("accessors", "List token accessors.", {}, {{Operation::kList, Effect::kReads, handle_accessors, "Lists accessors."}}, true);
+    return all;
+  }
+
+  PathTable table_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> make_token_engine() { return std::make_unique<TokenEngine>(); }
+
+}  // namespace coffer::core
