@@ -387,8 +387,6 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return answer_now(Status(Code::kInvalid, "server is not yet initialized"));
   if (!status_.sealed || busy_)
     return answer_now(Status());
-  if (ports_.automatic != nullptr)
-    return answer_now(Status(Code::kInvalid, "this node unseals by itself; it stays sealed until its seal can be reached"));
   if (reset != nullptr && reset->is_bool() && reset->as_bool()) {
     ceremony_.reset();
     status_.progress = {};
@@ -408,7 +406,7 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
     if (!config.ok())
       return answer_now(config.status());
-    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config).value(), keyring_record_);
+    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config).value(), keyring_record_, ports_.automatic);
   }
   Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
   status_.progress = ceremony_->progress();
