@@ -4,7 +4,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
@@ -12,6 +11,8 @@
 #include <array>
 #include <chrono>
 #include <memory>
+
+#include "crypto/random.h"
 
 namespace coffer::crypto {
 namespace {
@@ -53,9 +54,9 @@ bool add_extension(X509* certificate, X509* issuer, int id, const std::string& v
   return extension != nullptr && X509_add_ext(certificate, extension.get(), -1) == 1;
 }
 
-bool set_serial(X509* certificate) {
+bool set_serial(X509* certificate, RandomSource& random) {
   std::array<unsigned char, 16> bytes;
-  if (RAND_bytes(bytes.data(), bytes.size()) != 1)
+  if (!draw(random, bytes).ok())
     return false;
   bytes[0] = static_cast<unsigned char>((bytes[0] & 0x7f) | 0x40);  // positive, and of full length
   BIGNUM* number = BN_bin2bn(bytes.data(), bytes.size(), nullptr);
@@ -65,9 +66,10 @@ bool set_serial(X509* certificate) {
 }
 
 // Everything but extensions and signature.
-CertPtr begin_certificate(EVP_PKEY* key, const char* subject, const X509_NAME* issuer, WallTime now) {
+CertPtr begin_certificate(EVP_PKEY* key, const char* subject, const X509_NAME* issuer, WallTime now,
+                          RandomSource& random) {
   CertPtr made(X509_new());
-  if (made == nullptr || X509_set_version(made.get(), 2) != 1 || !set_serial(made.get()) ||
+  if (made == nullptr || X509_set_version(made.get(), 2) != 1 || !set_serial(made.get(), random) ||
       ASN1_TIME_set(X509_getm_notBefore(made.get()), seconds(now - kValidBefore)) == nullptr ||
       ASN1_TIME_set(X509_getm_notAfter(made.get()), seconds(now + kValidFor)) == nullptr ||
       X509_set_pubkey(made.get(), key) != 1 || !set_common_name(X509_get_subject_name(made.get()), subject))
@@ -134,18 +136,18 @@ Status harden_tls(ssl_ctx_st* context) {
   return Status(Code::kInternal, "the TLS library lacks TLS 1.2 with AEAD and forward secrecy");
 }
 
-Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now) {
+Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now, RandomSource& random) {
   COFFER_ASSIGN(const std::string alternatives, all_names(names));
   const KeyPtr ca_key(EVP_EC_gen("P-256")), key(EVP_EC_gen("P-256"));
   if (ca_key == nullptr || key == nullptr)
     return failed("no key");
-  const CertPtr ca = begin_certificate(ca_key.get(), "Coffer Development CA", nullptr, now);
+  const CertPtr ca = begin_certificate(ca_key.get(), "Coffer Development CA", nullptr, now, random);
   if (ca == nullptr || !add_extension(ca.get(), ca.get(), NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
       !add_extension(ca.get(), ca.get(), NID_key_usage, "critical,keyCertSign,cRLSign") ||
       !add_extension(ca.get(), ca.get(), NID_subject_key_identifier, "hash") ||
       X509_sign(ca.get(), ca_key.get(), EVP_sha256()) == 0)
     return failed("no authority");
-  const CertPtr cert = begin_certificate(key.get(), "localhost", X509_get_subject_name(ca.get()), now);
+  const CertPtr cert = begin_certificate(key.get(), "localhost", X509_get_subject_name(ca.get()), now, random);
   if (cert == nullptr || !add_extension(cert.get(), ca.get(), NID_basic_constraints, "critical,CA:FALSE") ||
       !add_extension(cert.get(), ca.get(), NID_key_usage, "critical,digitalSignature") ||
       !add_extension(cert.get(), ca.get(), NID_ext_key_usage, "serverAuth,clientAuth") ||

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/rng.h"
 #include "base/secret.h"
 #include "base/status.h"
 
@@ -23,7 +24,8 @@ struct DevCertificates {
 };
 
 // A throw-away authority and one server certificate on P-256, valid for a year from `now`. `names` are DNS names or IP addresses; localhost,
-// 127.0.0.1 and ::1 are always included. kInvalid names the name that cannot stand in a certificate. Any thread.
-Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now);
+// 127.0.0.1 and ::1 are always included. kInvalid names the name that cannot stand in a certificate. `random` gives the serial numbers; keys come from the
+// cryptographic library's own generator. Any thread.
+Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now, RandomSource& random);
 
 }  // namespace coffer::crypto

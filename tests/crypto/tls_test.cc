@@ -7,8 +7,11 @@
 #include <memory>
 #include <vector>
 
+#include "tests/crypto/fake_random.h"
+
 using namespace coffer;
 using namespace coffer::crypto;
+using coffer::testing::FailingRandom;
 
 namespace {
 
@@ -84,7 +87,7 @@ bool handshake(const DevCertificates& made, int version, const char* ciphers, co
 BOOST_AUTO_TEST_SUITE(tls)
 
 BOOST_AUTO_TEST_CASE(only_new_versions_with_forward_secrecy_and_aead_connect) {
-  const DevCertificates made = make_dev_certificates({}, kNow).value();
+  const DevCertificates made = make_dev_certificates({}, kNow, system_random()).value();
   BOOST_TEST(handshake(made, TLS1_3_VERSION, "ALL", "localhost"));
   BOOST_TEST(handshake(made, TLS1_2_VERSION, "ALL", "localhost"));
   BOOST_TEST(handshake(made, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-GCM-SHA256", "localhost"));
@@ -96,7 +99,7 @@ BOOST_AUTO_TEST_CASE(only_new_versions_with_forward_secrecy_and_aead_connect) {
 
 BOOST_AUTO_TEST_CASE(the_certificate_holds_for_its_names_only) {
   const std::vector<std::string> names = {"coffer.example.test", "10.1.2.3", "fd00::7", "*.apps.test"};
-  const DevCertificates made = make_dev_certificates(names, kNow).value();
+  const DevCertificates made = make_dev_certificates(names, kNow, system_random()).value();
   for (const char* name : {"localhost", "127.0.0.1", "::1", "coffer.example.test", "10.1.2.3", "fd00::7", "x.apps.test"})
     BOOST_TEST(handshake(made, TLS1_3_VERSION, "ALL", name), name);
   for (const char* name : {"example.test", "127.0.0.2", "apps.test"})
@@ -106,14 +109,19 @@ BOOST_AUTO_TEST_CASE(the_certificate_holds_for_its_names_only) {
 BOOST_AUTO_TEST_CASE(names_that_are_none_are_refused) {
   for (const char* bad : {"", "a b", "x,DNS:evil.test", "email:a@b", "a/b", "caf\xc3\xa9"}) {
     const std::vector<std::string> names = {bad};
-    BOOST_CHECK(make_dev_certificates(names, kNow).code() == Code::kInvalid);
+    BOOST_CHECK(make_dev_certificates(names, kNow, system_random()).code() == Code::kInvalid);
   }
 }
 
 BOOST_AUTO_TEST_CASE(each_call_makes_other_keys) {
-  const DevCertificates a = make_dev_certificates({}, kNow).value(), b = make_dev_certificates({}, kNow).value();
+  const DevCertificates a = make_dev_certificates({}, kNow, system_random()).value(), b = make_dev_certificates({}, kNow, system_random()).value();
   BOOST_TEST(a.ca_pem != b.ca_pem);
   BOOST_TEST(!a.key_pem.equals(b.key_pem));
+}
+
+BOOST_AUTO_TEST_CASE(a_failing_random_source_makes_none) {
+  FailingRandom random(0, FailingRandom::How::kError);
+  BOOST_TEST(!make_dev_certificates({}, kNow, random).ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
