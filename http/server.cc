@@ -1,23 +1,17 @@
 #include "http/server.h"
 
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <thread>
 
 #include "base/check.h"
+#include "base/listen.h"
 #include "http/io_thread.h"
 #include "http/shared.h"
 
 namespace coffer::http {
 namespace {
-
-constexpr int kBacklog = 4096;
 
 class Descriptors {
  public:
@@ -32,41 +26,6 @@ class Descriptors {
   }
   std::vector<int> fds;
 };
-
-Result<int> bind_address(const Listener& listener) {
-  const std::string name = "listener " + listener.host + ":" + std::to_string(listener.port);
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (const int error = ::getaddrinfo(listener.host.c_str(), std::to_string(listener.port).c_str(), &hints, &found); error != 0)
-    return Status(Code::kInvalid, name + ": " + ::gai_strerror(error));
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(found, &::freeaddrinfo);
-  int error = EADDRNOTAVAIL;
-  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    const int fd = ::socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-      error = errno;
-      continue;
-    }
-    const int on = 1;
-    ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fd, address->ai_addr, address->ai_addrlen) == 0 && ::listen(fd, kBacklog) == 0)
-      return fd;
-    error = errno;
-    ::close(fd);
-  }
-  return Status(Code::kIo, name + ": " + std::strerror(error));
-}
-
-std::uint16_t bound_port(int fd) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    return 0;
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(address).sin6_port
-                                             : reinterpret_cast<const sockaddr_in&>(address).sin_port);
-}
 
 std::uint64_t read(const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
 
@@ -86,7 +45,7 @@ class Server::Impl {
         COFFER_ASSIGN(tls, TlsContext::load(*listener.tls));
       }
       shared.tls.push_back(std::move(tls));
-      COFFER_ASSIGN(const int fd, bind_address(listener));
+      COFFER_ASSIGN(const int fd, listen_tcp(listener.host, listener.port));
       sockets.fds.push_back(fd);
       bound.push_back({listener.host, bound_port(fd), listener.tls.has_value()});
     }

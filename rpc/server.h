@@ -67,7 +67,7 @@ class Server {
   // What the standard health service says, for the server and for each service.
   void set_serving(bool serving);
 
-  // New handshakes use the files as they are now; on failure the old ones stay.
+  // Checks the certificate files. Good ones are in use a second after they changed, with or without this call; bad ones never.
   Status reload_tls();
 
   // No new calls; those in flight are answered until `drain` has passed, then they are cancelled. Returns when no exchange is out any

@@ -1,0 +1,52 @@
+// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the bound is reached the
+// connection that has been silent longest makes room: one that never finished its handshake, or an idle one, whose client comes
+// back by itself. Who sends is not touched.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace coffer::rpc {
+
+class Acceptor {
+ public:
+  // Takes over a connected socket from listener number `listener`. On the acceptor's thread.
+  using Handover = std::function<void(std::size_t listener, int listener_fd, int fd)>;
+
+  // Owns the listening sockets. `log` hears of evictions, the first and then every thousandth.
+  Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover, std::function<void(std::string_view)> log);
+  // Stops accepting; connections stay with gRPC.
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  std::size_t connections() const noexcept { return open_.load(std::memory_order_relaxed); }
+
+ private:
+  void run();
+  void accept_from(std::size_t listener);
+  void track(int fd);
+  void untrack(std::size_t place);
+  void evict_one();
+
+  const std::vector<int> listeners_;
+  const std::size_t connections_max_;
+  const Handover handover_;
+  const std::function<void(std::string_view)> log_;
+  int epoll_ = -1;
+  int stop_ = -1;
+  // A second descriptor of each connection, by which its end is seen. Thread only.
+  std::vector<int> watched_;
+  std::vector<std::size_t> place_of_fd_;
+  std::size_t hand_ = 0;
+  std::uint64_t evicted_ = 0;
+  std::atomic<std::size_t> open_{0};
+  std::thread thread_;
+};
+
+}  // namespace coffer::rpc

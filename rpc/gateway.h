@@ -1,0 +1,109 @@
+// The way from a call to the core and back: one Exchange a call, with what the metadata says, and answers that come from any thread.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/rng.h"
+#include "core/request.h"
+#include "rpc/status_map.h"
+
+namespace coffer::rpc {
+
+// Who waits for an answer. Called once, on a thread of gRPC or of the gateway.
+class Pending {
+ public:
+  virtual ~Pending() = default;
+  virtual void answered(core::Exchange& exchange) = 0;
+};
+
+// What a call asks for, in HTTP's terms.
+struct Ask {
+  core::Operation operation = core::Operation::kRead;
+  std::string path;
+  // The request's data, made in the exchange's arena; what it refers to outside lives until the answer. Null function: no data.
+  std::function<Result<json::Value>(json::Arena&)> data;
+};
+
+class Gateway final : public core::Home {
+ public:
+  // Borrowed; they outlive the gateway.
+  Gateway(core::Dispatcher& dispatcher, RandomSource& random, const json::Limits& limits);
+  // Waits for every exchange that is out.
+  ~Gateway() override;
+
+  const json::Limits& limits() const noexcept { return limits_; }
+
+  // On success `pending` hears exactly once, perhaps before this returns. On failure it never does.
+  Status send(const grpc::CallbackServerContext& context, const Ask& ask, Pending& pending);
+
+  void resume_later(std::unique_ptr<core::Exchange> exchange) override;
+  void respond(std::unique_ptr<core::Exchange> exchange) override;
+
+ private:
+  struct Mail {
+    std::unique_ptr<core::Exchange> exchange;
+    bool resume;
+  };
+
+  Status fill(const grpc::CallbackServerContext& context, const Ask& ask, core::Exchange& exchange);
+  Status set_id(core::Exchange& exchange);
+  void post(Mail mail);
+  void run();
+  void handle(std::vector<Mail> first);
+  std::unique_ptr<core::Exchange> take();
+  void keep(std::unique_ptr<core::Exchange> exchange);
+
+  core::Dispatcher& dispatcher_;
+  RandomSource& random_;
+  const json::Limits limits_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Mail> mail_;                                  // guarded by mutex_, as is all below
+  std::vector<std::unique_ptr<core::Exchange>> exchanges_;
+  std::size_t out_ = 0;                                     // exchanges sent and not answered
+  bool stopping_ = false;
+  std::thread thread_;                                      // last: it uses all of the above
+};
+
+// A call with one answer. Deletes itself when gRPC is done with it.
+template <typename Reply>
+class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
+ public:
+  using Decode = std::function<Status(core::Exchange&, Reply&)>;
+  UnaryCall(Reply& reply, Decode decode) : reply_(reply), decode_(std::move(decode)) {}
+
+  void answered(core::Exchange& exchange) override {
+    if (exchange.response.has_errors() && !exchange.response.bare) {
+      Finish(failure_of(exchange));
+      return;
+    }
+    const Status status = decode_(exchange, reply_);
+    Finish(status.ok() ? grpc::Status::OK : failure_of(status));
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  Reply& reply_;
+  const Decode decode_;
+};
+
+// Asks and, when the answer is there, decodes it into `reply`. `context`, `reply` and what `ask` refers to belong to the call.
+template <typename Reply>
+grpc::ServerUnaryReactor* unary(Gateway& gateway, const grpc::CallbackServerContext& context, const Ask& ask, Reply& reply,
+                                typename UnaryCall<Reply>::Decode decode) {
+  auto* call = new UnaryCall<Reply>(reply, std::move(decode));
+  if (const Status status = gateway.send(context, ask, *call); !status.ok())
+    call->Finish(failure_of(status));
+  return call;
+}
+
+}  // namespace coffer::rpc

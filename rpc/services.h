@@ -1,0 +1,22 @@
+// The services of package coffer.v1. Each method names an operation and a path and turns fields into JSON and back; what happens is
+// the core's business alone.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/service_type.h>
+
+#include <memory>
+#include <vector>
+
+#include "rpc/gateway.h"
+
+namespace coffer::rpc {
+
+// All borrow the gateway, which outlives them.
+std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_kv_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway);
+
+}  // namespace coffer::rpc

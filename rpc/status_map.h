@@ -1,0 +1,17 @@
+// Failures in gRPC's terms.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "base/status.h"
+#include "core/request.h"
+
+namespace coffer::rpc {
+
+grpc::StatusCode code_of_http(int status) noexcept;
+
+// A failed answer, with a coffer.v1.Error among its details.
+grpc::Status failure_of(const core::Exchange& exchange);
+grpc::Status failure_of(const Status& status);
+
+}  // namespace coffer::rpc
