@@ -21,6 +21,11 @@ void Proposer::lead(Term term, Index mark) {
   COFFER_CHECK(queues_.empty());
   term_ = term;
   draining_ = false;
+  // Of an older leadership, and above an entry of this one that is committed: no log that follows can hold them.
+  for (const Pending& pending : pending_)
+    lost_.push_back({pending.ticket, CommitOutcome::kRefused, Index(0),
+                     Status(Code::kUnavailable, "leadership was lost before the write was committed")});
+  pending_.clear();
   recent_.reset(mark);
   applied_ = std::max(applied_, mark);
   published_ = std::max(published_, mark);
@@ -203,6 +208,8 @@ Proposer::Answers Proposer::published(BootTime now) {
   published_ = applied_;
   Answers answers = std::move(unpublished_);
   unpublished_.clear();
+  std::move(lost_.begin(), lost_.end(), std::back_inserter(answers));
+  lost_.clear();
   wake_all(now, answers);
   return answers;
 }
@@ -237,7 +244,8 @@ void Proposer::wake(Queue& queue, std::uint64_t key, BootTime now, Answers& answ
 }
 
 Proposer::Answers Proposer::expire(BootTime now) {
-  Answers answers;
+  Answers answers = std::move(lost_);
+  lost_.clear();
   if (now >= next_deadline_) {
     next_deadline_ = BootTime::max();
     std::erase_if(pending_, [&](const Pending& pending) {

@@ -51,7 +51,8 @@ class Proposer {
 
   explicit Proposer(const Options& options);
 
-  // This node leads `term`, and everything up to `mark` (the first entry of the term) is applied and published.
+  // This node leads `term`, and everything up to `mark` (at or above the first entry of the term) is applied and published.
+  // What is still under way from an older leadership is answered at the next published() or expire().
   void lead(Term term, Index mark);
   // It does not lead any more. Who waits for a key is refused; what is in the log is answered by applied() or expire().
   Answers step_down();
@@ -60,7 +61,7 @@ class Proposer {
   void drain() noexcept { draining_ = true; }
   void resume() noexcept { draining_ = false; }
   // Nothing is under way or waits.
-  bool idle() const noexcept { return pending_.empty() && queued_ == 0 && unpublished_.empty(); }
+  bool idle() const noexcept { return pending_.empty() && queued_ == 0 && unpublished_.empty() && lost_.empty(); }
 
   // `deadline` is when its answer is due in any case.
   Verdict judge(const Proposal& proposal, Ticket ticket, BootTime now, BootTime deadline);
@@ -128,6 +129,7 @@ class Proposer {
 
   std::deque<Pending> pending_;  // by index
   Answers unpublished_;          // outcomes that wait for published()
+  Answers lost_;                 // due at the next occasion
   BootTime next_deadline_ = BootTime::max();  // none of pending_ and of the waiters is earlier
 
   std::unordered_map<std::uint64_t, Queue> queues_;           // by hash of the key

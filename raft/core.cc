@@ -33,7 +33,7 @@ Core::Core(const Options& options, const Clock& clock, const store::Log& log, co
   if (start.joining && hard_.incarnation == 0)
     hard_.voted_for = kNoVote;
   hard_.incarnation += 1;
-  dirty_ = hard_dirty_ = true;
+  mark_hard_state();
   quiet_until_ = clock_.boot_now() + options_.election_timeout;
   reset_election_deadline();
 }
@@ -171,7 +171,7 @@ void Core::become_follower(Term term, NodeId leader) {
     hard_.term = term;
     if (hard_.voted_for != kNoVote)
       hard_.voted_for = 0;
-    dirty_ = hard_dirty_ = true;
+    mark_hard_state();
     matched_ = commit_;
     acknowledged_ = Index(0);
   }
@@ -199,6 +199,11 @@ void Core::announce() {
 bool Core::sole_voter() const noexcept {
   const Configuration& now = membership_.current();
   return now.voters.size() == 1 && now.voters.front() == options_.id;
+}
+
+void Core::mark_hard_state() {
+  dirty_ = hard_dirty_ = true;
+  hard_at_ = next_persist_;
 }
 
 std::uint64_t Core::random() {
@@ -304,7 +309,7 @@ void Core::commit_to(Index index) {
     return;
   commit_ = index;
   if (commit_.get() - commit_saved_.get() >= kCommitHintEntries)
-    dirty_ = hard_dirty_ = true;
+    mark_hard_state();
 }
 
 void Core::persisted(std::uint64_t number) {

@@ -6,6 +6,7 @@
 // After a failure (Ready::failure) the node must stop; the core ignores all further input.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <vector>
@@ -81,6 +82,8 @@ class Core {
  private:
   // HardState::voted_for of a node that may not vote because it forgot what it had promised.
   static constexpr std::uint64_t kNoVote = ~std::uint64_t{0};
+  // The vote of this term was given to somebody, it is not known to whom.
+  static constexpr std::uint64_t kForgottenVote = kNoVote - 1;
 
   Core(const Options& options, const Clock& clock, const store::Log& log, const Start& start);
   Status replay(const Start& start, const store::Log& log);
@@ -97,6 +100,7 @@ class Core {
   bool stale(const Message& message);
   void dispatch(Message& message);
   Message reply_to(const Message& message, MessageKind kind) const;
+  void mark_hard_state();
   void send(Message message);
   void send_when_durable(Message message);
   std::uint64_t durable_at() const noexcept { return dirty_ ? next_persist_ : next_persist_ - 1; }
@@ -139,6 +143,9 @@ class Core {
   void on_heartbeat_reply(const Message& message);
   void on_read_index(const Message& message);
   void check_amnesia(const Message& message, Progress& peer);
+  // What a leader tells of its commit index: no more than its own readers see. A follower that showed an entry before the
+  // leader does would make the leader's lease reads stale.
+  Index visible() const noexcept { return std::min(commit_, applied_); }
   void replicate();
   void replicate_to(Progress& peer);
   bool send_append(Progress& peer);
@@ -188,6 +195,7 @@ class Core {
   };
   bool dirty_ = false;       // the next batch asks for a sync
   bool hard_dirty_ = false;
+  std::uint64_t hard_at_ = 0;  // the batch that holds the newest hard state
   std::uint64_t next_persist_ = 1;
   std::uint64_t persisted_ = 0;
   Index written_;            // handed to the shell

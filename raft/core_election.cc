@@ -45,7 +45,7 @@ void Core::campaign(bool pre_vote, bool force) {
   if (!pre_vote) {
     hard_.term = hard_.term.next();
     hard_.voted_for = options_.id.get();
-    dirty_ = hard_dirty_ = true;
+    mark_hard_state();
     own_vote_at_ = next_persist_;
     matched_ = commit_;
     acknowledged_ = Index(0);
@@ -93,7 +93,7 @@ void Core::on_vote(const Message& message) {
   if (hard_.voted_for == 0) {
     hard_.voted_for = message.from.get();
     if (!mutant(Mutant::kVoteNotPersisted))
-      dirty_ = hard_dirty_ = true;
+      mark_hard_state();
   }
   reset_election_deadline();
   if (mutant(Mutant::kVoteNotPersisted))

@@ -48,6 +48,7 @@ void Core::on_append(Message& message) {
   commit_to(std::min(message.commit, last));
   if (synced_ >= matched_)
     acknowledge();
+  check_caught_up();
 }
 
 // The entries follow one that matches. Only a real difference cuts the own log: an old message that arrives late must not take
@@ -79,9 +80,10 @@ void Core::reject_append(const Message& message) {
 
 // Tells the leader what is on this disk of its log.
 void Core::acknowledge() {
-  Message reply;
-  reply.to = leader_;
-  reply = reply_to(Message{.from = leader_}, MessageKind::kAppendReply);
+  // Not before the term is on this disk as well; persisted() comes back to it.
+  if (persisted_ < hard_at_)
+    return;
+  Message reply = reply_to(Message{.from = leader_}, MessageKind::kAppendReply);
   reply.index = acknowledged_ = std::min(matched_, synced_);
   send(std::move(reply));
 }
@@ -135,8 +137,9 @@ void Core::heed_catch_up(Index until) {
   catch_up_to_ = until;
   if (may_vote() && synced_ < until) {
     hard_.voted_for = kNoVote;
-    dirty_ = hard_dirty_ = true;
+    mark_hard_state();
   }
+  check_caught_up();
 }
 
 void Core::check_caught_up() {
@@ -144,8 +147,8 @@ void Core::check_caught_up() {
     return;
   catch_up_to_ = Index(0);
   // Votes begin with the next term: what this node promised in the current one is forgotten.
-  hard_.voted_for = leader_ == kNobody ? kNoVote : leader_.get();
-  dirty_ = hard_dirty_ = true;
+  hard_.voted_for = kForgottenVote;
+  mark_hard_state();
 }
 
 }  // namespace coffer::raft

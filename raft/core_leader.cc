@@ -105,7 +105,7 @@ Status Core::read_index(std::uint64_t context) {
     send(std::move(message));
     return Status();
   }
-  if (commit_ < first_of_term_ || reads_.waiting() >= options_.reads_pending_max)
+  if (!serving() || reads_.waiting() >= options_.reads_pending_max)
     return Status(Code::kUnavailable, "the leader cannot serve reads yet");
   on_read_index(message);
   return Status();
@@ -114,13 +114,13 @@ Status Core::read_index(std::uint64_t context) {
 void Core::on_read_index(const Message& message) {
   if (role_ != Role::kLeader)
     return;
-  // Only an entry of the own term proves that the commit index covers all that was acknowledged before it.
-  if (commit_ < first_of_term_ || reads_.waiting() >= options_.reads_pending_max) {
+  // Only an entry of the own term proves that the index covers all that was acknowledged before it.
+  if (!serving() || reads_.waiting() >= options_.reads_pending_max) {
     if (message.from != options_.id)
       finish_reads({{message.context, message.from, Index(0), 0}}, false);
     return;
   }
-  reads_.add(message.context, message.from, commit_);
+  reads_.add(message.context, message.from, visible());
 }
 
 void Core::finish_reads(const std::vector<ReadIndex::Waiting>& reads, bool ok) {
@@ -248,7 +248,7 @@ void Core::replicate_to(Progress& peer) {
       return;
     sent = true;
   }
-  if (!sent && std::min(commit_, peer.match()) > peer.commit_told)
+  if (!sent && std::min(visible(), peer.match()) > peer.commit_told)
     send_commit(peer);
 }
 
@@ -272,7 +272,7 @@ bool Core::send_append(Progress& peer) {
   message.term = hard_.term;
   message.index = before;
   message.log_term = *term;
-  message.commit = commit_;
+  message.commit = visible();
   message.catch_up_to = peer.catch_up_to();
   message.incarnation = hard_.incarnation;
   message.time = time_.now(clock_.boot_now());
@@ -288,7 +288,7 @@ bool Core::send_append(Progress& peer) {
       bytes += entry.payload->size();
   }
   peer.sent(message.entries.empty() ? before : message.entries.back().index, bytes);
-  peer.commit_told = std::max(peer.commit_told, std::min(commit_, peer.match()));
+  peer.commit_told = std::max(peer.commit_told, std::min(visible(), peer.match()));
   send(std::move(message));
   return true;
 }
@@ -299,7 +299,7 @@ void Core::send_commit(Progress& peer) {
   message.from = options_.id;
   message.to = peer.id();
   message.term = hard_.term;
-  message.commit = peer.commit_told = std::min(commit_, peer.match());
+  message.commit = peer.commit_told = std::min(visible(), peer.match());
   message.catch_up_to = peer.catch_up_to();
   message.time = time_.now(clock_.boot_now());
   send(std::move(message));

@@ -145,6 +145,10 @@ bool RaftChecker::restarted(const Core& core, bool wiped) {
     return fail(core, "forgot a term in which it had acknowledged entries");
   if (!wiped && core.last_index() < seen.acknowledged && core.term() == seen.ack_term)
     return fail(core, "lost entries that it had acknowledged");
+  if (wiped) {
+    // It was away until nobody counted its votes any more.
+    std::erase_if(votes_, [&core](const auto& vote) { return vote.first.second == core.id(); });
+  }
   const Term term = core.term();
   seen = Seen();
   seen.term = term;

@@ -11,7 +11,7 @@ int main(int argc, char** argv) {
   for (std::uint64_t s = a; s <= b; ++s) {
     SimReport r = run_seed(s, {});
     ops += r.operations; ev += r.events; simt += r.simulated;
-    if (!r.failure.empty()) { ++bad; std::printf("seed %lu FAILED: %.3000s\n", s, r.failure.c_str()); }
+    if (!r.failure.empty()) { ++bad; std::printf("seed %lu FAILED: %.300000s\n", s, r.failure.c_str()); }
     else if (a == b || getenv("V")) std::printf("seed %lu trace %016lx sim %.1fs events %lu ops %lu acked %lu checked %lu runs %lu elections %lu crashes %lu leases %lu snaps %lu changes %lu recovery %.0fms\n", s, r.trace, r.simulated/1e9, r.events, r.operations, r.acknowledged, r.checked, r.runs, r.elections, r.crashes, r.leases, r.snapshots, r.changes, r.recovery/1e6);
   }
   double d = std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();

@@ -263,6 +263,21 @@ void World::check_recovery() {
     after(250 * kMs, [this] { check_recovery(); });
 }
 
+std::string World::behind(Node& lead, Node& node) {
+  std::string out = "node " + std::to_string(node.id().get());
+  if (!node.up())
+    return out + " is down";
+  const raft::Core& core = node.core();
+  out += " applied " + std::to_string(core.applied_index().get()) + " of " + std::to_string(lead.core().applied_index().get()) +
+         ", committed " + std::to_string(core.commit_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
+         ", last " + std::to_string(core.last_index().get()) + ", term " + std::to_string(core.term().get()) + " of " +
+         std::to_string(lead.core().term().get()) + (core.may_vote() ? "" : ", may not vote");
+  if (const raft::Progress* peer = lead.core().progress_of(node.id()); peer != nullptr)
+    out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " + std::to_string(peer->match().get()) +
+           " next " + std::to_string(peer->next().get()) + " until " + std::to_string(peer->catch_up_to().get());
+  return out;
+}
+
 bool World::converged(std::string* why) {
   Node* first = leader();
   if (first == nullptr || !first->serving()) {
@@ -284,7 +299,7 @@ bool World::converged(std::string* why) {
     if (node->retired() || !members.contains(node->id()))
       continue;
     if (!node->up() || node->core().applied_index() != applied || !node->core().may_vote()) {
-      *why = "node " + std::to_string(node->id().get()) + " is behind";
+      *why = behind(*first, *node);
       return false;
     }
   }

@@ -123,6 +123,7 @@ class World {
   void strike_cluster(Fault kind);
   void heal_network();
   void start_healing();
+  std::string behind(Node& lead, Node& node);
   bool converged(std::string* why);
   void check_recovery();
   void finish();
