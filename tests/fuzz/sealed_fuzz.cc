@@ -1,5 +1,6 @@
 // Everything that seal/ reads from a store or a person: sealed values, keyrings, seal configurations, envelopes, share texts. The
 // first byte of the input says which. What authentication would stop is authenticated here, so that the decoder behind it is reached.
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -13,9 +14,11 @@
 #include "crypto/xaes.h"
 #include "seal/barrier.h"
 #include "seal/envelope.h"
+#include "seal/init.h"
 #include "seal/keyring.h"
 #include "seal/seal_config.h"
 #include "seal/shamir.h"
+#include "seal/static_seal.h"
 #include "seal/unseal.h"
 #include "tests/crypto/fake_random.h"
 
@@ -83,11 +86,69 @@ void seal_config(std::string_view input) {
     COFFER_CHECK(decoded->encode() == record);
 }
 
+// An envelope as it stands, which no key opens, and one around the input, whole and with a byte changed.
 void envelope(std::string_view input) {
   std::vector<seal::EnvelopeKey> keys;
   keys.push_back({"id", root_key().clone()});
   (void)seal::envelope_key_id(input);
   COFFER_CHECK(!seal::open_envelope(keys, input, "context").ok());
+
+  testing::SeededRandom random(4);
+  std::string sealed = seal::seal_envelope(keys[0], SecretBytes::copy_of(input.substr(0, 2048)), input, random).value();
+  COFFER_CHECK(seal::open_envelope(keys, sealed, input).value().size() == std::min<std::size_t>(input.size(), 2048));
+  const std::size_t at = input.empty() ? 0 : static_cast<std::uint8_t>(input.back()) % sealed.size();
+  sealed[at] = static_cast<char>(sealed[at] ^ 0x20);
+  COFFER_CHECK(!seal::open_envelope(keys, sealed, input).ok());
+}
+
+// Two settings split at the first line end; references lead to the second.
+void static_seal(std::string_view input) {
+  const std::string_view first = input.substr(0, input.find('\n'));
+  const std::string_view second = first.size() < input.size() ? input.substr(first.size() + 1) : "";
+  seal::StaticSealOptions options;
+  if (second.size() % 2 == 0) {
+    options.current_key = SecretBytes::copy_of(first);
+    options.previous_key = SecretBytes::copy_of(second);
+    options.previous_key_id = "previous";
+  } else {
+    options.keys.push_back(SecretBytes::copy_of(first));
+    options.keys.push_back(SecretBytes::copy_of(second));
+  }
+  const auto made = seal::make_static_seal(options, [&](std::string_view) { return Result<SecretBytes>(SecretBytes::copy_of(second)); });
+  if (!made.ok())
+    return;
+  testing::SeededRandom random(5);
+  const std::string wrapped = (*made)->wrap(root_key(), "context", random).value();
+  COFFER_CHECK((*made)->unwrap(wrapped, "context").value().equals(root_key()));
+}
+
+// The input decides the counts, then two bytes a step: which share is handed in, and whether and where it is changed.
+void ceremony(std::string_view input) {
+  if (input.size() < 2)
+    return;
+  testing::SeededRandom random(6);
+  const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(input[at]); };
+  const auto made = seal::initialize({.secret = {byte(0) % 6u, byte(1) % 5u}}, nullptr, WallTime(), random);
+  if (!made.ok())
+    return;
+  seal::UnsealCeremony unseal(seal::SealConfig::decode(made->config_record).value(), made->keyring_record);
+  bool changed = false;  // one of those handed in since the start
+  for (std::size_t at = 2; at + 1 < input.size() && at < 64; at += 2) {
+    SecretBytes share = made->shares[byte(at) % made->shares.size()].clone();
+    const std::uint8_t change = byte(at + 1);
+    if (change >= 128)
+      share.reveal_mutable()[change % share.size()] ^= 1;
+    const unsigned before = unseal.progress().have;
+    changed = (before != 0 && changed) || change >= 128;
+    const auto step = unseal.submit(share, random);
+    const unsigned now = unseal.progress().have;
+    COFFER_CHECK(now <= before + 1);
+    if (step.ok() && step->has_value()) {
+      COFFER_CHECK(!changed && now == 0 && (*step)->root_key.equals(made->root_key));
+    } else if (!step.ok()) {
+      COFFER_CHECK(changed && now == 0);
+    }
+  }
 }
 
 void shares(std::string_view input) {
@@ -107,7 +168,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0)
     return 0;
   const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
-  constexpr std::array kTargets = {sealed_value, keyring, seal_config, envelope, shares};
+  constexpr std::array kTargets = {sealed_value, keyring, seal_config, envelope, shares, static_seal, ceremony};
   kTargets[data[0] % kTargets.size()](input);
   return 0;
 }
