@@ -41,7 +41,7 @@ Status read_storage(const hcl::Block& block, const std::string& file, Config& co
   else if (kind == "inmem")
     out.kind = StorageKind::kInmem;
   else
-    return config_error(file, block.at, "\"storage\": expected the kind \"raft\", \"file\" or \"inmem\"");
+    return config_error(file, block.at, "unknown storage kind \"" + kind + "\": expected \"raft\", \"file\" or \"inmem\"");
   Section section(*block.body, file, "storage \"" + kind + "\"");
   COFFER_TRY(section.text("path", out.path));
   COFFER_TRY(section.text("node_id", out.node_id));

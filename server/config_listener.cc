@@ -122,7 +122,7 @@ Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string&
   ListenerConfig out;
   const std::string& kind = block.labels.front();
   if (kind != "tcp" && kind != "grpc")
-    return config_error(file, block.at, "\"listener\": expected the kind \"tcp\" or \"grpc\"");
+    return config_error(file, block.at, "unknown listener kind \"" + kind + "\": expected \"tcp\" or \"grpc\"");
   out.kind = kind == "grpc" ? ListenerKind::kGrpc : ListenerKind::kTcp;
   out.port = kind == "grpc" ? 8210 : 8200;
   Section section(*block.body, file, "listener \"" + kind + "\"");

@@ -34,7 +34,7 @@ class DevKv(harness.Contract):
     def test_S4_04_put(self):
         self.shell(PUT)
         self.assertEqual(masked(self.stdout), (
-            "======== Secret Path ========\n"
+            "======= Secret Path =======\n"
             "secret/data/my-app/database\n"
             "\n"
             "======= Metadata =======\n"
@@ -50,7 +50,7 @@ class DevKv(harness.Contract):
         self.shell(PUT)
         self.shell("vault kv get secret/my-app/database")
         self.assertEqual(masked(self.stdout), (
-            "======== Secret Path ========\n"
+            "======= Secret Path =======\n"
             "secret/data/my-app/database\n"
             "\n"
             "======= Metadata =======\n"
@@ -76,7 +76,7 @@ class DevKv(harness.Contract):
         self.shell(PUT)
         self.shell("vault kv metadata get secret/my-app/database")
         self.assertEqual(masked(self.stdout), (
-            "========== Metadata Path ==========\n"
+            "======== Metadata Path ========\n"
             "secret/metadata/my-app/database\n"
             "\n"
             "========== Metadata ==========\n"
