@@ -36,6 +36,9 @@ class Generation {
   // Writer only. Indexes never decrease. The bytes are copied. A later put of the same key at the same index wins.
   void put(Index index, std::string_view key, const std::optional<std::string_view>& value);
 
+  // Writer only. Entries up to `index` are in, also those that wrote nothing.
+  void reach(Index index) noexcept { last_index_.store(index.get(), std::memory_order_release); }
+
   // Any thread. The newest version at or below `index`; nothing when this generation does not know the key by then.
   std::optional<Found> find(std::uint64_t hash, std::string_view key, Index index) const noexcept;
 

@@ -84,6 +84,12 @@ class SipState {
 
 }  // namespace
 
+Hash128 siphash128(const SetHashKey& hash_key, std::string_view bytes) noexcept {
+  SipState state(hash_key);
+  state.feed(bytes);
+  return state.finish();
+}
+
 Hash128 keyed_hash(const SetHashKey& hash_key, std::string_view key, std::string_view value) noexcept {
   SipState state(hash_key);
   char key_size[4];

@@ -18,7 +18,9 @@ struct Hash128 {
   friend bool operator==(const Hash128&, const Hash128&) = default;
 };
 
-// SipHash-2-4 with 128 bits of output over the length-prefixed key, then the value.
+// SipHash-2-4 with 128 bits of output.
+Hash128 siphash128(const SetHashKey& hash_key, std::string_view bytes) noexcept;
+// The same over the key's length (4 bytes), the key and the value.
 Hash128 keyed_hash(const SetHashKey& hash_key, std::string_view key, std::string_view value) noexcept;
 
 class SetHash {

@@ -182,6 +182,7 @@ void StateBackend::apply(Index index, std::span<const Op> ops) {
     freeze_active();
   for (const Op& op : ops)
     active_->put(index, op.key, op.value ? std::optional<std::string_view>(*op.value) : std::nullopt);
+  active_->reach(index);
   applied_ = index;
   update_pressure();
 }
@@ -253,12 +254,13 @@ void StateBackend::tick(BootTime now) {
 
 bool StateBackend::freeze() {
   drop_flushed();
-  if (frozen_ == nullptr && active_->keys() > 0)
+  const bool empty = active_->last_index() == Index(0);
+  if (frozen_ == nullptr && !empty)
     freeze_active();
   republish();
   hand_over();
   update_pressure();
-  return active_->keys() == 0 && (frozen_ == nullptr || handed_over_);
+  return active_->last_index() == Index(0) && (frozen_ == nullptr || handed_over_);
 }
 
 std::size_t StateBackend::overlay_bytes() const noexcept {

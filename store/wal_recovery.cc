@@ -9,6 +9,7 @@ namespace {
 constexpr std::string_view kSegmentPrefix = "log-";
 constexpr std::string_view kSparePrefix = "spare-";
 constexpr std::string_view kSuffix = ".seg";
+constexpr Index kIndexMax{std::uint64_t{1} << 62};
 
 std::string file_name(std::string_view prefix, std::uint64_t sequence) {
   char digits[24];
@@ -186,10 +187,14 @@ Status WalRecovery::replay(const Frame& frame) {
         log_.hard_state_ = record.hard_state;
         break;
       case WalKind::kReset:
+        if (record.index > kIndexMax)
+          return log_.damaged(frame.head.sequence, frame.head.offset, "a reset goes beyond every index");
         log_.clear_locked({record.index, record.term});
         run.first = run.last = Index();
         break;
       case WalKind::kTruncate:
+        if (record.index == Index(0))
+          return log_.damaged(frame.head.sequence, frame.head.offset, "a truncation begins before every index");
         if (run.first != Index()) {
           log_.runs_.push_back(run);
           run.first = run.last = Index();

@@ -169,6 +169,21 @@ BOOST_AUTO_TEST_CASE(an_old_generation_is_flushed_though_it_is_small) {
   BOOST_TEST(backend->durable_index().get() == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(entries_that_write_nothing_become_durable_too) {
+  const testing::TempFolder folder;
+  const auto backend = open_backend(folder.path(), {});
+  backend->apply(Index(1), std::vector<Op>{{key(1), "v"}});
+  backend->apply(Index(2), {});
+  backend->publish(nullptr);
+  BOOST_REQUIRE(backend->freeze() && *backend->flush_step());
+  BOOST_TEST(backend->durable_index().get() == 2u);
+  backend->apply(Index(3), {});
+  backend->publish(nullptr);
+  BOOST_REQUIRE(backend->freeze() && *backend->flush_step());
+  BOOST_TEST(backend->durable_index().get() == 3u);
+  BOOST_TEST((backend->freeze() && !*backend->flush_step()));
+}
+
 // A table that commits a later state between the moment a reader loads its publication and the moment it begins to read.
 struct TornReads {
   std::uint64_t checked = 0;
