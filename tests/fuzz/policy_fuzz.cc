@@ -29,8 +29,11 @@ void compare(const core::Policy& policy, const core::Acl& acl, const std::string
     COFFER_CHECK(decision.capabilities == oracle.decide(path, capability == core::Capability::kList));
     COFFER_CHECK(!decision.allowed || (decision.capabilities & core::bit(core::Capability::kDeny)) == 0);
     const json::Document data = json::Document::parse(R"({"name":"x","n":5,"list":["a"],"Other":true})").value();
-    (void)core::check_constraints(decision, capability, data.root, std::nullopt).ok();
-    (void)core::check_constraints(decision, capability, json::Value::null(), std::chrono::seconds(60)).ok();
+    for (const std::optional<Nanos> ttl : {std::optional<Nanos>(), std::optional<Nanos>(std::chrono::seconds(60))}) {
+      (void)core::check_constraints(decision, capability, data.root, ttl).ok();
+      (void)core::check_constraints(decision, capability, json::Value::null(), ttl).ok();
+      (void)core::check_constraints(decision, capability, json::Value::raw("{}"), ttl).ok();
+    }
   }
 }
 
