@@ -13,8 +13,8 @@ struct ssl_ctx_st;
 
 namespace coffer::crypto {
 
-// TLS 1.2 and later; with 1.2 only suites with forward secrecy and an AEAD; no compression, no renegotiation, and no session tickets,
-// whose key would outlive the sessions. Call before loading certificates; a caller may raise the floor to 1.3 afterwards.
+// TLS 1.2 and later; with 1.2 only suites with forward secrecy and an AEAD; no compression, no renegotiation. A caller may raise the
+// floor to 1.3 afterwards.
 Status harden_tls(ssl_ctx_st* context);
 
 struct DevCertificates {

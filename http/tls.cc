@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "crypto/tls.h"
+
 namespace coffer::http {
 namespace {
 
@@ -41,8 +43,9 @@ Status load_client_ca(SSL_CTX* context, const TlsConfig& config) {
 }
 
 Status fill(SSL_CTX* context, const TlsConfig& config) {
-  SSL_CTX_set_min_proto_version(context, config.min_version == TlsVersion::k13 ? TLS1_3_VERSION : TLS1_2_VERSION);
-  SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE);
+  COFFER_TRY(crypto::harden_tls(context));
+  if (config.min_version == TlsVersion::k13)
+    SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);

@@ -193,6 +193,22 @@ BOOST_AUTO_TEST_CASE(a_cloned_machine_does_not_repeat_nonces) {
   BOOST_TEST(from_a != from_b);
 }
 
+// Sealing a node means dropping the barrier: a view that still holds it goes on, and the keys go with the last one.
+BOOST_AUTO_TEST_CASE(keys_live_as_long_as_their_last_holder) {
+  SeededRandom random(12);
+  std::weak_ptr<const Keyring> watched;
+  {
+    auto published = Barrier::create(make_keyring());
+    watched = published->keyring();
+    const std::string sealed = seal_one(*published, random, "p", "v");
+    const std::shared_ptr<const Barrier> view = published;
+    published.reset();
+    BOOST_TEST(!watched.expired());
+    BOOST_TEST(open_one(*view, "p", sealed).value() == "v");
+  }
+  BOOST_TEST(watched.expired());
+}
+
 BOOST_AUTO_TEST_CASE(values_of_more_starts_than_a_lane_remembers_open) {
   const auto keyring = make_keyring();
   std::vector<std::string> values;
