@@ -91,7 +91,7 @@ class Audit(harness.Contract):
 
     def test_bad_options(self):
         for options, word in [("", "file_path"), ("file_path=/var/log/x.log mode=0777", "mode"), ("file_path=/var/log/x.log mode=04755", "mode"),
-                              ("file_path=/var/log/x.log prefix='#!/bin/sh'", "prefix"), ("file_path=/proc/no/such/x.log", "/proc/no/such"),
+                              ("file_path=/var/log/x.log prefix='#!/bin/sh'", "prefix"), ("file_path=/proc/no/such/x.log", "file_path"),
                               ("path=/var/log/x.log mode=0755", "mode")]:
             with self.subTest(options=options):
                 output = self.shell(f"vault audit enable file {options}", code=2)
