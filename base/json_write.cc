@@ -238,6 +238,23 @@ void write(const Value& value, std::string& out, WriteOptions options) { Writer(
 void write_pretty(const Value& value, std::string& out, WriteOptions options) { Writer(out, options, true).value(value); }
 
 void write_string(std::string_view text, std::string& out, WriteOptions options) {
+  // Names and other short text that needs no escapes: without making room for more, which costs in proportion to what `out` holds.
+  char quoted[128];
+  if (text.size() + 2 <= sizeof quoted) {
+    char* to = quoted;
+    *to++ = '"';
+    bool plain = true;
+    for (const char c : text) {
+      const std::uint8_t what = kClass[static_cast<unsigned char>(c)];
+      plain &= what == kPlain || (what == kHtml && !options.html_escape);
+      *to++ = c;
+    }
+    *to++ = '"';
+    if (plain) {
+      out.append(quoted, static_cast<std::size_t>(to - quoted));
+      return;
+    }
+  }
   Output(out).put_string(text, options.html_escape);
 }
 

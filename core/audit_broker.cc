@@ -76,11 +76,8 @@ void AuditSet::submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) {
 
 Result<std::string> AuditSet::hash(std::string_view path, std::string_view input) const {
   for (const Member& member : members_) {
-    if (member.path != path)
-      continue;
-    std::string out;
-    member.device->formatter().hasher().append(input, out);
-    return out;
+    if (member.path == path)
+      return member.device->formatter().hasher().hash(input);
   }
   return Status(Code::kNotFound, "no audit device is enabled at this path");
 }

@@ -25,6 +25,29 @@ constexpr auto kHexPairs = [] {
   return pairs;
 }();
 
+// Printable ASCII that stands in JSON as it is: nearly everything here.
+bool is_plain(std::string_view text) {
+  bool plain = true;
+  for (const char c : text)
+    plain &= c >= 0x20 && c != 0x7f && c != '"' && c != '\\';
+  return plain;
+}
+
+// Appends `before` and `text` as a JSON string. One append instead of four: they are what a line is made of.
+void append_string(std::string_view before, std::string_view text, std::string& out) {
+  char all[256];
+  if (before.size() + text.size() + 2 > sizeof all || !is_plain(text)) {
+    out.append(before);
+    json::write_string(text, out);
+    return;
+  }
+  char* at = std::copy(before.begin(), before.end(), all);
+  *at++ = '"';
+  at = std::copy(text.begin(), text.end(), at);
+  *at++ = '"';
+  out.append(all, static_cast<std::size_t>(at - all));
+}
+
 void append_number(std::int64_t value, std::string& out) {
   char text[24];
   const auto end = std::to_chars(text, text + sizeof text, value).ptr;
@@ -42,7 +65,7 @@ void append_names(const std::vector<std::string_view>& names, std::string& out) 
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i != 0)
       out.push_back(',');
-    json::write_string(names[i], out);
+    append_string({}, names[i], out);
   }
   out.push_back(']');
 }
@@ -51,8 +74,7 @@ void append_names(const std::vector<std::string_view>& names, std::string& out) 
 void append_text(std::string_view name_with_comma, std::string_view text, std::string& out) {
   if (text.empty())
     return;
-  out.append(name_with_comma);
-  json::write_string(text, out);
+  append_string(name_with_comma, text, out);
 }
 
 // Appends a part of `out` to it once more.
@@ -87,9 +109,7 @@ class Hide final : public json::ScalarRewriter {
       out.append(scalar.text);
       return;
     }
-    out.push_back('"');
-    hasher_.append(scalar.text, out);
-    out.push_back('"');
+    hasher_.append_quoted(scalar.text, out);
   }
 
  private:
@@ -151,10 +171,15 @@ AuditHasher::AuditHasher(const SecretBytes& salt) : key_(salt) {
 
 AuditHasher::Hash AuditHasher::compute(std::string_view text) const {
   const crypto::Digest256 digest = key_.mac(text);
-  Hash hash(kAuditHashPrefix);
-  hash.resize(kAuditHashPrefix.size() + 2 * digest.size());
-  for (std::size_t i = 0; i < digest.size(); ++i)
-    std::memcpy(hash.data() + kAuditHashPrefix.size() + 2 * i, &kHexPairs[2 * digest[i]], 2);
+  Hash hash;
+  char* at = hash.data();
+  *at++ = '"';
+  at = std::copy(kAuditHashPrefix.begin(), kAuditHashPrefix.end(), at);
+  for (const std::uint8_t byte : digest) {
+    std::memcpy(at, &kHexPairs[2 * byte], 2);
+    at += 2;
+  }
+  *at = '"';
   return hash;
 }
 
@@ -181,17 +206,18 @@ const AuditHasher::Hash* AuditHasher::known(std::string_view text) const noexcep
   }
 }
 
-void AuditHasher::append(std::string_view text, std::string& out) const {
+void AuditHasher::append_quoted(std::string_view text, std::string& out) const {
   if (const Hash* hash = known(text)) {
-    out.append(*hash);
+    out.append(hash->data(), hash->size());
     return;
   }
-  const crypto::Digest256 digest = key_.mac(text);
-  char hash[kAuditHashPrefix.size() + 2 * sizeof digest];
-  std::memcpy(hash, kAuditHashPrefix.data(), kAuditHashPrefix.size());
-  for (std::size_t i = 0; i < digest.size(); ++i)
-    std::memcpy(hash + kAuditHashPrefix.size() + 2 * i, &kHexPairs[2 * digest[i]], 2);
-  out.append(hash, sizeof hash);
+  const Hash hash = compute(text);
+  out.append(hash.data(), hash.size());
+}
+
+std::string AuditHasher::hash(std::string_view text) const {
+  const Hash quoted = compute(text);
+  return std::string(quoted.data() + 1, quoted.size() - 2);
 }
 
 AuditFormatter::AuditFormatter(const SecretBytes& salt, const AuditOptions& options, std::string_view running_version)
@@ -206,9 +232,7 @@ void AuditFormatter::append_hidden(std::string_view text, std::string& out) cons
     json::write_string(text, out);
     return;
   }
-  out.push_back('"');
-  hasher_.append(text, out);
-  out.push_back('"');
+  hasher_.append_quoted(text, out);
 }
 
 void AuditFormatter::append_accessor(std::string_view text, std::string& out) const {
@@ -257,8 +281,7 @@ void AuditFormatter::append_auth(const Request& request, const AuditFacts& facts
   accessor.at = out.size();
   append_accessor(facts.accessor, out);
   accessor.size = out.size() - accessor.at;
-  out.append(R"(,"display_name":)");
-  json::write_string(facts.display_name, out);
+  append_string(R"(,"display_name":)", facts.display_name, out);
   out.append(R"(,"policies":)");
   append_names(facts.policies, out);
   out.append(R"(,"token_policies":)");
@@ -291,8 +314,7 @@ void AuditFormatter::append_mount(const AuditFacts& facts, std::string_view vers
 
 void AuditFormatter::append_request(const Request& request, const AuditFacts& facts, std::string& out, Shown token,
                                     Shown accessor) const {
-  out.append(R"(,"request":{"id":)");
-  json::write_string(request.id, out);
+  append_string(R"(,"request":{"id":)", request.id, out);
   append_text(R"(,"client_id":)", facts.entity_id, out);
   out.append(R"(,"operation":")").append(operation_name(request, facts)).push_back('"');
   append_mount(facts, R"(,"mount_running_version":)", out);
@@ -305,11 +327,9 @@ void AuditFormatter::append_request(const Request& request, const AuditFacts& fa
     out.append(R"(,"client_token":)");
     append_hidden(request.token, out);
   }
-  out.append(R"(,"namespace":{"id":)");
-  json::write_string(facts.namespace_id, out);
+  append_string(R"(,"namespace":{"id":)", facts.namespace_id, out);
   append_text(R"(,"path":)", request.namespace_path, out);
-  out.append(R"(},"path":)");
-  json::write_string(request.path.view(), out);
+  append_string(R"(},"path":)", request.path.view(), out);
   if (!request.data.is_null() && !(request.data.is_object() && request.data.size() == 0)) {
     out.append(R"(,"data":)");
     append_data(request.data, false, out);
@@ -441,8 +461,7 @@ void AuditFormatter::append_elided(const json::Value& data, std::string& out) co
 void AuditFormatter::append_test(std::string_view id, WallTime now, std::string& out) const {
   out.append(R"({"time":)");
   append_quoted_time(now, out);
-  out.append(R"(,"type":"request","auth":{"token_type":"default"},"request":{"id":)");
-  json::write_string(id, out);
+  append_string(R"(,"type":"request","auth":{"token_type":"default"},"request":{"id":)", id, out);
   out.append(R"(,"operation":"update","namespace":{"id":"root"},"path":"sys/audit/test"}})");
   out.push_back('\n');
 }

@@ -2,6 +2,7 @@
 // a formatter is immutable, so any thread may use it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -21,11 +22,12 @@ inline constexpr std::string_view kAuditHashPrefix = "hmac-sha256:";
 class AuditHasher {
  public:
   explicit AuditHasher(const SecretBytes& salt);
-  // Appends the hash without quotes.
-  void append(std::string_view text, std::string& out) const;
+  std::string hash(std::string_view text) const;
+  // Appends it as a JSON string.
+  void append_quoted(std::string_view text, std::string& out) const;
 
  private:
-  using Hash = std::string;
+  using Hash = std::array<char, kAuditHashPrefix.size() + 64 + 2>;  // with its quotes
   Hash compute(std::string_view text) const;
   const Hash* known(std::string_view text) const noexcept;
 

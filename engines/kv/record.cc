@@ -18,7 +18,23 @@ std::uint64_t nanos_of(WallTime time) {
   COFFER_CHECK(time >= WallTime{});
   return static_cast<std::uint64_t>(time.time_since_epoch().count());
 }
-WallTime time_of(std::uint64_t nanos) { return WallTime(Nanos(static_cast<std::int64_t>(nanos))); }
+
+// False when the number is no time or duration that anybody wrote.
+bool nanos_from(std::uint64_t number, Nanos& into) {
+  into = Nanos(static_cast<std::int64_t>(number));
+  return number <= INT64_MAX;
+}
+bool read_time(ByteReader& r, WallTime& into) {
+  Nanos nanos{0};
+  const bool fits = nanos_from(r.u64(), nanos);
+  into = WallTime(nanos);
+  return fits;
+}
+bool read_limits(ByteReader& r, std::uint32_t& max_versions, Nanos& delete_version_after) {
+  const std::uint64_t versions = r.varint();
+  max_versions = static_cast<std::uint32_t>(versions);
+  return nanos_from(r.varint(), delete_version_after) && versions <= UINT32_MAX;
+}
 
 Status damaged() { return Status(Code::kDataLoss, "KV record: unknown format or flags"); }
 
@@ -29,14 +45,13 @@ void write_version(ByteWriter& w, const Version& version) {
       .u8(version.destroyed ? kVersionDestroyed : 0);
 }
 
-// False when a flag is set that nobody wrote.
+// False when something is set that nobody wrote.
 bool read_version(ByteReader& r, Version& version) {
   version.number = r.varint();
-  version.created = time_of(r.u64());
-  version.deletion = time_of(r.u64());
+  const bool times = read_time(r, version.created) && read_time(r, version.deletion);
   const std::uint8_t flags = r.u8();
   version.destroyed = (flags & kVersionDestroyed) != 0;
-  return (flags & ~kVersionDestroyed) == 0;
+  return times && (flags & ~kVersionDestroyed) == 0;
 }
 
 bool read_newest(ByteReader& r, Newest& newest) {
@@ -51,7 +66,7 @@ bool read_newest(ByteReader& r, Newest& newest) {
     return false;
   newest.custom_metadata = r.bytes();
   newest.data = r.bytes();
-  return r.ok();
+  return r.ok() && (!newest.version.destroyed || newest.data.empty());
 }
 
 }  // namespace
@@ -97,11 +112,11 @@ Result<Head> decode_head(std::string_view record) {
   Head head;
   if (!read_newest(r, head.newest))
     return damaged();
-  head.created = time_of(r.u64());
-  head.updated = time_of(r.u64());
+  if (!read_time(r, head.created) || !read_time(r, head.updated))
+    return damaged();
   head.oldest = r.varint();
-  head.max_versions = static_cast<std::uint32_t>(r.varint());
-  head.delete_version_after = Nanos(static_cast<std::int64_t>(r.varint()));
+  if (!read_limits(r, head.max_versions, head.delete_version_after))
+    return damaged();
   const std::uint64_t count = r.varint();
   // Each takes 18 bytes or more: a count that cannot fit is not believed.
   if (count > r.left() / 18)
@@ -129,8 +144,8 @@ Result<Config> decode_config(std::string_view record) {
   if ((flags & ~kConfigCasRequired) != 0)
     return damaged();
   config.cas_required = (flags & kConfigCasRequired) != 0;
-  config.max_versions = static_cast<std::uint32_t>(r.varint());
-  config.delete_version_after = Nanos(static_cast<std::int64_t>(r.varint()));
+  if (!read_limits(r, config.max_versions, config.delete_version_after))
+    return damaged();
   COFFER_TRY(r.finish());
   return config;
 }

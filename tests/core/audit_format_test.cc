@@ -34,9 +34,11 @@ std::string both_lines(const AuditOptions& options, AuditedRead& read, std::stri
 }
 
 std::string hash_of(std::string_view text) {
-  std::string out;
-  core::AuditHasher(testing::test_salt()).append(text, out);
-  return out;
+  const core::AuditHasher hasher(testing::test_salt());
+  std::string quoted;
+  hasher.append_quoted(text, quoted);
+  BOOST_TEST(quoted == "\"" + hasher.hash(text) + "\"");
+  return hasher.hash(text);
 }
 
 BOOST_AUTO_TEST_SUITE(audit_format)
