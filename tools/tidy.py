@@ -6,7 +6,7 @@ import sys
 
 FILE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 70
-HEADER_INCLUDES_MAX = 12
+HEADER_INCLUDES_MAX = 10  # of this repository; the standard library's cost little
 FOLDERS = ["base", "crypto", "store", "raft", "hsm", "seal", "replication", "core", "engines", "actors", "rpc", "http", "server", "cli",
            "agent"]
 # pattern, folders where it is allowed, what to use instead
@@ -14,7 +14,7 @@ BANNED = [
     (r"\bsystem_clock::now\b|\bsteady_clock::now\b|\bclock_gettime\(", ["base", "server"], "base/clock.h"),
     (r"\brand\(\)|\bstd::random_device\b|\bmt19937\b", [], "base/rng.h"),
     (r"\bgetrandom\(|\bRAND_bytes\(", ["base"], "base/rng.h"),
-    (r"\bsleep_for\b|\busleep\(|\bsleep\(", [], "a condition, a deadline or an injected clock"),
+    (r"\bsleep_for\b|\busleep\(|\bsleep\(", ["cli"], "a condition, a deadline or an injected clock"),
     (r"\bassert\(", [], "COFFER_CHECK"),
     (r"\bstrcpy\(|\bstrcat\(|\bsprintf\(|\bgets\(", [], "std::string or fmt"),
     (r"\bsystem\(|\bpopen\(", [], "nothing: the server runs no host command"),
@@ -53,7 +53,7 @@ def check_file(root, path):
     if len(lines) > FILE_LINES_MAX:
         yield f"{name}:1: {len(lines)} lines, at most {FILE_LINES_MAX}"
     if path.suffix == ".h":
-        includes = sum(1 for line in lines if line.startswith("#include"))
+        includes = sum(1 for line in lines if line.startswith('#include "'))
         if includes > HEADER_INCLUDES_MAX:
             yield f"{name}:1: {includes} includes, at most {HEADER_INCLUDES_MAX}"
         if "#pragma once" not in text:
