@@ -56,6 +56,9 @@ bool RaftChecker::check_messages(const Core& core, const raft::Ready& ready, See
       return fail(core, "sent a term that it is not in");
     if (message.kind == MessageKind::kVoteReply && !message.reject && !check_vote(message.term, core.id(), message.to))
       return fail(core, "voted twice");
+    // A candidate asks once its own vote is on its disk.
+    if (message.kind == MessageKind::kVote && !check_vote(message.term, core.id(), core.id()))
+      return fail(core, "voted twice, once for itself");
     if (message.kind == MessageKind::kAppendReply && !message.reject) {
       if (message.index > core.synced_index())
         return fail(core, "acknowledged what its disk does not hold");
@@ -65,9 +68,6 @@ bool RaftChecker::check_messages(const Core& core, const raft::Ready& ready, See
       seen.acknowledged = std::max(seen.acknowledged, message.index);
     }
   }
-  if (ready.hard_state && ready.hard_state->voted_for == core.id().get() && core.role() == Role::kCandidate &&
-      !check_vote(core.term(), core.id(), core.id()))
-    return fail(core, "voted twice, the second time for itself");
   return true;
 }
 
@@ -91,9 +91,11 @@ bool RaftChecker::check_leader(const Core& core, Seen& seen) {
   const auto [it, added] = leaders_.try_emplace(core.term(), core.id());
   if (!added)
     return fail(core, it->second == core.id() ? "elected twice in a term" : "two leaders in a term");
-  // Everything that any node knows to be committed must be in the log of every later leader.
-  if (!committed_.empty()) {
-    const store::LogRecord& last = committed_.back();
+  // Everything that was committed in an earlier term must be in the leader's log. (One that is late leads an older term.)
+  const auto end = std::partition_point(committed_.begin(), committed_.end(),
+                                        [&core](const Committed& entry) { return entry.in < core.term(); });
+  if (end != committed_.begin()) {
+    const Committed& last = *std::prev(end);
     if (core.last_index() < last.index || (!core.log_matches(last.index, last.term) && core.commit_index() < last.index))
       return fail(core, "elected without entry " + std::to_string(last.index.get()) + ", which is committed");
   }
@@ -121,7 +123,8 @@ bool RaftChecker::check_commit(const Core& core, const Seen& seen) {
     }
     if (found == entries_.end())
       return fail(core, "committed an entry that nobody appended");
-    committed_.push_back({at, found->first.second, 0, found->second});
+    const Term in = committed_.empty() ? core.term() : std::max(core.term(), committed_.back().in);
+    committed_.push_back({at, found->first.second, in, found->second});
   }
   return true;
 }

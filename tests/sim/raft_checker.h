@@ -37,6 +37,13 @@ class RaftChecker {
     bool leader = false;
   };
 
+  struct Committed {
+    Index index;
+    Term term;
+    Term in;  // the leader's, at most: it is the term of the node that was seen to know first; never decreases
+    std::shared_ptr<const std::string> payload;
+  };
+
   bool check_progress(const raft::Core& core, Seen& seen);
   bool check_messages(const raft::Core& core, const raft::Ready& ready, Seen& seen);
   bool check_vote(Term term, raft::NodeId voter, raft::NodeId candidate);
@@ -50,7 +57,7 @@ class RaftChecker {
   std::map<std::pair<Term, raft::NodeId>, raft::NodeId> votes_;
   std::map<Term, raft::NodeId> leaders_;
   std::map<std::pair<Index, Term>, std::shared_ptr<const std::string>> entries_;
-  std::vector<store::LogRecord> committed_;
+  std::vector<Committed> committed_;
   std::string failure_;
 };
 
