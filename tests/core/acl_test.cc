@@ -319,7 +319,9 @@ std::size_t differences(std::size_t decisions, std::uint64_t seed) {
 
 BOOST_AUTO_TEST_CASE(agrees_with_the_oracle) {
   const std::size_t decisions = from_env("COFFER_ACL_DECISIONS", 10'000'000 / kShare);
-  BOOST_TEST(differences(decisions, from_env("COFFER_SEED", 1)) == 0u);
+  const std::size_t found = differences(decisions, from_env("COFFER_SEED", 1));
+  BOOST_TEST_MESSAGE(decisions << " random decisions, " << found << " differ from the oracle");
+  BOOST_TEST(found == 0u);
   ScopedMutant list(Mutant::kAclListSlashStripped);
   BOOST_TEST(differences(100'000, 2) > 0u);
 }
@@ -349,7 +351,9 @@ BOOST_AUTO_TEST_CASE(k3_checks_keep_no_memory) {
   BOOST_TEST(check_all(1000) > 0u);
   const std::size_t pages = resident_pages();
   const auto heap = mallinfo2().uordblks;
-  BOOST_TEST(check_all(from_env("COFFER_ACL_CHECKS", 2'000'000 / kShare)) > 0u);
+  const std::size_t checks = from_env("COFFER_ACL_CHECKS", 2'000'000 / kShare);
+  BOOST_TEST(check_all(checks) > 0u);
+  BOOST_TEST_MESSAGE(checks << " access checks, " << resident_pages() - pages << " pages more in memory");
   BOOST_TEST(mallinfo2().uordblks == heap);
   BOOST_TEST(resident_pages() <= pages + 8);
 #ifndef COFFER_DEBUG_CHECKS

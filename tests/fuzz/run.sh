@@ -1,6 +1,6 @@
 #!/bin/bash
 # tests/fuzz/run.sh NAME SECONDS: builds the libFuzzer target NAME (clang, ASan, UBSan, coverage), runs it for SECONDS on a copy of its
-# corpus, then prints executions and the line coverage of the module that it tests. Fails when it finds anything. New inputs stay in the build
+# corpus, then prints the line coverage of the module that it tests and, on the last line, executions and the whole's coverage. Fails when it finds anything. New inputs stay in the build
 # folder; a failing one is printed with its path.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -21,6 +21,9 @@ LLVM_PROFILE_FILE=/dev/null "$build/fuzz_$name" -max_total_time="$seconds" -max_
   { tail -40 "$build/$name.log" >&2; exit 1; }
 LLVM_PROFILE_FILE=$build/$name.profraw "$build/fuzz_$name" -runs=0 "$work" "tests/fuzz/corpus/$name" 2> /dev/null
 llvm-profdata-16 merge -sparse "$build/$name.profraw" -o "$build/$name.profdata"
-echo "fuzz $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log") executions in $seconds s, nothing found"
+executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log")
 llvm-cov-16 report "$build/fuzz_$name" -instr-profile="$build/$name.profdata" "${module[@]}" |
-  awk 'NR > 2 && NF >= 10 {print "  " $1 ": " $10 " of " $8 " lines"}'
+  awk -v executions="$executions" -v seconds="$seconds" '
+    NR > 2 && NF >= 10 && $1 != "TOTAL" {print "  " $1 ": " $10 " of " $8 " lines"}
+    $1 == "TOTAL" {total = $10}
+    END {print executions " executions in " seconds " s, nothing found, " total " of the lines of the module"}'
