@@ -10,6 +10,7 @@ coffer_packages=(
   libboost1.81-dev libboost-test1.81-dev rapidjson-dev libspdlog-dev libfmt-dev libcurl4-openssl-dev
   prometheus-cpp-dev libre2-dev libbenchmark-dev libp11-kit-dev softhsm2
   python3 python3-hvac python3-grpcio python3-grpc-tools python3-protobuf curl jq openssl util-linux iproute2 procps
+  valgrind
 )
 
 say() { printf '==> %s\n' "$*" >&2; }
