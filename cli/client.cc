@@ -174,7 +174,7 @@ Reply Client::call(const Call& call) {
   Reply reply;
   if ((options_.print_curl || options_.print_policy) && !call.aside) {
     bool list = std::any_of(call.query.begin(), call.query.end(), [](const auto& q) { return q.first == "list"; });
-    printed_ = options_.print_curl ? curl_command(request) : policy_for(call.method, call.path, list);
+    printed_ = options_.print_curl ? curl_command(request) : policy_for(call.method, join_path({call.path}), list);
     reply.kind = Reply::Kind::kPrinted;
     return reply;
   }

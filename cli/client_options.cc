@@ -56,7 +56,7 @@ Status add_limits(const Invocation& invocation, ClientOptions& options) {
   if (std::string text = invocation.env_or("VAULT_CLIENT_TIMEOUT"); !text.empty()) {
     Result<std::int64_t> nanos = parse_duration(text);
     if (!nanos.ok() || *nanos < 0)
-      return Status(Code::kInvalid, "failed to read environment: could not parse VAULT_CLIENT_TIMEOUT");
+      return Status(Code::kInvalid, "failed to read environment: could not parse \"VAULT_CLIENT_TIMEOUT\"");
     options.transport.timeout = std::chrono::milliseconds(*nanos / 1'000'000);
   }
   return ok_status();

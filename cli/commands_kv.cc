@@ -334,10 +334,7 @@ int enable_versioning(Context& context) {
   return 0;
 }
 
-}  // namespace
-
-void add_kv_commands(std::vector<Command>& commands) {
-  const Flag versions = {.name = "versions", .kind = FlagKind::kList, .usage = "Numbers of the versions, with commas between."};
+void add_basic_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "kv",
                       .synopsis = "Work with the key-value store",
                       .usage = "<subcommand> [options] [args]",
@@ -373,6 +370,10 @@ void add_kv_commands(std::vector<Command>& commands) {
                       .flags = {{"Common Options", {kKvMountFlag}}},
                       .format = true,
                       .run = list});
+}
+
+void add_version_commands(std::vector<Command>& commands) {
+  const Flag versions = {.name = "versions", .kind = FlagKind::kList, .usage = "Numbers of the versions, with commas between."};
   commands.push_back({.name = "kv delete",
                       .synopsis = "Delete versions of a secret",
                       .usage = "[options] PATH",
@@ -399,6 +400,9 @@ void add_kv_commands(std::vector<Command>& commands) {
                       .field = true,
                       .format = true,
                       .run = [](Context& context) { return on_versions(context, "destroy", "Destroy"); }});
+}
+
+void add_change_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "kv patch",
                       .synopsis = "Change some fields of a secret",
                       .usage = "[options] KEY [DATA]",
@@ -427,6 +431,14 @@ void add_kv_commands(std::vector<Command>& commands) {
                       .usage = "[options] PATH",
                       .help = "Turns the key-value store at PATH into one that keeps versions.\n\n$ {cmd} kv enable-versioning secret",
                       .run = enable_versioning});
+}
+
+}  // namespace
+
+void add_kv_commands(std::vector<Command>& commands) {
+  add_basic_commands(commands);
+  add_version_commands(commands);
+  add_change_commands(commands);
 }
 
 }  // namespace coffer::cli

@@ -11,9 +11,9 @@
 namespace coffer::cli {
 namespace {
 
-// Flags whose values go into the mount's configuration as lists.
-constexpr std::string_view kListFlags[] = {"audit-non-hmac-request-keys", "audit-non-hmac-response-keys", "passthrough-request-headers",
-                                           "allowed-response-headers"};
+// Flags whose values go into the mount's configuration, under the same name with underscores.
+constexpr std::string_view kTunables[] = {"audit-non-hmac-request-keys", "audit-non-hmac-response-keys", "listing-visibility",
+                                          "passthrough-request-headers", "allowed-response-headers", "plugin-version"};
 
 std::string with_underscores(std::string_view name) {
   std::string out(name);
@@ -32,17 +32,17 @@ json::Value options_of(Context& context) {
 
 void add_tunables(Context& context, json::ObjectBuilder& body) {
   const FlagSet& flags = context.flags();
-  for (std::string_view name : kListFlags) {
+  for (std::string_view name : kTunables) {
     if (!flags.given(name))
       continue;
+    if (flags.list(name).empty()) {
+      body.add(with_underscores(name), flags.text(name));
+      continue;
+    }
     json::ArrayBuilder list(context.arena());
     for (const std::string& text : flags.list(name))
       list.add(text);
     body.add(with_underscores(name), list.build());
-  }
-  for (std::string_view name : {"listing-visibility", "plugin-version"}) {
-    if (flags.given(name))
-      body.add(with_underscores(name), flags.text(name));
   }
 }
 

@@ -96,11 +96,12 @@ int install(const Invocation& invocation, bool add) {
     else
       text.erase(at, line.size() + 1);
     int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0)
+    if (fd < 0) {
       problem = "cannot write " + file;
-    else
+    } else {
       write_fd(fd, text);
-    ::close(fd);
+      ::close(fd);
+    }
   }
   if (problem.empty())
     return 0;

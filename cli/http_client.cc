@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <string_view>
 
 #include "base/limits.h"
@@ -132,16 +134,13 @@ class CurlTransport final : public Transport {
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
     }
-    if (!options_.ca_pem.empty()) {
+    if (!options_.ca_pem.empty() && options_.ca_cert.empty()) {
       curl_blob blob{const_cast<char*>(options_.ca_pem.data()), options_.ca_pem.size(), CURL_BLOB_COPY};
       curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
       curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
     } else if (!options_.ca_cert.empty()) {
       curl_easy_setopt(handle_, CURLOPT_CAINFO, options_.ca_cert.c_str());
       curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
-    } else if (!options_.ca_path.empty()) {
-      curl_easy_setopt(handle_, CURLOPT_CAINFO, nullptr);
-      curl_easy_setopt(handle_, CURLOPT_CAPATH, options_.ca_path.c_str());
     }
   }
 
@@ -187,7 +186,7 @@ class CurlTransport final : public Transport {
     if (detail.find("does not match target host name") != std::string_view::npos ||
         detail.find("alternative certificate subject name") != std::string_view::npos) {
       std::string host = host_port(request.url);
-      return "certificate is not valid for " + host.substr(0, host.rfind(':'));
+      return "certificate is not valid for " + (options_.server_name.empty() ? host.substr(0, host.rfind(':')) : options_.server_name);
     }
     constexpr long kExpired = 10;
     constexpr long kFirstUntrusted = 18;
@@ -211,6 +210,22 @@ Status readable(const std::string& path, std::string_view what) {
                 "failed to setup TLS config: Error loading " + std::string(what) + ": open " + path + ": " + lower_errno_text(errno));
 }
 
+// All certificates of a folder, whatever its files are called; curl's own way wants them named by hash.
+std::string certificates_in(const std::string& folder) {
+  std::string all;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    std::error_code kind_error;
+    if (!entry.is_regular_file(kind_error))
+      continue;
+    std::ifstream file(entry.path());
+    std::string text(std::istreambuf_iterator<char>(file), {});
+    if (text.find("-----BEGIN CERTIFICATE-----") != std::string::npos && all.size() < limits::kClientInputBytesMax)
+      all += text + "\n";
+  }
+  return all;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_curl_transport(const TransportOptions& options) {
@@ -220,11 +235,14 @@ Result<std::unique_ptr<Transport>> make_curl_transport(const TransportOptions& o
     return Status(Code::kInvalid, "failed to setup TLS config: both client cert and client key must be provided");
   COFFER_TRY(readable(options.client_cert, "client certificate"));
   COFFER_TRY(readable(options.client_key, "client key"));
+  TransportOptions complete = options;
+  if (options.ca_cert.empty() && options.ca_pem.empty() && !options.ca_path.empty())
+    complete.ca_pem = certificates_in(options.ca_path);
   static const CURLcode started = curl_global_init(CURL_GLOBAL_DEFAULT);
   CURL* handle = started == CURLE_OK ? curl_easy_init() : nullptr;
   if (handle == nullptr)
     return Status(Code::kInternal, "failed to create client: libcurl did not start");
-  return std::unique_ptr<Transport>(std::make_unique<CurlTransport>(handle, options));
+  return std::unique_ptr<Transport>(std::make_unique<CurlTransport>(handle, std::move(complete)));
 }
 
 }  // namespace coffer::cli

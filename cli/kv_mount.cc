@@ -36,7 +36,11 @@ std::optional<KvPath> kv_path(Context& context, Client& client, const std::strin
   if (reply.kind == Reply::Kind::kHttp && reply.status == 404) {
     path.mount = flag.empty() ? "" : path.mount;  // an old server: version 1
   } else if (!reply.ok()) {
-    context.ui().error(reply.error);
+    bool prints = client.options().print_curl || client.options().print_policy;
+    if (prints && reply.status == 403)
+      context.ui().error("To print the request, the version of the store at " + asked + " must be known, and the token may not read it there.");
+    else
+      context.ui().error(reply.error);
     return std::nullopt;
   } else {
     json::Value data = Secret::of(reply.json).data;
