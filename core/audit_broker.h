@@ -18,7 +18,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/secret.h"
 #include "base/status.h"
 #include "core/audit.h"

@@ -2,6 +2,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <pthread.h>
 #include <thread>
 #include <utility>
 
@@ -111,6 +112,7 @@ AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& op
     return;
   }
   state_->thread = std::thread([state = state_] { run(state); });
+  ::pthread_setname_np(state_->thread.native_handle(), "audit");
 }
 
 AuditDevice::~AuditDevice() { stop(); }

@@ -9,7 +9,7 @@ using core::HandlerContext;
 
 Status read_data(HandlerContext& ctx) {
   const std::string_view path = ctx.captures[0];
-  COFFER_ASSIGN(const std::int64_t wanted, ctx.int_field("version", 0, INT64_MIN, INT64_MAX));
+  COFFER_ASSIGN(const std::int64_t wanted, ctx.int_field("version", 0, -1, UINT32_MAX));
   COFFER_ASSIGN(const std::optional<Reading> reading,
                 read_version(ctx, path, wanted <= 0 ? 0 : static_cast<std::uint64_t>(wanted)));
   if (!reading)

@@ -261,7 +261,7 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
 
 Status list_names(core::HandlerContext& ctx, std::string_view prefix, std::string_view folder) {
   COFFER_ASSIGN(const std::string_view after, ctx.string_field("after", ""));
-  COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, INT64_MIN, INT32_MAX));
+  COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, -1, INT32_MAX));
   std::string_view from = record_name(ctx.arena, prefix, folder);
   if (from.back() != '/')
     from = record_name(ctx.arena, from, "/");

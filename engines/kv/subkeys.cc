@@ -1,3 +1,4 @@
+#include "base/limits.h"
 #include "engines/kv/kv.h"
 #include "engines/kv/secret.h"
 
@@ -17,8 +18,8 @@ json::Value keys_only(json::Arena& arena, const json::Value& value, std::int64_t
 }
 
 Status read_subkeys(HandlerContext& ctx) {
-  COFFER_ASSIGN(const std::int64_t wanted, ctx.int_field("version", 0, INT64_MIN, INT64_MAX));
-  COFFER_ASSIGN(const std::int64_t depth, ctx.int_field("depth", 0, INT64_MIN, INT64_MAX));
+  COFFER_ASSIGN(const std::int64_t wanted, ctx.int_field("version", 0, -1, UINT32_MAX));
+  COFFER_ASSIGN(const std::int64_t depth, ctx.int_field("depth", 0, -1, limits::kJsonDepthMax));
   COFFER_ASSIGN(const std::optional<Reading> reading,
                 read_version(ctx, ctx.captures[0], wanted <= 0 ? 0 : static_cast<std::uint64_t>(wanted)));
   if (!reading)
