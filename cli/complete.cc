@@ -1,12 +1,11 @@
 #include "cli/complete.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <set>
 
 #include "cli/help.h"
@@ -76,15 +75,22 @@ void print_candidates(const Invocation& invocation, const std::vector<Command>& 
   write_fd(invocation.out, out);
 }
 
+// The program as the shell must run it: its name decides what it prints, so a link stays a link.
+std::string absolute_program(const Invocation& invocation) {
+  std::error_code error;
+  if (invocation.program.find('/') != std::string::npos)
+    return std::filesystem::absolute(invocation.program, error).lexically_normal().string();
+  for (const std::string& folder : split(invocation.env_or("PATH"), ':')) {
+    std::string candidate = folder + "/" + invocation.program;
+    if (!folder.empty() && ::access(candidate.c_str(), X_OK) == 0)
+      return candidate;
+  }
+  return invocation.program;
+}
+
 // Adds or removes the line in the shell's start file.
 int install(const Invocation& invocation, bool add) {
-  char path[PATH_MAX];
-  ssize_t n = ::readlink("/proc/self/exe", path, sizeof path - 1);
-  std::string program = n > 0 ? std::string(path, static_cast<std::size_t>(n)) : invocation.program;
-  // A link named vault keeps its name: the name decides what is printed.
-  if (invocation.name == "vault" && program.substr(program.rfind('/') + 1) != "vault")
-    program = program.substr(0, program.rfind('/') + 1) + "vault";
-  std::string line = "complete -C " + program + " " + invocation.name;
+  std::string line = "complete -C " + absolute_program(invocation) + " " + invocation.name;
   std::string file = invocation.env_or("HOME") + "/.bashrc";
   Result<std::string> old = read_file(file);
   std::string text = old.ok() ? *old : "";

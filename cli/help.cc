@@ -66,6 +66,7 @@ std::string body_text(std::string_view help) {
     std::size_t end = help.find("\n\n");
     std::string_view paragraph = help.substr(0, end);
     help = end == std::string_view::npos ? std::string_view() : help.substr(end + 2);
+    paragraph = trim(paragraph);
     out += paragraph.starts_with('$') ? "      " + std::string(paragraph) : wrap(paragraph, 2);
     out += "\n\n";
   }

@@ -42,8 +42,8 @@ void Output::field(std::string_view text) {
     bare(text);
 }
 
-void Output::warn(std::string_view text) { to_err(text, "\x1b[33m"); }
-void Output::error(std::string_view text) { to_err(text, "\x1b[31m"); }
+void Output::warn(std::string_view text) { to_err(text, "\x1b[93m"); }
+void Output::error(std::string_view text) { to_err(text, "\x1b[91m"); }
 void Output::prompt(std::string_view text) { write_fd(invocation_.err, text); }
 
 void Output::to_err(std::string_view text, std::string_view colour) {
