@@ -159,7 +159,7 @@ BOOST_AUTO_TEST_CASE(failed_and_stalled_handshakes_are_logged) {
   const auto port = start();
   {
     Client client(port);
-    client.send("\x16\x03\x01 nonsense that is no greeting at all");
+    client.send(std::string_view("\x16\x03\x01\x00\x05hello", 10));
     client.receive_all();
   }
   Client stalled(port);
