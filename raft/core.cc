@@ -108,7 +108,7 @@ void Core::step(Message message) {
 
 // A message of an older term changes nothing here. True when that is all there is to do.
 bool Core::stale(const Message& message) {
-  if (mutant(Mutant::kStaleTermAccepted) && message.kind == MessageKind::kAppend && role_ != Role::kLeader)
+  if (mutant(Mutant::kStaleTermAccepted) && message.kind != MessageKind::kVote)
     return false;
   switch (message.kind) {
     case MessageKind::kAppend:
@@ -183,13 +183,17 @@ void Core::become_follower(Term term, NodeId leader) {
 }
 
 void Core::leave_leadership() {
-  if (!mutant(Mutant::kLeaseKeptAfterStepDown))
-    lease_.drop();
+  drop_lease();
   finish_reads(reads_.reset(), false);
   peers_.clear();
   transferee_ = kNobody;
   matched_ = commit_;
   acknowledged_ = Index(0);
+}
+
+void Core::drop_lease() {
+  if (!mutant(Mutant::kLeaseKeptAfterStepDown))
+    lease_.drop();
 }
 
 void Core::announce() {
@@ -375,6 +379,8 @@ void Core::take_persist(Ready& ready) {
   if (hard_dirty_) {
     hard_.commit = commit_saved_ = commit_;
     ready.hard_state = hard_;
+    if (mutant(Mutant::kVoteNotPersisted))
+      ready.hard_state->voted_for = 0;
   }
   dirty_ = hard_dirty_ = false;
   ready.persist = next_persist_++;

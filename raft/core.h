@@ -91,6 +91,7 @@ class Core {
   // core.cc
   void become_follower(Term term, NodeId leader);
   void leave_leadership();
+  void drop_lease();
   void announce();
   bool sole_voter() const noexcept;
   bool voter() const noexcept { return membership_.current().is_voter(options_.id); }

@@ -92,14 +92,10 @@ void Core::on_vote(const Message& message) {
   }
   if (hard_.voted_for == 0) {
     hard_.voted_for = message.from.get();
-    if (!mutant(Mutant::kVoteNotPersisted))
-      mark_hard_state();
+    mark_hard_state();
   }
   reset_election_deadline();
-  if (mutant(Mutant::kVoteNotPersisted))
-    send(std::move(reply));
-  else
-    send_when_durable(std::move(reply));
+  send_when_durable(std::move(reply));
 }
 
 void Core::on_vote_reply(const Message& message) {

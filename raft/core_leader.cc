@@ -70,7 +70,7 @@ Status Core::transfer_leadership(NodeId to) {
   // From here on a voter may be elected that the lease does not wait for; the message may arrive late, so the lease does not
   // come back in this term.
   lease_barred_ = true;
-  lease_.drop();
+  drop_lease();
   transferee_ = to;
   transfer_sent_ = false;
   transfer_deadline_ = clock_.boot_now() + options_.election_timeout;

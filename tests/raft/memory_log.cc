@@ -90,11 +90,10 @@ void MemoryLog::cut(Image& image) {
   image.records.erase(image.records.begin(), image.records.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// Only what is applied and synced is cut, so the durable image follows at once as far as it has come.
+// The durable image follows with the next sync: what is still in the journal may concern entries below the cut.
 Status MemoryLog::cut_below(Index index) {
   cut_ = std::max(cut_, index);
   cut(now_);
-  cut(durable_);
   return Status();
 }
 

@@ -18,6 +18,15 @@ constexpr unsigned kAttemptsMax = 6;
 std::string register_key(std::size_t object, char half) { return "register/" + std::to_string(object) + "/" + half; }
 std::string folder_key(std::size_t object) { return "folder/" + std::to_string(object) + "/"; }
 
+std::string account_key(std::size_t account) { return "account/" + std::to_string(account); }
+
+std::int64_t balance(const store::View& view, std::size_t account) {
+  std::string value;
+  const Result<bool> found = view.get(account_key(account), value);
+  COFFER_CHECK(found.ok());
+  return *found ? std::stoll(value) : 0;
+}
+
 bool is_read(Kind kind) { return kind == Kind::kRead || kind == Kind::kCount; }
 
 }  // namespace
@@ -40,11 +49,16 @@ void Clients::choose(Request& request) {
   Rng& rng = world_.rng();
   const std::uint64_t die = rng.below(100);
   if (die < 4) {
-    request.object = kObjects;
+    request.object = kLease;
     request.op.kind = Kind::kWrite;
     return;
   }
-  if (die < 24) {
+  if (die < 10) {
+    request.object = kTransfer;
+    request.op.kind = Kind::kWrite;
+    return;
+  }
+  if (die < 28) {
     request.object = kRegisters + static_cast<std::size_t>(rng.below(kFolders));
     request.op.kind = rng.chance(6'000) ? Kind::kAdd : Kind::kCount;
     return;
@@ -71,7 +85,7 @@ void Clients::invoke(std::size_t client) {
   choose(request);
   request.begun = world_.now();
   request.op.invoked = world_.tick_order();
-  request.chained = !is_read(request.op.kind) && request.object != kObjects && world_.rng().chance(2'000);
+  request.chained = !is_read(request.op.kind) && request.object < kObjects && world_.rng().chance(2'000);
   ++started_;
   ++open_;
   ++world_.report().operations;
@@ -99,7 +113,7 @@ void Clients::ask(std::uint64_t id) {
 Time Clients::handler_time() {
   Rng& rng = world_.rng();
   const std::uint64_t die = rng.below(1'000);
-  if (die < 3)
+  if (die < 6)
     return rng.between(500 * kMs, 1'900 * kMs);
   if (die < 30)
     return rng.between(5 * kMs, 200 * kMs);
@@ -133,6 +147,7 @@ void Clients::handle_read(Node& node, Request& request) {
   if (node.core().lease().held() || node.serving()) {
     // The view first, then the lease: whoever else could lead by now was not elected before the view was taken.
     const std::unique_ptr<store::View> view = node.view();
+    audit(*view);
     request.op.result = read_object(*view, request.object, nullptr);
     node.later(handler_time(), [this, id, &node] {
       if (find(id) == nullptr)
@@ -217,8 +232,12 @@ bool Clients::build(Node& node, Request& request, core::Proposal& proposal) {
   const std::uint64_t id = request.id;
   proposal.view = view->index();
   proposal.read_keys.push_back(policy_key());
-  if (request.object == kObjects) {
+  if (request.object == kLease) {
     build_lease(node, request, proposal);
+    return true;
+  }
+  if (request.object == kTransfer) {
+    build_transfer(*view, proposal);
     return true;
   }
   if (request.op.kind == Kind::kAdd) {
@@ -243,6 +262,25 @@ bool Clients::build(Node& node, Request& request, core::Proposal& proposal) {
   if (world_.rng().chance(100))
     proposal.ops.push_back({policy_key(), std::to_string(id)});
   return true;
+}
+
+void Clients::audit(const store::View& view) {
+  std::int64_t sum = 0;
+  for (std::size_t account = 0; account < kAccounts; ++account)
+    sum += balance(view, account);
+  if (sum != 0)
+    world_.fail("a view mixes two states: the accounts do not add up");
+}
+
+void Clients::build_transfer(const store::View& view, core::Proposal& proposal) {
+  audit(view);
+  const auto from = static_cast<std::size_t>(world_.rng().below(kAccounts));
+  const std::size_t to = (from + 1 + static_cast<std::size_t>(world_.rng().below(kAccounts - 1))) % kAccounts;
+  const std::int64_t amount = world_.rng().between(1, 100);
+  for (const auto& [account, change] : {std::pair(from, -amount), std::pair(to, amount)}) {
+    proposal.read_keys.push_back(account_key(account));
+    proposal.ops.push_back({account_key(account), std::to_string(balance(view, account) + change)});
+  }
 }
 
 // An intent first, then the outside call, then the lease proper.
@@ -290,11 +328,11 @@ void Clients::answered(Node& node, const core::Proposer::Answer& answer) {
   }
   switch (answer.outcome) {
     case core::CommitOutcome::kCommitted:
-      if (request->object == kObjects && request->lease_step == 0) {
+      if (request->object == kLease && request->lease_step == 0) {
         request->may_have_happened = false;
         create_user(node, *request);
       } else {
-        if (request->object == kObjects)
+        if (request->object == kLease)
           ++world_.report().leases;
         reply(answer.ticket);
       }
@@ -320,7 +358,7 @@ void Clients::refuse(std::uint64_t id, Time delay) {
   Request* request = find(id);
   if (request == nullptr || request->op.returned != Operation::kNever)
     return;
-  if (request->attempts >= kAttemptsMax || request->object == kObjects) {
+  if (request->attempts >= kAttemptsMax || request->object == kLease) {
     world_.after(delay, [this, id] {
       if (Request* refused = find(id); refused != nullptr)
         finish(*refused, false);

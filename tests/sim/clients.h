@@ -40,11 +40,14 @@ class Clients {
   static constexpr std::size_t kRegisters = 6;
   static constexpr std::size_t kFolders = 2;
   static constexpr std::size_t kObjects = kRegisters + kFolders;
+  static constexpr std::size_t kLease = kObjects;         // not in the histories
+  static constexpr std::size_t kTransfer = kObjects + 1;  // between accounts, whose sum stays 0 in every view
+  static constexpr std::size_t kAccounts = 5;
 
   struct Request {
     std::uint64_t id = 0;
     std::size_t client = 0;
-    std::size_t object = 0;  // kObjects: a lease
+    std::size_t object = 0;
     Operation op;
     std::size_t slot = 0;
     std::uint64_t life = 0;
@@ -70,6 +73,8 @@ class Clients {
   bool build(Node& node, Request& request, core::Proposal& proposal);
   void build_lease(Node& node, Request& request, core::Proposal& proposal);
   void create_user(Node& node, Request& request);
+  void build_transfer(const store::View& view, core::Proposal& proposal);
+  void audit(const store::View& view);
   std::int64_t read_object(const store::View& view, std::size_t object, core::Proposal* proposal);
   void refuse(std::uint64_t id, Time delay);
   void reply(std::uint64_t id);

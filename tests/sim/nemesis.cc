@@ -103,7 +103,7 @@ void World::strike_process(Fault kind) {
       break;
     case Fault::kCrash:
       node->crash(LogDisk::Cut::kClean);
-      restart(node, 10 * kMs, 6 * kSecond);
+      restart(node, 10 * kMs, rng_.chance(5'000) ? 300 * kMs : 6 * kSecond);
       break;
     case Fault::kTornWrite:
       node->crash(LogDisk::Cut::kTorn);
@@ -163,6 +163,15 @@ void World::strike_cluster(Fault kind) {
     if (lead->core().transfer_leadership().ok())
       fault(kind);
     lead->poll();
+    // And soon back, while handlers that began under the first leadership still run.
+    if (rng_.chance(5'000)) {
+      after(rng_.between(100 * kMs, 800 * kMs), [this, back = lead->id()] {
+        Node* now = leader();
+        if (now == nullptr || now->paused() || !now->core().transfer_leadership(back).ok())
+          return;
+        now->poll();
+      });
+    }
     return;
   }
   if (kind == Fault::kDiskLoss) {
