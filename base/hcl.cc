@@ -223,7 +223,7 @@ class Parser {
     int braces = 0;
     while (!done()) {
       const char c = peek();
-      if (c == '\n')
+      if (braces == 0 && c == '\n')
         break;
       if (braces == 0 && c == '"') {
         next();
@@ -319,6 +319,7 @@ class Parser {
         out = text_.substr(body_at, line_at - body_at);
         if (!is_utf8(out))
           return error_at(start, "invalid UTF-8 in this text");
+        drop_carriage_returns(out);
         if (indented)
           unindent(out, text_.substr(line_at, word_at - line_at));
         return ok_status();
@@ -327,6 +328,16 @@ class Parser {
         return error_at(start, "this text has no closing word");
       next();
     }
+  }
+
+  // Line ends of another system.
+  static void drop_carriage_returns(std::string& body) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < body.size(); ++i) {
+      if (body[i] != '\r' || i + 1 == body.size() || body[i + 1] != '\n')
+        body[kept++] = body[i];
+    }
+    body.resize(kept);
   }
 
   // Takes the closing word's indentation off every line, if all have it.

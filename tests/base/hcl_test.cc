@@ -55,7 +55,8 @@ BOOST_AUTO_TEST_CASE(reads_strings) {
   BOOST_TEST(read("a = <<EOH\none\n  two\nEOH\nb = 1") == "{a='one\n  two\n' b=1}");
   BOOST_TEST(read("a = <<-EOH\n    one\n      two\n    EOH\n") == "{a='one\n  two\n'}");
   BOOST_TEST(read("a = <<-EOH\n  one\n two\n   EOH\n") == "{a='  one\n two\n'}");
-  BOOST_TEST(read("a = <<EOH\r\none\r\nEOH\r\n") == "{a='one\r\n'}");
+  BOOST_TEST(read("a = <<EOH\r\none\r\nEOH\r\n") == "{a='one\n'}");
+  BOOST_TEST(read("a = \"${x(\n)}\"") == "{a='${x(\n)}'}");
   BOOST_TEST(read("a = <<E\nE") == "{a=''}");
 }
 
