@@ -75,6 +75,8 @@ Result<std::int64_t> HandlerContext::int_field(std::string_view name, std::int64
   if (value.is_null())
     return fallback;
   const std::optional<std::int64_t> number = whole_number(value);
+  if (mutant(Mutant::kNumbersUnchecked) && number)
+    return *number;
   if (!number || *number < min || *number > max)
     return field_error(name, "a whole number from " + std::to_string(min) + " to " + std::to_string(max), value);
   return *number;

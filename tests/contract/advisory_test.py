@@ -1,0 +1,369 @@
+"""Advisory rows over HTTP and gRPC, each with the mutant that it must catch.
+
+A check is run against the shipped binary, where it must pass, and against the binary with switches (`coffer_mutants`) with its mutant on, where its
+own assertion must fail: a check that survives its mutant does not count. Rows whose subject is inside (J1, J5, K3, G3, K6's
+long keys) have their tests and mutants in the unit tests of their folder.
+"""
+import json
+import os
+import pathlib
+import re
+import secrets
+import socket
+import sys
+import unittest
+
+import harness
+
+sys.path.insert(0, str(harness.ROOT / "tools"))
+import coffer_grpc  # noqa: E402
+import grpc  # noqa: E402
+
+messages, services = coffer_grpc.load("logical")
+MUTANTS = str(harness.BINARY_FOLDER / "coffer_mutants")
+VERBS = {"GET": "Read", "POST": "Write", "LIST": "List", "DELETE": "Delete", "PATCH": "Patch"}
+
+
+class Http:
+    name = "http"
+
+    def call(self, verb, path, token=None, data=None, parameters=None):
+        """(status, body text): the path is sent as it is."""
+        query = "?" + "&".join(f"{k}={v}" for k, v in parameters.items()) if parameters else ""
+        body = None if data is None else (data if isinstance(data, bytes) else json.dumps(data).encode())
+        status, content, _ = harness.http(verb, "/v1/" + path + query, token, body, raw=True)
+        return status, content.decode()
+
+
+class Grpc:
+    name = "grpc"
+
+    def call(self, verb, path, token=None, data=None, parameters=None):
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            stub = services.LogicalStub(channel)
+            method = VERBS[verb]
+            request = getattr(messages, method + "Request")(path=path)
+            if data is not None:
+                request.data_json = data.decode() if isinstance(data, bytes) else json.dumps(data)
+            if parameters:
+                for key, value in parameters.items():
+                    request.parameters[key] = value
+            try:
+                answer = getattr(stub, method)(request, metadata=[("x-vault-token", token)] if token else [], timeout=20)
+                return answer.http_status, answer.data_json
+            except grpc.RpcError as error:
+                packed = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
+                match = re.search(rb"\x08([\x80-\xff][\x01-\x7f])", packed[packed.find(b"coffer.v1.Error") + 15:]) if packed else None
+                status = (match.group(1)[0] & 0x7F) | (match.group(1)[1] << 7) if match else -1
+                return status, error.details()
+
+
+SURFACES = [Http(), Grpc()]
+
+
+def expect(condition, message):
+    if not condition:
+        raise AssertionError(message)
+
+
+def b5_mounts_are_not_revealed(surface, test):
+    paths = ["secret/data/x", "cubbyhole/x", "auth/token/lookup-self", "sys/mounts"] + [f"{secrets.token_hex(4)}/{secrets.token_hex(3)}" for _ in range(50)]
+    answers = {surface.call("GET", path) for path in paths}
+    expect(len(answers) == 1, f"unauthenticated answers differ: {sorted(answers)[:4]}")
+    expect(next(iter(answers))[0] == 403, f"unauthenticated: {answers}")
+
+
+def b6_no_address_in_answers(surface, test):
+    private = re.compile(rb"(?<![\d.])(10\.\d+|127\.0|192\.168|172\.(1[6-9]|2\d|3[01]))\.\d+\.\d+|localhost")
+    for head in (b"GET /v1/secret/data/x HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", b"GET //v1/x HTTP/1.1\r\nHost: a\r\n\r\n", b"BAD\r\n\r\n",
+                 b"GET /v1/%zz HTTP/1.1\r\nHost: a\r\n\r\n", b"POST /v1/a HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n{x}",
+                 b"GET /v1/sys/health HTTP/1.1\r\n\r\n"):
+        with socket.create_connection(("127.0.0.1", 8200), timeout=10) as connection:
+            connection.sendall(head)
+            connection.shutdown(socket.SHUT_WR)
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+        expect(answer.startswith(b"HTTP/1."), f"no answer to {head!r}")
+        expect(not private.search(answer), f"an address in {answer!r}")
+
+
+EXTREMES = ["-9223372036854775808", "-1", "9223372036854775808", "NaN", "1e9", "0x10", ""]
+
+
+def c5_numbers_have_bounds(surface, test):
+    surface.call("POST", "secret/data/c5", "root", {"data": {"a": 1}})
+    for value in EXTREMES[:-1]:
+        status, body = surface.call("GET", "secret/data/c5", "root", parameters={"version": value})
+        expect(400 <= status < 500 or value == "-1", f"version={value} is answered with {status} {body}")
+        status, body = surface.call("POST", "secret/metadata/c5", "root", {"max_versions": value})
+        expect(status == 400, f"max_versions={value} is answered with {status} {body}")
+        status, body = surface.call("POST", "auth/token/create", "root", {"num_uses": value})
+        expect(status == 400, f"num_uses={value} is answered with {status} {body}")
+
+
+def d1_one_spelling(surface, test):
+    surface.call("PUT" if surface.name == "http" else "POST", "sys/policies/acl/d1", "root",
+                 {"policy": 'path "secret/*" { capabilities = ["create", "update", "read", "list", "delete"] }\n'
+                            'path "secret/data/admin" { capabilities = ["deny"] }\npath "secret/data/admin/*" { capabilities = ["deny"] }'})
+    _, body = surface.call("POST", "auth/token/create", "root", {"policies": ["d1"]}) if surface.name == "http" else (0, "")
+    token = json.loads(body)["auth"]["client_token"] if body else test.token("d1")
+    surface.call("POST", "secret/data/admin", "root", {"data": {"owner": "root"}})
+    for spelling in ("secret//data/admin", "secret/data//admin", "secret/data/x/../admin", "secret/data/./admin", "secret/data/admin//", "secret/./data/admin"):
+        status, _ = surface.call("POST", spelling, token, {"data": {"owner": "other"}})
+        expect(status in (400, 403), f"{spelling} is answered with {status}")
+    if surface.name == "http":
+        for spelling in ("secret/data/%2e%2e/data/admin", "secret/data%2Fadmin", "secret/data/x/%2e%2e/admin", "secret/data/%2fadmin", "secret/data/admin%00",
+                         "secret/data/admin%5c", "secret/data/%252e%252e/admin", "secret/data%2F%2Fadmin"):
+            status, _ = surface.call("POST", spelling, token, {"data": {"owner": "other"}})
+            expect(status in (400, 403), f"{spelling} is answered with {status}")
+    status, body = harness.http("GET", "/v1/secret/data/admin", "root")
+    expect(body["data"]["data"] == {"owner": "root"}, "the denied secret was written")
+    for spelling in ("secret/data/ADMIN", "secret/data/admin "):  # other names, not other spellings of this one
+        if surface.name == "grpc" or " " not in spelling:
+            surface.call("POST", spelling, token, {"data": {"owner": "other"}})
+    expect(harness.http("GET", "/v1/secret/data/admin", "root")[1]["data"]["data"] == {"owner": "root"}, "names are folded together")
+
+
+def d3_list_is_denied_with_and_without_slash(surface, test):
+    surface.call("POST", "secret/data/d3/hidden/x", "root", {"data": {"a": 1}})
+    test.policy("d3", 'path "secret/metadata/*" { capabilities = ["list"] }\npath "secret/metadata/d3/hidden/*" { capabilities = ["deny"] }')
+    token = test.token("d3")
+    for path in ("secret/metadata/d3/hidden", "secret/metadata/d3/hidden/"):
+        status, _ = surface.call("LIST", path, token)
+        expect(status == 403, f"LIST {path} is answered with {status}")
+
+
+def d11_child_has_no_more_policies(surface, test):
+    test.policy("maker", 'path "auth/token/create" { capabilities = ["update"] }')
+    test.policy("other", 'path "secret/*" { capabilities = ["read"] }')
+    token = test.token("maker", "-no-default-policy")
+    for wanted in (["other"], ["maker", "other"], ["root"], ["default"]):
+        status, _ = surface.call("POST", "auth/token/create", token, {"policies": wanted})
+        expect(status in (400, 403), f"a child with {wanted} is answered with {status}")
+
+
+def g1_never_beyond_the_maximum(surface, test):
+    token = test.token("default", "-ttl=2s -explicit-max-ttl=3s")
+    for _ in range(3):
+        surface.call("POST", "auth/token/renew-self", token, {"increment": "1h"})
+        status, body = harness.http("GET", "/v1/auth/token/lookup-self", token)
+        if status == 200:
+            expect(0 < body["data"]["ttl"] <= 3, f"ttl {body['data']['ttl']} of at most 3 s")
+    def gone():
+        return harness.http("GET", "/v1/auth/token/lookup-self", token)[0] == 403
+    try:
+        harness.wait_until(gone, "the token to end", 6)
+    except AssertionError as late:
+        raise AssertionError("the token outlived its maximum") from late
+
+
+def canary():
+    return "canary-" + secrets.token_hex(16)
+
+
+def audited(surface, test, data, read=True):
+    """The audit file's text after a write and a read of `data` by a token of its own."""
+    test.shell("vault audit enable file file_path=/var/log/canary.log")
+    token = test.token("root")
+    surface.call("POST", "secret/data/canary", token, {"data": data})
+    surface.call("GET", "secret/data/canary", token)
+    surface.call("GET", "auth/token/lookup-self", token)
+    return token, pathlib.Path("/var/log/canary.log").read_text()
+
+
+def h1_no_token_in_the_audit(surface, test):
+    token, text = audited(surface, test, {"a": "b"})
+    accessor = harness.http("GET", "/v1/auth/token/lookup-self", token)[1]["data"]["accessor"]
+    expect(token not in text, "the token stands in the audit file")
+    expect(accessor not in text, "the accessor stands in the audit file")
+
+
+def h5_every_type_is_hashed(surface, test):
+    number = int("9" + "".join(secrets.choice("0123456789") for _ in range(24)))
+    words = [canary() for _ in range(5)]
+    data = {"string": words[0], "number": number, "list": [words[1], {"deep": words[2]}], "map": {"a": {"b": words[3]}}, "text": "x" + words[4] + "y"}
+    _, text = audited(surface, test, data)
+    for word in [*words, str(number)]:
+        expect(word not in text, "a value stands in the audit file in clear")
+
+
+def h7_errors_do_not_echo(surface, test):
+    for path, field in [("secret/data/h7", "options"), ("secret/metadata/h7", "max_versions"), ("secret/metadata/h7", "cas_required"),
+                        ("secret/metadata/h7", "custom_metadata"), ("auth/token/create", "num_uses"), ("auth/token/create", "ttl"),
+                        ("secret/destroy/h7", "versions"), ("sys/mounts/h7", "config"), ("secret/metadata/h7", "delete_version_after")]:
+        word = canary()
+        status, body = surface.call("POST", path, "root", {field: word})
+        expect(word not in body, f"{path} echoes the value of {field}: {body}")
+        expect(status in (400, 404), f"{path} with a bad {field} is answered with {status}")
+    word = canary()
+    _, body = surface.call("POST", "secret/data/h7", "root", ('{"data": {"a": "%s"' % word).encode())
+    expect(word not in body, f"a syntax error echoes the body: {body}")
+
+
+def h13_failures_are_not_logged_whole(surface, test):
+    word = canary()
+    surface.call("POST", "nowhere/" + word, "root", {"data": {"a": word}})
+    surface.call("POST", "sys/mounts/h13", "root", {"type": word})
+    for verb in ("GET", "DELETE"):
+        _, body = surface.call(verb, "nowhere/x", "root", parameters={"a": word})
+        expect(word not in body, f"an answer names the value: {body}")
+    _, body = surface.call("POST", "nowhere/x", "root", {"a": word})
+    expect(word not in body, f"an answer names the value: {body}")
+    expect(word not in test.server.output(), "the server's log names the value")
+
+
+def enable(surface, options, name="x"):
+    return surface.call("POST", f"sys/audit/{name}", "root", {"type": "file", "options": options})
+
+
+def i1_audit_file_stays_out(surface, test):
+    os.makedirs("/etc/vault.d", exist_ok=True)
+    pathlib.Path("/var/log/foreign.sh").write_text("#!/bin/sh\n")
+    os.symlink("/var/log/foreign.sh", "/var/log/link.log")
+    for options in ({"file_path": "/var/log/foreign.sh"}, {"file_path": "/var/log/link.log"}, {"file_path": "/proc/self/mem"},
+                    {"file_path": "/var/log/p.log", "prefix": "#!/bin/sh\n"}):
+        status, body = enable(surface, options)
+        expect(status == 400, f"{options} is answered with {status} {body}")
+
+
+def i2_no_executable_mode(surface, test):
+    for mode in ("0777", "04755", "010644", "0001", "99999", "0x1ff", "-1"):
+        status, body = enable(surface, {"file_path": "/var/log/mode.log", "mode": mode})
+        expect(status == 400, f"mode {mode} is answered with {status} {body}")
+        expect(not os.path.exists("/var/log/mode.log"), f"mode {mode} made a file")
+
+
+def i3_every_alias_is_checked(surface, test):
+    pathlib.Path("/var/log/foreign2.sh").write_text("#!/bin/sh\n")
+    status, body = enable(surface, {"path": "/var/log/foreign2.sh"})
+    expect(status == 400, f"the alias `path` is answered with {status} {body}")
+
+
+def k1_bodies_are_bounded(surface, test):
+    """Many unauthenticated bodies under way hold little memory."""
+    before = test.resident_mib()
+    connections = []
+    head = b"POST /v1/secret/data/k1 HTTP/1.1\r\nHost: a\r\nContent-Length: 33000000\r\n\r\n"
+    try:
+        for _ in range(100):
+            connection = socket.create_connection(("127.0.0.1", 8200), timeout=5)
+            connection.setblocking(False)
+            connections.append(connection)
+            try:
+                connection.send(head)
+            except OSError:
+                pass
+        piece = b'"' + b"x" * (1 << 18)
+        for _ in range(16):
+            for connection in connections:
+                try:
+                    connection.send(piece)
+                except OSError:
+                    pass
+        status, _ = harness.http("GET", "/v1/sys/health")
+        expect(status == 200, "a good client is not served meanwhile")
+        grown = test.resident_mib() - before
+        expect(grown < 200, f"the server grew by {grown:.0f} MiB")
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def k2_json_is_bounded(surface, test):
+    deep = b'{"data":' + b'{"a":' * 200 + b"1" + b"}" * 201
+    status, _ = surface.call("POST", "secret/data/k2", "root", deep)
+    expect(status in (400, 413), f"depth 200 is answered with {status}")
+    many = json.dumps({"data": {f"k{i}": "v" for i in range(5000)}}).encode()
+    status, _ = surface.call("POST", "secret/data/k2", "root", many)
+    expect(status in (400, 413), f"10,000 strings are answered with {status}")
+
+
+def k2_duplicates_are_refused(surface, test):
+    status, _ = surface.call("POST", "secret/data/k2", "root", b'{"data":{"a":1,"a":2}}')
+    expect(status == 400, f"a key twice is answered with {status}")
+
+
+def k6_entries_are_bounded(surface, test):
+    status, _ = surface.call("POST", "secret/data/k6", "root", {"data": {"a": "x" * (1200 << 10)}})
+    expect(status in (400, 413), f"a secret above the limit is answered with {status}")
+    status, _ = surface.call("GET", "sys/mounts", "root")
+    expect(status == 200, "the server went down")
+
+
+# row, mutant, check, surfaces on which the row can be seen
+ROWS = [
+    ("B5", "b5_mount_revealed", b5_mounts_are_not_revealed, SURFACES),
+    ("B6", "b6_http_error_names_address", b6_no_address_in_answers, SURFACES[:1]),
+    ("C5", "c5_numbers_unchecked", c5_numbers_have_bounds, SURFACES),
+    ("D1", "d1_path_empty_segment_kept", d1_one_spelling, SURFACES),
+    ("D2", "d2_path_dots_kept", d1_one_spelling, SURFACES),
+    ("D3", "d3_acl_list_slash_stripped", d3_list_is_denied_with_and_without_slash, SURFACES),
+    ("D11", "d11_child_policies_unchecked", d11_child_has_no_more_policies, SURFACES),
+    ("G1", "g1_renew_beyond_maximum", g1_never_beyond_the_maximum, SURFACES),
+    ("H1", "h1_audit_token_in_clear", h1_no_token_in_the_audit, SURFACES),
+    ("H5", "h5_audit_only_strings_hashed", h5_every_type_is_hashed, SURFACES),
+    ("H7", "h7_error_echoes_value", h7_errors_do_not_echo, SURFACES),
+    ("H13", "h13_request_in_failure_text", h13_failures_are_not_logged_whole, SURFACES),
+    ("I1", "i1_audit_file_anywhere", i1_audit_file_stays_out, SURFACES),
+    ("I2", "i2_audit_file_mode_unchecked", i2_no_executable_mode, SURFACES),
+    ("I3", "i3_audit_path_alias_unchecked", i3_every_alias_is_checked, SURFACES),
+    ("K1", "k1_http_tokenless_body_unbounded", k1_bodies_are_bounded, SURFACES[:1]),
+    ("K2", "k2_json_depth_unchecked", k2_json_is_bounded, SURFACES),
+    ("K2", "k2_json_duplicate_keys", k2_duplicates_are_refused, SURFACES),
+    ("K6", "k6_entry_size_unchecked", k6_entries_are_bounded, SURFACES),
+]
+
+
+class Advisories(harness.Contract):
+    """One method a row and surface, made below."""
+
+    def policy(self, name, text):
+        self.shell(f"vault policy write {name} -", stdin=text)
+
+    def token(self, policy, flags=""):
+        return self.shell(f"vault token create -policy={policy} {flags} -field=token").strip()
+
+    def resident_mib(self):
+        status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
+
+    def run_against(self, binary, mutant, check, surface):
+        for leftover in ("/var/log/canary.log", "/var/log/foreign.sh", "/var/log/link.log", "/var/log/foreign2.sh", "/var/log/mode.log", "/var/log/p.log"):
+            if os.path.lexists(leftover):
+                os.unlink(leftover)
+        self.server = self.dev_with(binary, mutant)
+        try:
+            check(surface, self)
+        finally:
+            if self.server.process.poll() is None:
+                self.server.stop()
+
+    def dev_with(self, binary, mutant):
+        environment = dict(self.environment, **({"COFFER_MUTANT": mutant} if mutant else {}))
+        server = harness.Server(["-dev", "-dev-root-token-id=root"], env=environment, binary=binary)
+        self.servers.append(server)
+        server.wait_for_http()
+        server.wait_for_line(r"^Root Token: ")
+        self.environment.update(VAULT_ADDR="http://localhost:8200", VAULT_TOKEN="root")
+        return server
+
+
+def make(row, mutant, check, surface):
+    def test(self):
+        self.run_against(harness.COFFER, None, check, surface)
+        try:
+            self.run_against(MUTANTS, mutant, check, surface)
+        except AssertionError:
+            return
+        self.fail(f"row {row} survives its mutant {mutant} over {surface.name}")
+    return test
+
+
+for row, mutant, check, surfaces in ROWS:
+    for surface in surfaces:
+        setattr(Advisories, f"test_{row}_{mutant}_{surface.name}", make(row, mutant, check, surface))
+
+
+if __name__ == "__main__":
+    harness.main()
