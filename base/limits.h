@@ -50,8 +50,8 @@ inline constexpr std::uint64_t kLogSegmentBytes = 32u << 20;
 inline constexpr std::size_t kLogSpareSegmentsMax = 4;           // kept to be used again, because they sync faster than new ones
 inline constexpr std::size_t kLogPrimeBytes = 256u << 10;        // of a new segment, written ahead of the frames
 inline constexpr std::size_t kLogBufferBytesKept = 1u << 20;     // a larger one is given back after its frame is written
-inline constexpr std::size_t kOverlayGenerationBytesMax = 16u << 20;
-inline constexpr std::size_t kOverlayGenerationKeysMax = 32768;  // one page each may become dirty in LMDB's memory at a commit
+inline constexpr std::size_t kOverlayGenerationBytesMax = 8u << 20;    // measured: store/README.md
+inline constexpr std::size_t kOverlayGenerationKeysMax = 16384;  // one page each may become dirty in LMDB's memory at a commit
 inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};
 inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, mapped pages of the state are let go after commits
 inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default watermark

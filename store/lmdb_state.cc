@@ -20,7 +20,8 @@ constexpr std::string_view kFormatKey("\0format", 7);
 constexpr std::string_view kSummaryKey("\0summary", 8);
 constexpr std::string_view kFirstStoreKey("\1", 1);
 constexpr std::size_t kChecksumBytes = 4;
-constexpr std::size_t kTrimAfterRecords = 16384;  // walked by the scrub
+constexpr std::size_t kTrimAfterRecords = 16384;   // walked by the scrub
+constexpr std::size_t kTrimAfterCommitted = 1024;  // each may touch a page of its own, and the system maps 16 around it
 constexpr std::chrono::milliseconds kGrowRecheckTime{1};
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
@@ -448,7 +449,10 @@ Status LmdbState::try_commit(const Generation& generation, Index applied) {
   Scrub scrub = scrub_;
   SetHash hash(hash_key_, summary.set_hash);
   GenerationCursor cursor(generation, applied);
+  std::size_t records = 0;
   for (cursor.seek({}); cursor.valid(); cursor.next()) {
+    if (++records % kTrimAfterCommitted == 0)
+      trim_memory();
     const Found& found = cursor.found();
     const auto value = found.deleted ? std::nullopt : std::optional(found.value);
     COFFER_TRY(put_record(txn, cursor.key(), value, hash, summary, scrub));
