@@ -41,8 +41,8 @@ void Run::refuse(int status, std::string_view error) {
 void Run::note(const Status& status) {
   if (status.code() == Code::kUnavailable)
     wants_newer_keyring_ = true;
-  // What a damaged record says stays in the server: the client learns that it is not its fault.
-  if (status.code() == Code::kDataLoss || status.code() == Code::kInternal) {
+  // What a damaged record or a failed dependency says stays in the server: the client learns that it is not its fault (advisory H13).
+  if (status.code() == Code::kDataLoss || status.code() == Code::kInternal || status.code() == Code::kIo) {
     std::string text = "internal error";
     if (mutant(Mutant::kRequestInFailureText))
       json::write(exchange_.request.data, text);
@@ -123,6 +123,8 @@ void Run::fill_facts() {
   facts.policies = facts.token_policies;
   facts.token_ttl = record.ttl;
   facts.token_issue_time = record.created;
+  if (record.num_uses > 0)
+    facts.remaining_uses = record.num_uses - 1;  // after this request, as users of such servers know it
 }
 
 CallContext Run::context() {
@@ -163,6 +165,8 @@ Status Run::check_policy() {
     return ok_status();
   COFFER_ASSIGN(const Capability wanted, capability());
   const Decision decision = acl_->allows(full_path_, wanted);
+  state_.facts.creates = wanted == Capability::kCreate;
+  state_.facts.allowed = decision.allowed;
   sudo_ = decision.sudo || decision.root;
   if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_))
     return Status(Code::kDenied, std::string(kDeniedOne));

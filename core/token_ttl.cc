@@ -8,17 +8,17 @@ namespace coffer::core {
 
 Result<TtlGrant> grant_ttl(const TtlRequest& request) {
   for (const Nanos given : {request.requested, request.explicit_max, request.period})
-    if (given < Nanos(0) || given > kTtlMax)
-      return Status(Code::kInvalid, "a TTL must not be negative or above 100 years");
+    if (given < Nanos(0))
+      return Status(Code::kInvalid, "a TTL must not be negative");
   TtlGrant grant;
   grant.ttl = request.requested > Nanos(0) ? request.requested : request.default_ttl;
   WallTime last = WallTime(Nanos::max());
   if (request.period > Nanos(0))
-    grant.ttl = request.period;
+    grant.ttl = std::min(request.period, kTtlMax);
   else
     last = request.created + std::min(request.max_ttl, kTtlMax);
   if (request.explicit_max > Nanos(0))
-    last = std::min(last, request.created + request.explicit_max);
+    last = std::min(last, request.created + std::min(request.explicit_max, kTtlMax));
   grant.ttl = std::min(grant.ttl, kTtlMax);
   if (request.now + grant.ttl > last && !mutant(Mutant::kRenewBeyondMaximum)) {
     grant.ttl = last - request.now;

@@ -9,7 +9,7 @@
 
 namespace coffer::core {
 
-// Beyond this no duration is taken, so that adding to a time never overflows.
+// Longer durations are taken as this, so that adding to a time never overflows.
 inline constexpr Nanos kTtlMax = std::chrono::hours(24 * 365 * 100);
 
 struct TtlRequest {
