@@ -241,7 +241,18 @@ RequestReader::Step RequestReader::scan_head(std::string_view input, std::size_t
 RequestReader::Step RequestReader::begin(std::string_view input, core::Exchange& exchange, std::size_t& used) {
   impl_->exchange = &exchange;
   impl_->parser.emplace(impl_->config, impl_->body, exchange);
-  return impl_->put(input, used);
+  // The head alone first: one that is not over at its end is malformed, whatever follows.
+  const Step head = impl_->put(input.substr(0, impl_->scanned), used);
+  if (head != Step::kMore)
+    return head;
+  if (!impl_->parser->is_header_done() || used != impl_->scanned)
+    return impl_->refuse({400, "malformed HTTP request"});
+  if (used == input.size())
+    return Step::kMore;
+  std::size_t of_body = 0;
+  const Step body = impl_->put(input.substr(used), of_body);
+  used += of_body;
+  return body;
 }
 
 RequestReader::Step RequestReader::more(std::string_view input, std::size_t& used) { return impl_->put(input, used); }
