@@ -1,6 +1,7 @@
 #include "cli/token_helper.h"
 
 #include <fcntl.h>
+#include <pwd.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -91,7 +92,9 @@ class ExternalHelper final : public TokenHelper {
     if (error == 0)
       write_fd(to[1], input);
     ::close(to[1]);
-    Result<std::string> output = error == 0 ? read_descriptor(from[0]) : Result<std::string>(Status(Code::kIo, program_ + ": " + std::strerror(error)));
+    Result<std::string> output = Status(Code::kIo, program_ + ": " + std::strerror(error));
+    if (error == 0)
+      output = read_descriptor(from[0]);
     ::close(from[0]);
     int status = 0;
     if (error == 0 && (::waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0))
@@ -116,10 +119,18 @@ std::string configured_helper(const std::string& text) {
   return "";
 }
 
+// HOME, or what the user database says where HOME is not set, as in units and containers.
+std::string home_of(const Invocation& invocation) {
+  if (std::string home = invocation.env_or("HOME"); !home.empty())
+    return home;
+  const passwd* entry = ::getpwuid(::geteuid());
+  return entry != nullptr && entry->pw_dir != nullptr ? entry->pw_dir : "";
+}
+
 }  // namespace
 
 Result<std::unique_ptr<TokenHelper>> default_token_helper(const Invocation& invocation) {
-  std::string home = invocation.env_or("HOME");
+  std::string home = home_of(invocation);
   std::string config = invocation.env_or("VAULT_CONFIG_PATH", home.empty() ? "" : home + "/.vault");
   struct stat info {};
   if (!config.empty() && ::stat(config.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
@@ -131,7 +142,7 @@ Result<std::unique_ptr<TokenHelper>> default_token_helper(const Invocation& invo
       return std::unique_ptr<TokenHelper>(std::make_unique<ExternalHelper>(program));
   }
   if (home.empty())
-    return Status(Code::kInvalid, "HOME is not set, so there is no place for the token");
+    return Status(Code::kInvalid, "the user has no home folder, so there is no place for the token");
   return std::unique_ptr<TokenHelper>(std::make_unique<FileHelper>(home + "/.vault-token"));
 }
 

@@ -18,7 +18,7 @@ class TokenHelper {
   virtual Status erase() = 0;
 };
 
-// By HOME and VAULT_CONFIG_PATH. kInvalid when the configuration names a helper that is no absolute path.
+// By HOME (else the user database) and VAULT_CONFIG_PATH. kInvalid when the configuration names a helper that is no absolute path.
 Result<std::unique_ptr<TokenHelper>> default_token_helper(const Invocation& invocation);
 
 }  // namespace coffer::cli
