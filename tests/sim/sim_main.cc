@@ -1,19 +1,75 @@
+// Runs seeds of the cluster simulator:
+//   sim_run --seeds A..B [--report] [--state FILE] [--trace]
+// --state resumes after the last seed that FILE records and goes on recording there. --trace prints a line a seed. Exit code 1 when a
+// seed failed; its number runs it again, exactly.
 #include <chrono>
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include "tests/sim/world.h"
-int main(int argc, char** argv) {
-  using namespace coffer::sim;
-  const std::uint64_t a = std::strtoull(argv[1], nullptr, 10), b = std::strtoull(argv[2], nullptr, 10);
-  (void)argc;
-  auto t = std::chrono::steady_clock::now();
-  std::uint64_t ops = 0, ev = 0; Time simt = 0; int bad = 0;
-  for (std::uint64_t s = a; s <= b; ++s) {
-    SimReport r = run_seed(s, {});
-    ops += r.operations; ev += r.events; simt += r.simulated;
-    if (!r.failure.empty()) { ++bad; std::printf("seed %lu FAILED: %.300000s\n", s, r.failure.c_str()); }
-    else if (a == b || getenv("V")) std::printf("seed %lu trace %016lx sim %.1fs events %lu ops %lu acked %lu checked %lu runs %lu elections %lu crashes %lu leases %lu snaps %lu changes %lu recovery %.0fms\n", s, r.trace, r.simulated/1e9, r.events, r.operations, r.acknowledged, r.checked, r.runs, r.elections, r.crashes, r.leases, r.snapshots, r.changes, r.recovery/1e6);
+#include <cstring>
+#include <string>
+
+#include "tests/sim/campaign.h"
+
+namespace {
+
+using namespace coffer::sim;
+
+struct Arguments {
+  std::uint64_t first = 1;
+  std::uint64_t last = 100;
+  bool report = false;
+  bool trace = false;
+  std::string state;
+};
+
+bool parse(int argc, char** argv, Arguments& out) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    if (argument == "--report") {
+      out.report = true;
+    } else if (argument == "--trace") {
+      out.trace = true;
+    } else if (argument == "--state" && i + 1 < argc) {
+      out.state = argv[++i];
+    } else if (argument == "--seeds" && i + 1 < argc) {
+      if (std::sscanf(argv[++i], "%" SCNu64 "..%" SCNu64, &out.first, &out.last) != 2 || out.first > out.last)
+        return false;
+    } else {
+      return false;
+    }
   }
-  double d = std::chrono::duration<double>(std::chrono::steady_clock::now() - t).count();
-  std::printf("%lu seeds %d bad %.2fs %.1f ms each, %.0fx, %.0f events/seed %.0f ops/seed\n", b-a+1, bad, d, d*1e3/(b-a+1), simt/1e9/d, double(ev)/(b-a+1), double(ops)/(b-a+1));
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Arguments arguments;
+  if (!parse(argc, argv, arguments)) {
+    std::fprintf(stderr, "usage: sim_run --seeds A..B [--report] [--state FILE] [--trace]\n");
+    return 2;
+  }
+  Campaign campaign;
+  std::uint64_t seed = arguments.first;
+  if (!arguments.state.empty() && campaign.load(arguments.state))
+    seed = std::max(seed, campaign.last_seed() + 1);
+  std::uint64_t unsaved = 0;
+  for (; seed <= arguments.last; ++seed) {
+    const SimReport report = campaign.run(seed);
+    if (arguments.trace)
+      std::printf("seed %" PRIu64 " trace %016" PRIx64 " %s\n", seed, report.trace, report.failure.empty() ? "ok" : "FAILED");
+    if (!report.failure.empty())
+      std::printf("seed %" PRIu64 " trace %016" PRIx64 " failed %s\n", seed, report.trace, report.failure.c_str());
+    if (!arguments.state.empty() && ++unsaved == 100) {
+      unsaved = 0;
+      campaign.save(arguments.state);
+      std::fprintf(stderr, "\rseed %" PRIu64 " of %" PRIu64, seed, arguments.last);
+    }
+  }
+  if (!arguments.state.empty())
+    campaign.save(arguments.state);
+  if (arguments.report)
+    std::fputs(campaign.text().c_str(), stdout);
+  return campaign.failures() == 0 ? 0 : 1;
 }
