@@ -90,7 +90,8 @@ bool JobRunner::tick() {
   if (published == nullptr || published->sealed || published->jobs->empty())
     return false;
   state_->busy = true;
-  const Job job = published->jobs->front();
+  // In turn, so that one that cannot go on does not hold up the others.
+  const Job job = (*published->jobs)[state_->turn++ % published->jobs->size()];
   const std::shared_ptr<State> state = state_;
   SystemTask::start(
       services_,

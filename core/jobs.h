@@ -51,6 +51,7 @@ class JobRunner {
   struct State {
     std::atomic<bool> busy{false};
     std::atomic<bool> stopped{false};
+    std::size_t turn = 0;  // tick()'s thread
   };
   const Services& services_;
   std::shared_ptr<State> state_;

@@ -103,8 +103,9 @@ void Pipeline::answer(std::unique_ptr<Exchange> exchange) {
     return home->respond(std::move(exchange));
   }
   state.stage = Stage::kLastAudit;
-  AuditSet& audit = *state.audit;
-  audit.submit(std::move(exchange), *this);
+  // Held here: the exchange may be gone, and with it the last holder of the set, before submit() returns.
+  const std::shared_ptr<AuditSet> audit = state.audit;
+  audit->submit(std::move(exchange), *this);
 }
 
 void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
@@ -113,8 +114,8 @@ void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
     split_lines(*exchange, state);
     if (!state.request_audited) {
       state.stage = Stage::kRequestAudit;
-      AuditSet& audit = *state.audit;
-      return audit.submit(std::move(exchange), *this);
+      const std::shared_ptr<AuditSet> audit = state.audit;
+      return audit->submit(std::move(exchange), *this);
     }
     exchange->audit_lines.clear();
   }

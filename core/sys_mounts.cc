@@ -255,7 +255,7 @@ json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
   if (with_path)
     value.add("path", info.path);
   value.add("plugin_version", "")
-      .add("running_plugin_version", "v" + ctx.services.version + "+builtin.vault")
+      .add("running_plugin_version", "v" + ctx.services.version.substr(0, ctx.services.version.find('+')) + "+builtin.vault")
       .add("running_sha256", "")
       .add("seal_wrap", info.seal_wrap)
       .add("type", info.type)

@@ -31,6 +31,7 @@ BOOST_FIXTURE_TEST_CASE(lists_the_mounts_of_a_new_server, CoreFixture) {
     BOOST_TEST((secret.find(field) != nullptr), field);
   BOOST_TEST(mounts.text("data|secret/|options|version") == "2");
   BOOST_TEST(mounts.text("data|secret/|config|default_lease_ttl") == "0");
+  BOOST_TEST(mounts.text("data|secret/|running_plugin_version") == "v1.21.0+builtin.vault");
   BOOST_TEST(read("sys/auth").text("data|token/|type") == "token");
 }
 
