@@ -1,8 +1,8 @@
 #include "rpc/acceptor.h"
 
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,12 +23,16 @@ constexpr std::uint64_t kStopTag = ~std::uint64_t{0};
 constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 32;
 constexpr std::size_t kCandidatesMax = 64;  // looked at for one eviction
 
-std::uint32_t silent_millis(int fd) {
+constexpr std::uint64_t kGreetingBytesMin = 64;  // less than any client of gRPC sends before its first call
+
+// How fit a connection is to be closed: first those that have not even greeted, then by how long they have been silent.
+std::uint64_t idleness(int fd) {
   tcp_info info{};
   socklen_t size = sizeof info;
   if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-    return UINT32_MAX;
-  return info.tcpi_last_data_recv;
+    return UINT64_MAX;
+  const std::uint64_t mute = info.tcpi_bytes_received < kGreetingBytesMin ? std::uint64_t{1} << 32 : 0;
+  return mute + info.tcpi_last_data_recv;
 }
 
 }  // namespace
@@ -128,13 +132,13 @@ void Acceptor::evict_one() {
   if (watched_.empty())
     return;
   std::size_t victim = 0;
-  std::uint32_t silent = 0;
+  std::uint64_t most = 0;
   const std::size_t candidates = std::min(kCandidatesMax, watched_.size());
   for (std::size_t i = 0; i < candidates; ++i) {
     hand_ = (hand_ + 1) % watched_.size();
-    const std::uint32_t millis = silent_millis(watched_[hand_]);
-    if (i == 0 || millis > silent) {
-      silent = millis;
+    const std::uint64_t idle = idleness(watched_[hand_]);
+    if (i == 0 || idle > most) {
+      most = idle;
       victim = hand_;
     }
   }

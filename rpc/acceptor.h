@@ -1,6 +1,6 @@
-// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the bound is reached the
-// connection that has been silent longest makes room: one that never finished its handshake, or an idle one, whose client comes
-// back by itself. Who sends is not touched.
+// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the bound is reached a
+// connection makes room: one that has not greeted, or else the one that has been silent longest, whose client comes back by
+// itself.
 #pragma once
 
 #include <atomic>

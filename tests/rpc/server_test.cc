@@ -442,6 +442,13 @@ BOOST_AUTO_TEST_CASE(k8_half_open_connections_have_a_bound) {
         BOOST_TEST(call());  // the good client goes on
       most = std::max(most, server->connections());
     }
+    // A new client is accepted after all of them, so now all have been.
+    grpc::ChannelArguments own;
+    own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    const auto fresh = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port()), grpc::InsecureChannelCredentials(), own);
+    Context context;
+    v1::SysEmpty reply;
+    BOOST_TEST(v1::Sys::NewStub(fresh)->Seal(&context, {}, &reply).ok());
     BOOST_TEST(call());
     most = std::max(most, server->connections());
     for (const int fd : silent)
