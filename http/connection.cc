@@ -105,7 +105,7 @@ bool Connection::shake_hands() {
   }
   if (result == TlsStep::kFailed || result == TlsStep::kClosed) {
     bump(thread_.counters().handshakes_failed);
-    thread_.log_failure("http: TLS handshake error from " + peer() + ": " + (tls_ ? tls_->failure() : "no memory"));
+    thread_.log_failure("TLS handshake error from " + peer() + ": " + (tls_ ? tls_->failure() : "no memory"));
     close();
   } else if (half_closed_ && result == TlsStep::kWantRead) {
     return true;  // the next read finds the end
@@ -119,7 +119,7 @@ bool Connection::plain_text_on_tls() {
   if (::recv(fd_, &first, 1, MSG_PEEK) != 1 || first < 'A' || first > 'Z')
     return false;
   bump(thread_.counters().handshakes_failed);
-  thread_.log_failure("http: TLS handshake error from " + peer() + ": client sent an HTTP request to an HTTPS server");
+  thread_.log_failure("TLS handshake error from " + peer() + ": client sent an HTTP request to an HTTPS server");
   tls_.reset();
   thread_.out() += "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
   write_out(false);
@@ -289,7 +289,7 @@ void Connection::refuse() {
   const Refusal& refusal = reader_.refusal();
   bump(thread_.counters().refused);
   // The log says who; the answer says only what, whoever asks (advisory B6).
-  const std::string line = "http: request from " + peer() + " refused: " + (refusal.text.empty() ? "no such path or method" : refusal.text);
+  const std::string line = "request from " + peer() + " refused: " + (refusal.text.empty() ? "no such path or method" : refusal.text);
   const std::string_view text = mutant(Mutant::kHttpErrorNamesAddress) ? std::string_view(line) : std::string_view(refusal.text);
   const bool whole = reader_.whole();
   const bool close_after = !whole || !reader_.keep_alive() || thread_.stopping();
@@ -418,7 +418,7 @@ void Connection::on_tick() {
     write_out(true);
   }
   if (state_ == State::kHandshake)
-    thread_.log_failure("http: TLS handshake error from " + peer() + ": i/o timeout");
+    thread_.log_failure("TLS handshake error from " + peer() + ": i/o timeout");
   close();
 }
 

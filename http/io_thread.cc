@@ -184,7 +184,7 @@ void IoThread::tick() {
   last_tick_ = now_;
   format_date(shared_.clock.wall_now(), date_);
   if (log_lines_dropped_ != 0)
-    shared_.log("http: " + std::to_string(log_lines_dropped_) + " more failures of clients were not logged");
+    shared_.log(std::to_string(log_lines_dropped_) + " more failures of clients were not logged");
   log_lines_dropped_ = 0;
   log_lines_left_ = kLogLinesMax;
   if (accepting_paused_ && !stopping_)
@@ -229,7 +229,7 @@ void IoThread::accept_from(std::size_t listener) {
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      log_failure("http: cannot accept: the system is out of descriptors or memory");
+      log_failure("cannot accept: the system is out of descriptors or memory");
       evict_one();
       pause_accepting(true);  // until the next tick
     }

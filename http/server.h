@@ -23,7 +23,7 @@ class Dispatcher;
 
 namespace coffer::http {
 
-// Lines for the operational log: no content of a request, no token. Any thread.
+// Lines for the operational log, to be shown as of module "http": no content of a request, no token. Any thread.
 using LogFn = std::function<void(std::string_view line)>;
 
 struct BoundAddress {

@@ -143,7 +143,7 @@ void Acceptor::evict_one() {
     }
   }
   if (evicted_++ % 1000 == 0)
-    log_("grpc: too many connections or descriptors: " + std::to_string(evicted_) + " silent connections were closed so far");
+    log_("too many connections or descriptors: " + std::to_string(evicted_) + " silent connections were closed so far");
   ::shutdown(watched_[victim], SHUT_RDWR);
   untrack(victim);
 }

@@ -44,7 +44,7 @@ struct Config {
   json::Limits json;
 };
 
-// Lines for the operational log, without content of calls. Any thread.
+// Lines for the operational log, to be shown as of module "grpc", without content of calls. Any thread.
 using LogFn = std::function<void(std::string_view line)>;
 
 struct BoundAddress {
