@@ -285,6 +285,13 @@ bool Scenario::run_time(const Words& words) {
   } else if (words[0] == "elect") {
     run_time({"timeout", words[1]});
     settle();
+  } else if (words[0] == "live") {
+    // The leader does its duty; nobody else ticks.
+    for (long long passed = 0; passed < std::stoll(words[2]); passed += 100) {
+      run_time({"advance", "100"});
+      run_time({"tick", words[1]});
+      settle();
+    }
   } else if (words[0] == "wall") {
     member(words[1]).clock.jump_wall(std::chrono::seconds(std::stoll(words[2])));
   } else if (words[0] == "time") {
