@@ -123,6 +123,7 @@ class Core {
   void count_votes();
   void on_timeout_now(const Message& message);
   void become_leader();
+  void append_first_entry(BootTime now);
 
   // core_follower.cc
   bool hear_leader(const Message& message);

@@ -138,6 +138,18 @@ void Core::on_timeout_now(const Message& message) {
   campaign(false, true);
 }
 
+// Empty, but for the first entry of a cluster: that tells the members, so that who joins, or comes back without its disk, can
+// learn them from the log.
+void Core::append_first_entry(BootTime now) {
+  const bool begins = first_of_term_ == Index(1);
+  std::string payload = begins ? encode_configuration(membership_.current()) : std::string(kEntryHeaderBytes, '\0');
+  stamp_entry_time(payload, time_.now(now));
+  const EntryKind kind = begins ? EntryKind::kConfiguration : EntryKind::kEmpty;
+  append_to_log({first_of_term_, hard_.term, static_cast<std::uint8_t>(kind), std::make_shared<const std::string>(std::move(payload))});
+  if (begins)
+    membership_.append(first_of_term_, membership_.current());
+}
+
 void Core::become_leader() {
   COFFER_CHECK(role_ == Role::kCandidate);
   COFFER_CHECK(hard_.voted_for == options_.id.get());
@@ -154,9 +166,7 @@ void Core::become_leader() {
   heartbeat_due_ = now;
   quorum_check_due_ = now + options_.election_timeout;
 
-  auto payload = std::make_shared<std::string>(kEntryHeaderBytes, '\0');
-  stamp_entry_time(*payload, time_.now(now));
-  append_to_log({first_of_term_, hard_.term, static_cast<std::uint8_t>(EntryKind::kEmpty), std::move(payload)});
+  append_first_entry(now);
   announce();
   tick_leader(now);
 }

@@ -496,8 +496,14 @@ void Node::follow_leases(std::span<const store::Op> ops) {
   }
 }
 
+bool Node::is_intent(const std::string& lease) {
+  std::string value;
+  return view()->get(lease, value).value() && value.starts_with('P');
+}
+
 void Node::load_leases() {
   expiry_->clear();
+  intents_seen_.clear();
   const std::unique_ptr<store::View> state = view();
   Result<std::unique_ptr<store::Cursor>> cursor = state->cursor();
   COFFER_CHECK(cursor.ok());
@@ -516,7 +522,12 @@ void Node::step_leases() {
       }
       // The user goes first, the record only after it, so that a crash between the two only repeats the first.
       world_.database().drop(id);
-      remove_lease(id);
+      // An intent is revoked once more later: cluster time leaps when a leader has just started with a clock that is ahead, and then
+      // the call of the one before it may still be under way.
+      if (is_intent(id) && intents_seen_.insert(id).second)
+        expiry_->failed(id, cluster_now());
+      else
+        remove_lease(id);
     });
   }
 }

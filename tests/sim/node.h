@@ -2,8 +2,7 @@
 // what they ask for, as the node actor does.
 #pragma once
 
-#include <deque>
-#include <unordered_map>
+#include <set>
 
 #include "core/expiry.h"
 #include "core/proposer.h"
@@ -102,6 +101,7 @@ class Node final : public core::BatchEnd {
   void apply_pending();
   void follow_leases(std::span<const store::Op> ops);
   void load_leases();
+  bool is_intent(const std::string& lease);
   void step_leases();
   void lead_if_ready();
   void finish_reads();
@@ -143,6 +143,7 @@ class Node final : public core::BatchEnd {
   bool in_interlude_ = false;
   bool polling_ = false;
   bool flushing_ = false;
+  std::set<std::string> intents_seen_;  // revoked once in this leadership
   std::vector<WaitingRead> reads_;
   std::vector<std::pair<raft::NodeId, std::uint64_t>> snapshots_under_way_;
 };
