@@ -54,6 +54,12 @@ Result<std::unique_ptr<Core>> Core::start(const Options& options, const Clock& c
 // Finds the configurations and the time in what the log holds above the state.
 Status Core::replay(const Start& start, const store::Log& log) {
   WallTime floor = start.time;
+  if (log.first_index() <= log.last_index()) {
+    // Also when it is applied already: times never decrease along the log.
+    COFFER_ASSIGN(const std::vector<store::LogRecord> last, log.read(log.last_index(), log.last_index(), kReplayBytes));
+    COFFER_ASSIGN(floor, entry_time(last.front()));
+    floor = std::max(floor, start.time);
+  }
   Index at = start.applied.next();
   while (at <= log.last_index()) {
     COFFER_ASSIGN(const std::vector<store::LogRecord> records, log_.read(at, log.last_index(), kReplayBytes));

@@ -114,6 +114,21 @@ BOOST_AUTO_TEST_CASE(keeps_what_was_committed_over_a_restart) {
   BOOST_CHECK(node.core->cluster_time() >= before);
 }
 
+BOOST_AUTO_TEST_CASE(time_does_not_go_back_when_all_is_applied) {
+  Sole node;
+  node.core->tick();
+  node.settle();
+  node.clock.advance(std::chrono::hours(1));
+  BOOST_REQUIRE(node.core->propose(node.core->term(), payload("a")).ok());
+  node.settle();
+  const WallTime before = node.core->cluster_time();
+  node.clock.jump_wall(-std::chrono::hours(10));
+  node.restart(node.core->applied_index());
+  node.core->tick();
+  node.settle();
+  BOOST_CHECK(node.core->cluster_time() >= before);
+}
+
 BOOST_AUTO_TEST_CASE(refuses_a_proposal_of_another_term) {
   Sole node;
   BOOST_CHECK(node.core->propose(Term(0), payload("early")).code() == Code::kConflict);
