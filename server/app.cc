@@ -31,7 +31,6 @@ constexpr Nanos kHousekeepingInterval = std::chrono::milliseconds(100);
 constexpr std::chrono::seconds kStartTimeMax{120};
 constexpr std::chrono::seconds kDrainTimeMax{5};
 constexpr std::chrono::hours kScrubPause{1};
-constexpr std::uint64_t kFreeBytesMin = 256ull << 20;
 
 // A number for the node in the group: from its name, so that it survives restarts. Never 0.
 std::uint64_t node_number(const std::string& name) {
@@ -174,7 +173,7 @@ Status App::Impl::start_node() {
   host_ = std::make_unique<actors::Host>();
   actors::Node::Options node;
   node.raft.id = raft::NodeId(node_number(options_.node_id));
-  node.free_bytes_min = state_ != nullptr ? kFreeBytesMin : 0;
+  node.free_bytes_min = state_ != nullptr ? options_.free_bytes_min : 0;
   COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(&node.raft.random_seed), sizeof(node.raft.random_seed)}));
   actors::Node::Ports ports{*log_, *backend_, state_, *deriver_, system_clock(), logger_, host_->node_wake(), fatal_, {}, {}};
   ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };

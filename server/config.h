@@ -33,6 +33,7 @@ struct StorageConfig {
   std::string path;     // of raft and file
   std::string node_id;  // empty: made at the first start
   std::size_t max_entry_bytes = 0;  // 0: the default of base/limits.h
+  std::int64_t min_free_bytes = 256ll << 20;  // writes are refused below it; 0: no watermark
   std::vector<RetryJoin> retry_join;
 };
 
