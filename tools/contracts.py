@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Every test that docs/contracts.md names exists, and every contract of its tables has one.
+
+A row is `| ID | what | file::Class.method[, …] |`, files below tests/. Prints each row that is wrong; ends with 1 when there is one.
+"""
+import ast
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+ID = re.compile(r"^(?:S\d-\d+[a-z]?|D-\d+|[A-Z]\d+)$")
+REFERENCE = re.compile(r"^`([\w/]+\.(?:py|cc))::([\w.]+)`$")
+
+
+def python_tests(path):
+    """Class.method of every test that the file defines; a class whose tests are made by a loop counts with `Class`."""
+    out = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            out.add(node.name)
+            out.update(f"{node.name}.{item.name}" for item in node.body if isinstance(item, ast.FunctionDef) and item.name.startswith("test"))
+    return out
+
+
+def boost_tests(path):
+    return set(re.findall(r"BOOST_(?:AUTO|FIXTURE|DATA)_TEST_CASE\((\w+)", path.read_text()))
+
+
+def wrong_reference(reference):
+    """Why `reference` names no test, or None."""
+    match = REFERENCE.match(reference)
+    if not match:
+        return f"{reference!r} is not `file::test`"
+    path = ROOT / "tests" / match.group(1)
+    if not path.is_file():
+        return f"there is no file tests/{match.group(1)}"
+    tests = python_tests(path) if path.suffix == ".py" else boost_tests(path)
+    return None if match.group(2) in tests else f"tests/{match.group(1)} has no test {match.group(2)}"
+
+
+def check(text):
+    """(complaints, number of rows)."""
+    complaints, seen = [], set()
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+        if not line.startswith("| ") or len(cells) != 3 or not ID.match(cells[0]):
+            continue
+        if cells[0] in seen:
+            complaints.append(f"docs/contracts.md:{number}: {cells[0]} stands twice")
+        seen.add(cells[0])
+        for reference in cells[2].split(", "):
+            why = wrong_reference(reference)
+            if why:
+                complaints.append(f"docs/contracts.md:{number}: {cells[0]}: {why}")
+    return complaints, len(seen)
+
+
+def main():
+    complaints, rows = check((ROOT / "docs/contracts.md").read_text())
+    if rows == 0:
+        complaints.append("docs/contracts.md has no row")
+    for complaint in complaints:
+        print(complaint)
+    if not complaints:
+        print(f"{rows} contracts, each with its test")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
