@@ -321,8 +321,11 @@ class Grpc(harness.Contract):
         super().setUp()
         self.dev("-dev-grpc-listen-address=127.0.0.1:8210")
         self.channel = grpc.insecure_channel(GRPC_ADDRESS)
-        self.addCleanup(self.channel.close)
         self.root = [("x-vault-token", "root")]
+
+    def tearDown(self):
+        self.channel.close()  # before the server: its stop waits some seconds for connections that stay open
+        super().tearDown()
 
     def fails(self, code, call, request, metadata=None):
         with self.assertRaises(grpc.RpcError) as caught:
