@@ -251,7 +251,7 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
   newest.version = Version{previous.number + 1, ctx.now, {}, false};
   newest.data = data;
   if (const Nanos life = life_of(head, config); life > Nanos{0})
-    newest.version.deletion = ctx.now + life;
+    newest.version.deletion = ctx.now + std::min(life, WallTime::max() - ctx.now);  // any duration may be asked for; no sum may overflow
   if (head.created == WallTime{})
     head.created = ctx.now;
   head.updated = ctx.now;

@@ -51,6 +51,17 @@ BOOST_AUTO_TEST_CASE(a_secret_comes_back_with_its_metadata) {
   BOOST_TEST(got.reads == 1);
 }
 
+// The longest duration that there is, added to any time, is the end of time and not an overflow.
+BOOST_AUTO_TEST_CASE(the_longest_life_of_a_version_does_not_overflow) {
+  for (const std::string_view where : {"metadata/far", "config"}) {
+    BOOST_TEST(write(where, R"({"delete_version_after":"9223372036s"})").status == 204);
+    BOOST_TEST(write("data/far", R"({"data":{"a":"b"}})").status == 200);
+    BOOST_TEST(member(read("data/far"), {"data"}) == R"({"a":"b"})");
+    BOOST_TEST(member(read("data/far"), {"metadata", "deletion_time"}) == "\"" + format_time(WallTime::max()) + "\"");
+    BOOST_TEST(write("metadata/far", R"({"delete_version_after":"0s"})").status == 204);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(numbers_keep_their_text) {
   write("data/n", R"({"data":{"a":1.10,"b":123456789012345678901234567890,"c":-0.0e-7,"d":"é\u0000\"","e":{"z":[1,null,true]}}})");
   BOOST_TEST(member(read("data/n"), {"data"}) ==
