@@ -24,7 +24,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports) 
 
 Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core)
     : options_(options), ports_(std::move(ports)), inputs_(limits::kProposalsQueuedMax), core_(std::move(core)),
-      proposer_(core::Proposer::Options{}) {
+      proposer_(options.proposer) {
   applied_.store(ports_.backend.applied_index().get(), std::memory_order_relaxed);
   publish_time();
   syncer_ = std::make_unique<LogSyncer>(ports_.log, [this](std::uint64_t number, const Status& status) {
@@ -256,12 +256,16 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
     }
     proposer_.applied(record.index, record.term);
   }
+  core::finish_batch(proposer_, *this, ports_.clock.boot_now());
+  return Status();
+}
+
+// The backend stands at the end of the batch. The core hears of it last: it tells others no more than is visible here.
+void Node::publish() {
   publish_state();
-  const Index last = records.back().index;
+  const Index last = ports_.backend.applied_index();
   core_->applied(last);
   applied_.store(last.get(), std::memory_order_relaxed);
-  deliver(proposer_.published(ports_.clock.boot_now()));
-  return Status();
 }
 
 void Node::publish_state() {

@@ -25,10 +25,11 @@
 namespace coffer::actors {
 
 // Threads: work(), tick() and stop() belong to the node's thread (the actor's); the Committer calls to any.
-class Node final : public core::Committer, public core::ApplierPort {
+class Node final : public core::Committer, public core::ApplierPort, private core::BatchEnd {
  public:
   struct Options {
     raft::Options raft;
+    core::Proposer::Options proposer;
     Nanos commit_time_max{std::chrono::seconds(30)};  // after it the outcome is called unknown
     // Writes are refused while the disk has fewer free bytes; 0 for a store without a disk.
     std::uint64_t free_bytes_min = 0;
@@ -86,7 +87,8 @@ class Node final : public core::Committer, public core::ApplierPort {
   void handle(Input& input);
   void propose(Input& input);
   void answer(Input& input, core::CommitOutcome outcome, Index index, Status status);
-  void deliver(core::Proposer::Answers answers);
+  void deliver(core::Proposer::Answers answers) override;
+  void publish() override;
   bool perform();
   Status write_log(raft::Ready& ready);
   Status apply(const std::vector<store::LogRecord>& records);
