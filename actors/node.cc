@@ -110,7 +110,7 @@ void Node::tick() {
   }
   check_disk(now);
   publish_time();
-  for (std::size_t left = held_.size(); left > 0 && accepting_writes().ok(); --left) {
+  while (!held_.empty() && !flush_pressure()) {
     Input input = std::move(held_.front());
     held_.pop_front();
     propose(input);
@@ -150,12 +150,14 @@ void Node::handle(Input& input) {
     input.then();
     return;
   }
-  if (ports_.state != nullptr && ports_.state->flush_pressure() && held_.size() < limits::kProposalsQueuedMax) {
-    held_.push_back(std::move(input));  // tried again every tick: the flusher frees a generation
-    return;
-  }
-  propose(input);
+  if (!flush_pressure())
+    return propose(input);
+  if (held_.size() >= limits::kProposalsQueuedMax)
+    return answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
+  held_.push_back(std::move(input));  // tried again every tick: the flusher frees a generation
 }
+
+bool Node::flush_pressure() const { return ports_.state != nullptr && ports_.state->flush_pressure(); }
 
 Status Node::accepting_writes() const {
   if (disk_low_)

@@ -96,6 +96,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   void note_leadership();
   void publish_time();
   Status accepting_writes() const;
+  bool flush_pressure() const;
   void check_disk(BootTime now);
   void fail(const Status& status);
 
