@@ -171,8 +171,7 @@ void Node::propose(Input& input) {
   const core::Proposal& proposal = input.exchange ? core::proposal_of(*input.exchange) : *input.proposal;
   const BootTime now = ports_.clock.boot_now();
   const BootTime deadline = now + options_.commit_time_max;
-  // The exchange is the same object on every run of its handler; the server's own proposals do not run again by themselves.
-  const core::Ticket ticket = input.exchange ? reinterpret_cast<core::Ticket>(input.exchange.get()) : (next_ticket_++ << 1 | 1);
+  const core::Ticket ticket = ticket_of(input);
   switch (proposer_.judge(proposal, ticket, now, deadline)) {
     case core::Proposer::Verdict::kAccepted: break;
     case core::Proposer::Verdict::kQueued: waiting_.emplace(ticket, std::move(input)); return;
@@ -191,6 +190,14 @@ void Node::propose(Input& input) {
   }
   proposer_.proposed(proposal, ticket, *index, deadline);
   waiting_.emplace(ticket, std::move(input));
+}
+
+// The same on every run: a key is kept for whoever was told to run again, and under another name it would wait behind itself.
+core::Ticket Node::ticket_of(const Input& input) {
+  if (input.exchange)
+    return reinterpret_cast<core::Ticket>(input.exchange.get());
+  const auto ticket = reinterpret_cast<core::Ticket>(input.done);
+  return waiting_.contains(ticket) ? next_ticket_++ << 1 | 1 : ticket;  // one that collects several outcomes; odd is nobody's address
 }
 
 void Node::answer(Input& input, core::CommitOutcome outcome, Index index, Status status) {

@@ -86,6 +86,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   bool push(Input&& input);
   void handle(Input& input);
   void propose(Input& input);
+  core::Ticket ticket_of(const Input& input);
   void answer(Input& input, core::CommitOutcome outcome, Index index, Status status);
   void deliver(core::Proposer::Answers answers) override;
   void publish() override;
