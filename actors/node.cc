@@ -90,8 +90,12 @@ void Node::work() {
         answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "the node has stopped"));
     }
     batch_.clear();
-    if (!failed_)
-      more = perform() || more;
+    if (failed_)
+      return;
+    // Whom it lost to may be published already, and then no batch follows that would wake it.
+    if (proposer_.queued() > 0)
+      deliver(proposer_.expire(ports_.clock.boot_now()));
+    more = perform() || more;
   }
 }
 
