@@ -63,6 +63,13 @@ void Node::submit_system(core::Proposal proposal, core::SystemCommit& done) {
     answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
 }
 
+// When the queue is full the key is free a little later, by itself.
+void Node::abandon(const core::Exchange& exchange) {
+  Input input;
+  input.abandoned = reinterpret_cast<core::Ticket>(&exchange);
+  push(std::move(input));
+}
+
 void Node::on_applier(std::function<void()> step, std::function<void()> then) {
   Input input;
   input.step = std::move(step);
@@ -148,6 +155,8 @@ void Node::handle(Input& input) {
     core_->persisted(input.persisted);
     return;
   }
+  if (input.abandoned != 0)
+    return deliver(proposer_.abandoned(input.abandoned, ports_.clock.boot_now()));
   if (input.step) {
     input.step();
     publish_state();

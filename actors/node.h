@@ -59,6 +59,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
 
   void submit(std::unique_ptr<core::Exchange> exchange, core::CommitSink& sink) override;
   void submit_system(core::Proposal proposal, core::SystemCommit& done) override;
+  void abandon(const core::Exchange& exchange) override;
   Term leader_term() const override { return Term(serving_term_.load(std::memory_order_acquire)); }
   bool is_leader() const override { return serving_term_.load(std::memory_order_acquire) != 0; }
   WallTime cluster_now() const override;
@@ -77,6 +78,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     core::SystemCommit* done = nullptr;
     std::function<void()> step;                // between two batches, then publish, then
     std::function<void()> then;
+    core::Ticket abandoned = 0;                // will not run again
     std::uint64_t persisted = 0;               // report of the log's thread
     Status status;
     bool is_proposal() const { return exchange != nullptr || proposal != nullptr; }

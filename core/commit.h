@@ -40,6 +40,8 @@ class Committer {
   virtual void submit(std::unique_ptr<Exchange> exchange, CommitSink& sink) = 0;
   // Any thread. `done` must stay alive until it was called.
   virtual void submit_system(Proposal proposal, SystemCommit& done) = 0;
+  // Any thread. After kConflict: this exchange will not be submitted again, so who waits behind it need not.
+  virtual void abandon(const Exchange& exchange) = 0;
   // The term that proposals must carry, and whether this node leads. Any thread.
   virtual Term leader_term() const = 0;
   virtual bool is_leader() const = 0;

@@ -45,7 +45,11 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
   Next next = run_once(*exchange);
   if (next == Next::kRunAgain)
     return exchange->home->resume_later(std::move(exchange));
-  next == Next::kAnswer ? answer(std::move(exchange)) : propose(std::move(exchange));
+  if (next == Next::kPropose)
+    return propose(std::move(exchange));
+  if (exchange->pipeline->runs > 0)
+    services_.committer.abandon(*exchange);
+  answer(std::move(exchange));
 }
 
 // Everything that needs the view: it is let go when this returns.
@@ -144,8 +148,10 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
   PipelineState& state = *exchange->pipeline;
   switch (outcome) {
     case CommitOutcome::kConflict: {
-      if (++state.runs >= limits::kTransactionRunsMax)
+      if (++state.runs >= limits::kTransactionRunsMax) {
+        services_.committer.abandon(*exchange);
         return fail_audited(std::move(exchange), Status(Code::kUnavailable, "the request lost against others too often"));
+      }
       Home* home = exchange->home;
       return home->resume_later(std::move(exchange));
     }

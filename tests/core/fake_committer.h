@@ -27,6 +27,7 @@ class FakeCommitter final : public Committer {
     const auto [outcome, status] = commit(proposal);
     done.done(outcome, index_, status);
   }
+  void abandon(const Exchange&) override { ++abandoned; }
   Term leader_term() const override { return term; }
   bool is_leader() const override { return leading; }
   WallTime cluster_now() const override { return now; }
@@ -46,6 +47,7 @@ class FakeCommitter final : public Committer {
   bool leading = true;
   WallTime now{std::chrono::hours(24 * 365 * 50)};
   std::size_t conflicts = 0;
+  std::size_t abandoned = 0;
   std::size_t commits = 0;
   std::size_t largest_entry_bytes = 0;
   std::vector<Proposal> accepted;                        // every proposal that committed, when `keep` is set
