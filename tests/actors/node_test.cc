@@ -7,9 +7,11 @@
 
 #include "actors/host.h"
 #include "base/rng.h"
+#include "core/pipeline_state.h"
 #include "store/key.h"
 #include "store/memory_backend.h"
 #include "store/memory_log.h"
+#include "tests/mutant_on.h"
 
 namespace coffer::actors {
 namespace {
@@ -69,6 +71,71 @@ class FailingLog final : public store::Log {
   std::atomic<bool> failing{false};
 };
 
+// Like the server's own tasks: runs again, from a new view, as long as it loses.
+class Repeating final : public core::SystemCommit {
+ public:
+  Repeating(Node& node, store::Backend& backend, core::Proposal first) : node_(node), backend_(backend), proposal_(std::move(first)) {}
+  void run() {
+    ++runs;
+    node_.submit_system(proposal_, *this);
+  }
+  void done(core::CommitOutcome outcome, Index index, Status status) override {
+    if (outcome != core::CommitOutcome::kConflict || runs == 10)
+      return outcomes.done(outcome, index, std::move(status));
+    proposal_.view = std::move(backend_.view()).value()->index();
+    run();
+  }
+  Outcomes outcomes;
+  int runs = 0;  // node's thread, or after the outcome
+
+ private:
+  Node& node_;
+  store::Backend& backend_;
+  core::Proposal proposal_;
+};
+
+// What is visible at the moment of the answer.
+class Witness final : public core::SystemCommit {
+ public:
+  explicit Witness(store::Backend& backend) : backend_(backend) {}
+  void done(core::CommitOutcome outcome, Index index, Status status) override {
+    seen = std::move(backend_.view()).value()->index() >= index;
+    outcomes.done(outcome, index, std::move(status));
+  }
+  Outcomes outcomes;
+  bool seen = false;
+
+ private:
+  store::Backend& backend_;
+};
+
+// Requests that do not come back by themselves.
+class Sink final : public core::CommitSink {
+ public:
+  void committed(std::unique_ptr<core::Exchange> exchange, core::CommitOutcome outcome, Index index, Status status) override {
+    last = std::move(exchange);
+    outcomes.done(outcome, index, std::move(status));
+  }
+  Outcomes outcomes;
+  std::unique_ptr<core::Exchange> last;
+};
+
+// A table that keeps nothing but the index of its last commit.
+class EmptyTable final : public store::StateTable {
+ public:
+  Result<store::StateReader*> acquire() override { return Status(Code::kUnsupported, "this table is not read"); }
+  void release(store::StateReader*) noexcept override {}
+  Status commit(const store::Generation&, Index applied) override {
+    durable_ = applied;
+    return Status();
+  }
+  Index durable_index() const override { return durable_; }
+  Result<bool> scrub_step(std::size_t) override { return true; }
+
+ private:
+  Index durable_;
+};
+
 std::string key(std::string_view name) { return store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(9), name); }
 
 struct Fixture {
@@ -76,10 +143,11 @@ struct Fixture {
     logger = std::move(Logger::open({.level = LogLevel::kError})).value();
     Node::Options options;
     options.raft.id = raft::NodeId(7);
+    options.proposer.hold_max = std::chrono::hours(1);  // nothing here may count on a key that becomes free by itself,
     Node::Ports ports{log, backend, nullptr, observer, system_clock(), *logger, host.node_wake(),
                       [this](const Status& status) { note(fatal, status.message()); }, {}, [this] { note(served, "yes"); }};
     node = std::move(Node::create(options, std::move(ports))).value();
-    host.start_node(*node, std::chrono::milliseconds(5));
+    host.start_node(*node, std::chrono::hours(1));      // or on a tick
     wait(served);
   }
   ~Fixture() { host.stop_node(); }
@@ -148,6 +216,64 @@ BOOST_AUTO_TEST_CASE(a_stale_read_loses_and_is_told_to_run_again) {
   BOOST_TEST((seen[1] == core::CommitOutcome::kConflict));
 }
 
+BOOST_AUTO_TEST_CASE(who_is_answered_sees_it) {
+  Witness first(backend);
+  node->submit_system(proposal("k", "1"), first);
+  BOOST_REQUIRE_EQUAL(first.outcomes.wait_for(1).size(), 1u);
+  BOOST_TEST(first.seen);
+  const testing::ScopedMutant on(Mutant::kViewPublishedAfterWakeUp);
+  Witness second(backend);
+  node->submit_system(proposal("k", "2"), second);
+  BOOST_REQUIRE_EQUAL(second.outcomes.wait_for(1).size(), 1u);
+  BOOST_TEST(!second.seen);
+}
+
+BOOST_AUTO_TEST_CASE(who_lost_to_what_is_published_already_is_told_at_once) {
+  core::Proposal late = proposal("k", "2");
+  late.read_keys = {key("k")};
+  node->submit_system(proposal("k", "1"), outcomes);
+  BOOST_REQUIRE_EQUAL(outcomes.wait_for(1).size(), 1u);
+  node->submit_system(std::move(late), outcomes);
+  const auto seen = outcomes.wait_for(2);
+  BOOST_REQUIRE_EQUAL(seen.size(), 2u);
+  BOOST_TEST((seen[1] == core::CommitOutcome::kConflict));
+}
+
+BOOST_AUTO_TEST_CASE(the_servers_own_proposal_does_not_wait_behind_itself) {
+  core::Proposal late = proposal("k", "2");
+  late.read_keys = {key("k")};
+  node->submit_system(proposal("k", "1"), outcomes);
+  BOOST_REQUIRE_EQUAL(outcomes.wait_for(1).size(), 1u);
+  Repeating task(*node, backend, std::move(late));
+  task.run();
+  const auto seen = task.outcomes.wait_for(1);
+  BOOST_REQUIRE_EQUAL(seen.size(), 1u);
+  BOOST_TEST((seen[0] == core::CommitOutcome::kCommitted));
+  BOOST_TEST(task.runs == 2);
+}
+
+BOOST_AUTO_TEST_CASE(a_key_is_free_once_its_holder_gives_up) {
+  const auto stale = [&](core::Proposal p) {
+    auto exchange = std::make_unique<core::Exchange>();
+    exchange->pipeline = std::make_unique<core::PipelineState>();
+    exchange->pipeline->proposal = std::move(p);
+    exchange->pipeline->proposal.read_keys = {key("k")};
+    return exchange;
+  };
+  auto first = stale(proposal("k", "2"));
+  auto second = stale(proposal("k", "3"));
+  node->submit_system(proposal("k", "1"), outcomes);
+  BOOST_REQUIRE_EQUAL(outcomes.wait_for(1).size(), 1u);
+  Sink holder, behind;
+  node->submit(std::move(first), holder);
+  BOOST_REQUIRE_EQUAL(holder.outcomes.wait_for(1).size(), 1u);
+  node->submit(std::move(second), behind);
+  node->abandon(*holder.last);
+  const auto seen = behind.outcomes.wait_for(1);
+  BOOST_REQUIRE_EQUAL(seen.size(), 1u);
+  BOOST_TEST((seen[0] == core::CommitOutcome::kConflict));
+}
+
 BOOST_AUTO_TEST_CASE(a_proposal_of_another_term_is_refused) {
   core::Proposal old = proposal("k", "1");
   old.term = Term(node->leader_term().get() + 1);
@@ -188,5 +314,49 @@ BOOST_AUTO_TEST_CASE(cluster_time_moves_forward) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+// Moved by the test, without an actor.
+BOOST_AUTO_TEST_CASE(nothing_is_proposed_while_the_overlay_is_full) {
+  const auto logger = std::move(Logger::open({.level = LogLevel::kError})).value();
+  store::MemoryLog log;
+  store::StateBackend backend(std::make_unique<EmptyTable>(), {.generation_bytes_max = 1, .generation_keys_max = 1});
+  Observer observer;
+  Outcomes outcomes;
+  Node::Options options;
+  options.raft.id = raft::NodeId(7);
+  Node::Ports ports{log, backend, &backend, observer, system_clock(), *logger, [] {}, [](const Status&) {}, {}, {}};
+  const auto node = std::move(Node::create(options, std::move(ports))).value();
+  const auto work_until = [&](const auto& reached) {
+    const BootTime end = system_clock().boot_now() + std::chrono::seconds(20);
+    while (!reached() && system_clock().boot_now() < end)
+      node->work();
+    BOOST_REQUIRE(reached());
+  };
+  const auto write = [&](std::string_view name) {
+    core::Proposal p;
+    p.term = node->leader_term();
+    p.view = node->applied_index();
+    p.ops.push_back({key(name), std::string("v")});
+    node->submit_system(std::move(p), outcomes);
+  };
+  node->tick();
+  work_until([&] { return node->is_leader(); });
+  for (const char* name : {"a", "b"}) {
+    const Index before = node->applied_index();
+    write(name);
+    work_until([&] { return node->applied_index() > before; });
+  }
+  BOOST_REQUIRE(backend.flush_pressure());
+  const Index full = log.last_index();
+  write("c");
+  for (int i = 0; i < 3; ++i)
+    node->tick();
+  BOOST_TEST(log.last_index().get() == full.get());
+  BOOST_REQUIRE(std::move(backend.flush_step()).value());
+  node->tick();
+  work_until([&] { return node->applied_index() > full; });
+  BOOST_TEST(outcomes.wait_for(3).size() == 3u);
+  node->stop();
+}
 
 }  // namespace coffer::actors
