@@ -57,6 +57,12 @@ NewConnection describe(int fd, TlsContext* tls, const sockaddr_storage& peer) {
 
 }  // namespace
 
+Shared::Shared(Config c, core::Dispatcher& d, RandomSource& r, const Clock& k, std::function<void(std::string_view)> l)
+    : config(std::move(c)), dispatcher(d), random(r), clock(k), log(std::move(l)),
+      bodies(config.limits.small_bodies_bytes, config.limits.large_bodies_bytes) {}
+
+Shared::~Shared() = default;
+
 IoThread::IoThread(Shared& shared, std::vector<int> listeners)
     : shared_(shared), listeners_(std::move(listeners)), read_buffer_(new char[kReadBytesMax]) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);

@@ -43,9 +43,9 @@ inline void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) noex
 }
 
 struct Shared {
-  Shared(Config c, core::Dispatcher& d, RandomSource& r, const Clock& k, std::function<void(std::string_view)> l)
-      : config(std::move(c)), dispatcher(d), random(r), clock(k), log(std::move(l)),
-        bodies(config.limits.small_bodies_bytes, config.limits.large_bodies_bytes) {}
+  // Constructor and destructor are in io_thread.cc: there an IoThread is complete.
+  Shared(Config c, core::Dispatcher& d, RandomSource& r, const Clock& k, std::function<void(std::string_view)> l);
+  ~Shared();
 
   const Config config;
   core::Dispatcher& dispatcher;

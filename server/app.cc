@@ -1,6 +1,7 @@
 #include "server/app.h"
 
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <utility>
 
@@ -30,6 +31,7 @@ constexpr Nanos kTickInterval = std::chrono::milliseconds(20);
 constexpr Nanos kHousekeepingInterval = std::chrono::milliseconds(100);
 constexpr std::chrono::seconds kStartTimeMax{120};
 constexpr std::chrono::seconds kDrainTimeMax{5};
+constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
 
 // A number for the node in the group: from its name, so that it survives restarts. Never 0.
@@ -38,6 +40,12 @@ std::uint64_t node_number(const std::string& name) {
   for (const unsigned char c : name)
     hash = (hash ^ c) * 0x100000001b3ull;
   return (hash >> 1) | 1;
+}
+
+std::string parent_folder(const std::string& folder) {
+  std::error_code ignored;  // as it stands, then
+  const std::filesystem::path whole = std::filesystem::absolute(folder, ignored).lexically_normal();
+  return (whole.has_filename() ? whole : whole.parent_path()).parent_path().string();
 }
 
 // Set once, waited for with a deadline.
@@ -133,6 +141,9 @@ Status App::Impl::open_store() {
   COFFER_TRY(disk.make_folder(folder).with_context("storage path"));
   COFFER_ASSIGN(lock_, disk.lock_folder(folder));
   const std::string log_folder = folder + "/log";
+  COFFER_ASSIGN(const bool begun, disk.exists(log_folder));
+  if (!begun)  // the folder may be new itself: its name must be as durable as what is kept in it
+    COFFER_TRY(disk.sync_folder(parent_folder(folder)));
   COFFER_TRY(disk.make_folder(log_folder));
   COFFER_TRY(disk.sync_folder(folder));
   COFFER_ASSIGN(auto table, store::open_state(disk, folder, store::LmdbOptions{}, system_random()));
@@ -173,8 +184,10 @@ Status App::Impl::start_node() {
   host_ = std::make_unique<actors::Host>();
   actors::Node::Options node;
   node.raft.id = raft::NodeId(node_number(options_.node_id));
+  node.raft.tail_bytes_max = kRaftTailBytesMax;
   node.free_bytes_min = state_ != nullptr ? options_.free_bytes_min : 0;
-  COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(&node.raft.random_seed), sizeof(node.raft.random_seed)}));
+  for (std::uint64_t* seed : {&node.raft.random_seed, &node.proposer.hash_seed})
+    COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(seed), sizeof(*seed)}));
   actors::Node::Ports ports{*log_, *backend_, state_, *deriver_, system_clock(), logger_, host_->node_wake(), fatal_, {}, {}};
   ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };
   ports.serves = [this] {
