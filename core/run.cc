@@ -123,8 +123,9 @@ void Run::fill_facts() {
   facts.policies = facts.token_policies;
   facts.token_ttl = record.ttl;
   facts.token_issue_time = record.created;
+  const bool counted = !(match_ && match_->spec->unauthenticated);
   if (record.num_uses > 0)
-    facts.remaining_uses = record.num_uses - 1;  // after this request, as users of such servers know it
+    facts.remaining_uses = record.num_uses - (counted ? 1 : 0);  // after this request, as users of such servers know it
 }
 
 CallContext Run::context() {
@@ -199,7 +200,9 @@ void Run::handle() {
 Status Run::call_handler() {
   CallContext ctx = context();
   COFFER_TRY(match_->operation->handler(ctx));
-  if (exchange_.request.wrap_ttl && !ctx.wrapped && !exchange_.response.has_errors())
+  // Nobody without a token makes records, unless the answer gives one.
+  const bool known = token_ || exchange_.response.auth;
+  if (exchange_.request.wrap_ttl && !ctx.wrapped && known && !exchange_.response.has_errors())
     COFFER_TRY(wrap_response(ctx, *exchange_.request.wrap_ttl));
   for (const std::string_view hash : ctx.handed_out)
     state_.handed_out.emplace_back(hash);
@@ -211,9 +214,10 @@ void Run::answer_help() {
   exchange_.response.bare = true;
 }
 
-// A use-limited token is counted whether or not its request succeeded; the last use revokes it.
+// A use-limited token is counted whether or not its request succeeded; the last use revokes it. What needs no token uses none up: looking
+// at a wrapping token with itself must not destroy what it wraps.
 Status Run::count_use() {
-  if (!token_ || token_->record.num_uses <= 0)
+  if (!token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
     return ok_status();
   if (token_->record.num_uses == 1)
     return tokens_.revoke_tree(token_->hash);

@@ -225,6 +225,9 @@ Status handle_write(HandlerContext& base) {
 // From the commit on no path leads to the mount; its records go step by step.
 Status handle_disable(HandlerContext& base) {
   CallContext& ctx = call(base);
+  // A policy for a mount's tuning must not reach the mount itself (rule R2).
+  if (is_tune(ctx))
+    return Status(Code::kUnsupported, one_error("unsupported operation"));
   const std::string path = mount_path(ctx);
   if (is_protected(path))
     return Status(Code::kInvalid, "cannot unmount " + quoted(path));
@@ -265,23 +268,23 @@ json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
 
 std::vector<PathSpec> sys_mount_specs() {
   const std::vector<Field> fields = {
-      {"type", FieldType::kString, "The type of the engine, e.g. kv."},
-      {"description", FieldType::kString, "User-friendly description for this mount."},
-      {"config", FieldType::kMap, "Configuration for this mount, such as default_lease_ttl and max_lease_ttl."},
-      {"options", FieldType::kMap, "The options to pass into the engine."},
-      {"local", FieldType::kBool, "Mark the mount as a local mount, which is not replicated."},
-      {"seal_wrap", FieldType::kBool, "Whether to turn on seal wrapping for the mount."},
+      {"type", FieldType::kString, "Which engine, for example kv."},
+      {"description", FieldType::kString, "A note for people."},
+      {"config", FieldType::kMap, "Settings that every mount has: default_lease_ttl, max_lease_ttl."},
+      {"options", FieldType::kMap, "Settings of the engine itself, for example version."},
+      {"local", FieldType::kBool, "Whether what it holds stays in this cluster."},
+      {"seal_wrap", FieldType::kBool, "Whether its values are wrapped by the seal too."},
   };
   std::vector<PathSpec> specs;
-  specs.push_back({"mounts", "List the currently mounted backends.", {},
+  specs.push_back({"mounts", "Which secrets engines there are, and where.", {},
                    {{Operation::kRead, Effect::kReads, handle_list_mounts, "Lists the mounts."}}});
-  specs.push_back({"mounts/*path", "Mount a new backend at a new path, tune it, or unmount it.", fields,
+  specs.push_back({"mounts/*path", "One secrets engine: enable, tune or disable it.", fields,
                    {{Operation::kRead, Effect::kReads, handle_read, "Reads a mount, or its tuning below /tune."},
                     {Operation::kWrite, Effect::kWrites, handle_write, "Enables an engine, or tunes it below /tune."},
                     {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an engine and deletes its data."}}});
-  specs.push_back({"auth", "List the currently enabled credential backends.", {},
+  specs.push_back({"auth", "Which auth methods there are, and where.", {},
                    {{Operation::kRead, Effect::kReads, handle_list_auth, "Lists the auth methods."}}});
-  specs.push_back({"auth/*path", "Configure the auth methods.", fields,
+  specs.push_back({"auth/*path", "One auth method: read or tune it.", fields,
                    {{Operation::kRead, Effect::kReads, handle_read_auth, "Reads an auth method, or its tuning below /tune."},
                     {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."}},
                    nullptr, false, true});

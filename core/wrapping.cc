@@ -171,10 +171,12 @@ Status handle_unwrap(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const StoredToken token, wrapping_token(ctx));
   COFFER_ASSIGN(const std::string_view stored, kept_response(ctx, token.hash));
-  json::Limits limits;
-  limits.strings = SIZE_MAX;  // it was an answer of this server, not a client's text
-  COFFER_ASSIGN(const json::Value outer, json::parse(ctx.arena, stored, limits));
-  COFFER_ASSIGN(const json::Value envelope, json::parse(ctx.arena, outer.string_or("response", ""), limits));
+  json::Limits stored_limits;
+  // It was an answer of this server, not a client's text, and stands deeper than the body that it came from.
+  stored_limits.strings = SIZE_MAX;
+  stored_limits.depth = 2 * limits::kJsonDepthMax;
+  COFFER_ASSIGN(const json::Value outer, json::parse(ctx.arena, stored, stored_limits));
+  COFFER_ASSIGN(const json::Value envelope, json::parse(ctx.arena, outer.string_or("response", ""), stored_limits));
   Response& response = ctx.response;
   if (const json::Value* data = envelope.find("data"))
     response.data = *data;
@@ -216,15 +218,15 @@ Status wrap_response(CallContext& ctx, Nanos ttl) {
 std::vector<PathSpec> wrapping_specs() {
   const std::vector<Field> token_field = {{"token", FieldType::kString, "The wrapping token; the calling one when absent."}};
   std::vector<PathSpec> specs;
-  specs.push_back({"wrapping/wrap", "Response-wraps an arbitrary JSON object.", {},
+  specs.push_back({"wrapping/wrap", "Put any JSON object behind a token that gives it out once.", {},
                    {{Operation::kWrite, Effect::kWrites, handle_wrap, "Wraps the request's body."}}});
-  specs.push_back({"wrapping/lookup", "Looks up wrapping properties for the given token.", token_field,
+  specs.push_back({"wrapping/lookup", "When, how long and by which request something was wrapped.", token_field,
                    {{Operation::kRead, Effect::kReads, handle_lookup, "Looks up the calling token."},
                     {Operation::kWrite, Effect::kReads, handle_lookup, "Looks up a token."}},
                    nullptr, true});
-  specs.push_back({"wrapping/unwrap", "Unwraps a response-wrapped answer.", token_field,
+  specs.push_back({"wrapping/unwrap", "Take out what was wrapped.", token_field,
                    {{Operation::kWrite, Effect::kWrites, handle_unwrap, "Gives the wrapped answer, once."}}});
-  specs.push_back({"wrapping/rewrap", "Rotates a response-wrapped answer.", token_field,
+  specs.push_back({"wrapping/rewrap", "Move what was wrapped to a fresh token.", token_field,
                    {{Operation::kWrite, Effect::kWrites, handle_rewrap, "Moves the answer to a new token."}}});
   return specs;
 }

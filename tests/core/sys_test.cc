@@ -100,6 +100,14 @@ BOOST_FIXTURE_TEST_CASE(tunes_a_mount, CoreFixture) {
   BOOST_TEST(write("sys/mounts/secret/tune", R"({"options":{"version":"1"}})").status == 400);
 }
 
+// Who may do anything to the tuning of mounts may not take a mount away by that.
+BOOST_FIXTURE_TEST_CASE(r2_deleting_a_tuning_does_not_disable_the_mount, CoreFixture) {
+  BOOST_TEST(write("secret/data/k", R"({"data":{"a":"b"}})").status == 200);
+  BOOST_TEST(erase("sys/mounts/secret/tune").status == 405);
+  BOOST_TEST(read("secret/data/k").text("data|data|a") == "b");
+  BOOST_TEST(read("sys/mounts/secret").status == 200);
+}
+
 BOOST_FIXTURE_TEST_CASE(tells_a_token_what_it_reaches, CoreFixture) {
   BOOST_TEST(write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/app/*\" { capabilities = [\"read\"] }"})").status == 204);
   const std::string reader = token(R"(["reader"])", R"(,"no_default_policy":true)");
@@ -209,6 +217,9 @@ BOOST_FIXTURE_TEST_CASE(wraps_and_unwraps_once, CoreFixture) {
   const std::string wrapping = wrapped.text("wrap_info|token");
   const Answer looked = write("sys/wrapping/lookup", "{\"token\":\"" + wrapping + "\"}", "");
   BOOST_TEST(looked.text("data|creation_ttl") == "300");
+  // Looking with the token itself is no use of it, nor is what needs no token.
+  BOOST_TEST(write("sys/wrapping/lookup", "{}", wrapping).text("data|creation_ttl") == "300");
+  BOOST_TEST(read("sys/internal/ui/mounts", wrapping).status == 200);
   const Answer inner = write("sys/wrapping/unwrap", "{}", wrapping);
   BOOST_TEST(inner.status == 200);
   BOOST_TEST(inner.text("auth|accessor") == wrapped.text("wrap_info|wrapped_accessor"));
@@ -232,6 +243,27 @@ BOOST_FIXTURE_TEST_CASE(wrapping_of_data_rewrap_and_misuse, CoreFixture) {
   const Answer used = request(Operation::kRead, "sys/key-status", {}, "root", "60");
   BOOST_TEST(read("sys/key-status", used.text("wrap_info|token")).status == 403);
   BOOST_TEST(write("sys/wrapping/unwrap", "{}", used.text("wrap_info|token")).status == 400);
+}
+
+// Else anybody could fill the store.
+BOOST_FIXTURE_TEST_CASE(nothing_is_wrapped_for_nobody, CoreFixture) {
+  const std::size_t before = records(store::KeyClass::kClusterLocal, MountId(0));
+  const Answer mounts = request(Operation::kRead, "sys/internal/ui/mounts", {}, "", "60");
+  BOOST_TEST(mounts.status == 200);
+  BOOST_TEST(mounts.text("wrap_info|token") == "null");
+  BOOST_TEST(records(store::KeyClass::kClusterLocal, MountId(0)) == before);
+  BOOST_TEST(request(Operation::kRead, "sys/internal/ui/mounts", {}, "root", "60").text("wrap_info|token").starts_with("hvs."));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_deepest_secret_can_be_wrapped, CoreFixture) {
+  std::string deep = R"("x")";
+  for (std::size_t i = 0; i + 1 < limits::kJsonDepthMax; ++i)
+    deep = "{\"a\":" + deep + "}";
+  BOOST_TEST(write("secret/data/deep", "{\"data\":" + deep + "}").status == 200);
+  const Answer wrapped = request(Operation::kRead, "secret/data/deep", {}, "root", "60");
+  const Answer inner = write("sys/wrapping/unwrap", "{}", wrapped.text("wrap_info|token"));
+  BOOST_TEST(inner.status == 200);
+  BOOST_TEST((inner.body.find(deep) != std::string::npos));
 }
 
 BOOST_FIXTURE_TEST_CASE(b5_a_mount_does_not_show_without_a_token, CoreFixture) {
