@@ -68,7 +68,7 @@ Status patch_data(HandlerContext& ctx) {
   }
   COFFER_ASSIGN(const Config config, load_config(ctx));
   COFFER_TRY(check_cas(cas, *head, config));
-  COFFER_ASSIGN(const json::Value before, json::parse(ctx.arena, head->newest.data));
+  COFFER_ASSIGN(const json::Value before, json::parse(ctx.arena, head->newest.data, kStoredLimits));
   const json::Value after = data.is_null() ? before : merge_patch(ctx.arena, before, data);
   COFFER_TRY(add_version(ctx, path, *head, config, text_of(ctx.arena, after)));
   answer_version(ctx, *head);

@@ -1,6 +1,7 @@
 // What the handlers of KV version 2 share: loading and storing, answers, and the rules of versions.
 #pragma once
 
+#include <cstdint>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -30,6 +31,9 @@ inline json::Value name(std::string_view literal) { return json::Value::borrowed
 // RFC 3339, or "" for the epoch.
 json::Value time_value(json::Arena& arena, WallTime time);
 json::Value metadata_value(json::Arena& arena, const Version& version, std::string_view custom_metadata);
+
+// What was stored was let in once: patches may have made it hold more texts than one body may.
+inline constexpr json::Limits kStoredLimits{.strings = SIZE_MAX};
 
 // `prefix` and `path` joined in the arena.
 std::string_view record_name(json::Arena& arena, std::string_view prefix, std::string_view path);

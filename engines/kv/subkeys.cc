@@ -28,7 +28,7 @@ Status read_subkeys(HandlerContext& ctx) {
   if (reading->data.empty()) {
     ctx.response.status = 404;
   } else {
-    COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, reading->data));
+    COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, reading->data, kStoredLimits));
     keys = data.is_object() && data.size() == 0 ? data : keys_only(ctx.arena, data, depth);
   }
   ctx.response.data = object_of(ctx.arena, {{name("metadata"), metadata_value(ctx.arena, reading->version, reading->custom_metadata)},

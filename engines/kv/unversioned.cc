@@ -30,7 +30,7 @@ Status read_secret(HandlerContext& ctx) {
   if (!record)
     return answer_not_found(ctx);
   COFFER_ASSIGN(const std::string_view text, decode_data(*record));
-  COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, text));
+  COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, text, kStoredLimits));
   ctx.response.data = json::Value::raw(text);
   ctx.response.lease_duration = refresh_interval(ctx, data);
   return ok_status();

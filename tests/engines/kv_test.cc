@@ -51,6 +51,18 @@ BOOST_AUTO_TEST_CASE(a_secret_comes_back_with_its_metadata) {
   BOOST_TEST(got.reads == 1);
 }
 
+// Each body keeps to the limit of texts; what they made together may be more and stays usable.
+BOOST_AUTO_TEST_CASE(a_secret_that_patches_made_large_can_be_patched_on) {
+  for (int part = 0; part < 3; ++part) {
+    std::string body = "{";
+    for (int i = 0; i < 450; ++i)
+      body.append(i == 0 ? "" : ",").append("\"k").append(std::to_string(1000 * part + i)).append("\":\"v\"");
+    body = "{\"data\":" + body + "}}";
+    BOOST_TEST((part == 0 ? write("data/grown", body) : patch("data/grown", body)).status == 200);
+  }
+  BOOST_TEST(read("subkeys/grown").status == 200);
+}
+
 // The longest duration that there is, added to any time, is the end of time and not an overflow.
 BOOST_AUTO_TEST_CASE(the_longest_life_of_a_version_does_not_overflow) {
   for (const std::string_view where : {"metadata/far", "config"}) {
