@@ -107,13 +107,13 @@ Status handle_hash(HandlerContext& base) {
 
 std::vector<PathSpec> sys_audit_specs() {
   std::vector<PathSpec> specs;
-  specs.push_back({"audit", "List the currently enabled audit devices.", {},
+  specs.push_back({"audit", "Which audit devices there are.", {},
                    {{Operation::kRead, Effect::kReads, handle_list, "Lists the audit devices."}}, nullptr, false, true});
-  specs.push_back({"audit/*path", "Enable or disable audit devices.",
-                   {{"type", FieldType::kString, "The type of the device, e.g. file.", true},
-                    {"description", FieldType::kString, "User-friendly description."},
-                    {"options", FieldType::kMap, "Configuration options of the device."},
-                    {"local", FieldType::kBool, "Mark the device as local, which is not replicated."}},
+  specs.push_back({"audit/*path", "One audit device: enable or disable it.",
+                   {{"type", FieldType::kString, "Which kind of device; only file.", true},
+                    {"description", FieldType::kString, "A note for people."},
+                    {"options", FieldType::kMap, "Settings of the device, for example file_path."},
+                    {"local", FieldType::kBool, "Whether it belongs to this cluster alone."}},
                    {{Operation::kWrite, Effect::kWrites, handle_enable, "Enables an audit device."},
                     {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an audit device."}},
                    nullptr, false, true});

@@ -103,15 +103,15 @@ Status handle_lease_renew(HandlerContext& ctx) {
 Status handle_lease_revoke(HandlerContext& ctx) { return lease_id(ctx).status(); }
 
 std::vector<PathSpec> lease_specs() {
-  const std::vector<Field> id = {{"lease_id", FieldType::kString, "The lease identifier.", true}};
+  const std::vector<Field> id = {{"lease_id", FieldType::kString, "Which lease.", true}};
   std::vector<PathSpec> specs;
-  specs.push_back({"leases/lookup", "View or list lease metadata.", id,
+  specs.push_back({"leases/lookup", "What is known of a lease.", id,
                    {{Operation::kWrite, Effect::kReads, handle_lease_lookup, "Looks up a lease."}}});
   for (const std::string_view pattern : {"leases/renew", "leases/renew/*lease", "renew", "renew/*lease"})
-    specs.push_back({pattern, "Renew a lease on a secret.", id,
+    specs.push_back({pattern, "Keep a lease for longer.", id,
                      {{Operation::kWrite, Effect::kWrites, handle_lease_renew, "Renews a lease."}}});
   for (const std::string_view pattern : {"leases/revoke", "leases/revoke/*lease", "revoke", "revoke/*lease"})
-    specs.push_back({pattern, "Revoke a leased secret immediately.", id,
+    specs.push_back({pattern, "End a lease now.", id,
                      {{Operation::kWrite, Effect::kWrites, handle_lease_revoke, "Revokes a lease."}}});
   return specs;
 }
@@ -122,21 +122,21 @@ Status handle_seal(HandlerContext&) { return ok_status(); }
 }  // namespace
 
 std::vector<PathSpec> sys_key_specs() {
-  const std::vector<Field> paths = {{"paths", FieldType::kStringList, "Paths on which capabilities are asked for."},
+  const std::vector<Field> paths = {{"paths", FieldType::kStringList, "The paths to ask about."},
                                     {"path", FieldType::kStringList, "The same, as one."}};
   std::vector<PathSpec> specs = lease_specs();
-  specs.push_back({"key-status", "Provides information about the backend encryption key.", {},
+  specs.push_back({"key-status", "The key that seals what is stored: its number, its age and its use.", {},
                    {{Operation::kRead, Effect::kReads, handle_key_status, "Reads term, time and count."}}});
   for (const std::string_view pattern : {"rotate", "rotate/keyring"})
-    specs.push_back({pattern, "Rotates the backend encryption key used to persist data.", {},
+    specs.push_back({pattern, "Add a new key; from then on it seals whatever is written.", {},
                      {{Operation::kWrite, Effect::kWrites, handle_rotate, "Adds a term."}}, nullptr, false, true});
   specs.push_back({"seal", "Seals this node.", {},
                    {{Operation::kWrite, Effect::kOutside, handle_seal, "Forgets the keys until the node is unsealed again."}}, nullptr, false, true});
-  specs.push_back({"capabilities-self", "Fetches the capabilities of the calling token on the given paths.", paths,
+  specs.push_back({"capabilities-self", "What the calling token may do at some paths.", paths,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_self, "Tells capabilities."}}});
-  specs.push_back({"capabilities", "Fetches the capabilities of the given token on the given paths.", paths,
+  specs.push_back({"capabilities", "What another token may do at some paths.", paths,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities, "Tells capabilities."}}});
-  specs.push_back({"capabilities-accessor", "Fetches the capabilities of the token of an accessor on the given paths.", paths,
+  specs.push_back({"capabilities-accessor", "What the token that an accessor belongs to may do at some paths.", paths,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_accessor, "Tells capabilities."}}});
   return specs;
 }

@@ -90,12 +90,12 @@ Status handle_delete(HandlerContext& base) {
 std::vector<PathSpec> sys_policy_specs() {
   std::vector<PathSpec> specs;
   for (const std::string_view folder : {"policies/acl", "policy"})
-    specs.push_back({folder, "List the configured access control policies.", {},
+    specs.push_back({folder, "The names of all policies.", {},
                      {{Operation::kList, Effect::kReads, handle_list, "Lists the policies."},
                       {Operation::kRead, Effect::kReads, handle_list, "Lists the policies."}}});
   for (const std::string_view item : {"policies/acl/:name", "policy/:name"})
-    specs.push_back({item, "Read, modify, or delete an access control policy.",
-                     {{"policy", FieldType::kString, "The rules of the policy.", true}},
+    specs.push_back({item, "One policy: read, replace or delete it.",
+                     {{"policy", FieldType::kString, "Its rules, as HCL or JSON.", true}},
                      {{Operation::kRead, Effect::kReads, handle_read, "Reads a policy."},
                       {Operation::kWrite, Effect::kWrites, handle_write, "Writes a policy."},
                       {Operation::kDelete, Effect::kWrites, handle_delete, "Deletes a policy."}}});

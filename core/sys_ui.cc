@@ -42,7 +42,7 @@ Status handle_mount(HandlerContext& base) {
 
 std::vector<PathSpec> sys_ui_specs() {
   std::vector<PathSpec> specs;
-  specs.push_back({"internal/ui/mounts", "Information about mounts returned according to the calling token's policies.", {},
+  specs.push_back({"internal/ui/mounts", "The mounts that the calling token can reach into.", {},
                    {{Operation::kRead, Effect::kReads, handle_mounts, "Lists the mounts that the token reaches."}}, nullptr, true});
   specs.push_back({"internal/ui/mounts/*path", "Information about one mount, for a token that reaches something below it.", {},
                    {{Operation::kRead, Effect::kReads, handle_mount, "Reads the mount that a path belongs to."}}, nullptr, true});

@@ -234,25 +234,25 @@ Auth auth_of(json::Arena& arena, const TokenRecord& record, std::string_view tex
 
 std::vector<PathSpec> token_create_specs() {
   const std::vector<Field> fields = {
-      {"id", FieldType::kString, "Value for the token; needs root or sudo."},
+      {"id", FieldType::kString, "The text of the token, chosen by the caller; needs root or sudo."},
       {"policies", FieldType::kStringList, "Policies of the token; the parent's when absent."},
-      {"meta", FieldType::kMap, "Arbitrary key=value metadata of the token."},
-      {"no_parent", FieldType::kBool, "Create the token with no parent."},
+      {"meta", FieldType::kMap, "Names and values that are kept with it."},
+      {"no_parent", FieldType::kBool, "Whether it outlives the calling token."},
       {"no_default_policy", FieldType::kBool, "Leave the default policy out."},
-      {"renewable", FieldType::kBool, "Allow the token to be renewed."},
+      {"renewable", FieldType::kBool, "Whether it can be renewed."},
       {"ttl", FieldType::kDuration, "Time to live."},
       {"explicit_max_ttl", FieldType::kDuration, "Beyond this age the token cannot be renewed."},
       {"period", FieldType::kDuration, "Renewal period; needs root or sudo."},
       {"num_uses", FieldType::kInt, "Number of uses; 0 is without limit."},
-      {"display_name", FieldType::kString, "Name to associate with the token."},
+      {"display_name", FieldType::kString, "A name to know it by."},
       {"type", FieldType::kString, "service"},
   };
   std::vector<PathSpec> specs;
-  specs.push_back({"create", "The token create path is used to create new tokens.", fields,
+  specs.push_back({"create", "Make a token below the calling one.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create, "Creates a token."}}});
-  specs.push_back({"create-orphan", "The token create path is used to create new orphan tokens.", fields,
+  specs.push_back({"create-orphan", "Make a token that stands alone.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create_orphan, "Creates a token without parent."}}});
-  specs.push_back({"create/:role", "Creates a token against a role.", fields,
+  specs.push_back({"create/:role", "Make a token as a role says; this version has no roles.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create_role, "Creates a token against a role."}}});
   return specs;
 }

@@ -181,9 +181,9 @@ class TokenEngine final : public Engine {
 
  private:
   static std::vector<PathSpec> specs() {
-    const std::vector<Field> token = {{"token", FieldType::kString, "Token to act on (request body)."}};
-    const std::vector<Field> accessor = {{"accessor", FieldType::kString, "Accessor of the token to act on (request body)."}};
-    const Field increment = {"increment", FieldType::kDuration, "The desired increment to the token's expiration."};
+    const std::vector<Field> token = {{"token", FieldType::kString, "Which token, in the body."}};
+    const std::vector<Field> accessor = {{"accessor", FieldType::kString, "The accessor of the token that is meant, in the body."}};
+    const Field increment = {"increment", FieldType::kDuration, "How long it shall live from now on."};
     std::vector<Field> token_increment = token;
     token_increment.push_back(increment);
     std::vector<Field> accessor_increment = accessor;
@@ -193,29 +193,29 @@ class TokenEngine final : public Engine {
                             std::vector<OperationSpec> operations, bool sudo = false) {
       all.push_back({pattern, help, std::move(fields), std::move(operations), nullptr, false, sudo});
     };
-    add("lookup", "This endpoint will lookup a token and its properties.", token,
+    add("lookup", "What is known of a token.", token,
         {{Operation::kWrite, Effect::kReads, handle_lookup, "Looks up a token."},
          {Operation::kRead, Effect::kReads, handle_lookup, "Looks up a token."}});
-    add("lookup-self", "This endpoint will lookup a token and its properties.", {},
+    add("lookup-self", "What is known of the calling token.", {},
         {{Operation::kRead, Effect::kReads, handle_lookup_self, "Looks up the calling token."},
          {Operation::kWrite, Effect::kReads, handle_lookup_self, "Looks up the calling token."}});
-    add("lookup-accessor", "This endpoint will lookup a token associated with the given accessor.", accessor,
+    add("lookup-accessor", "What is known of the token that an accessor belongs to.", accessor,
         {{Operation::kWrite, Effect::kReads, handle_lookup_accessor, "Looks up a token."}});
-    add("renew", "This endpoint will renew the given token and prevent expiration.", token_increment,
+    add("renew", "Let a token live longer.", token_increment,
         {{Operation::kWrite, Effect::kWrites, handle_renew, "Renews a token."}});
-    add("renew-self", "This endpoint will renew the token used to call it and prevent expiration.", {increment},
+    add("renew-self", "Let the calling token live longer.", {increment},
         {{Operation::kWrite, Effect::kWrites, handle_renew_self, "Renews the calling token."}});
-    add("renew-accessor", "This endpoint will renew a token associated with the given accessor.", accessor_increment,
+    add("renew-accessor", "Let the token that an accessor belongs to live longer.", accessor_increment,
         {{Operation::kWrite, Effect::kWrites, handle_renew_accessor, "Renews a token."}});
-    add("revoke", "This endpoint will delete the given token and all of its child tokens.", token,
+    add("revoke", "End a token and every token that was made by it.", token,
         {{Operation::kWrite, Effect::kWrites, handle_revoke, "Revokes a token."}});
-    add("revoke-self", "This endpoint will delete the token used to call it and all of its child tokens.", {},
+    add("revoke-self", "End the calling token and every token that was made by it.", {},
         {{Operation::kWrite, Effect::kWrites, handle_revoke_self, "Revokes the calling token."}});
-    add("revoke-accessor", "This endpoint will delete the token of the accessor and all of its child tokens.", accessor,
+    add("revoke-accessor", "End the token that an accessor belongs to and every token that was made by it.", accessor,
         {{Operation::kWrite, Effect::kWrites, handle_revoke_accessor, "Revokes a token."}});
-    add("revoke-orphan", "This endpoint will delete the token and orphan its child tokens.", token,
+    add("revoke-orphan", "End a token and leave those that were made by it as orphans.", token,
         {{Operation::kWrite, Effect::kWrites, handle_revoke_orphan, "Revokes a token alone."}}, true);
-    add("accessors", "List token accessors.", {}, {{Operation::kList, Effect::kReads, handle_accessors, "Lists accessors."}}, true);
+    add("accessors", "The accessors of all tokens.", {}, {{Operation::kList, Effect::kReads, handle_accessors, "Lists accessors."}}, true);
     return all;
   }
 
