@@ -237,6 +237,10 @@ Result<std::unique_ptr<LmdbState>> LmdbState::open(const std::string& path, cons
                                        " is missing: restore the newest snapshot of this node, or empty its data folder and let it "
                                        "join its cluster again");
   COFFER_ASSIGN(auto state, open_env(path, options));
+  // A process that was killed in the middle of a commit may have left the new root in the page cache only. What is read from here on counts
+  // as durable, and the log is cut below it.
+  if (const int error = mdb_env_sync(state->env_, 1); error != 0)
+    return state->failed("sync", error);
   COFFER_TRY(state->check_file_size());
   COFFER_TRY(state->load_meta());
   return state;
