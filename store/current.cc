@@ -120,6 +120,8 @@ Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& fol
   COFFER_ASSIGN(const auto current, read_current(disk, folder));
   if (current) {
     COFFER_ASSIGN(auto state, LmdbState::open(folder + "/" + *current, options));
+    // Its rename may be in the page cache only; the others are needed until it is not.
+    COFFER_TRY(disk.sync_folder(folder));
     COFFER_TRY(remove_others(disk, folder, *current));
     return state;
   }
