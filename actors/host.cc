@@ -7,6 +7,7 @@
 #include <caf/send.hpp>
 #include <caf/typed_event_based_actor.hpp>
 #include <mutex>
+#include <utility>
 
 #include "actors/interfaces.h"
 #include "actors/node.h"
@@ -72,7 +73,8 @@ struct Host::Impl {
   caf::actor_system_config config;
   caf::actor_system system{configured(config)};
   node_actor node;
-  expiry_actor expiry;
+  std::mutex expiry_mutex;  // the node wakes it while the composition starts or ends it
+  expiry_actor expiry;      // guarded by expiry_mutex
   std::shared_ptr<WakeCell> wake = std::make_shared<WakeCell>();
 };
 
@@ -106,22 +108,28 @@ void Host::stop_node() {
 }
 
 void Host::start_expiry(ExpiryStep step) {
+  const std::lock_guard lock(impl_->expiry_mutex);
   COFFER_CHECK(!impl_->expiry);
   impl_->expiry = impl_->system.spawn(expiry_behavior, std::move(step));
 }
 
 void Host::wake_expiry() {
+  const std::lock_guard lock(impl_->expiry_mutex);
   if (impl_->expiry)
     caf::anon_send(impl_->expiry, wake_atom::value);
 }
 
 void Host::stop_expiry() {
-  if (!impl_->expiry)
+  expiry_actor ending;
+  {
+    const std::lock_guard lock(impl_->expiry_mutex);
+    ending = std::exchange(impl_->expiry, nullptr);
+  }
+  if (!ending)
     return;
   caf::scoped_actor self{impl_->system};
-  self->send(impl_->expiry, stop_atom::value);
-  self->wait_for(impl_->expiry);
-  impl_->expiry = nullptr;
+  self->send(ending, stop_atom::value);
+  self->wait_for(ending);
 }
 
 }  // namespace coffer::actors

@@ -13,7 +13,7 @@ class Node;
 // What the expiry actor moves (core/expiry_driver.h): a tick that returns how long it may sleep.
 using ExpiryStep = std::function<Nanos()>;
 
-// One thread (the composition's), but for wake functions.
+// One thread (the composition's), but for node_wake()'s function and wake_expiry(), which any may call.
 class Host {
  public:
   Host();
