@@ -13,6 +13,9 @@ coffer_packages=(
   valgrind
 )
 
+# So that a second clone finds what the first one compiled.
+export CCACHE_BASEDIR="$top" CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+
 say() { printf '==> %s\n' "$*" >&2; }
 
 # Installs with apt what dpkg does not know as installed; as root, or by sudo.
