@@ -75,7 +75,10 @@ class Latch {
 class App::Impl {
  public:
   Impl(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal)
-      : options_(std::move(options)), logger_(logger), fatal_(std::move(fatal)) {}
+      : options_(std::move(options)), logger_(logger), fatal_([this, report = std::move(fatal)](const Status& status) {
+          report(status);
+          note_failure(status);
+        }) {}
 
   Status open_store();
   Status start_node();
@@ -89,12 +92,15 @@ class App::Impl {
   rpc::Server* rpc() { return rpc_.get(); }
 
  private:
+  void note_failure(const Status& status);
   void state_changed(bool unsealed);
   Nanos housekeeping();
 
   AppOptions options_;
   Logger& logger_;
-  std::function<void(const Status&)> fatal_;
+  std::function<void(const Status&)> fatal_;  // any thread
+  std::mutex failure_mutex_;
+  Status failure_;  // guarded by failure_mutex_: the first
 
   // The store.
   std::unique_ptr<FolderLock> lock_;
@@ -161,6 +167,16 @@ Status App::Impl::open_store() {
   return Status();
 }
 
+// Whoever waits for the node to serve need not wait longer.
+void App::Impl::note_failure(const Status& status) {
+  {
+    const std::lock_guard lock(failure_mutex_);
+    if (failure_.ok())
+      failure_ = status;
+  }
+  serves_.set();
+}
+
 Status App::Impl::compose_core() {
   sys_ = core::make_sys_engine();
   token_ = core::make_token_engine();
@@ -206,6 +222,10 @@ Status App::Impl::start_node() {
   host_->start_node(*node_, kTickInterval);
   if (!serves_.wait(kStartTimeMax))
     return Status(Code::kUnavailable, "the node did not come to serve within 120 s");
+  {
+    const std::lock_guard lock(failure_mutex_);
+    COFFER_TRY(failure_);
+  }
   host_->start_expiry([this] { return housekeeping(); });
   return Status();
 }
