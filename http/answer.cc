@@ -54,7 +54,7 @@ void append_head(int status, std::string_view content_type, std::size_t body_byt
     out += reason_phrase(status);
     out += "\r\nCache-Control: no-store\r\n";
   }
-  if (status != 204) {
+  if (may_have_body(status)) {
     out += "Content-Type: ";
     out += content_type;
     out += "\r\nContent-Length: ";

@@ -152,7 +152,7 @@ int answer_status(const Response& response) noexcept {
 
 void write_body(const core::Exchange& exchange, int status, std::string& out) {
   const Response& response = exchange.response;
-  if (status == 204)
+  if (!may_have_body(status))
     return;
   if (!response.content_type.empty()) {
     out += response.raw_body;

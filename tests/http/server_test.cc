@@ -95,6 +95,19 @@ BOOST_AUTO_TEST_CASE(head_has_no_body_and_204_neither) {
   BOOST_TEST(answer.headers.count("content-length") == 0u);
   client.send(kGet);
   BOOST_TEST(client.receive().status == 204);
+  // What a health check can ask for: bytes after a 304 would be read as the next answer.
+  dispatcher.set_script([](core::Exchange& exchange) {
+    exchange.response.bare = true;
+    exchange.response.status = 304;
+    exchange.response.data = json::ObjectBuilder(exchange.arena, 1).add("sealed", false).build();
+  });
+  for (int i = 0; i < 2; ++i) {
+    client.send(kGet);
+    answer = client.receive();
+    BOOST_TEST(answer.status == 304);
+    BOOST_TEST(answer.headers.count("content-length") == 0u);
+    BOOST_TEST(answer.body.empty());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(http_10_closes_unless_asked_to_stay) {
