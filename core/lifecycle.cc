@@ -32,6 +32,24 @@ void respond_failed(std::unique_ptr<Exchange> exchange, const Status& status) {
   respond(std::move(exchange));
 }
 
+// An exchange that waits for the applier. A node that has failed drops what it was given: the client hears of it then, and the
+// connection, which cannot end without an answer, does not hold up the stop of the server.
+class Owed {
+ public:
+  explicit Owed(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  ~Owed() {
+    if (exchange_)
+      respond_failed(std::move(exchange_), Status(Code::kUnavailable, "the node has stopped"));
+  }
+  Owed(const Owed&) = delete;
+  Owed& operator=(const Owed&) = delete;
+  Exchange& operator*() const { return *exchange_; }
+  std::unique_ptr<Exchange> take() { return std::move(exchange_); }
+
+ private:
+  std::unique_ptr<Exchange> exchange_;
+};
+
 // A share count of the body; absent is 0.
 Result<unsigned> count_field(const json::Value& body, std::string_view name) {
   const json::Value* value = body.find(name);
@@ -63,6 +81,10 @@ Result<seal::InitRequest> parse_init(const json::Value& body) {
 class Lifecycle::InitCommit final : public SystemCommit {
  public:
   explicit InitCommit(Lifecycle& owner) : owner(owner) {}
+  ~InitCommit() override {
+    if (exchange)
+      respond_failed(std::move(exchange), Status(Code::kUnavailable, "the node has stopped"));
+  }
 
   void done(CommitOutcome outcome, Index, Status status) override {
     owner.finish_init(std::unique_ptr<InitCommit>(this), outcome, status);
@@ -91,8 +113,8 @@ class Lifecycle::SealHome final : public Home {
     exchange->home = &home_;
     if (exchange->response.has_errors())
       return home_.respond(std::move(exchange));
-    auto shared = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
-    owner_.seal([shared] { core::respond(std::move(*shared)); });
+    auto owed = std::make_shared<Owed>(std::move(exchange));
+    owner_.seal([owed] { core::respond(owed->take()); });
   }
 
  private:
@@ -415,13 +437,13 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return answer_now(unsealed.status());
   busy_ = true;
   lock.unlock();
-  auto shared = std::make_shared<std::unique_ptr<Exchange>>(std::move(exchange));
-  unseal_with(std::move(**unsealed), [this, shared](const Status& status) {
+  auto owed = std::make_shared<Owed>(std::move(exchange));
+  unseal_with(std::move(**unsealed), [this, owed](const Status& status) {
     if (status.ok())
-      answer_status(**shared, *published_.load());
+      answer_status(**owed, *published_.load());
     else
-      fail(**shared, status);
-    respond(std::move(*shared));
+      fail(**owed, status);
+    respond(owed->take());
   });
 }
 
