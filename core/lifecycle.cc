@@ -278,6 +278,12 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
   if (!ports_.committer.is_leader())
     return Status(Code::kUnavailable, "this node does not lead yet");
   COFFER_ASSIGN(std::unique_ptr<store::View> view, ports_.backend.view());
+  // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out the first.
+  load_records(*view);
+  if (status_.initialized) {
+    publish(status_);
+    return Status(Code::kInvalid, "Vault is already initialized");
+  }
   auto commit = std::make_unique<InitCommit>(*this);
   const WallTime now = ports_.committer.cluster_now();
   COFFER_ASSIGN(commit->made, seal::initialize(request, ports_.automatic, now, ports_.random));
