@@ -42,8 +42,10 @@ Status WalRecovery::run() {
   log_.described_ = log_.describe_locked();
   log_.synced_frame_ = log_.next_frame_ - 1;
   // What was found may so far be in the page cache only. From here on it is acted upon, so it must be durable.
-  if (log_.tail_ != nullptr)
+  if (log_.tail_ != nullptr) {
+    COFFER_TRY(rewrite_last());
     COFFER_TRY(log_.tail_->sync_data());
+  }
   COFFER_TRY(log_.disk_.sync_folder(log_.folder_));
   if (log_.hard_state_.commit > log_.last_locked().index)
     return log_.damaged(log_.tail_segment_, log_.tail_offset_,
@@ -82,10 +84,14 @@ Status WalRecovery::read_segment(std::uint64_t sequence, bool oldest, bool newes
   const auto header = decode_segment_header(std::string_view(bytes).substr(0, got));
   if (!header || header->sequence != sequence) {
     COFFER_TRY(check_torn(sequence, 0));
+    if (newest)
+      COFFER_TRY(check_unfinished(sequence, std::string_view(bytes).substr(0, got)));
     // A later segment would have been begun only after this one was whole.
     return newest ? forget_unfinished(sequence) : log_.damaged(sequence, 0, "its header does not fit its checksum");
   }
   COFFER_TRY(check_header(*header, sequence, oldest));
+  header_ = *header;
+  frames_ = 0;
   std::uint64_t offset = kWalBlockBytes;
   while (true) {
     COFFER_ASSIGN(const auto frame, read_frame(offset, bytes));
@@ -94,6 +100,8 @@ Status WalRecovery::read_segment(std::uint64_t sequence, bool oldest, bool newes
     COFFER_TRY(replay(*frame));
     ++log_.next_frame_;
     offset += frame->size;
+    last_frame_.swap(bytes);
+    ++frames_;
   }
   // In an older segment a missing frame shows in the next one's header, which says the number of its first.
   if (newest)
@@ -155,6 +163,30 @@ Status WalRecovery::check_torn(std::uint64_t sequence, std::uint64_t bad) {
       return log_.damaged(sequence, 0, "its header does not fit its checksum");
   }
   return ok_status();
+}
+
+// A write of the header replaces its sector or does not: a crash leaves zeros, or the header of an older segment. With anything else there,
+// a whole first frame was synced together with a header that was whole then.
+Status WalRecovery::check_unfinished(std::uint64_t sequence, std::string_view block) {
+  const auto header = decode_segment_header(block);
+  if ((header && header->sequence < sequence) || block.find_first_not_of('\0') == std::string_view::npos)
+    return ok_status();
+  std::string bytes;
+  COFFER_ASSIGN(const auto frame, read_frame(kWalBlockBytes, bytes));
+  if (frame && frame->belongs_at(sequence, kWalBlockBytes) && frame->head.number == log_.next_frame_)
+    return log_.damaged(sequence, 0, "its header does not fit its checksum, and its first frame is whole");
+  return ok_status();
+}
+
+// After a sync that failed, the system takes the pages for clean: a restart reads them and its sync succeeds, yet nothing is written. So
+// what no finished sync may cover is written once more: the last frame, and the header when nothing was synced after it. The bytes are
+// the same, so a crash in between harms nothing.
+Status WalRecovery::rewrite_last() {
+  if (frames_ <= 1)
+    COFFER_TRY(log_.tail_->write_at(0, encode_segment_header(header_)));
+  if (frames_ == 0)
+    return ok_status();
+  return log_.tail_->write_at(log_.tail_offset_ - last_frame_.size(), last_frame_);
 }
 
 Status WalRecovery::adopt_spare(std::uint64_t sequence) {

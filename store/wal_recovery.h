@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/status.h"
@@ -33,12 +34,19 @@ class WalRecovery {
   Status replay_entry(const LogRecord& entry, const Frame& frame, WriteAheadLog::Run& run);
   // kDataLoss when what stands at `bad` or behind it cannot be what a crash left.
   Status check_torn(std::uint64_t sequence, std::uint64_t bad);
+  // kDataLoss when the newest segment, whose header is not its own, cannot be what a crash left of its beginning.
+  Status check_unfinished(std::uint64_t sequence, std::string_view block);
+  Status rewrite_last();
   Status forget_unfinished(std::uint64_t sequence);
   Status adopt_spare(std::uint64_t sequence);
 
   WriteAheadLog& log_;
   File* file_ = nullptr;  // of the segment being read
   std::uint64_t file_size_ = 0;
+  // Of the newest segment that was whole enough to read.
+  SegmentHeader header_;
+  std::uint64_t frames_ = 0;
+  std::string last_frame_;  // with its padding; meaningless while frames_ is 0
 };
 
 }  // namespace coffer::store

@@ -2,6 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <map>
 #include <random>
 #include <thread>
 
@@ -58,6 +59,67 @@ void require_same(const Log& a, const Log& b) {
     BOOST_TEST((*a.term_at(x.index) == x.term));
   }
 }
+
+// A page cache over another disk. While writeback fails, written blocks stay readable but never reach the disk below, syncs fail, and
+// afterwards the blocks count as clean: a later sync succeeds without them, unless they are written again.
+class ForgetfulCache final : public Disk {
+ public:
+  explicit ForgetfulCache(Disk& below) : below_(below) {}
+  void fail_writeback(bool on) { failing_ = on; }
+  void forget() { clean_.clear(); }
+
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    COFFER_ASSIGN(auto file, below_.open(path, mode));
+    return std::unique_ptr<File>(std::make_unique<CachedFile>(*this, path, std::move(file)));
+  }
+  Status make_folder(const std::string& path) override { return below_.make_folder(path); }
+  Status sync_folder(const std::string& path) override { return below_.sync_folder(path); }
+  Status rename(const std::string& from, const std::string& to) override { return below_.rename(from, to); }
+  Status remove(const std::string& path) override { return below_.remove(path); }
+  Result<std::vector<std::string>> list(const std::string& folder) override { return below_.list(folder); }
+  Result<bool> exists(const std::string& path) override { return below_.exists(path); }
+  Result<std::unique_ptr<FolderLock>> lock_folder(const std::string& folder) override { return below_.lock_folder(folder); }
+  Result<std::uint64_t> free_bytes(const std::string& folder) override { return below_.free_bytes(folder); }
+
+ private:
+  class CachedFile final : public File {
+   public:
+    CachedFile(ForgetfulCache& cache, const std::string& path, std::unique_ptr<File> file)
+        : cache_(cache), clean_(cache.clean_[path]), file_(std::move(file)) {}
+    Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
+      COFFER_ASSIGN(const std::size_t got, file_->read_at(offset, out));
+      for (std::uint64_t i = 0; i < got; ++i) {
+        const auto block = clean_.find((offset + i) / kWalBlockBytes);
+        if (block != clean_.end())
+          out[i] = block->second[(offset + i) % kWalBlockBytes];
+      }
+      return got;
+    }
+    Status write_at(std::uint64_t offset, std::string_view bytes) override {
+      BOOST_REQUIRE(offset % kWalBlockBytes == 0 && bytes.size() % kWalBlockBytes == 0);
+      for (std::uint64_t i = 0; i < bytes.size(); i += kWalBlockBytes) {
+        clean_.erase((offset + i) / kWalBlockBytes);
+        if (cache_.failing_)
+          clean_[(offset + i) / kWalBlockBytes] = bytes.substr(i, kWalBlockBytes);
+      }
+      return cache_.failing_ ? ok_status() : file_->write_at(offset, bytes);
+    }
+    Status append(std::string_view bytes) override { return file_->append(bytes); }
+    Status preallocate(std::uint64_t size) override { return file_->preallocate(size); }
+    Status truncate(std::uint64_t size) override { return file_->truncate(size); }
+    Status sync_data() override { return cache_.failing_ ? Status(Code::kIo, "Input/output error") : file_->sync_data(); }
+    Result<std::uint64_t> size() const override { return file_->size(); }
+
+   private:
+    ForgetfulCache& cache_;
+    std::map<std::uint64_t, std::string>& clean_;
+    std::unique_ptr<File> file_;
+  };
+
+  Disk& below_;
+  bool failing_ = false;
+  std::map<std::string, std::map<std::uint64_t, std::string>> clean_;  // path, block
+};
 
 BOOST_AUTO_TEST_SUITE(store_wal)
 
@@ -275,6 +337,51 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_final) {
   BOOST_TEST(!log->truncate_from(Index(2)).ok());
   BOOST_TEST(!log->cut_below(Index(2)).ok());
   BOOST_TEST(!log->reset_to(Index(2), Term(2)).ok());
+}
+
+// The frame whose sync failed is found again in memory, as the first of all, within a segment, and as the first of a later segment.
+BOOST_AUTO_TEST_CASE(a_frame_that_only_the_page_cache_holds_is_written_again) {
+  for (const int before : {0, 1, 2, 15}) {
+    for (const int after : {0, 1, 2}) {
+      ModelDisk disk(11);
+      ForgetfulCache cache(disk);
+      {
+        const auto log = open(cache);
+        append_synced(*log, before);
+        cache.fail_writeback(true);
+        BOOST_REQUIRE(append_one(*log, 1).ok());
+        BOOST_REQUIRE((log->sync().code() == Code::kIo));
+        cache.fail_writeback(false);
+      }
+      {
+        const auto log = open(cache);
+        BOOST_REQUIRE(log->last_index().get() == static_cast<std::uint64_t>(before) + 1);
+        append_synced(*log, after);
+      }
+      cache.forget();
+      disk.power_cut({});
+      BOOST_TEST(open(cache)->last_index().get() == static_cast<std::uint64_t>(before + 1 + after));
+    }
+  }
+}
+
+// One synced frame is all that the newest segment holds: no frame behind it tells that its header was whole once.
+BOOST_AUTO_TEST_CASE(a_flipped_bit_in_the_header_of_a_segment_with_one_frame_is_refused) {
+  for (const int frames : {1, 16}) {  // a segment holds 15
+    for (std::uint64_t bit = 0; bit < 76 * 8; ++bit) {
+      ModelDisk disk(12);
+      {
+        const auto log = open(disk);
+        append_synced(*log, frames);
+      }
+      const std::string path = std::string(kFolder) + "/" + disk.list(kFolder)->back();
+      BOOST_REQUIRE(disk.flip_bit(path, bit / 8, static_cast<unsigned>(bit % 8)));
+      const auto log = WriteAheadLog::open(disk, kFolder, kSmall);
+      BOOST_REQUIRE((log.code() == Code::kDataLoss));
+      BOOST_REQUIRE(log.status().message().find(path) != std::string::npos);
+      BOOST_REQUIRE(*disk.exists(path));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_final_and_loses_nothing_acknowledged) {
