@@ -134,6 +134,8 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
     request.content_type = "application/merge-patch+json";
   set_remote(context.peer(), exchange);
   COFFER_TRY(set_metadata(context, exchange));
+  if (request.wrap_ttl && !ask.wrappable)
+    return invalid("x-vault-wrap-ttl: this call's reply has no place for a wrapping token; use the Logical service");
   COFFER_TRY(set_id(exchange));
   if (ask.data) {
     COFFER_ASSIGN(request.data, ask.data(exchange.arena));

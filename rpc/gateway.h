@@ -30,6 +30,8 @@ struct Ask {
   std::string path;
   // The request's data, made in the exchange's arena; what it refers to outside lives until the answer. Null function: no data.
   std::function<Result<json::Value>(json::Arena&)> data;
+  // Whether the reply has a place for a wrapping token. Where it has none, a call that asks for one is refused before anything is done.
+  bool wrappable = false;
 };
 
 class Gateway final : public core::Home {

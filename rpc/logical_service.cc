@@ -38,7 +38,7 @@ class LogicalService final : public v1::Logical::CallbackService {
 
   Reactor* with_parameters(Context& context, Operation operation, const std::string& path, const StringMap& parameters,
                            v1::Response& reply) {
-    Ask ask{operation, path, nullptr};
+    Ask ask{operation, path, nullptr, true};
     if (!parameters.empty())
       ask.data = [&parameters](json::Arena& arena) -> Result<json::Value> { return object_from(arena, parameters); };
     return unary<v1::Response>(gateway_, context, ask, reply, decode);
@@ -46,7 +46,8 @@ class LogicalService final : public v1::Logical::CallbackService {
 
   Reactor* with_json(Context& context, Operation operation, const std::string& path, const std::string& text, v1::Response& reply) {
     const Ask ask{operation, path,
-                  [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); }};
+                  [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); },
+                  true};
     return unary<v1::Response>(gateway_, context, ask, reply, decode);
   }
 

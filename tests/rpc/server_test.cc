@@ -305,6 +305,35 @@ BOOST_AUTO_TEST_CASE(kv) {
   }
 }
 
+// A typed reply would be an empty success, and what was wrapped lost.
+BOOST_AUTO_TEST_CASE(a_typed_call_that_asks_for_wrapping_is_refused_before_anything_is_done) {
+  start();
+  recorder.set(data("{}"));
+  const auto refused = [this](const auto& call) {
+    Context context;
+    context.AddMetadata("x-vault-wrap-ttl", "60s");
+    const grpc::Status status = call(context);
+    BOOST_TEST(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+    BOOST_TEST(status.error_message().find("x-vault-wrap-ttl") != std::string::npos);
+    BOOST_TEST(status.error_message().find("Logical service") != std::string::npos);
+    BOOST_TEST(recorder.last() == "");
+  };
+  v1::KVGetRequest get;
+  get.set_mount("secret");
+  get.set_path("a");
+  v1::KVGetResponse got;
+  v1::Auth auth;
+  v1::Policy policy;
+  v1::PolicyRequest named;
+  named.set_name("p");
+  refused([&](Context& context) { return v1::KV::NewStub(channel)->Get(&context, get, &got); });
+  refused([&](Context& context) { return v1::Token::NewStub(channel)->Create(&context, v1::TokenCreateRequest(), &auth); });
+  refused([&](Context& context) { return v1::Sys::NewStub(channel)->ReadPolicy(&context, named, &policy); });
+  Context context;
+  context.AddMetadata("x-vault-wrap-ttl", "0");
+  BOOST_TEST(v1::KV::NewStub(channel)->Get(&context, get, &got).ok());
+}
+
 BOOST_AUTO_TEST_CASE(tokens) {
   start();
   const auto stub = v1::Token::NewStub(channel);
