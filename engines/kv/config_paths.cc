@@ -20,7 +20,7 @@ Status read_config(HandlerContext& ctx) {
 Status write_config(HandlerContext& ctx) {
   COFFER_ASSIGN(Config config, load_config(ctx));
   COFFER_ASSIGN(config.cas_required, ctx.bool_field("cas_required", config.cas_required));
-  COFFER_ASSIGN(const std::int64_t max_versions, ctx.int_field("max_versions", config.max_versions, 0, UINT32_MAX));
+  COFFER_ASSIGN(const std::int64_t max_versions, ctx.int_field("max_versions", config.max_versions, 0, kVersionsMax));
   COFFER_ASSIGN(config.delete_version_after, ctx.duration_field("delete_version_after", config.delete_version_after));
   config.max_versions = static_cast<std::uint32_t>(max_versions);
   std::string record;
@@ -37,7 +37,7 @@ core::PathSpec config_spec() {
   return {
       .pattern = "config",
       .help = "What holds for every secret of this mount unless the secret says otherwise.",
-      .fields = {{"max_versions", FieldType::kInt, "How many versions are kept; 0 means 10."},
+      .fields = {{"max_versions", FieldType::kInt, "How many versions are kept, up to 2000; 0 means 10."},
                  {"cas_required", FieldType::kBool, "Whether every write must name the version that it replaces."},
                  {"delete_version_after", FieldType::kDuration, "How long a version can be read; 0 for ever."}},
       .operations = {{Operation::kRead, Effect::kReads, read_config, "Read the configuration."},

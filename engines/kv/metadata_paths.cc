@@ -123,7 +123,7 @@ Result<bool> apply_fields(HandlerContext& ctx, Head& head, bool patch) {
   };
   bool any = false;
   if (given("max_versions")) {
-    COFFER_ASSIGN(const std::int64_t max_versions, ctx.int_field("max_versions", 0, 0, UINT32_MAX));
+    COFFER_ASSIGN(const std::int64_t max_versions, ctx.int_field("max_versions", 0, 0, kVersionsMax));
     head.max_versions = static_cast<std::uint32_t>(max_versions);
     any = true;
   }
@@ -199,7 +199,7 @@ core::PathSpec metadata_spec() {
       .pattern = "metadata/*path?",
       .help = "What is known of a secret beside its data; names of secrets.",
       .fields = {{"path", FieldType::kString, "Where the secret stands; a folder when listing."},
-                 {"max_versions", FieldType::kInt, "How many versions are kept; 0 means what the mount says."},
+                 {"max_versions", FieldType::kInt, "How many versions are kept, up to 2000; 0 means what the mount says."},
                  {"cas_required", FieldType::kBool, "Whether every write must name the version that it replaces."},
                  {"delete_version_after", FieldType::kDuration, "How long a version can be read; 0 means what the mount says."},
                  {"custom_metadata", FieldType::kMap, "Up to 64 names with values, for the users of the secret."},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/status.h"
 
 namespace coffer::engines::kv {
@@ -52,6 +53,9 @@ struct Config {
 };
 
 inline constexpr std::uint32_t kDefaultMaxVersions = 10;
+// Versions one secret keeps at most: removing them all is one entry, with room for what else the entry writes.
+inline constexpr std::uint32_t kVersionsMax = 2000;
+static_assert(kVersionsMax < limits::kEntryOpsMax / 2);
 
 // Views in what is decoded point into `record`. kDataLoss for anything that encode() does not make.
 void encode(const Head& head, std::string& out);

@@ -43,7 +43,7 @@ Nanos life_of(const Head& head, const Config& config) {
 
 std::uint32_t versions_kept(const Head& head, const Config& config) {
   const std::uint32_t wanted = std::max(head.max_versions, config.max_versions);
-  return wanted == 0 ? kDefaultMaxVersions : wanted;
+  return wanted == 0 ? kDefaultMaxVersions : std::min(wanted, kVersionsMax);
 }
 
 // Drops the oldest versions beyond `kept`, the newest among them counted.

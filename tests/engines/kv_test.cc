@@ -194,6 +194,17 @@ BOOST_AUTO_TEST_CASE(the_larger_of_mount_and_secret_decides_how_many_versions_st
   BOOST_TEST(records.size() == 2);  // head and configuration
 }
 
+BOOST_AUTO_TEST_CASE(versions_kept_are_bounded_so_that_one_entry_can_drop_them_all) {
+  for (const char* path : {"config", "metadata/b"}) {
+    BOOST_TEST(write(path, R"({"max_versions":2000})").status == 204, path);
+    const auto refused = write(path, R"({"max_versions":2001})");
+    BOOST_TEST(refused.status == 400, path);
+    BOOST_TEST(refused.error.find("max_versions") != std::string::npos, refused.error);
+    BOOST_TEST(refused.error.find("from 0 to 2000") != std::string::npos, refused.error);
+    BOOST_TEST(write(path, R"({"max_versions":0})").status == 204, path);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(delete_and_undelete) {
   write("data/d", R"({"data":{"a":1}})");
   write("data/d", R"({"data":{"a":2}})");
