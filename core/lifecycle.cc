@@ -314,6 +314,13 @@ void Lifecycle::submit_init(std::unique_ptr<InitCommit> commit) {
   ports_.committer.submit_system(std::move(proposal), reference);
 }
 
+void Lifecycle::refuse(Exchange& exchange, std::string_view doing, const Status& status) const {
+  if (status.code() != Code::kDataLoss && status.code() != Code::kInternal && status.code() != Code::kIo)
+    return fail(exchange, status);
+  ports_.logger.error("core", std::string("cannot ").append(doing).append(": ").append(status.message()));
+  fail(exchange, 500, "internal error");
+}
+
 void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
   Result<seal::InitRequest> request = parse_init(exchange->request.data);
   if (!request.ok())
@@ -333,7 +340,8 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
   Result<std::unique_ptr<InitCommit>> commit = make_init(*request);
   if (!commit.ok()) {
     lock.unlock();
-    return respond_failed(std::move(exchange), commit.status());
+    refuse(*exchange, "initialize", commit.status());
+    return respond(std::move(exchange));
   }
   busy_ = true;
   lock.unlock();
@@ -364,10 +372,9 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
     }
     const Status failure = !status.ok() ? status : Status(Code::kUnavailable, "the initialization was not committed");
     if (commit->dev_done)
-      commit->dev_done(failure);
-    else
-      respond_failed(std::move(commit->exchange), failure);
-    return;
+      return commit->dev_done(failure);
+    refuse(*commit->exchange, "initialize", failure);
+    return respond(std::move(commit->exchange));
   }
   {
     const std::lock_guard lock(mutex_);
@@ -390,7 +397,7 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
     if (result.ok())
       answer_init(*shared->exchange, shared->made, shared->root_token.reveal_text());
     else
-      fail(*shared->exchange, result);
+      refuse(*shared->exchange, "unseal after the initialization", result);
     respond(std::move(shared->exchange));
   };
   if (!shared->unseal_after)
@@ -407,7 +414,7 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     if (status.ok())
       answer_status(*exchange, status_);
     else
-      fail(*exchange, status);
+      refuse(*exchange, "unseal", status);
     lock.unlock();
     respond(std::move(exchange));
   };
@@ -448,7 +455,7 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     if (status.ok())
       answer_status(**owed, *published_.load());
     else
-      fail(**owed, status);
+      refuse(**owed, "unseal", status);
     respond(owed->take());
   });
 }

@@ -99,6 +99,8 @@ class Lifecycle final : public LifecycleHandler {
   void answer_health(Exchange& exchange) const;
   void answer_leader(Exchange& exchange) const;
   void answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const;
+  // The failed answer. What a damaged record or a failed dependency says goes to the log alone: anybody may ask here.
+  void refuse(Exchange& exchange, std::string_view doing, const Status& status) const;
   void start_init(std::unique_ptr<Exchange> exchange);
   void start_unseal(std::unique_ptr<Exchange> exchange);
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
