@@ -137,8 +137,11 @@ BOOST_AUTO_TEST_CASE(what_comes_while_a_batch_is_written_is_the_next_batch) {
   BOOST_TEST(files->writes.size() == 2u);
   BOOST_TEST(lines_in(content()) == 42u);
   const std::vector<std::string> ids = sink.ids();
-  for (int i = 0; i <= 20; ++i)
+  BOOST_REQUIRE_EQUAL(ids.size(), 21u);
+  for (int i = 0; i <= 20; ++i) {
+    BOOST_TEST(ids[i] == "id-" + std::to_string(i));
     BOOST_TEST(content().find("\"id-" + std::to_string(i) + "\"") != std::string::npos);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(sync_reaches_the_disk_before_the_answer) {

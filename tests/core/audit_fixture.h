@@ -22,7 +22,7 @@ inline std::unique_ptr<core::Exchange> new_exchange() { return std::make_unique<
 struct AuditedRead {
   explicit AuditedRead(std::string_view id = "2b83dec2-3dc4-461a-a60e-b78bb3a877c7") {
     core::Request& q = exchange->request;
-    q.id = id;
+    q.id = exchange->arena.copy(id);
     q.path = *CanonicalPath::from_text("secret/data/a/b");
     q.token = "hvs.CAESIKtokentokentoken";
     q.remote_address = "127.0.0.1";
