@@ -59,8 +59,10 @@ int main(int argc, char** argv) {
     const SimReport report = campaign.run(seed);
     if (arguments.trace)
       std::printf("seed %" PRIu64 " trace %016" PRIx64 " %s\n", seed, report.trace, report.failure.empty() ? "ok" : "FAILED");
-    if (!report.failure.empty())
+    if (!report.failure.empty()) {
       std::printf("seed %" PRIu64 " trace %016" PRIx64 " failed %s\n", seed, report.trace, report.failure.c_str());
+      std::fflush(stdout);  // an interrupted campaign must not take the failing seed with it
+    }
     if (!arguments.state.empty() && ++unsaved == 100) {
       unsaved = 0;
       campaign.save(arguments.state);
