@@ -37,7 +37,9 @@ Result<Index> Core::propose_change(Term term, const Change& change) {
   COFFER_ASSIGN(Configuration to, changed(membership_.current(), change));
   if (change.kind == Change::Kind::kPromote) {
     const Progress* peer = progress_of(change.node);
-    if (peer == nullptr || peer->catch_up_to() != Index(0) ||
+    // Who never acknowledged anything may be unreachable, and would only raise the majority: with one more disk lost the rest could
+    // not elect anybody.
+    if (peer == nullptr || peer->match() == Index(0) || peer->catch_up_to() != Index(0) ||
         peer->match().get() + options_.promote_lag_entries_max < log_.last_index().get())
       return Status(Code::kUnavailable, "the learner has not caught up with the log");
   }

@@ -43,6 +43,7 @@ class Node final : public core::BatchEnd {
   const raft::Core& core() const noexcept { return *core_; }
   NodeClock& clock() noexcept { return clock_; }
   LogDisk& disk() noexcept { return disk_; }
+  const LogDisk& disk() const noexcept { return disk_; }
 
   // Lives and deaths. start() does nothing for a node that is up, gone for good or waiting for its new disk.
   void start();

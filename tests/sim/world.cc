@@ -244,7 +244,7 @@ void World::check_recovery() {
   const Time success = clients_->first_success_after(healed_at_);
   if (success == 0) {
     if (now_ - healed_at_ > kRecoveryMax)
-      fail("no write succeeded within 10 s after all faults had ended");
+      fail("no write succeeded within 10 s after all faults had ended" + roll_call());
     else
       after(100 * kMs, [this] { check_recovery(); });
     return;
@@ -275,6 +275,33 @@ std::string World::behind(Node& lead, Node& node) {
   if (const raft::Progress* peer = lead.core().progress_of(node.id()); peer != nullptr)
     out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " + std::to_string(peer->match().get()) +
            " next " + std::to_string(peer->next().get()) + " until " + std::to_string(peer->catch_up_to().get());
+  return out;
+}
+
+// What every member thinks of itself, for the report of a cluster that does not recover.
+std::string World::roll_call() {
+  static constexpr const char* kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
+  std::string out;
+  for (std::size_t slot = 0; slot < used_slots_; ++slot) {
+    const Node& node = *slots_[slot];
+    if (node.retired())
+      continue;
+    out += "\n  node " + std::to_string(node.id().get());
+    if (!node.up()) {
+      out += " is down";
+      continue;
+    }
+    const raft::Core& core = node.core();
+    out += std::string(" ") + kRoles[static_cast<std::size_t>(core.role())] + " in term " + std::to_string(core.term().get()) +
+           ", last " + std::to_string(core.last_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
+           ", committed " + std::to_string(core.commit_index().get()) + ", applied " + std::to_string(core.applied_index().get()) +
+           (core.may_vote() ? "" : ", may not vote") + (node.paused() ? ", paused" : "") +
+           (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
+    for (raft::NodeId id : core.configuration().voters)
+      out += " " + std::to_string(id.get());
+    for (raft::NodeId id : core.configuration().learners)
+      out += " learner " + std::to_string(id.get());
+  }
   return out;
 }
 

@@ -124,6 +124,7 @@ class World {
   void heal_network();
   void start_healing();
   std::string behind(Node& lead, Node& node);
+  std::string roll_call();
   bool converged(std::string* why);
   void check_recovery();
   void finish();
