@@ -182,7 +182,7 @@ Status delete_metadata(HandlerContext& ctx) {
   if (!head)
     return ok_status();
   for (const Version& version : head->older)
-    if (!version.destroyed)
+    if (version.has_own_record())
       COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, version.number, path)));
   return ctx.storage.erase(record_name(ctx.arena, kHeadPrefix, path));
 }

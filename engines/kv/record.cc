@@ -12,6 +12,8 @@ constexpr std::uint8_t kHeadCasRequired = 1;
 constexpr std::uint8_t kHeadTombstone = 2;
 constexpr std::uint8_t kHeadFlags = kHeadCasRequired | kHeadTombstone;
 constexpr std::uint8_t kVersionDestroyed = 1;
+constexpr std::uint8_t kVersionKept = 2;  // its data follows
+constexpr std::uint8_t kVersionFlags = kVersionDestroyed | kVersionKept;
 constexpr std::uint8_t kConfigCasRequired = 1;
 
 std::uint64_t nanos_of(WallTime time) {
@@ -42,7 +44,9 @@ void write_version(ByteWriter& w, const Version& version) {
   w.varint(version.number)
       .u64(nanos_of(version.created))
       .u64(nanos_of(version.deletion))
-      .u8(version.destroyed ? kVersionDestroyed : 0);
+      .u8(version.destroyed ? kVersionDestroyed : version.kept.empty() ? 0 : kVersionKept);
+  if (!version.destroyed && !version.kept.empty())
+    w.bytes(version.kept);
 }
 
 // False when something is set that nobody wrote.
@@ -51,7 +55,12 @@ bool read_version(ByteReader& r, Version& version) {
   const bool times = read_time(r, version.created) && read_time(r, version.deletion);
   const std::uint8_t flags = r.u8();
   version.destroyed = (flags & kVersionDestroyed) != 0;
-  return times && (flags & ~kVersionDestroyed) == 0;
+  if ((flags & kVersionKept) != 0) {
+    version.kept = r.bytes();
+    if (version.destroyed || version.kept.empty())
+      return false;
+  }
+  return times && (flags & ~kVersionFlags) == 0;
 }
 
 bool read_newest(ByteReader& r, Newest& newest) {
@@ -62,7 +71,7 @@ bool read_newest(ByteReader& r, Newest& newest) {
     return false;
   newest.cas_required = (flags & kHeadCasRequired) != 0;
   newest.tombstone = (flags & kHeadTombstone) != 0;
-  if (!read_version(r, newest.version))
+  if (!read_version(r, newest.version) || !newest.version.kept.empty())
     return false;
   newest.custom_metadata = r.bytes();
   newest.data = r.bytes();
@@ -82,10 +91,18 @@ Version* Head::find(std::uint64_t number) {
   return nullptr;
 }
 
+std::size_t Head::kept_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Version& version : older)
+    bytes += version.kept.size();
+  return bytes;
+}
+
 void encode(const Head& head, std::string& out) {
   const Newest& newest = head.newest;
   COFFER_CHECK(!newest.version.destroyed || newest.data.empty());
-  out.reserve(out.size() + 96 + newest.data.size() + newest.custom_metadata.size() + 27 * head.older.size());
+  COFFER_CHECK(newest.version.kept.empty());
+  out.reserve(out.size() + 96 + newest.data.size() + newest.custom_metadata.size() + 29 * head.older.size() + head.kept_bytes());
   ByteWriter w(out);
   w.u8(kFormat);
   w.u8(static_cast<std::uint8_t>((newest.cas_required ? kHeadCasRequired : 0) | (newest.tombstone ? kHeadTombstone : 0)));

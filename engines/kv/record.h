@@ -1,5 +1,6 @@
 // What KV version 2 stores (docs/formats/kv_record.md). One head record a secret holds all that a read of the newest version needs, in
-// its first bytes; data of older versions stands in records of their own, moved there by the write that replaced it. Pure.
+// its first bytes, and behind it the data of older versions while it is small, so that most writes put one record and no more; larger
+// data moves to a record of its own with the write that replaces it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,10 @@ struct Version {
   WallTime created{};
   WallTime deletion{};        // the epoch: not deleted; may lie in the future
   bool destroyed = false;
+  std::string_view kept;      // of an older version: its data when the head keeps it, JSON text
 
+  // An older version whose data stands in a record of its own.
+  bool has_own_record() const noexcept { return !destroyed && kept.empty(); }
   bool deleted_at(WallTime now) const noexcept { return deletion != WallTime{} && deletion <= now; }
   bool readable_at(WallTime now) const noexcept { return !destroyed && !deleted_at(now); }
 };
@@ -44,6 +48,8 @@ struct Head {
   // The version, or null. Valid until the head changes.
   Version* find(std::uint64_t number);
   const Version* find(std::uint64_t number) const { return const_cast<Head*>(this)->find(number); }
+  // Of all older versions together.
+  std::size_t kept_bytes() const noexcept;
 };
 
 struct Config {
@@ -53,6 +59,9 @@ struct Config {
 };
 
 inline constexpr std::uint32_t kDefaultMaxVersions = 10;
+// Data of older versions that one head keeps. With a newest version of half as much the record still fits twice in a page of the
+// store, and reading the newest costs little more for it.
+inline constexpr std::size_t kKeptBytesMax = 1024;
 // Versions one secret keeps at most: removing them all is one entry, with room for what else the entry writes.
 inline constexpr std::uint32_t kVersionsMax = 2000;
 static_assert(kVersionsMax < limits::kEntryOpsMax / 2);

@@ -46,6 +46,18 @@ std::uint32_t versions_kept(const Head& head, const Config& config) {
   return wanted == 0 ? kDefaultMaxVersions : std::min(wanted, kVersionsMax);
 }
 
+// The version that was the newest joins the older ones: small data stays in the head, other data gets a record of its own.
+Status keep_older(core::HandlerContext& ctx, std::string_view path, Head& head, Version version, std::string_view data) {
+  if (!version.destroyed && data.size() + head.kept_bytes() <= kKeptBytesMax)
+    version.kept = data;
+  head.older.push_back(version);
+  if (!version.has_own_record())
+    return ok_status();
+  std::string record;
+  encode_data(data, record);
+  return put_and_wipe(ctx, version_name(ctx.arena, version.number, path), record);
+}
+
 // Drops the oldest versions beyond `kept`, the newest among them counted.
 Status prune(core::HandlerContext& ctx, std::string_view path, Head& head, std::uint32_t kept) {
   const std::uint64_t newest = head.newest.version.number;
@@ -54,7 +66,7 @@ Status prune(core::HandlerContext& ctx, std::string_view path, Head& head, std::
   const std::uint64_t oldest = newest - kept + 1;
   std::size_t dropped = 0;
   while (dropped < head.older.size() && head.older[dropped].number < oldest) {
-    if (!head.older[dropped].destroyed)
+    if (head.older[dropped].has_own_record())
       COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, head.older[dropped].number, path)));
     ++dropped;
   }
@@ -197,7 +209,10 @@ Result<std::optional<Reading>> read_version(core::HandlerContext& ctx, std::stri
   if (version == nullptr)
     return std::optional<Reading>();
   Reading reading{*version, newest.custom_metadata, {}};
-  if (version->readable_at(ctx.now)) {
+  if (!version->readable_at(ctx.now))
+    return std::optional<Reading>(reading);
+  reading.data = version->kept;
+  if (version->has_own_record()) {
     COFFER_ASSIGN(const std::optional<std::string_view> stored, ctx.storage.get(version_name(ctx.arena, number, path)));
     if (!stored)
       return Status(Code::kDataLoss, "KV: the record of a version is missing");
@@ -239,16 +254,9 @@ Status check_cas(const std::optional<std::int64_t>& cas, const Head& head, const
 Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head, const Config& config,
                    std::string_view data) {
   Newest& newest = head.newest;
-  const Version previous = newest.version;
-  if (previous.number != 0) {
-    if (!previous.destroyed) {
-      std::string record;
-      encode_data(newest.data, record);
-      COFFER_TRY(put_and_wipe(ctx, version_name(ctx.arena, previous.number, path), record));
-    }
-    head.older.push_back(previous);
-  }
-  newest.version = Version{previous.number + 1, ctx.now, {}, false};
+  Version previous = newest.version;
+  const std::string_view previous_data = newest.data;
+  newest.version = Version{previous.number + 1, ctx.now, {}, false, {}};
   newest.data = data;
   if (const Nanos life = life_of(head, config); life > Nanos{0})
     newest.version.deletion = ctx.now + std::min(life, WallTime::max() - ctx.now);  // any duration may be asked for; no sum may overflow
@@ -256,6 +264,8 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
     head.created = ctx.now;
   head.updated = ctx.now;
   COFFER_TRY(prune(ctx, path, head, versions_kept(head, config)));
+  if (previous.number != 0 && previous.number >= head.oldest)
+    COFFER_TRY(keep_older(ctx, path, head, previous, previous_data));
   return store_head(ctx, path, head);
 }
 

@@ -57,12 +57,13 @@ Status destroy_versions(HandlerContext& ctx) {
     Version* version = head->find(number);
     if (version == nullptr || version->destroyed)
       continue;
-    version->destroyed = true;
-    changed = true;
     if (version == &head->newest.version)
       head->newest.data = {};
-    else
+    else if (version->has_own_record())
       COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, number, path)));
+    version->destroyed = true;
+    version->kept = {};
+    changed = true;
   }
   return changed ? store_head(ctx, path, *head) : ok_status();
 }

@@ -11,7 +11,7 @@ namespace {
 Head full_head() {
   Head head;
   head.newest.cas_required = true;
-  head.newest.version = {3, WallTime(Nanos(1795315230824367385)), WallTime(Nanos(1795318830824367385)), false};
+  head.newest.version = {4, WallTime(Nanos(1795315230824367385)), WallTime(Nanos(1795318830824367385)), false, {}};
   head.newest.custom_metadata = R"({"owner":"team"})";
   head.newest.data = R"({"a":1.10})";
   head.created = WallTime(Nanos(1795315000000000000));
@@ -19,12 +19,12 @@ Head full_head() {
   head.oldest = 1;
   head.max_versions = 300;
   head.delete_version_after = std::chrono::hours(1);
-  head.older = {{1, head.created, {}, true}, {2, head.created, head.updated, false}};
+  head.older = {{1, head.created, {}, true, {}}, {2, head.created, head.updated, false, {}}, {3, head.created, {}, false, R"({"a":1})"}};
   return head;
 }
 
 bool equal(const Version& a, const Version& b) {
-  return a.number == b.number && a.created == b.created && a.deletion == b.deletion && a.destroyed == b.destroyed;
+  return a.number == b.number && a.created == b.created && a.deletion == b.deletion && a.destroyed == b.destroyed && a.kept == b.kept;
 }
 
 BOOST_AUTO_TEST_SUITE(kv_record)
@@ -53,9 +53,10 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read) {
   BOOST_TEST(read->oldest == 1u);
   BOOST_TEST(read->max_versions == 300u);
   BOOST_TEST((read->delete_version_after == std::chrono::hours(1)));
-  BOOST_REQUIRE(read->older.size() == 2u);
+  BOOST_REQUIRE(read->older.size() == 3u);
   BOOST_TEST(equal(read->older[0], head.older[0]));
   BOOST_TEST(equal(read->older[1], head.older[1]));
+  BOOST_TEST(equal(read->older[2], head.older[2]));
   const Result<Newest> newest = decode_newest(record);
   BOOST_REQUIRE(newest.ok());
   BOOST_TEST(newest->data == head.newest.data);

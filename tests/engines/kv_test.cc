@@ -1,5 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
+#include <map>
+#include <random>
 #include <set>
 
 #include "base/time_text.h"
@@ -84,7 +86,7 @@ BOOST_AUTO_TEST_CASE(a_write_replaces_the_whole_secret_and_keeps_versions) {
   write("data/a", R"({"data":{"password":"old","host":"h"}})");
   const Answer second = write("data/a", R"({"data":{"password":"new"}})");
   BOOST_TEST(second.update);
-  BOOST_TEST(second.writes == 2);
+  BOOST_TEST(second.writes == 1);
   BOOST_TEST(member(second, {"version"}) == "2");
   BOOST_TEST(member(read("data/a"), {"data"}) == R"({"password":"new"})");
   BOOST_TEST(member(read("data/a", R"({"version":1})"), {"data"}) == R"({"host":"h","password":"old"})");
@@ -177,7 +179,45 @@ BOOST_AUTO_TEST_CASE(ten_versions_are_kept) {
   BOOST_TEST(member(about, {"versions", "2", "destroyed"}) == "false");
   BOOST_TEST(read("data/v", R"({"version":1})").status == 404);
   BOOST_TEST(member(read("data/v", R"({"version":2})"), {"data"}) == R"({"i":2})");
-  BOOST_TEST(records.size() == 10);  // the head and nine older versions
+  BOOST_TEST(records.size() == 1);  // small data stays in the head
+}
+
+// Whatever size the data has, and so wherever it stands: every version reads as it was written, what is destroyed or dropped is gone
+// from the records, and nothing is left over.
+BOOST_AUTO_TEST_CASE(older_versions_are_kept_wherever_they_stand) {
+  std::mt19937_64 random(20261122);
+  const auto below = [&random](std::uint64_t n) { return random() % n; };
+  std::map<std::uint64_t, std::string> model;  // what can be read, by version
+  std::uint64_t newest = 0;
+  for (int step = 0; step < 600; ++step) {
+    const std::uint64_t chosen = newest == 0 ? 1 : newest - below(std::min<std::uint64_t>(newest, 6));
+    if (newest > 0 && below(4) == 0) {
+      write("destroy/s", R"({"versions":[)" + std::to_string(chosen) + "]}");
+      model.erase(chosen);
+    } else {
+      ++newest;
+      const std::size_t size = below(3) == 0 ? 200 + below(1'200) : below(120);
+      model[newest] = R"({"a":"canary)" + std::to_string(newest) + "-" + std::string(size, 'x') + R"("})";
+      BOOST_REQUIRE(write("data/s", R"({"data":)" + model[newest] + "}").status == 200);
+      model.erase(model.begin(), model.lower_bound(newest < 10 ? 1 : newest - 9));
+    }
+    std::size_t canaries = 0;
+    for (const auto& [name, record] : records) {
+      BOOST_TEST(record.size() < 3'000);
+      for (std::size_t at = record.find("canary"); at != std::string::npos; at = record.find("canary", at + 1))
+        ++canaries;
+    }
+    BOOST_REQUIRE(canaries == model.size());
+    for (std::uint64_t number = newest < 12 ? 1 : newest - 11; number <= newest; ++number) {
+      const Answer got = read("data/s", R"({"version":)" + std::to_string(number) + "}");
+      const auto expected = model.find(number);
+      BOOST_REQUIRE(got.status == (expected == model.end() ? 404 : 200));
+      if (expected != model.end())
+        BOOST_REQUIRE(member(got, {"data"}) == expected->second);
+    }
+  }
+  erase("metadata/s");
+  BOOST_TEST(records.empty());
 }
 
 BOOST_AUTO_TEST_CASE(the_larger_of_mount_and_secret_decides_how_many_versions_stay) {
