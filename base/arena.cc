@@ -31,7 +31,8 @@ void* Arena::allocate_slow(std::size_t bytes) {
     full_bytes_ += used_;
   }
   // Doubling keeps the number of chunks logarithmic; a large single wish gets a chunk of its own size.
-  const std::size_t next = chunks_.empty() ? kFirstChunkBytes : std::min<std::size_t>(chunks_.back().size * 2, 4u << 20);
+  const std::size_t next =
+      chunks_.empty() ? kFirstChunkBytes : std::min<std::size_t>(chunks_.back().size * 2, 4u << 20);
   const std::size_t size = std::max(next, (bytes + 15) & ~std::size_t{15});
   current_ = static_cast<std::uint8_t*>(::operator new(size));
   chunks_.push_back({current_, size, 0});

@@ -1,5 +1,5 @@
-// A bump allocator for what one request holds in plain text. Everything that was handed out is overwritten by reset() and by the
-// destructor, so nothing that passed through a request stays in the heap.
+// A bump allocator for what one request holds in plain text. Everything that was handed out is overwritten by reset()
+// and by the destructor, so nothing that passed through a request stays in the heap.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace coffer {
 
-// Owned by one request (or one function), used by one thread at a time, reusable after reset(). Memory handed out stays valid
-// until reset() or destruction; objects in it are not destroyed, so only trivially destructible types go in.
+// Owned by one request (or one function), used by one thread at a time, reusable after reset(). Memory handed out stays
+// valid until reset() or destruction; objects in it are not destroyed, so only trivially destructible types go in.
 class Arena {
  public:
   static constexpr std::size_t kFirstChunkBytes = 8192;
@@ -45,8 +45,8 @@ class Arena {
     return {to, text.size()};
   }
 
-  // Gives back the unused end of the last allocation: [start, start + kept) stays, the rest is wiped when the arena is. No effect when
-  // `start` was not the last allocation.
+  // Gives back the unused end of the last allocation: [start, start + kept) stays, the rest is wiped when the arena is.
+  // No effect when `start` was not the last allocation.
   void shrink_last(void* start, std::size_t allocated, std::size_t kept) noexcept {
     auto* at = static_cast<std::uint8_t*>(start);
     if (at + allocated == current_ + used_ && kept < allocated) {

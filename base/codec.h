@@ -1,8 +1,8 @@
 // Bytes of everything that is stored or sent: fixed little-endian numbers, varints, length-prefixed strings.
 //
-// ByteWriter appends to a string that the caller owns. ByteReader walks a view that must outlive it and never reads past its end:
-// after the first field that does not fit, every further call returns zero or an empty view and status() says so. Callers read
-// all fields of a record, then check finish() once, and use nothing before that.
+// ByteWriter appends to a string that the caller owns. ByteReader walks a view that must outlive it and never reads
+// past its end: after the first field that does not fit, every further call returns zero or an empty view and status()
+// says so. Callers read all fields of a record, then check finish() once, and use nothing before that.
 #pragma once
 
 #include <cstdint>

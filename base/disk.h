@@ -1,8 +1,9 @@
-// The disk as an argument: what the write-ahead log, CURRENT and snapshot spools need of a file system. posix_disk() is the real one;
-// base/model_disk.h loses, tears and misplaces unsynced bytes for tests.
+// The disk as an argument: what the write-ahead log, CURRENT and snapshot spools need of a file system. posix_disk() is
+// the real one; base/model_disk.h loses, tears and misplaces unsynced bytes for tests.
 //
-// Failures are kIo with the operation, the path and the operating system's words. After a failed write or sync nothing is known about
-// the bytes concerned, and a sync must not be tried again on the same File. Files are 0600 and folders 0700, whatever the umask.
+// Failures are kIo with the operation, the path and the operating system's words. After a failed write or sync nothing
+// is known about the bytes concerned, and a sync must not be tried again on the same File. Files are 0600 and folders
+// 0700, whatever the umask.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ class File {
   // Allocates zeros up to `size`, so that later writes within need neither space nor a new length.
   virtual Status preallocate(std::uint64_t size) = 0;
   virtual Status truncate(std::uint64_t size) = 0;
-  // Content (and the length needed to read it) is on stable storage. The file's name is so only after Disk::sync_folder.
+  // Content (and the length needed to read it) is on stable storage. The file's name is so only after
+  // Disk::sync_folder.
   virtual Status sync_data() = 0;
   virtual Result<std::uint64_t> size() const = 0;
 };
@@ -72,7 +74,8 @@ Disk& posix_disk();
 
 // The whole file; kTooLarge above `bytes_max`.
 Result<std::string> read_file(Disk& disk, const std::string& path, std::size_t bytes_max);
-// Replaces `folder`/`name` so that after a crash either the old or the new content is there, whole, and after success the new one.
+// Replaces `folder`/`name` so that after a crash either the old or the new content is there, whole, and after success
+// the new one.
 Status replace_file(Disk& disk, const std::string& folder, const std::string& name, std::string_view bytes);
 
 }  // namespace coffer

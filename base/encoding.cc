@@ -34,7 +34,8 @@ std::string encode64(std::string_view bytes, std::string_view alphabet, bool pad
   std::size_t i = 0;
   for (; i + 3 <= bytes.size(); i += 3) {
     const std::uint32_t group = byte_of(bytes[i]) << 16 | byte_of(bytes[i + 1]) << 8 | byte_of(bytes[i + 2]);
-    const char text[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63], alphabet[group >> 6 & 63], alphabet[group & 63]};
+    const char text[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63], alphabet[group >> 6 & 63],
+                          alphabet[group & 63]};
     out.append(text, 4);
   }
   const std::size_t left = bytes.size() - i;
@@ -62,7 +63,8 @@ Status cut_padding(std::string_view& text, bool required) {
     pads += text[end] == '=';
   }
   text = text.substr(0, end);
-  lines = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }));
+  lines =
+      static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return c == '\n' || c == '\r'; }));
   const std::size_t rest = (text.size() - lines) % 4;
   const std::size_t wanted = rest == 0 ? 0 : 4 - rest;
   if (rest == 1 || (pads != wanted && (required || pads != 0)))
@@ -71,7 +73,8 @@ Status cut_padding(std::string_view& text, bool required) {
 }
 
 // Decodes to `out`, which has room for three bytes every four characters. Sets `size`.
-Status decode64(std::string_view text, const std::array<std::int8_t, 256>& table, bool lines, std::uint8_t* out, std::size_t& size) {
+Status decode64(std::string_view text, const std::array<std::int8_t, 256>& table, bool lines, std::uint8_t* out,
+                std::size_t& size) {
   std::uint32_t group = 0;
   unsigned bits = 0;
   size = 0;

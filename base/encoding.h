@@ -1,5 +1,5 @@
-// Bytes as text: base64, hexadecimal, base62, UUIDs. Decoders are strict, so that one value has one text: no characters outside the
-// alphabet, no bits set after the last byte. Errors name the position and never the content.
+// Bytes as text: base64, hexadecimal, base62, UUIDs. Decoders are strict, so that one value has one text: no characters
+// outside the alphabet, no bits set after the last byte. Errors name the position and never the content.
 #pragma once
 
 #include <cstddef>

@@ -18,10 +18,13 @@ namespace {
 
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80; }
+bool is_letter(char c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
 bool is_word(char c) noexcept { return is_letter(c) || is_digit(c) || c == '-' || c == '.'; }
 
-// Recursive descent over the text; depth is bounded by Limits. Every method leaves the cursor behind what it read or returns a failure.
+// Recursive descent over the text; depth is bounded by Limits. Every method leaves the cursor behind what it read or
+// returns a failure.
 class Parser {
  public:
   Parser(std::string_view text, const Limits& limits) noexcept : text_(text), limits_(limits) {}
@@ -211,7 +214,8 @@ class Parser {
     const auto [end, error] = std::from_chars(first, last, value);
     // An octal number that is none, as 09, is not taken for a decimal one.
     const bool octal = node.text.size() > 1 && node.text[0] == '0' && is_digit(node.text[1]);
-    if (octal || error != std::errc() || end != last || node.text.find_first_not_of("0123456789+-.eE") != std::string::npos)
+    if (octal || error != std::errc() || end != last ||
+        node.text.find_first_not_of("0123456789+-.eE") != std::string::npos)
       return error_at(start, "expected a number");
     return ok_status();
   }

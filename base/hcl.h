@@ -1,5 +1,5 @@
-// HCL 1 and its JSON form, read into one tree. Who reads the tree (a policy, the server's configuration) sees no difference between
-// the two spellings. Errors name line, column and what was expected, never a value.
+// HCL 1 and its JSON form, read into one tree. Who reads the tree (a policy, the server's configuration) sees no
+// difference between the two spellings. Errors name line, column and what was expected, never a value.
 #pragma once
 
 #include <cstddef>
@@ -35,8 +35,8 @@ struct Node {
   const Node* find(std::string_view key) const noexcept;
 };
 
-// `key = value`, or a block `key "label" … { … }`. JSON's {"key": {"label": {…}}} becomes a block without labels, whose reader takes the
-// inner keys for labels where it expects some; see blocks().
+// `key = value`, or a block `key "label" … { … }`. JSON's {"key": {"label": {…}}} becomes a block without labels, whose
+// reader takes the inner keys for labels where it expects some; see blocks().
 struct Item {
   std::string key;
   Position at;
@@ -52,8 +52,8 @@ struct Block {
   Position at;
 };
 
-// All blocks `key` of `object`, with `labels` labels each: HCL blocks, JSON objects nested by label, lists of either. kInvalid, naming the
-// place, when one has fewer or more labels or is no object.
+// All blocks `key` of `object`, with `labels` labels each: HCL blocks, JSON objects nested by label, lists of either.
+// kInvalid, naming the place, when one has fewer or more labels or is no object.
 Result<std::vector<Block>> blocks(const Node& object, std::string_view key, std::size_t labels);
 
 struct Limits {
@@ -62,8 +62,8 @@ struct Limits {
   std::size_t nodes = limits::kHclNodesMax;
 };
 
-// The whole text as one object. Text whose first character is '{' is read as JSON, everything else as HCL. Linear in the size of the
-// text.
+// The whole text as one object. Text whose first character is '{' is read as JSON, everything else as HCL. Linear in
+// the size of the text.
 Result<Node> parse(std::string_view text, const Limits& limits = {});
 
 // "line 3, column 7: " and the message, as kInvalid.

@@ -24,7 +24,8 @@ class Places {
     return {line_, static_cast<std::uint32_t>(offset - line_start_ + 1)};
   }
 
-  // Where `part` stands, if it is a piece of the text and later than what was asked last (a decoded copy is not); else `otherwise`.
+  // Where `part` stands, if it is a piece of the text and later than what was asked last (a decoded copy is not); else
+  // `otherwise`.
   Position of(std::string_view part, Position otherwise) noexcept {
     const auto offset = static_cast<std::size_t>(part.data() - text_.data());
     const bool inside = part.data() != nullptr && !std::less<>()(part.data(), text_.data()) && offset <= text_.size();

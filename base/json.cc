@@ -53,7 +53,9 @@ Value Value::object(std::span<const Member> members) noexcept {
 }
 
 Result<std::int64_t> Value::as_int64() const { return integer_of<std::int64_t>(*this, "an integer"); }
-Result<std::uint64_t> Value::as_uint64() const { return integer_of<std::uint64_t>(*this, "an integer that is not negative"); }
+Result<std::uint64_t> Value::as_uint64() const {
+  return integer_of<std::uint64_t>(*this, "an integer that is not negative");
+}
 
 Result<double> Value::as_double() const {
   if (!is_number())

@@ -1,6 +1,6 @@
-// JSON as the server needs it: a tree of small handles in an Arena, numbers kept as their text (1.10 and thirty-digit integers come
-// back byte for byte), limits enforced before anything is built, and a rewriter for scalars that needs no tree. Errors name
-// an offset and what was expected, never content.
+// JSON as the server needs it: a tree of small handles in an Arena, numbers kept as their text (1.10 and thirty-digit
+// integers come back byte for byte), limits enforced before anything is built, and a rewriter for scalars that needs no
+// tree. Errors name an offset and what was expected, never content.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ enum class Kind : std::uint8_t { kNull, kBool, kNumber, kString, kArray, kObject
 
 struct Member;
 
-// A handle of 16 bytes, copied freely; what it points to lives in an Arena (or wherever a borrowed view points) and must outlive
-// it. Immutable, so any thread may read it while the arena stays.
+// A handle of 16 bytes, copied freely; what it points to lives in an Arena (or wherever a borrowed view points) and
+// must outlive it. Immutable, so any thread may read it while the arena stays.
 class Value {
  public:
   constexpr Value() noexcept = default;  // null
@@ -35,7 +35,8 @@ class Value {
   static Value number_unsigned(Arena& arena, std::uint64_t v);
   // `text` is a JSON number and outlives the value.
   static Value number_from_text(std::string_view text) noexcept { return of_text(Kind::kNumber, text); }
-  // `text` is one serialised JSON value, spliced verbatim by the writer; it is borrowed. Such a value has no members to find().
+  // `text` is one serialised JSON value, spliced verbatim by the writer; it is borrowed. Such a value has no members to
+  // find().
   static Value raw(std::string_view text) noexcept { return of_text(Kind::kRaw, text); }
   static Value array(std::span<const Value> elements) noexcept;  // borrowed, as is object()
   static Value object(std::span<const Member> members) noexcept;
@@ -107,8 +108,8 @@ inline std::span<const Member> Value::members() const noexcept {
   return {static_cast<const Member*>(at_), is_object() ? size_ : 0};
 }
 
-// Collects members in the arena. Keys and string views are copied into it; Values are taken as they are. Keys must differ
-// (not checked).
+// Collects members in the arena. Keys and string views are copied into it; Values are taken as they are. Keys must
+// differ (not checked).
 class ObjectBuilder {
  public:
   explicit ObjectBuilder(Arena& arena, std::size_t expected = 8) : arena_(arena) { reserve(expected); }
@@ -175,20 +176,21 @@ class ArrayBuilder {
   std::size_t capacity_ = 0;
 };
 
-// Counted while the text is read, before a value is built. Memory is what the tree itself takes: 16 bytes a value, 32 a member,
-// and decoded escapes.
+// Counted while the text is read, before a value is built. Memory is what the tree itself takes: 16 bytes a value, 32 a
+// member, and decoded escapes.
 struct Limits {
   std::size_t depth = limits::kJsonDepthMax;
   std::size_t strings = limits::kJsonStringsMax;           // keys and string values together
   std::size_t memory_bytes = limits::kRequestBodyBytesMax;
 };
 
-// One JSON value with nothing but white space around it. Refused: what RFC 8259 refuses, invalid UTF-8 and lone surrogates, the same
-// key twice in one object (also when spelt with escapes), and what is over a limit (kTooLarge; else kInvalid).
-// Strings without escapes are not copied: `text` must live as long as the values. After a failure the arena holds garbage only,
-// which reset() wipes. Linear in the size of the text.
+// One JSON value with nothing but white space around it. Refused: what RFC 8259 refuses, invalid UTF-8 and lone
+// surrogates, the same key twice in one object (also when spelt with escapes), and what is over a limit (kTooLarge;
+// else kInvalid). Strings without escapes are not copied: `text` must live as long as the values. After a failure the
+// arena holds garbage only, which reset() wipes. Linear in the size of the text.
 // `error_offset`, when given, is set on failure to where in `text` it was noticed.
-Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits = {}, std::size_t* error_offset = nullptr);
+Result<Value> parse(Arena& arena, std::string_view text, const Limits& limits = {},
+                    std::size_t* error_offset = nullptr);
 
 // The same on a copy in the arena.
 Result<Value> parse_copy(Arena& arena, std::string_view text, const Limits& limits = {});
@@ -205,16 +207,16 @@ struct WriteOptions {
   bool sort_keys = false;    // members by byte order of their keys, as Go prints maps
 };
 
-// Appends compact text. Strings are escaped as Go's encoder does it (\u2028, \u2029 and invalid UTF-8 as \ufffd); raw values are spliced
-// as they are.
+// Appends compact text. Strings are escaped as Go's encoder does it (\u2028, \u2029 and invalid UTF-8 as \ufffd); raw
+// values are spliced as they are.
 void write(const Value& value, std::string& out, WriteOptions options = {});
 // Appends text indented by two spaces a level, without a final newline.
 void write_pretty(const Value& value, std::string& out, WriteOptions options = {});
 // Appends `text` as a JSON string with its quotes.
 void write_string(std::string_view text, std::string& out, WriteOptions options = {});
 
-// Where a scalar stands: `text` is the decoded string, the number's text, "true", "false" or "null"; `top_key` is the key of the
-// outermost object that it lies below (empty when the outermost value is no object).
+// Where a scalar stands: `text` is the decoded string, the number's text, "true", "false" or "null"; `top_key` is the
+// key of the outermost object that it lies below (empty when the outermost value is no object).
 struct Scalar {
   Kind kind;
   std::string_view text;

@@ -1,5 +1,5 @@
-// The one grammar behind json::parse and json::rewrite_scalars: an iterative reader that reports events to a sink. Private to
-// base/json*.cc.
+// The one grammar behind json::parse and json::rewrite_scalars: an iterative reader that reports events to a sink.
+// Private to base/json*.cc.
 #pragma once
 
 #ifdef __SSE2__
@@ -40,7 +40,8 @@ inline const char* skip_plain(const char* at, const char* end) noexcept {
   return at;
 }
 
-// Decodes what stands between the quotes; the reader has checked it. `to` has room for raw.size() bytes. Returns the length.
+// Decodes what stands between the quotes; the reader has checked it. `to` has room for raw.size() bytes. Returns the
+// length.
 std::size_t unescape(std::string_view raw, char* to) noexcept;
 
 // A stack of small trivial things whose first N stand in place; only texts with many open values go to the heap.
@@ -80,8 +81,8 @@ class SmallStack {
   std::size_t capacity_ = N;
 };
 
-// Sinks: bool begin_object(), begin_array(), end_object(), end_array(), key(raw, escaped), string(raw, escaped), number(text),
-// literal(Kind, text). False ends the reading with the sink's failure(). `raw` stands between the quotes.
+// Sinks: bool begin_object(), begin_array(), end_object(), end_array(), key(raw, escaped), string(raw, escaped),
+// number(text), literal(Kind, text). False ends the reading with the sink's failure(). `raw` stands between the quotes.
 template <typename Sink>
 class Reader {
  public:

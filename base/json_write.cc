@@ -18,7 +18,10 @@ enum : std::uint8_t { kPlain, kEscape, kHtml, kNotAscii };
 constexpr std::array<std::uint8_t, 256> kClass = [] {
   std::array<std::uint8_t, 256> table{};
   for (std::size_t c = 0; c < 256; ++c)
-    table[c] = c < 0x20 || c == '"' || c == '\\' ? kEscape : c == '<' || c == '>' || c == '&' ? kHtml : c >= 0x80 ? kNotAscii : kPlain;
+    table[c] = c < 0x20 || c == '"' || c == '\\'  ? kEscape
+               : c == '<' || c == '>' || c == '&' ? kHtml
+               : c >= 0x80                        ? kNotAscii
+                                                  : kPlain;
   return table;
 }();
 
@@ -81,7 +84,8 @@ class Output {
     while (end - from >= 16) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(to), bytes);
-      __m128i special = _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+      __m128i special =
+          _mm_or_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
       special = _mm_or_si128(special, _mm_cmplt_epi8(bytes, _mm_set1_epi8(0x20)));
       if (html) {
         special = _mm_or_si128(special, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('&')));
@@ -115,7 +119,8 @@ class Output {
     }
     while (from < end && static_cast<unsigned char>(*from) >= 0x80) {
       const std::size_t n = utf8_sequence(from, end);
-      const bool line_end = n == 3 && from[0] == '\xe2' && from[1] == '\x80' && (from[2] == '\xa8' || from[2] == '\xa9');
+      const bool line_end =
+          n == 3 && from[0] == '\xe2' && from[1] == '\x80' && (from[2] == '\xa8' || from[2] == '\xa9');
       if (line_end)
         put_unicode(0x2000u + static_cast<unsigned char>(from[2]) - 0x80u);
       else if (n != 0)
@@ -142,7 +147,8 @@ class Output {
 
   void put_unicode(std::uint32_t unit) {
     static constexpr char kHex[] = "0123456789abcdef";
-    const char text[6] = {'\\', 'u', kHex[unit >> 12 & 15], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15], kHex[unit & 15]};
+    const char text[6] = {'\\', 'u', kHex[unit >> 12 & 15], kHex[unit >> 8 & 15], kHex[unit >> 4 & 15],
+                          kHex[unit & 15]};
     put(std::string_view(text, sizeof text));
   }
 
@@ -235,10 +241,13 @@ class Writer {
 
 void write(const Value& value, std::string& out, WriteOptions options) { Writer(out, options, false).value(value); }
 
-void write_pretty(const Value& value, std::string& out, WriteOptions options) { Writer(out, options, true).value(value); }
+void write_pretty(const Value& value, std::string& out, WriteOptions options) {
+  Writer(out, options, true).value(value);
+}
 
 void write_string(std::string_view text, std::string& out, WriteOptions options) {
-  // Names and other short text that needs no escapes: without making room for more, which costs in proportion to what `out` holds.
+  // Names and other short text that needs no escapes: without making room for more, which costs in proportion to what
+  // `out` holds.
   char quoted[128];
   if (text.size() + 2 <= sizeof quoted) {
     char* to = quoted;

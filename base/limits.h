@@ -1,5 +1,5 @@
-// Every bound of the server in one list, with its unit in its name. A bound that an operator may change is a default here and
-// a setting in server/config.h.
+// Every bound of the server in one list, with its unit in its name. A bound that an operator may change is a default
+// here and a setting in server/config.h.
 #pragma once
 
 #include <chrono>
@@ -28,7 +28,7 @@ inline constexpr std::size_t kSmallBodiesHeldBytesMax = 32u << 20; // small bodi
 inline constexpr std::size_t kLargeBodiesHeldBytesMax = 96u << 20; // and large ones
 inline constexpr std::size_t kChunkHeadBytesMax = 4096;            // chunk size line with extensions; the trailer
 inline constexpr std::size_t kQueryParametersMax = 256;            // of one request
-inline constexpr std::size_t kExchangesKeptMax = 64;               // unused ones an io thread keeps for the next request
+inline constexpr std::size_t kExchangesKeptMax = 64;  // unused ones an io thread keeps for the next request
 inline constexpr std::size_t kGrpcMessageBytesMax = 32u << 20;
 inline constexpr std::size_t kGrpcConnectionsMax = 4096;
 inline constexpr std::size_t kGrpcStreamsMax = 256;                // concurrent calls on one connection
@@ -47,13 +47,13 @@ inline constexpr std::size_t kEntryBytesMax = 1u << 20;          // one Raft ent
 inline constexpr std::size_t kEntryOpsMax = 4096;                // records one entry writes
 inline constexpr std::size_t kProposalsQueuedMax = 8192;
 inline constexpr std::uint64_t kLogSegmentBytes = 32u << 20;
-inline constexpr std::size_t kLogSpareSegmentsMax = 4;           // kept to be used again, because they sync faster than new ones
+inline constexpr std::size_t kLogSpareSegmentsMax = 4;  // kept to be used again, because they sync faster than new ones
 inline constexpr std::size_t kLogPrimeBytes = 256u << 10;        // of a new segment, written ahead of the frames
-inline constexpr std::size_t kLogBufferBytesKept = 1u << 20;     // a larger one is given back after its frame is written
+inline constexpr std::size_t kLogBufferBytesKept = 1u << 20;  // a larger one is given back after its frame is written
 inline constexpr std::size_t kOverlayGenerationBytesMax = 8u << 20;    // measured: store/README.md
-inline constexpr std::size_t kOverlayGenerationKeysMax = 16384;  // one page each may become dirty in LMDB's memory at a commit
+inline constexpr std::size_t kOverlayGenerationKeysMax = 16384;  // one page each may become dirty in memory at a commit
 inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};
-inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, mapped pages of the state are let go after commits
+inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, the state's pages are let go after commits
 inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default watermark
 inline constexpr std::size_t kSnapshotChunkBytes = 64u << 10;
 inline constexpr std::size_t kSnapshotChunkBytesMax = 64u << 20; // one that claims more is damaged
@@ -64,8 +64,8 @@ inline constexpr std::chrono::milliseconds kScrubStepPause{2};
 // Audit.
 inline constexpr std::size_t kAuditRingLinesMax = 16384;
 inline constexpr std::size_t kAuditRingBytesMax = 16u << 20;         // lines that wait for one device
-inline constexpr std::size_t kAuditBatchBytesMax = 1u << 20;         // what one write(2) is given, unless one line is longer
-inline constexpr std::size_t kAuditLineKeptBytesMax = 32u << 10;     // of formatting memory that an exchange keeps a device
+inline constexpr std::size_t kAuditBatchBytesMax = 1u << 20;  // what one write(2) is given, unless one line is longer
+inline constexpr std::size_t kAuditLineKeptBytesMax = 32u << 10;  // formatting memory an exchange keeps for a device
 inline constexpr std::size_t kAuditOptionBytesMax = 4096;            // one option of a device
 inline constexpr std::chrono::seconds kAuditAcceptTimeMax{2};
 

@@ -30,7 +30,8 @@ class ModelDisk::ModelFile final : public File {
     return size;
   }
   Status write_at(std::uint64_t offset, std::string_view bytes) override {
-    return record({offset, std::string(bytes), false}, std::max<std::uint64_t>(inode_->current.size(), offset + bytes.size()));
+    return record({offset, std::string(bytes), false},
+                  std::max<std::uint64_t>(inode_->current.size(), offset + bytes.size()));
   }
   Status append(std::string_view bytes) override { return write_at(inode_->current.size(), bytes); }
   // Space and length change together here; a crash may undo both, as on a file system that journals them.
@@ -55,7 +56,9 @@ class ModelDisk::ModelFile final : public File {
   }
 
  private:
-  Status alive() const { return life_ == disk_.life_ && !disk_.off_ ? ok_status() : io("use", path_, "the power is off"); }
+  Status alive() const {
+    return life_ == disk_.life_ && !disk_.off_ ? ok_status() : io("use", path_, "the power is off");
+  }
 
   // The change that the power fails in may or may not reach the platter: it is recorded like any other.
   Status record(Write write, std::uint64_t size_after) {

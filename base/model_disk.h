@@ -1,5 +1,6 @@
-// A disk in memory for tests and the simulator. It remembers what was synced and what was not, and at a power cut it keeps, drops, tears or
-// misplaces each unsynced write, and keeps or drops each unsynced change of a folder, as its seed says. One thread.
+// A disk in memory for tests and the simulator. It remembers what was synced and what was not, and at a power cut it
+// keeps, drops, tears or misplaces each unsynced write, and keeps or drops each unsynced change of a folder, as its
+// seed says. One thread.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // Switches that re-introduce a known bug, so that the test that guards against it can be shown to fail (a test that
 // survives its mutant does not count). Asked at the very check that the mutant removes:
 //     if (!mutant(Mutant::kSkipLogSync)) COFFER_TRY(file.sync());
-// The shipped binary links base/mutant_off.cc, which always says no; test binaries link tests/mutant_on.cc instead, which
-// reads the mutant's name from the environment variable COFFER_MUTANT or from a setter.
+// The shipped binary links base/mutant_off.cc, which always says no; test binaries link tests/mutant_on.cc instead,
+// which reads the mutant's name from the environment variable COFFER_MUTANT or from a setter.
 #pragma once
 
 #include <string_view>

@@ -47,7 +47,8 @@ bool is_dangerous_escape(std::string_view text, std::size_t at) noexcept {
     return false;
   const int byte = high * 16 + low;
   // '%' itself is here, or "%252e" would survive one decoding and become dangerous in the next.
-  return is_forbidden_byte(static_cast<unsigned char>(byte)) || byte == '/' || byte == '.' || byte == '%' || byte >= 0x80;
+  return is_forbidden_byte(static_cast<unsigned char>(byte)) || byte == '/' || byte == '.' || byte == '%' ||
+         byte >= 0x80;
 }
 
 Status check_path(std::string_view text) {

@@ -1,6 +1,6 @@
-// Names in their one canonical form. A CanonicalPath is made at the door: percent-decoded once, refused when it is not canonical,
-// never cleaned. Router, policy, storage and caches accept nothing else, so no two parts can spell one name differently
-// (advisories D1-D3, rule R1).
+// Names in their one canonical form. A CanonicalPath is made at the door: percent-decoded once, refused when it is not
+// canonical, never cleaned. Router, policy, storage and caches accept nothing else, so no two parts can spell one name
+// differently (advisories D1-D3, rule R1).
 #pragma once
 
 #include <string>
@@ -10,16 +10,17 @@
 
 namespace coffer {
 
-// Segments joined by '/', no leading '/'; a trailing '/' is kept and means "folder" (as LIST uses it). Refused: empty segments (so
-// "//"), "." and "..", backslash, bytes below 0x20, 0x7f, invalid UTF-8, more than limits::kPathBytesMax bytes or
-// kPathSegmentsMax segments. Case and Unicode form are kept as they are: names are compared byte by byte everywhere.
+// Segments joined by '/', no leading '/'; a trailing '/' is kept and means "folder" (as LIST uses it). Refused: empty
+// segments (so "//"), "." and "..", backslash, bytes below 0x20, 0x7f, invalid UTF-8, more than limits::kPathBytesMax
+// bytes or kPathSegmentsMax segments. Case and Unicode form are kept as they are: names are compared byte by byte
+// everywhere.
 class CanonicalPath {
  public:
   CanonicalPath() = default;  // the empty path
 
-  // `raw` is what the client sent, not yet decoded (HTTP); "%2F" separates as '/' does. A '%' that is left after decoding, as in
-  // "%252e", is refused too when it would decode to something that is refused here, to a separator, a dot or another '%', so that
-  // no later decoder can change the meaning.
+  // `raw` is what the client sent, not yet decoded (HTTP); "%2F" separates as '/' does. A '%' that is left after
+  // decoding, as in "%252e", is refused too when it would decode to something that is refused here, to a separator, a
+  // dot or another '%', so that no later decoder can change the meaning.
   static Result<CanonicalPath> from_percent_encoded(std::string_view raw);
   // `text` is taken as it is (gRPC, storage, command line).
   static Result<CanonicalPath> from_text(std::string_view text);

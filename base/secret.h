@@ -1,6 +1,6 @@
-// Bytes that must not leak: keys, tokens, shares, plaintext that outlives a request. Wiped when freed, move-only, compared in
-// constant time, with no iterators, no stream operator, no conversion to a string type and no operator==. Reading is
-// one named call that is easy to grep: reveal().
+// Bytes that must not leak: keys, tokens, shares, plaintext that outlives a request. Wiped when freed, move-only,
+// compared in constant time, with no iterators, no stream operator, no conversion to a string type and no operator==.
+// Reading is one named call that is easy to grep: reveal().
 #pragma once
 
 #include <cstddef>
@@ -46,8 +46,8 @@ class SecretBytes {
   std::size_t size_ = 0;
 };
 
-// Sets up the locked, dump-excluded arena that later SecretBytes come from. `bytes` is a power of two. Call once, before
-// any thread starts. False when memory could not be locked: the caller decides whether that stops the process.
+// Sets up the locked, dump-excluded arena that later SecretBytes come from. `bytes` is a power of two. Call once,
+// before any thread starts. False when memory could not be locked: the caller decides whether that stops the process.
 bool init_secret_arena(std::size_t bytes) noexcept;
 
 }  // namespace coffer

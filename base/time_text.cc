@@ -19,7 +19,8 @@ struct Date {
   unsigned day;
 };
 
-// Days since 1970-01-01 of the proleptic Gregorian calendar, and back; years are counted from March, so that the leap day comes last.
+// Days since 1970-01-01 of the proleptic Gregorian calendar, and back; years are counted from March, so that the leap
+// day comes last.
 std::int64_t days_of(const Date& date) noexcept {
   const std::int64_t year = date.month <= 2 ? date.year - 1 : date.year;
   const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
@@ -36,7 +37,8 @@ Date date_of(std::int64_t days) noexcept {
   const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const std::int64_t shifted = (5 * day_of_year + 2) / 153;
   const unsigned month = static_cast<unsigned>(shifted < 10 ? shifted + 3 : shifted - 9);
-  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, static_cast<unsigned>(day_of_year - (153 * shifted + 2) / 5 + 1)};
+  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month,
+          static_cast<unsigned>(day_of_year - (153 * shifted + 2) / 5 + 1)};
 }
 
 void put_digits(char* to, std::uint64_t value, int digits) noexcept {
@@ -89,8 +91,8 @@ bool take_offset(std::string_view& text, std::int64_t& seconds) noexcept {
     return true;
   const bool west = !text.empty() && text.front() == '-';
   std::int64_t hours = 0, minutes = 0;
-  if (!(take(text, '+') || take(text, '-')) || !take(text, 2, hours) || !take(text, ':') || !take(text, 2, minutes) || hours > 23 ||
-      minutes > 59)
+  if (!(take(text, '+') || take(text, '-')) || !take(text, 2, hours) || !take(text, ':') || !take(text, 2, minutes) ||
+      hours > 23 || minutes > 59)
     return false;
   seconds = (hours * 60 + minutes) * (west ? -60 : 60);
   return true;
@@ -107,8 +109,9 @@ std::size_t unit_of(std::string_view text, std::int64_t& nanos) noexcept {
     std::int64_t nanos;
   };
   // Two letters before one, so that "ms" is not read as minutes.
-  static constexpr Unit kUnits[] = {{"ns", 1},           {"us", 1000},         {"\xc2\xb5s", 1000},   {"\xce\xbcs", 1000},        {"ms", 1'000'000},
-                                    {"s", kSecond}, {"m", 60 * kSecond}, {"h", 3600 * kSecond}, {"d", kDaySeconds * kSecond}};
+  static constexpr Unit kUnits[] = {{"ns", 1},           {"us", 1000},          {"\xc2\xb5s", 1000},
+                                    {"\xce\xbcs", 1000}, {"ms", 1'000'000},     {"s", kSecond},
+                                    {"m", 60 * kSecond}, {"h", 3600 * kSecond}, {"d", kDaySeconds * kSecond}};
   for (const Unit& unit : kUnits) {
     if (text.starts_with(unit.name)) {
       nanos = unit.nanos;
@@ -191,8 +194,9 @@ std::string format_time(WallTime time) {
 Result<WallTime> parse_time(std::string_view text) {
   std::int64_t year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, nanos = 0, offset = 0;
   if (!take(text, 4, year) || !take(text, '-') || !take(text, 2, month) || !take(text, '-') || !take(text, 2, day) ||
-      !(take(text, 'T') || take(text, 't')) || !take(text, 2, hour) || !take(text, ':') || !take(text, 2, minute) || !take(text, ':') ||
-      !take(text, 2, second) || !take_fraction(text, nanos) || !take_offset(text, offset) || !text.empty())
+      !(take(text, 'T') || take(text, 't')) || !take(text, 2, hour) || !take(text, ':') || !take(text, 2, minute) ||
+      !take(text, ':') || !take(text, 2, second) || !take_fraction(text, nanos) || !take_offset(text, offset) ||
+      !text.empty())
     return bad_time();
   if (year < 1678 || year > 2261 || month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59)
     return bad_time();

@@ -7,8 +7,8 @@
 
 namespace coffer {
 
-// Length of the well-formed sequence that starts at `at`, or 0: overlong forms, surrogates, code points above U+10FFFF and sequences
-// cut off by `end` are not well formed. Needs at < end.
+// Length of the well-formed sequence that starts at `at`, or 0: overlong forms, surrogates, code points above U+10FFFF
+// and sequences cut off by `end` are not well formed. Needs at < end.
 inline std::size_t utf8_sequence(const char* at, const char* end) noexcept {
   const auto byte = [at](std::size_t i) { return static_cast<std::uint8_t>(at[i]); };
   const auto tail = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };

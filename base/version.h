@@ -1,5 +1,5 @@
-// What this build is called. Clients switch features by the version that a server names, so it is Vault's level with our own version as
-// build metadata.
+// What this build is called. Clients switch features by the version that a server names, so it is Vault's level with
+// our own version as build metadata.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
-// One access decision for a usual token (default and one team policy) and for a large set of rules, with a bare hash look-up of the same
-// path as the ceiling.
+// One access decision for a usual token (default and one team policy) and for a large set of rules, with a bare hash
+// look-up of the same path as the ceiling.
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -38,18 +38,25 @@ std::shared_ptr<const Acl> large(std::int64_t rules) {
   return Acl::compile(policies);
 }
 
-void decide(benchmark::State& state, const std::shared_ptr<const Acl>& acl, const std::string& path, Capability capability) {
+void decide(benchmark::State& state, const std::shared_ptr<const Acl>& acl, const std::string& path,
+            Capability capability) {
   for (auto _ : state) {
     Decision decision = acl->allows(path, capability);
     benchmark::DoNotOptimize(decision);
   }
 }
 
-void prefix_rule(benchmark::State& state) { decide(state, usual(), "secret/data/team-alpha/app/database-0001", Capability::kRead); }
+void prefix_rule(benchmark::State& state) {
+  decide(state, usual(), "secret/data/team-alpha/app/database-0001", Capability::kRead);
+}
 void exact_rule(benchmark::State& state) { decide(state, usual(), "auth/token/lookup-self", Capability::kRead); }
-void plus_rule(benchmark::State& state) { decide(state, usual(), "secret/data/shared/database-0001", Capability::kRead); }
+void plus_rule(benchmark::State& state) {
+  decide(state, usual(), "secret/data/shared/database-0001", Capability::kRead);
+}
 void no_rule(benchmark::State& state) { decide(state, usual(), "database/creds/readonly", Capability::kRead); }
-void list_of_folder(benchmark::State& state) { decide(state, usual(), "secret/metadata/team-alpha/app/", Capability::kList); }
+void list_of_folder(benchmark::State& state) {
+  decide(state, usual(), "secret/metadata/team-alpha/app/", Capability::kList);
+}
 BENCHMARK(prefix_rule);
 BENCHMARK(exact_rule);
 BENCHMARK(plus_rule);
@@ -59,7 +66,9 @@ BENCHMARK(list_of_folder);
 void prefix_rule_of_many(benchmark::State& state) {
   decide(state, large(state.range(0)), "secret/data/team-7/app/database-0001", Capability::kRead);
 }
-void plus_rule_of_many(benchmark::State& state) { decide(state, large(state.range(0)), "kv-7/app/config", Capability::kRead); }
+void plus_rule_of_many(benchmark::State& state) {
+  decide(state, large(state.range(0)), "kv-7/app/config", Capability::kRead);
+}
 BENCHMARK(prefix_rule_of_many)->Arg(100)->Arg(3000);
 BENCHMARK(plus_rule_of_many)->Arg(100)->Arg(3000);
 

@@ -1,4 +1,5 @@
-// What a KV read's two audit lines cost, with the ceiling beside: the HMACs in it and nothing else, and the copy of the text.
+// What a KV read's two audit lines cost, with the ceiling beside: the HMACs in it and nothing else, and the copy of the
+// text.
 #include <benchmark/benchmark.h>
 
 #include <cstring>
@@ -15,14 +16,18 @@ namespace {
 using namespace coffer;
 
 struct Read {
-  Read() : salt(SecretBytes::copy_of(std::string(32, 's'))), formatter(salt, core::AuditOptions(), "v1.21.0+builtin.coffer") {
+  Read()
+      : salt(SecretBytes::copy_of(std::string(32, 's'))),
+        formatter(salt, core::AuditOptions(), "v1.21.0+builtin.coffer") {
     core::Request& q = exchange.request;
     q.id = "2b83dec2-3dc4-461a-a60e-b78bb3a877c7";
     q.path = *CanonicalPath::from_text("secret/data/team/app/database");
     q.token = "hvs.CAESIJlU9JMYEhOPYv4igdhm9PnZDrabYTobQ4Ymnlq1qY-LGh4KHGh2cy5UMzNPYWlXRThERVRDYmt2";
     q.remote_address = "127.0.0.1";
     q.remote_port = 50482;
-    metadata = *json::parse_copy(exchange.arena, R"({"created_time":"2026-11-22T02:40:30.814566774Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":1})");
+    metadata = *json::parse_copy(exchange.arena, R"({"created_time":"2026-11-22T02:40:30.814566774Z",)"
+                                                 R"("custom_metadata":null,"deletion_time":"","destroyed":false,)"
+                                                 R"("version":1})");
     members[0] = {json::Value::borrowed("data"), json::Value::raw(R"({"password":"P@ssw0rd!2026"})")};
     members[1] = {json::Value::borrowed("metadata"), metadata};
     exchange.response.data = json::Value::object(members);

@@ -1,5 +1,5 @@
-// Sealing and opening values beside their ceiling: the same AES-256-GCM calls made directly, with the same amount of associated
-// data, in the same binary. HMAC beside two bare SHA-256 compressions' worth of hashing.
+// Sealing and opening values beside their ceiling: the same AES-256-GCM calls made directly, with the same amount of
+// associated data, in the same binary. HMAC beside two bare SHA-256 compressions' worth of hashing.
 #include <benchmark/benchmark.h>
 #include <openssl/evp.h>
 

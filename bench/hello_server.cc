@@ -1,5 +1,6 @@
-// The ceiling of HTTP on this machine: Boost.Beast and Asio answering a constant text, one io_context a thread, nothing else. Measured
-// with `wrk -t2 -c32 -d10 http://127.0.0.1:PORT/`; bench/http_server.cc is the same for this project's listener.
+// The ceiling of HTTP on this machine: Boost.Beast and Asio answering a constant text, one io_context a thread, nothing
+// else. Measured with `wrk -t2 -c32 -d10 http://127.0.0.1:PORT/`; bench/http_server.cc is the same for this project's
+// listener.
 #include <boost/asio.hpp>
 #include <boost/beast.hpp>
 #include <cstdio>

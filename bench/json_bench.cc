@@ -1,5 +1,5 @@
-// JSON of a usual request and of the largest body, with RapidJSON's bare SAX reader (which builds nothing) and its DOM beside ours as the
-// ceiling.
+// JSON of a usual request and of the largest body, with RapidJSON's bare SAX reader (which builds nothing) and its DOM
+// beside ours as the ceiling.
 #include <benchmark/benchmark.h>
 
 #include <rapidjson/document.h>
@@ -17,7 +17,8 @@ namespace {
 
 const std::string& small() {
   static const std::string text =
-      R"({"data":{"username":"app_user","password":"P@ssw0rd!2026","host":"postgres.internal","port":"5432","n":1.10},"options":{"cas":3}})";
+      R"({"data":{"username":"app_user","password":"P@ssw0rd!2026","host":"postgres.internal","port":"5432",)"
+      R"("n":1.10},"options":{"cas":3}})";
   return text;
 }
 
@@ -60,8 +61,8 @@ void parse_small_rapidjson_sax(benchmark::State& state) {
     rapidjson::BaseReaderHandler<> handler;
     rapidjson::Reader reader;
     rapidjson::StringStream stream(small().c_str());
-    auto result = reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseIterativeFlag>(
-        stream, handler);
+    auto result = reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag |
+                               rapidjson::kParseIterativeFlag>(stream, handler);
     benchmark::DoNotOptimize(result);
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * small().size()));
@@ -95,8 +96,8 @@ void parse_large_rapidjson_sax(benchmark::State& state) {
     rapidjson::BaseReaderHandler<> handler;
     rapidjson::Reader reader;
     rapidjson::StringStream stream(text.c_str());
-    auto result = reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag | rapidjson::kParseIterativeFlag>(
-        stream, handler);
+    auto result = reader.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNumbersAsStringsFlag |
+                               rapidjson::kParseIterativeFlag>(stream, handler);
     benchmark::DoNotOptimize(result);
   }
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * text.size()));

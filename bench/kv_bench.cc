@@ -27,7 +27,9 @@ class MapTxn final : public core::Txn {
     return ok_status();
   }
   Status erase(const store::StoreKey&) override { return ok_status(); }
-  Result<core::ListPage> list(const store::StoreKey&, std::string_view, std::size_t) override { return core::ListPage(); }
+  Result<core::ListPage> list(const store::StoreKey&, std::string_view, std::size_t) override {
+    return core::ListPage();
+  }
   bool writes() const override { return !written_.empty(); }
   void commit() {
     for (auto& [key, value] : written_)
@@ -65,7 +67,8 @@ struct Mount {
   std::map<std::string, std::string, std::less<>> records;
 };
 
-constexpr std::string_view kBody = R"({"data":{"username":"app_user","password":"P@ssw0rd!2026","host":"postgres.internal","port":"5432"}})";
+constexpr std::string_view kBody = R"({"data":{"username":"app_user","password":"P@ssw0rd!2026",)"
+                                   R"("host":"postgres.internal","port":"5432"}})";
 
 void read_newest(benchmark::State& state) {
   Mount mount;

@@ -1,5 +1,5 @@
-// The write-ahead log on this machine's disk, and beside it the ceiling: the same bytes through one write and one fdatasync.
-// Entries a second is the figure to read (items_per_second). TMPDIR chooses the disk.
+// The write-ahead log on this machine's disk, and beside it the ceiling: the same bytes through one write and one
+// fdatasync. Entries a second is the figure to read (items_per_second). TMPDIR chooses the disk.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>

@@ -1,4 +1,5 @@
-// A KV read through the whole core (view, token, policy, router, engine), on the memory backend, without audit and without a network.
+// A KV read through the whole core (view, token, policy, router, engine), on the memory backend, without audit and
+// without a network.
 #include <benchmark/benchmark.h>
 
 #include "core/bootstrap.h"
@@ -30,18 +31,19 @@ class Server final : public Home {
     engines.add(*cubbyhole, MountTable::kSecret, false);
     auto keyring = seal::Keyring::create(KeyringId(0), committer.now, system_random());
     COFFER_CHECK(keyring.ok());
-    auto first = bootstrap_ops(*seal::Barrier::create(*keyring), root_key, {.now = committer.now, .dev = true, .root_token = "root"},
-                               system_random());
+    auto first = bootstrap_ops(*seal::Barrier::create(*keyring), root_key,
+                               {.now = committer.now, .dev = true, .root_token = "root"}, system_random());
     COFFER_CHECK(first.ok());
     committer.apply(first->ops);
     COFFER_CHECK(deriver.start(**backend.view(), root_key.clone()).ok());
     backend.publish(deriver.attachment());
     exchange = std::make_unique<Exchange>();
-    call(Operation::kWrite, "sys/policies/acl/app", R"({"policy":"path \"secret/data/*\" { capabilities = [\"read\",\"create\",\"update\"] }"})",
-         "root");
+    call(Operation::kWrite, "sys/policies/acl/app",
+         R"({"policy":"path \"secret/data/*\" { capabilities = [\"read\",\"create\",\"update\"] }"})", "root");
     call(Operation::kWrite, "auth/token/create", R"({"id":"app","policies":["app"]})", "root");
     for (int i = 0; i < 10000; ++i)
-      call(Operation::kWrite, "secret/data/k" + std::to_string(i), R"({"data":{"username":"app_user","password":"P@ssw0rd!2026"}})", "app");
+      call(Operation::kWrite, "secret/data/k" + std::to_string(i), R"({"data":{"username":"app_user",)"
+                                                                   R"("password":"P@ssw0rd!2026"}})", "app");
   }
 
   void resume_later(std::unique_ptr<Exchange> waiting) override { pipeline.resume(std::move(waiting)); }
@@ -103,8 +105,8 @@ void write_secret(benchmark::State& state) {
   Server& one = server();
   int next = 0;
   for (auto _ : state)
-    COFFER_CHECK(one.call(Operation::kWrite, "secret/data/k" + std::to_string(next++ % 10000), R"({"data":{"password":"P@ssw0rd!2026"}})",
-                          "app") == 0);
+    COFFER_CHECK(one.call(Operation::kWrite, "secret/data/k" + std::to_string(next++ % 10000),
+                          R"({"data":{"password":"P@ssw0rd!2026"}})", "app") == 0);
 }
 BENCHMARK(write_secret)->Iterations(20000);
 

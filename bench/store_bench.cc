@@ -1,5 +1,5 @@
-// The read path of the state: a view, a get from overlay and from LMDB, lists; the cell that a view starts from, beside its alternatives; and what a
-// commit of one full generation costs.
+// The read path of the state: a view, a get from overlay and from LMDB, lists; the cell that a view starts from, beside
+// its alternatives; and what a commit of one full generation costs.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -24,7 +24,8 @@ using namespace coffer::store;  // NOLINT
 constexpr std::size_t kValueBytes = 340;
 
 std::string key(std::uint64_t number) {
-  return make_key(KeyClass::kShared, NamespaceId(0), MountId(3), "metadata/app/team-" + std::to_string(number % 97) + "/secret-" + std::to_string(number));
+  return make_key(KeyClass::kShared, NamespaceId(0), MountId(3),
+                  "metadata/app/team-" + std::to_string(number % 97) + "/secret-" + std::to_string(number));
 }
 
 // A state with `records` in LMDB; one for each size, made at first use.

@@ -80,17 +80,19 @@ Chosen choose(const std::vector<Command>& commands, const std::vector<std::strin
 }
 
 void add_version_command(std::vector<Command>& commands) {
-  commands.push_back({.name = "version",
-                      .synopsis = "Prints the version of this program",
-                      .usage = "",
-                      .help = "Prints the version of this program, which may differ from that of the server it talks to.",
-                      .http = false,
-                      .run = [](Context& context) {
-                        std::string version = Context::is_vault(context.invocation()) ? std::string(kVaultVersion) : std::string(kVersion);
-                        context.ui().out(context.product() + " v" + version + " (" + std::string(build_revision()) + "), built " +
-                                         std::string(build_date()));
-                        return 0;
-                      }});
+  commands.push_back(
+      {.name = "version",
+       .synopsis = "Prints the version of this program",
+       .usage = "",
+       .help = "Prints the version of this program, which may differ from that of the server it talks to.",
+       .http = false,
+       .run = [](Context& context) {
+         std::string version =
+             Context::is_vault(context.invocation()) ? std::string(kVaultVersion) : std::string(kVersion);
+         context.ui().out(context.product() + " v" + version + " (" + std::string(build_revision()) + "), built " +
+                          std::string(build_date()));
+         return 0;
+       }});
 }
 
 // -output-curl-string and -output-policy end in an exit code that is not 0 inside; what was composed is the result.
@@ -110,15 +112,16 @@ int finish_print_only(Context& context, const FlagSet& flags, Output& ui, int co
   return 0;
 }
 
-int run_command(const Command& command, const std::vector<std::string>& args, const Invocation& invocation, const Ports& ports,
-                Output& ui, bool print_only) {
+int run_command(const Command& command, const std::vector<std::string>& args, const Invocation& invocation,
+                const Ports& ports, Output& ui, bool print_only) {
   FlagSet flags(flag_groups(command), invocation);
   bool prints = print_only && command.http;
   if (prints)
     ui.hold_errors();
   Context context(invocation, ports, command, flags, ui);
   Status parsed = flags.parse(args);
-  if (std::string warning = misplaced_flags_warning(flags.args()); !warning.empty() && ui.is_table() && command.name != "version")
+  if (std::string warning = misplaced_flags_warning(flags.args());
+      !warning.empty() && ui.is_table() && command.name != "version")
     ui.warn(warning);
   if (command.name == "version")
     parsed = ok_status();  // whatever stands behind it, people want the version
@@ -202,7 +205,8 @@ int run(const Invocation& invocation, std::vector<Command> extra, const Ports& p
     auto version = std::find_if(commands.begin(), commands.end(), [](const Command& c) { return c.name == "version"; });
     return run_command(*version, {}, invocation, ports, ui, false);
   }
-  bool named_nothing = std::all_of(invocation.args.begin(), invocation.args.end(), [](const auto& a) { return a.starts_with('-'); });
+  bool named_nothing =
+      std::all_of(invocation.args.begin(), invocation.args.end(), [](const auto& a) { return a.starts_with('-'); });
   if (chosen.command == nullptr) {
     bool asked = anywhere.help && named_nothing;
     if (asked)
@@ -216,7 +220,8 @@ int run(const Invocation& invocation, std::vector<Command> extra, const Ports& p
     return 0;
   }
   if (chosen.flags_before) {
-    ui.prompt("Invalid flags before the subcommand. If these flags are for\nthe subcommand, please put them after the subcommand.\n\n");
+    ui.prompt("Invalid flags before the subcommand. If these flags are for\n"
+              "the subcommand, please put them after the subcommand.\n\n");
     ui.prompt(command_help(*chosen.command, commands, invocation) + "\n");
     return kUsageExit;
   }
@@ -227,6 +232,8 @@ int run(const Invocation& invocation, std::vector<Command> extra, const Ports& p
   return run_command(*chosen.command, chosen.args, invocation, ports, ui, anywhere.print_only);
 }
 
-int run(const Invocation& invocation, std::vector<Command> extra) { return run(invocation, std::move(extra), real_ports()); }
+int run(const Invocation& invocation, std::vector<Command> extra) {
+  return run(invocation, std::move(extra), real_ports());
+}
 
 }  // namespace coffer::cli

@@ -41,7 +41,8 @@ std::string for_people(const std::string& error, const std::string& path) {
   return error;
 }
 
-std::string error_text(const HttpRequest& request, const Call& call, const ClientOptions& options, const Reply& reply, bool raw) {
+std::string error_text(const HttpRequest& request, const Call& call, const ClientOptions& options, const Reply& reply,
+                       bool raw) {
   std::string text = "Error making API request.\n\n";
   if (!options.namespace_path.empty())
     text += "Namespace: " + options.namespace_path + "\n";
@@ -211,7 +212,8 @@ std::string Client::curl_command(const HttpRequest& request) const {
   if (!options_.transport.client_key.empty())
     line += "--key " + in_quotes(options_.transport.client_key) + " ";
   for (const auto& [name, value] : request.headers)
-    line += "-H \"" + name + ": " + (name == "X-Vault-Token" ? "$(" + options_.program_name + " print token)" : value) + "\" ";
+    line += "-H \"" + name + ": " + (name == "X-Vault-Token" ? "$(" + options_.program_name + " print token)" : value) +
+            "\" ";
   if (request.has_body)
     line += "-d " + in_quotes(request.body) + " ";
   return line + "\"" + request.url + "\"";

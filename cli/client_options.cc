@@ -16,7 +16,8 @@ constexpr std::string_view kDefaultAddress = "https://127.0.0.1:8200";
 Status add_headers(const FlagSet& flags, Headers& headers) {
   for (const auto& [name, value] : flags.map("header")) {
     if (lower(name).starts_with("x-vault-"))
-      return Status(Code::kInvalid, "failed to setup Headers[" + name + "]: Header starting by 'X-Vault-' are for internal usage only");
+      return Status(Code::kInvalid,
+                    "failed to setup Headers[" + name + "]: Header starting by 'X-Vault-' are for internal usage only");
     bool clean = (name + value).find_first_of("\r\n") == std::string::npos;
     if (name.empty() || !clean)
       return Status(Code::kInvalid, "failed to setup Headers[" + name + "]: not a header line");
@@ -70,7 +71,8 @@ Result<ClientOptions> client_options(const FlagSet& flags, const Invocation& inv
   options.address = flags.text("address");
   if (const std::string& agent = flags.text("agent-address"); !agent.empty())
     options.address = agent;
-  options.address_is_default = options.address == kDefaultAddress && !flags.given_or_env("address") && !flags.given_or_env("agent-address");
+  options.address_is_default =
+      options.address == kDefaultAddress && !flags.given_or_env("address") && !flags.given_or_env("agent-address");
   options.namespace_path = flags.given("ns") ? flags.text("ns") : flags.text("namespace");
   options.namespace_path = with_trailing_slash(sanitize_path(options.namespace_path));
   if (options.namespace_path == "root/")
@@ -96,11 +98,28 @@ Result<ClientOptions> client_options(const FlagSet& flags, const Invocation& inv
 
 std::string policy_for(const std::string& method, const std::string& path, bool list) {
   // Ends in '/' for everything below.
-  static constexpr std::array<std::string_view, 22> kNeedSudo = {
-      "auth/token/accessors", "sys/audit", "sys/audit/", "sys/auth/", "sys/config/auditing/", "sys/config/cors", "sys/config/ui/",
-      "sys/internal/inspect/", "sys/leases", "sys/leases/lookup/", "sys/leases/revoke-force/", "sys/leases/revoke-prefix/",
-      "sys/plugins/catalog/", "sys/plugins/runtimes/", "sys/raw", "sys/raw/", "sys/remount", "sys/revoke-force/",
-      "sys/revoke-prefix/", "sys/rotate", "sys/seal", "sys/step-down"};
+  static constexpr std::array<std::string_view, 22> kNeedSudo = {"auth/token/accessors",
+                                                                 "sys/audit",
+                                                                 "sys/audit/",
+                                                                 "sys/auth/",
+                                                                 "sys/config/auditing/",
+                                                                 "sys/config/cors",
+                                                                 "sys/config/ui/",
+                                                                 "sys/internal/inspect/",
+                                                                 "sys/leases",
+                                                                 "sys/leases/lookup/",
+                                                                 "sys/leases/revoke-force/",
+                                                                 "sys/leases/revoke-prefix/",
+                                                                 "sys/plugins/catalog/",
+                                                                 "sys/plugins/runtimes/",
+                                                                 "sys/raw",
+                                                                 "sys/raw/",
+                                                                 "sys/remount",
+                                                                 "sys/revoke-force/",
+                                                                 "sys/revoke-prefix/",
+                                                                 "sys/rotate",
+                                                                 "sys/seal",
+                                                                 "sys/step-down"};
   std::vector<std::string> capabilities;
   if (method == "GET")
     capabilities = {list ? "list" : "read"};

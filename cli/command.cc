@@ -48,7 +48,8 @@ Result<std::string> Context::token() {
   if (!helper.ok())
     return helper.status().with_context("failed to get token helper");
   Result<std::string> stored = (*helper)->get();
-  return stored.ok() ? stored : Result<std::string>(stored.status().with_context("failed to get token from token helper"));
+  return stored.ok() ? stored
+                     : Result<std::string>(stored.status().with_context("failed to get token from token helper"));
 }
 
 Client* Context::client() {

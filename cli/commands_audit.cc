@@ -11,7 +11,8 @@ namespace {
 int enable(Context& context) {
   const std::vector<std::string>& args = context.args();
   if (args.empty())
-    return context.fail(1, "Error enabling audit device: audit type missing. Valid types include 'file', 'socket' and 'syslog'.");
+    return context.fail(
+        1, "Error enabling audit device: audit type missing. Valid types include 'file', 'socket' and 'syslog'.");
   std::string type(trim(args[0]));
   std::string path = context.flags().text("path").empty() ? type : context.flags().text("path");
   path = with_trailing_slash(sanitize_path(path));
@@ -24,7 +25,8 @@ int enable(Context& context) {
   json::ObjectBuilder body(context.arena());
   body.add("type", type).add("description", context.flags().text("description"));
   body.add("options", object_of(context.arena(), *options)).add("local", context.flags().boolean("local"));
-  Reply reply = client->call({.method = "PUT", .path = "sys/audit/" + path, .body = Context::body_of(body.build()), .has_body = true});
+  Reply reply = client->call(
+      {.method = "PUT", .path = "sys/audit/" + path, .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error enabling audit device"))
     return 2;
   context.ui().out("Success! Enabled the " + type + " audit device at: " + path);
@@ -75,7 +77,8 @@ int list(Context& context) {
   bool detailed = context.flags().boolean("detailed");
   std::vector<Row> rows;
   for (const json::Member& m : devices.members()) {
-    Row row = {std::string(m.key()), std::string(m.value.string_or("type", "")), std::string(m.value.string_or("description", ""))};
+    Row row = {std::string(m.key()), std::string(m.value.string_or("type", "")),
+               std::string(m.value.string_or("description", ""))};
     if (detailed) {
       row.push_back(bool_or(m.value, "local", false) ? "local" : "replicated");
       row.push_back(options_text(m.value));
@@ -100,11 +103,14 @@ void add_audit_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "audit enable",
                       .synopsis = "Enable an audit device",
                       .usage = "[options] TYPE [CONFIG K=V...]",
-                      .help = "Enables an audit device of TYPE with its settings. From then on a request is answered only if a device has taken "
-                              "its record.\n\n$ {cmd} audit enable file file_path=/var/log/vault_audit.log",
+                      .help = "Enables an audit device of TYPE with its settings. From then on a request is answered "
+                              "only if a device has taken its record.\n\n"
+                              "$ {cmd} audit enable file file_path=/var/log/vault_audit.log",
                       .flags = {{"Command Options",
                                  {{.name = "description", .usage = "A few words on what it is for."},
-                                  {.name = "local", .kind = FlagKind::kBool, .usage = "Keep the device in this cluster; it is not replicated."},
+                                  {.name = "local",
+                                   .kind = FlagKind::kBool,
+                                   .usage = "Keep the device in this cluster; it is not replicated."},
                                   {.name = "path", .usage = "Name of the device; that of its type if not given."}}}},
                       .run = enable});
   commands.push_back({.name = "audit disable",
@@ -112,14 +118,15 @@ void add_audit_commands(std::vector<Command>& commands) {
                       .usage = "[options] PATH",
                       .help = "Disables the audit device at PATH. What it has recorded stays.",
                       .run = disable});
-  commands.push_back({.name = "audit list",
-                      .synopsis = "List the audit devices",
-                      .usage = "[options]",
-                      .help = "Lists the audit devices.",
-                      .flags = {{"Command Options",
-                                 {{.name = "detailed", .kind = FlagKind::kBool, .usage = "Print options and the like as well."}}}},
-                      .format = true,
-                      .run = list});
+  commands.push_back(
+      {.name = "audit list",
+       .synopsis = "List the audit devices",
+       .usage = "[options]",
+       .help = "Lists the audit devices.",
+       .flags = {{"Command Options",
+                  {{.name = "detailed", .kind = FlagKind::kBool, .usage = "Print options and the like as well."}}}},
+       .format = true,
+       .run = list});
 }
 
 }  // namespace coffer::cli

@@ -103,7 +103,8 @@ void print_unseal_advice(Context& context, const InitRequest& request) {
   Output& ui = context.ui();
   ui.out("");
   ui.out(wrap(context.named("{Name} initialized with " + shares + " key shares and a key threshold of " + threshold +
-                            ". Give each share above to another keeper. After a start, or when it was sealed, the server serves nothing until " +
+                            ". Give each share above to another keeper. After a start, or when it was sealed, the "
+                            "server serves nothing until " +
                             threshold + " of them have been given.")));
   ui.out("");
   ui.out(wrap(context.named("The root key itself is kept nowhere. With fewer than " + threshold +
@@ -133,8 +134,8 @@ int show_init(Context& context, const InitRequest& request, const json::Value& a
     std::int64_t shares = relabel ? request.shares : request.recovery_shares;
     std::int64_t threshold = relabel ? request.threshold : request.recovery_threshold;
     ui.out("");
-    ui.out(wrap("Recovery key initialized with " + std::to_string(shares) + " key shares and a key threshold of " + std::to_string(threshold) +
-                ". Give each share above to another keeper."));
+    ui.out(wrap("Recovery key initialized with " + std::to_string(shares) + " key shares and a key threshold of " +
+                std::to_string(threshold) + ". Give each share above to another keeper."));
   }
   return 0;
 }
@@ -188,9 +189,11 @@ int init(Context& context) {
   if (!seal.ok())
     return context.fail(2, seal.error);
   InitRequest request;
-  if (Status ready = complete_request(context.flags(), bool_or(seal.json, "recovery_seal", false), request); !ready.ok())
+  if (Status ready = complete_request(context.flags(), bool_or(seal.json, "recovery_seal", false), request);
+      !ready.ok())
     return context.fail(1, ready.message());
-  Reply reply = client->call({.method = "PUT", .path = "sys/init", .body = request_body(context.arena(), request), .has_body = true});
+  Reply reply = client->call(
+      {.method = "PUT", .path = "sys/init", .body = request_body(context.arena(), request), .has_body = true});
   if (report(context, reply, "Error initializing"))
     return 2;
   return show_init(context, request, reply.json);
@@ -203,23 +206,41 @@ void add_init_command(std::vector<Command>& commands) {
       {.name = "operator init",
        .synopsis = "Initialize a server",
        .usage = "[options]",
-       .help = "Makes a new server ready to keep data: it makes the root key, splits it into shares, and prints them with a first root token. "
-               "It is done once for a whole cluster.\n\n"
-               "With a seal that opens by itself the shares are recovery shares, which cannot unseal but authorise new root tokens and "
-               "keys.\n\n$ {cmd} operator init -key-shares=5 -key-threshold=3",
-       .flags = {{"Common Options",
-                  {{.name = "key-shares", .kind = FlagKind::kInt, .usage = "Number of shares to split the root key into. 5 if not given.", .alias = "n"},
-                   {.name = "key-threshold", .kind = FlagKind::kInt, .usage = "Number of shares that together give the root key. 3 if not given.",
-                    .alias = "t"},
-                   {.name = "pgp-keys", .usage = "Files with public PGP keys, one a share, with commas between: each share is encrypted to its key.",
-                    .example = "file1, file2, ..."},
-                   {.name = "root-token-pgp-key", .usage = "File with a public PGP key that the root token is encrypted to.", .example = "file"},
-                   {.name = "status", .kind = FlagKind::kBool,
-                    .usage = "Only print whether the server is initialized. The exit code is 0 if it is, 2 if not, 1 after an error."}}},
-                 {"Auto Unseal Options",
-                  {{.name = "recovery-pgp-keys", .usage = "As -pgp-keys, for the recovery shares.", .example = "file1, file2, ..."},
-                   {.name = "recovery-shares", .kind = FlagKind::kInt, .usage = "Number of recovery shares. 5 if not given."},
-                   {.name = "recovery-threshold", .kind = FlagKind::kInt, .usage = "Number of recovery shares needed. 3 if not given."}}}},
+       .help = "Makes a new server ready to keep data: it makes the root key, splits it into shares, and prints them "
+               "with a first root token. It is done once for a whole cluster.\n\n"
+               "With a seal that opens by itself the shares are recovery shares, which cannot unseal but authorise new "
+               "root tokens and keys.\n\n$ {cmd} operator init -key-shares=5 -key-threshold=3",
+       .flags =
+           {{"Common Options",
+             {{.name = "key-shares",
+               .kind = FlagKind::kInt,
+               .usage = "Number of shares to split the root key into. 5 if not given.",
+               .alias = "n"},
+              {.name = "key-threshold",
+               .kind = FlagKind::kInt,
+               .usage = "Number of shares that together give the root key. 3 if not given.",
+               .alias = "t"},
+              {.name = "pgp-keys",
+               .usage =
+                   "Files with public PGP keys, one a share, with commas between: each share is encrypted to its key.",
+               .example = "file1, file2, ..."},
+              {.name = "root-token-pgp-key",
+               .usage = "File with a public PGP key that the root token is encrypted to.",
+               .example = "file"},
+              {.name = "status",
+               .kind = FlagKind::kBool,
+               .usage = "Only print whether the server is initialized. The exit code is 0 if it is, 2 if not, 1 after "
+                        "an error."}}},
+            {"Auto Unseal Options",
+             {{.name = "recovery-pgp-keys",
+               .usage = "As -pgp-keys, for the recovery shares.",
+               .example = "file1, file2, ..."},
+              {.name = "recovery-shares",
+               .kind = FlagKind::kInt,
+               .usage = "Number of recovery shares. 5 if not given."},
+              {.name = "recovery-threshold",
+               .kind = FlagKind::kInt,
+               .usage = "Number of recovery shares needed. 3 if not given."}}}},
        .format = true,
        .run = init});
 }

@@ -103,7 +103,8 @@ std::vector<std::string> versions_of(Context& context, Client& client, const std
   const json::Value* versions = reply.ok() ? member(Secret::of(reply.json).data, "versions") : nullptr;
   for (const json::Member& m : versions == nullptr ? json::Value::null().members() : versions->members())
     names.emplace_back(m.key());
-  std::sort(names.begin(), names.end(), [](const auto& a, const auto& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; });
+  std::sort(names.begin(), names.end(),
+            [](const auto& a, const auto& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; });
   if (context.ui().is_table() && !names.empty())
     names.insert(names.begin(), {"Keys", "----"});
   return names;
@@ -160,7 +161,10 @@ int remove(Context& context) {
   std::vector<std::string> versions = kv_versions(context.flags().list("versions"));
   Call call{.method = "DELETE", .path = path->full};
   if (path->v2 && !versions.empty())
-    call = {.method = "PUT", .path = kv_api_path(path->typed, path->mount, "delete"), .body = versions_body(context, versions), .has_body = true};
+    call = {.method = "PUT",
+            .path = kv_api_path(path->typed, path->mount, "delete"),
+            .body = versions_body(context, versions),
+            .has_body = true};
   Reply reply = client->call(call);
   if (report(context, reply, "Error deleting " + path->full))
     return 2;
@@ -187,7 +191,8 @@ int on_versions(Context& context, const std::string& verb, const std::string& ti
     return 2;
   if (!path->v2)
     return context.fail(1, title + " not supported on KV Version 1");
-  Reply reply = client->call({.method = "PUT", .path = path->full, .body = versions_body(context, versions), .has_body = true});
+  Reply reply =
+      client->call({.method = "PUT", .path = path->full, .body = versions_body(context, versions), .has_body = true});
   if (report(context, reply, "Error writing data to " + path->full))
     return 2;
   return kv_show_written(context, reply, path->full, false);
@@ -198,7 +203,8 @@ struct Existing {
   json::Value data;
   json::Value metadata;
 };
-std::optional<Existing> existing(Context& context, Client& client, const std::string& path, const std::string& version, const std::string& verb) {
+std::optional<Existing> existing(Context& context, Client& client, const std::string& path, const std::string& version,
+                                 const std::string& verb) {
   std::vector<std::pair<std::string, std::string>> query;
   if (!version.empty())
     query.emplace_back("version", version);
@@ -218,7 +224,8 @@ std::optional<Existing> existing(Context& context, Client& client, const std::st
   return Existing{data == nullptr ? json::Value::null() : *data, *metadata};
 }
 
-int write_with_cas(Context& context, Client& client, const std::string& path, json::Value data, const json::Value& metadata, bool banner) {
+int write_with_cas(Context& context, Client& client, const std::string& path, json::Value data,
+                   const json::Value& metadata, bool banner) {
   json::ObjectBuilder options(context.arena());
   const json::Value* version = member(metadata, "version");
   options.add("cas", version == nullptr ? json::Value::null() : *version);
@@ -235,7 +242,8 @@ int rollback(Context& context) {
   if (!context.flags().given("version"))
     return context.fail(1, "Version flag must be specified");
   if (context.flags().integer("version") <= 0)
-    return context.fail(1, "Invalid value " + std::to_string(context.flags().integer("version")) + " for the version flag");
+    return context.fail(
+        1, "Invalid value " + std::to_string(context.flags().integer("version")) + " for the version flag");
   Client* client = context.client();
   if (client == nullptr)
     return 2;
@@ -247,7 +255,8 @@ int rollback(Context& context) {
   std::optional<Existing> now = existing(context, *client, path->full, "", "rollback");
   if (!now)
     return 2;
-  std::optional<Existing> then = existing(context, *client, path->full, std::to_string(context.flags().integer("version")), "rollback");
+  std::optional<Existing> then =
+      existing(context, *client, path->full, std::to_string(context.flags().integer("version")), "rollback");
   if (!then)
     return 2;
   if (!then->metadata.string_or("deletion_time", "").empty())
@@ -259,7 +268,8 @@ int rollback(Context& context) {
   return write_with_cas(context, *client, path->full, then->data, now->metadata, false);
 }
 
-int patch_by_rewrite(Context& context, Client& client, const std::string& path, const std::map<std::string, json::Value>& changes) {
+int patch_by_rewrite(Context& context, Client& client, const std::string& path,
+                     const std::map<std::string, json::Value>& changes) {
   std::optional<Existing> now = existing(context, client, path, "", "patch");
   if (!now)
     return 2;
@@ -277,13 +287,17 @@ int patch_by_rewrite(Context& context, Client& client, const std::string& path, 
   return write_with_cas(context, client, path, object_of(context.arena(), merged), now->metadata, true);
 }
 
-int patch_by_merge(Context& context, Client& client, const std::string& path, const std::map<std::string, json::Value>& changes, bool fall_back) {
-  json::Value body = versioned(context.arena(), sorted(context.arena(), object_of(context.arena(), changes)), write_options(context, 1));
-  Reply reply = client.call({.method = "PATCH", .path = path, .body = Context::body_of(body), .has_body = true, .merge_patch = true});
+int patch_by_merge(Context& context, Client& client, const std::string& path,
+                   const std::map<std::string, json::Value>& changes, bool fall_back) {
+  json::Value body = versioned(context.arena(), sorted(context.arena(), object_of(context.arena(), changes)),
+                               write_options(context, 1));
+  Reply reply = client.call(
+      {.method = "PATCH", .path = path, .body = Context::body_of(body), .has_body = true, .merge_patch = true});
   bool refused = reply.kind == Reply::Kind::kHttp && (reply.status == 403 || reply.status == 405);
   if (refused && fall_back) {
     if (reply.status == 403)
-      context.ui().warn("No HTTP PATCH allowed at " + path + ": reading and writing instead. Add the capability \"patch\" to the policy.");
+      context.ui().warn("No HTTP PATCH allowed at " + path +
+                        ": reading and writing instead. Add the capability \"patch\" to the policy.");
     return patch_by_rewrite(context, client, path, changes);
   }
   if (report(context, reply, "Error writing data to " + path))
@@ -338,47 +352,56 @@ void add_basic_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "kv",
                       .synopsis = "Work with the key-value store",
                       .usage = "<subcommand> [options] [args]",
-                      .help = "Keeps and reads secrets of your own in a key-value store.\n\n$ {cmd} kv put -mount=secret app password=s3cr3t\n\n"
-                              "$ {cmd} kv get -mount=secret app"});
-  commands.push_back({.name = "kv put",
-                      .synopsis = "Store a secret",
-                      .usage = "[options] KEY [DATA]",
-                      .help = "Stores DATA under KEY, in place of what is there; version 2 of the store makes it a new version. A value that "
-                              "begins with \"@\" is read from a file, \"-\" from standard input; a single \"@file\" or \"-\" is a whole JSON "
-                              "object.\n\n$ {cmd} kv put -mount=secret app user=web password=@pw.txt",
-                      .flags = {{"Common Options",
-                                 {kKvMountFlag,
-                                  {.name = "cas", .kind = FlagKind::kInt,
-                                   .usage = "Only if this is the number of the current version; 0 only if there is none.", .fallback = "-1"}}}},
-                      .field = true,
-                      .format = true,
-                      .run = put});
+                      .help = "Keeps and reads secrets of your own in a key-value store.\n\n$ {cmd} kv put "
+                              "-mount=secret app password=s3cr3t\n\n$ {cmd} kv get -mount=secret app"});
+  commands.push_back(
+      {.name = "kv put",
+       .synopsis = "Store a secret",
+       .usage = "[options] KEY [DATA]",
+       .help = "Stores DATA under KEY, in place of what is there; version 2 of the store makes it a new "
+               "version. A value that begins with \"@\" is read from a file, \"-\" from standard input; "
+               "a single \"@file\" or \"-\" is a whole JSON object.\n\n"
+               "$ {cmd} kv put -mount=secret app user=web password=@pw.txt",
+       .flags = {{"Common Options",
+                  {kKvMountFlag,
+                   {.name = "cas",
+                    .kind = FlagKind::kInt,
+                    .usage = "Only if this is the number of the current version; 0 only if there is none.",
+                    .fallback = "-1"}}}},
+       .field = true,
+       .format = true,
+       .run = put});
   commands.push_back({.name = "kv get",
                       .synopsis = "Read a secret",
                       .usage = "[options] KEY",
-                      .help = "Prints what is stored under KEY.\n\n$ {cmd} kv get -mount=secret app\n\n$ {cmd} kv get -mount=secret -version=1 app",
+                      .help = "Prints what is stored under KEY.\n\n$ {cmd} kv get -mount=secret app\n\n$ {cmd} kv get "
+                              "-mount=secret -version=1 app",
                       .flags = {{"Common Options",
-                                 {kKvMountFlag, {.name = "version", .kind = FlagKind::kInt, .usage = "Number of the version; the newest if not given."}}}},
+                                 {kKvMountFlag,
+                                  {.name = "version",
+                                   .kind = FlagKind::kInt,
+                                   .usage = "Number of the version; the newest if not given."}}}},
                       .field = true,
                       .format = true,
                       .run = get});
   commands.push_back({.name = "kv list",
                       .synopsis = "List keys",
                       .usage = "[options] PATH",
-                      .help = "Lists the keys right below PATH; those that end in a slash are folders. For a key with nothing below it, lists its "
-                              "versions.\n\n$ {cmd} kv list secret/",
+                      .help = "Lists the keys right below PATH; those that end in a slash are folders. For a key with "
+                              "nothing below it, lists its versions.\n\n$ {cmd} kv list secret/",
                       .flags = {{"Common Options", {kKvMountFlag}}},
                       .format = true,
                       .run = list});
 }
 
 void add_version_commands(std::vector<Command>& commands) {
-  const Flag versions = {.name = "versions", .kind = FlagKind::kList, .usage = "Numbers of the versions, with commas between."};
+  const Flag versions = {
+      .name = "versions", .kind = FlagKind::kList, .usage = "Numbers of the versions, with commas between."};
   commands.push_back({.name = "kv delete",
                       .synopsis = "Delete versions of a secret",
                       .usage = "[options] PATH",
-                      .help = "Deletes what is stored under PATH. Version 2 of the store only marks versions deleted, the newest or those of "
-                              "-versions, and \"kv undelete\" brings them back.",
+                      .help = "Deletes what is stored under PATH. Version 2 of the store only marks versions deleted, "
+                              "the newest or those of -versions, and \"kv undelete\" brings them back.",
                       .flags = {{"Common Options", {kKvMountFlag, versions}}},
                       .field = true,
                       .format = true,
@@ -386,7 +409,8 @@ void add_version_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "kv undelete",
                       .synopsis = "Bring deleted versions back",
                       .usage = "[options] KEY",
-                      .help = "Brings deleted versions of KEY back. For version 2 of the store.\n\n$ {cmd} kv undelete -mount=secret -versions=3 app",
+                      .help = "Brings deleted versions of KEY back. For version 2 of the store.\n\n$ {cmd} kv undelete "
+                              "-mount=secret -versions=3 app",
                       .flags = {{"Common Options", {kKvMountFlag, versions}}},
                       .field = true,
                       .format = true,
@@ -403,34 +427,42 @@ void add_version_commands(std::vector<Command>& commands) {
 }
 
 void add_change_commands(std::vector<Command>& commands) {
-  commands.push_back({.name = "kv patch",
-                      .synopsis = "Change some fields of a secret",
-                      .usage = "[options] KEY [DATA]",
-                      .help = "Merges DATA into the newest version of KEY as a new version. For version 2 of the store.\n\n"
-                              "$ {cmd} kv patch -mount=secret app password=n3w",
-                      .flags = {{"Common Options",
-                                 {kKvMountFlag,
-                                  {.name = "cas", .kind = FlagKind::kInt, .usage = "Only if this is the number of the current version."},
-                                  {.name = "method", .usage = "\"patch\" makes one request, which needs the capability of that name; \"rw\" reads and "
-                                                              "writes. If not given, the first and, where it is refused, the second."},
-                                  {.name = "remove-data", .kind = FlagKind::kList, .usage = "Field to remove; may be given several times."}}}},
-                      .field = true,
-                      .format = true,
-                      .run = patch});
-  commands.push_back({.name = "kv rollback",
-                      .synopsis = "Make an older version the newest",
-                      .usage = "[options] KEY",
-                      .help = "Stores the data of an older version of KEY as a new one. For version 2 of the store.\n\n"
-                              "$ {cmd} kv rollback -mount=secret -version=2 app",
-                      .flags = {{"Common Options",
-                                 {kKvMountFlag, {.name = "version", .kind = FlagKind::kInt, .usage = "Number of the version to go back to."}}}},
-                      .format = true,
-                      .run = rollback});
-  commands.push_back({.name = "kv enable-versioning",
-                      .synopsis = "Turn a store of version 1 into version 2",
-                      .usage = "[options] PATH",
-                      .help = "Turns the key-value store at PATH into one that keeps versions.\n\n$ {cmd} kv enable-versioning secret",
-                      .run = enable_versioning});
+  commands.push_back(
+      {.name = "kv patch",
+       .synopsis = "Change some fields of a secret",
+       .usage = "[options] KEY [DATA]",
+       .help = "Merges DATA into the newest version of KEY as a new version. For version 2 of the "
+               "store.\n\n$ {cmd} kv patch -mount=secret app password=n3w",
+       .flags =
+           {{"Common Options",
+             {kKvMountFlag,
+              {.name = "cas", .kind = FlagKind::kInt, .usage = "Only if this is the number of the current version."},
+              {.name = "method",
+               .usage = "\"patch\" makes one request, which needs the capability of that name; \"rw\" reads and "
+                        "writes. If not given, the first and, where it is refused, the second."},
+              {.name = "remove-data",
+               .kind = FlagKind::kList,
+               .usage = "Field to remove; may be given several times."}}}},
+       .field = true,
+       .format = true,
+       .run = patch});
+  commands.push_back(
+      {.name = "kv rollback",
+       .synopsis = "Make an older version the newest",
+       .usage = "[options] KEY",
+       .help = "Stores the data of an older version of KEY as a new one. For version 2 of the store.\n\n"
+               "$ {cmd} kv rollback -mount=secret -version=2 app",
+       .flags = {{"Common Options",
+                  {kKvMountFlag,
+                   {.name = "version", .kind = FlagKind::kInt, .usage = "Number of the version to go back to."}}}},
+       .format = true,
+       .run = rollback});
+  commands.push_back(
+      {.name = "kv enable-versioning",
+       .synopsis = "Turn a store of version 1 into version 2",
+       .usage = "[options] PATH",
+       .help = "Turns the key-value store at PATH into one that keeps versions.\n\n$ {cmd} kv enable-versioning secret",
+       .run = enable_versioning});
 }
 
 }  // namespace

@@ -82,7 +82,8 @@ std::map<std::string, json::Value> settings(Context& context) {
   if (flags.given("cas-required"))
     body["cas_required"] = json::Value::boolean(flags.boolean("cas-required"));
   if (flags.duration_nanos("delete-version-after") >= 0)
-    body["delete_version_after"] = json::Value::string(arena, format_duration(flags.duration_nanos("delete-version-after")));
+    body["delete_version_after"] =
+        json::Value::string(arena, format_duration(flags.duration_nanos("delete-version-after")));
   std::map<std::string, json::Value> custom;
   for (const auto& [key, value] : flags.map("custom-metadata"))
     custom[key] = json::Value::string(arena, value);
@@ -105,7 +106,8 @@ int write(Context& context, bool merge) {
   if (int code = metadata_path(context, *client, path); code != 0)
     return code;
   std::string body = Context::body_of(object_of(context.arena(), settings(context)));
-  Reply reply = client->call({.method = merge ? "PATCH" : "PUT", .path = path, .body = body, .has_body = true, .merge_patch = merge});
+  Reply reply = client->call(
+      {.method = merge ? "PATCH" : "PUT", .path = path, .body = body, .has_body = true, .merge_patch = merge});
   if (report(context, reply, "Error writing data to " + path))
     return 2;
   return kv_show_written(context, reply, path, false);
@@ -135,11 +137,19 @@ int remove(Context& context, bool for_good) {
 
 std::vector<Flag> setting_flags() {
   return {kKvMountFlag,
-          {.name = "cas-required", .kind = FlagKind::kOptionalBool, .usage = "Writes must name the version that they replace."},
-          {.name = "custom-metadata", .kind = FlagKind::kMap, .usage = "Pair to keep with the key; may be given several times."},
-          {.name = "delete-version-after", .kind = FlagKind::kDuration, .usage = "Time after which a version is deleted, as in \"3h25m19s\".",
+          {.name = "cas-required",
+           .kind = FlagKind::kOptionalBool,
+           .usage = "Writes must name the version that they replace."},
+          {.name = "custom-metadata",
+           .kind = FlagKind::kMap,
+           .usage = "Pair to keep with the key; may be given several times."},
+          {.name = "delete-version-after",
+           .kind = FlagKind::kDuration,
+           .usage = "Time after which a version is deleted, as in \"3h25m19s\".",
            .fallback = "-1ns"},
-          {.name = "max-versions", .kind = FlagKind::kInt, .usage = "Number of versions to keep; the store's own setting if not given.",
+          {.name = "max-versions",
+           .kind = FlagKind::kInt,
+           .usage = "Number of versions to keep; the store's own setting if not given.",
            .fallback = "-1"}};
 }
 
@@ -147,23 +157,27 @@ std::vector<Flag> setting_flags() {
 
 void add_kv_metadata_commands(std::vector<Command>& commands) {
   std::vector<Flag> patch_flags = setting_flags();
-  patch_flags.push_back({.name = "remove-custom-metadata", .kind = FlagKind::kList, .usage = "Pair to remove, by its key; may be given several times."});
+  patch_flags.push_back({.name = "remove-custom-metadata",
+                         .kind = FlagKind::kList,
+                         .usage = "Pair to remove, by its key; may be given several times."});
   commands.push_back({.name = "kv metadata",
                       .synopsis = "Work with the settings and versions of keys",
                       .usage = "<subcommand> [options] [args]",
-                      .help = "What version 2 of the key-value store keeps of a key besides its data.\n\n$ {cmd} kv metadata get -mount=secret app"});
-  commands.push_back({.name = "kv metadata get",
-                      .synopsis = "Print settings and versions of a key",
-                      .usage = "[options] KEY",
-                      .help = "Prints the settings of KEY and when each of its versions was made, deleted or destroyed.",
-                      .flags = {{"Common Options", {kKvMountFlag}}},
-                      .format = true,
-                      .run = get});
+                      .help = "What version 2 of the key-value store keeps of a key besides its data.\n\n$ {cmd} kv "
+                              "metadata get -mount=secret app"});
+  commands.push_back(
+      {.name = "kv metadata get",
+       .synopsis = "Print settings and versions of a key",
+       .usage = "[options] KEY",
+       .help = "Prints the settings of KEY and when each of its versions was made, deleted or destroyed.",
+       .flags = {{"Common Options", {kKvMountFlag}}},
+       .format = true,
+       .run = get});
   commands.push_back({.name = "kv metadata put",
                       .synopsis = "Set the settings of a key",
                       .usage = "[options] KEY",
-                      .help = "Sets settings of KEY, which need not have a version yet. Custom metadata is replaced as a whole.\n\n"
-                              "$ {cmd} kv metadata put -mount=secret -max-versions=5 app",
+                      .help = "Sets settings of KEY, which need not have a version yet. Custom metadata is replaced as "
+                              "a whole.\n\n$ {cmd} kv metadata put -mount=secret -max-versions=5 app",
                       .flags = {{"Common Options", setting_flags()}},
                       .format = true,
                       .run = [](Context& context) { return write(context, false); }});

@@ -30,7 +30,8 @@ int read_secret(Context& context) {
   if (client == nullptr)
     return 2;
   std::string path = sanitize_path(context.args()[0]);
-  auto data = parse_text_data(context.arena(), {context.args().begin() + 1, context.args().end()}, context.invocation().in);
+  auto data =
+      parse_text_data(context.arena(), {context.args().begin() + 1, context.args().end()}, context.invocation().in);
   if (!data.ok())
     return context.fail(1, "Failed to parse K=V data: " + data.status().message());
   Reply reply = client->call({.method = "GET", .path = path, .query = Query(data->begin(), data->end())});
@@ -111,8 +112,10 @@ int send_data(Context& context, const std::string& method) {
   auto data = parse_data(context.arena(), {args.begin() + 1, args.end()}, context.invocation().in);
   if (!data.ok())
     return context.fail(1, "Failed to parse K=V data: " + data.status().message());
-  std::string body = args.size() == 1 ? "null" : Context::body_of(sorted(context.arena(), object_of(context.arena(), *data)));
-  Reply reply = client->call({.method = method, .path = path, .body = body, .has_body = true, .merge_patch = method == "PATCH"});
+  std::string body =
+      args.size() == 1 ? "null" : Context::body_of(sorted(context.arena(), object_of(context.arena(), *data)));
+  Reply reply =
+      client->call({.method = method, .path = path, .body = body, .has_body = true, .merge_patch = method == "PATCH"});
   if (report(context, reply, "Error writing data to " + path)) {
     Secret secret = Secret::of(reply.json);
     if (secret.data.size() > 0)
@@ -190,7 +193,10 @@ int path_help(Context& context) {
   return 0;
 }
 
-const Flag kForce = {.name = "force", .kind = FlagKind::kBool, .usage = "Go on without any data, for paths that need none.", .alias = "f"};
+const Flag kForce = {.name = "force",
+                     .kind = FlagKind::kBool,
+                     .usage = "Go on without any data, for paths that need none.",
+                     .alias = "f"};
 
 }  // namespace
 
@@ -198,8 +204,8 @@ void add_logical_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "read",
                       .synopsis = "Read what is kept at a path",
                       .usage = "[options] PATH [K=V...]",
-                      .help = "Reads PATH: a secret, credentials made on the spot, or a setting. Pairs behind the path are sent as query "
-                              "parameters.\n\n$ {cmd} read cubbyhole/note",
+                      .help = "Reads PATH: a secret, credentials made on the spot, or a setting. Pairs behind the path "
+                              "are sent as query parameters.\n\n$ {cmd} read cubbyhole/note",
                       .field = true,
                       .format = true,
                       .raw_format = true,
@@ -207,9 +213,9 @@ void add_logical_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "write",
                       .synopsis = "Write data to a path",
                       .usage = "[options] PATH [DATA K=V...]",
-                      .help = "Sends data to PATH. What that does is up to what is enabled there. A value that begins with \"@\" is read "
-                              "from a file, \"-\" from standard input; a single \"@file\" or \"-\" is a whole JSON object.\n\n"
-                              "$ {cmd} write cubbyhole/note text=hello",
+                      .help = "Sends data to PATH. What that does is up to what is enabled there. A value that begins "
+                              "with \"@\" is read from a file, \"-\" from standard input; a single \"@file\" or \"-\" "
+                              "is a whole JSON object.\n\n$ {cmd} write cubbyhole/note text=hello",
                       .flags = {{"Command Options", {kForce}}},
                       .field = true,
                       .format = true,
@@ -217,41 +223,50 @@ void add_logical_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "patch",
                       .synopsis = "Change parts of what is kept at a path",
                       .usage = "[options] PATH [DATA K=V...]",
-                      .help = "Sends data to PATH that is merged into what is there, where the path allows it. Data is given as for \"write\".",
+                      .help = "Sends data to PATH that is merged into what is there, where the path allows it. Data is "
+                              "given as for \"write\".",
                       .flags = {{"Command Options", {kForce}}},
                       .field = true,
                       .format = true,
                       .run = [](Context& context) { return send_data(context, "PATCH"); }});
-  commands.push_back({.name = "list",
-                      .synopsis = "List the names below a path",
-                      .usage = "[options] PATH",
-                      .help = "Lists the names right below PATH; those that end in a slash are folders.\n\n$ {cmd} list cubbyhole",
-                      .flags = {{"Command Options",
-                                 {{.name = "after", .usage = "Begin behind this name, where the path supports it."},
-                                  {.name = "detailed", .kind = FlagKind::kBool, .usage = "Print what is known of each name as well.", .env = "VAULT_DETAILED"},
-                                  {.name = "limit", .kind = FlagKind::kInt, .usage = "At most so many names, where the path supports it.", .fallback = "-1"}}}},
-                      .format = true,
-                      .run = list_secrets});
-  commands.push_back({.name = "delete",
-                      .synopsis = "Delete what is kept at a path",
-                      .usage = "[options] PATH [K=V...]",
-                      .help = "Deletes what is kept at PATH. Deleting what is not there is no error.\n\n$ {cmd} delete cubbyhole/note",
-                      .field = true,
-                      .format = true,
-                      .run = delete_data});
+  commands.push_back(
+      {.name = "list",
+       .synopsis = "List the names below a path",
+       .usage = "[options] PATH",
+       .help = "Lists the names right below PATH; those that end in a slash are folders.\n\n$ {cmd} list cubbyhole",
+       .flags = {{"Command Options",
+                  {{.name = "after", .usage = "Begin behind this name, where the path supports it."},
+                   {.name = "detailed",
+                    .kind = FlagKind::kBool,
+                    .usage = "Print what is known of each name as well.",
+                    .env = "VAULT_DETAILED"},
+                   {.name = "limit",
+                    .kind = FlagKind::kInt,
+                    .usage = "At most so many names, where the path supports it.",
+                    .fallback = "-1"}}}},
+       .format = true,
+       .run = list_secrets});
+  commands.push_back(
+      {.name = "delete",
+       .synopsis = "Delete what is kept at a path",
+       .usage = "[options] PATH [K=V...]",
+       .help = "Deletes what is kept at PATH. Deleting what is not there is no error.\n\n$ {cmd} delete cubbyhole/note",
+       .field = true,
+       .format = true,
+       .run = delete_data});
   commands.push_back({.name = "unwrap",
                       .synopsis = "Open a wrapped answer",
                       .usage = "[options] [TOKEN]",
-                      .help = "Prints the answer that was wrapped behind TOKEN, or behind the token in use. It works once.\n\n"
-                              "$ {cmd} unwrap hvs.CAESI...",
+                      .help = "Prints the answer that was wrapped behind TOKEN, or behind the token in use. It works "
+                              "once.\n\n$ {cmd} unwrap hvs.CAESI...",
                       .field = true,
                       .format = true,
                       .run = unwrap});
   commands.push_back({.name = "path-help",
                       .synopsis = "Print the server's help for a path",
                       .usage = "[options] PATH",
-                      .help = "Prints what the server says about PATH. Where something is enabled it lists the paths below.\n\n"
-                              "$ {cmd} path-help secret/",
+                      .help = "Prints what the server says about PATH. Where something is enabled it lists the paths "
+                              "below.\n\n$ {cmd} path-help secret/",
                       .format = true,
                       .run = path_help});
 }

@@ -9,7 +9,9 @@ namespace {
 
 using Config = std::map<std::string, std::string>;
 
-int failed_login(Context& context, const std::string& reason) { return context.fail(2, "Error authenticating: " + reason); }
+int failed_login(Context& context, const std::string& reason) {
+  return context.fail(2, "Error authenticating: " + reason);
+}
 
 // The token to log in with: given, or asked for on the terminal. Empty after the failure was printed.
 std::string token_to_use(Context& context, const Config& config) {
@@ -23,8 +25,8 @@ std::string token_to_use(Context& context, const Config& config) {
   Result<std::string> typed = context.ports().read_hidden(context.invocation());
   context.ui().prompt("\n");
   if (!typed.ok())
-    failed_login(context, "a token can be asked for on a terminal only; give \"-\" as the argument to read it from standard input. The "
-                          "reason was: " + typed.status().message());
+    failed_login(context, "a token can be asked for on a terminal only; give \"-\" as the argument to read it from "
+                          "standard input. The reason was: " + typed.status().message());
   else if (typed->empty())
     failed_login(context, "no token was given");
   return typed.ok() ? *typed : "";
@@ -117,8 +119,8 @@ bool known_method(const std::string& method) {
 
 void warn_about_variable(Context& context) {
   if (!context.invocation().env_or("VAULT_TOKEN").empty())
-    context.ui().warn(wrap("WARNING! The VAULT_TOKEN environment variable is set! Its value goes before the stored token; unset it, or change "
-                           "its value, if that is not what you want.") + "\n");
+    context.ui().warn(wrap("WARNING! The VAULT_TOKEN environment variable is set! Its value goes before the stored "
+                           "token; unset it, or change its value, if that is not what you want.") + "\n");
 }
 
 int store_token(Context& context, const Secret& secret, const std::string& token) {
@@ -165,14 +167,15 @@ int show_login(Context& context, const Secret& secret, bool no_store, bool token
     if (int code = store_token(context, secret, std::string(secret.auth()->string_or("client_token", ""))); code != 0)
       return code;
   } else if (!token_only) {
-    context.ui().warn(wrap(context.named("The token was not stored. Set the VAULT_TOKEN environment variable to it, or pass it with each "
-                                         "request to {Name}.")) + "\n");
+    context.ui().warn(wrap(context.named("The token was not stored. Set the VAULT_TOKEN environment variable to it, or "
+                                         "pass it with each request to {Name}.")) + "\n");
   }
   if (context.flags().boolean("no-print"))
     return 0;
   if (!field.empty())
     return output_raw_field(context, raw_field(context.arena(), secret, field), field);
-  std::string stored = "The token below is stored, and later commands use it: there is no need to run \"{cmd} login\" again.";
+  std::string stored =
+      "The token below is stored, and later commands use it: there is no need to run \"{cmd} login\" again.";
   if (context.ui().is_table())
     context.ui().out(wrap(context.named("Success! You are now authenticated. " + (no_store ? "" : stored))) + "\n");
   return output_secret(context, secret);
@@ -187,7 +190,8 @@ int login(Context& context) {
   if (method.empty())
     method = "token";
   if (method != "token" && !known_method(method))
-    return context.fail(1, wrap(context.named("Unknown auth method: " + method + ". Use \"{cmd} auth list\" to see what is enabled; some "
+    return context.fail(1, wrap(context.named("Unknown auth method: " + method +
+                                              ". Use \"{cmd} auth list\" to see what is enabled; some "
                                               "methods can be used over the HTTP API only.")));
   std::vector<std::string> args = context.args();
   if (method == "token" && !args.empty() && args[0].find('=') == std::string::npos)
@@ -202,12 +206,14 @@ int login(Context& context) {
   Client* client = context.client();
   if (client == nullptr)
     return 2;
-  std::optional<Secret> secret = method == "token" ? login_with_token(context, *client, *config) : login_by_write(context, *client, method, *config);
+  std::optional<Secret> secret = method == "token" ? login_with_token(context, *client, *config)
+                                                   : login_by_write(context, *client, method, *config);
   if (!secret)
     return 2;
   if (const json::Value* auth = secret->auth(); auth != nullptr && member(*auth, "mfa_requirement") != nullptr) {
     warn_about_variable(context);
-    context.ui().warn(wrap("The login needs a second factor: send it to sys/mfa/validate with the request id below.") + "\n");
+    context.ui().warn(wrap("The login needs a second factor: send it to sys/mfa/validate with the request id below.") +
+                      "\n");
     return output_secret(context, *secret);
   }
   secret = opened(context, *client, *secret, no_store);
@@ -229,16 +235,20 @@ void add_login_commands(std::vector<Command>& commands) {
       {.name = "login",
        .synopsis = "Log in and keep the token",
        .usage = "[options] [AUTH K=V...]",
-       .help = "Logs in with a token or by an auth method, and stores the token that comes back for later commands. Without an argument the "
-               "token is asked for; with \"-\" it is read from standard input.\n\n"
+       .help = "Logs in with a token or by an auth method, and stores the token that comes back for later commands. "
+               "Without an argument the token is asked for; with \"-\" it is read from standard input.\n\n"
                "$ {cmd} login hvs.CAESI...\n\n$ {cmd} login -method=userpass username=alice\n\n"
                "With -wrap-ttl the answer is unwrapped, unless -token-only or -no-store asks for the wrapping itself.",
        .flags = {{"Command Options",
-                  {{.name = "method", .usage = "Kind of the auth method, which is not the path where it is enabled.", .fallback = "token"},
+                  {{.name = "method",
+                    .usage = "Kind of the auth method, which is not the path where it is enabled.",
+                    .fallback = "token"},
                    {.name = "no-print", .kind = FlagKind::kBool, .usage = "Print nothing; only store the token."},
                    {.name = "no-store", .kind = FlagKind::kBool, .usage = "Do not store the token; only print it."},
                    {.name = "path", .usage = "Path where the auth method is enabled, if it is not that of its kind."},
-                   {.name = "token-only", .kind = FlagKind::kBool, .usage = "Print the token and nothing else, unverified and unstored."}}}},
+                   {.name = "token-only",
+                    .kind = FlagKind::kBool,
+                    .usage = "Print the token and nothing else, unverified and unstored."}}}},
        .field = true,
        .format = true,
        .run = login});

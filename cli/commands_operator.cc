@@ -13,10 +13,11 @@ std::string bool_text(bool value) { return value ? "true" : "false"; }
 // Both answers as one object, in the order of Vault's own client.
 json::Value status_json(Arena& arena, const json::Value& seal, const json::Value& leader) {
   json::ObjectBuilder out(arena, 32);
-  json::Value first = picked(arena, seal,
-                             {"type", "initialized", "sealed", "t", "n", "progress", "nonce", "version=", "build_date=", "migration",
-                              "cluster_name?", "cluster_id?", "recovery_seal", "recovery_seal_type?", "storage_type?", "hcp_link_status?",
-                              "hcp_link_resource_ID?", "warnings?"});
+  json::Value first =
+      picked(arena, seal,
+             {"type", "initialized", "sealed", "t", "n", "progress", "nonce", "version=", "build_date=", "migration",
+              "cluster_name?", "cluster_id?", "recovery_seal", "recovery_seal_type?", "storage_type?",
+              "hcp_link_status?", "hcp_link_resource_ID?", "warnings?"});
   for (const json::Member& m : first.members())
     out.add(m.key(), m.value);
   if (const json::Value* removed = member(seal, "removed_from_cluster"); removed != nullptr)
@@ -25,9 +26,10 @@ json::Value status_json(Arena& arena, const json::Value& seal, const json::Value
   if (bool_or(leader, "is_self", false))
     out.add("is_self", true);
   out.add("active_time", leader.string_or("active_time", "0001-01-01T00:00:00Z"));
-  json::Value last = picked(arena, leader,
-                            {"leader_address?", "leader_cluster_address?", "performance_standby?", "performance_standby_last_remote_wal?",
-                             "last_wal?", "raft_committed_index?", "raft_applied_index?"});
+  json::Value last =
+      picked(arena, leader,
+             {"leader_address?", "leader_cluster_address?", "performance_standby?",
+              "performance_standby_last_remote_wal?", "last_wal?", "raft_committed_index?", "raft_applied_index?"});
   for (const json::Member& m : last.members())
     out.add(m.key(), m.value);
   return out.build();
@@ -49,12 +51,14 @@ void add_ha_rows(const json::Value& seal, const json::Value& leader, std::vector
     rows.push_back({"Active Node Address", address.empty() ? "<none>" : address});
   if (bool_or(leader, "performance_standby", false)) {
     rows.push_back({"Performance Standby Node", "true"});
-    rows.push_back({"Performance Standby Last Remote WAL", std::to_string(number_or(leader, "performance_standby_last_remote_wal", 0))});
+    rows.push_back({"Performance Standby Last Remote WAL",
+                    std::to_string(number_or(leader, "performance_standby_last_remote_wal", 0))});
   }
 }
 
 void add_index_rows(const json::Value& leader, std::vector<Row>& rows) {
-  for (auto [key, title] : {std::pair{"raft_committed_index", "Raft Committed Index"}, {"raft_applied_index", "Raft Applied Index"},
+  for (auto [key, title] : {std::pair{"raft_committed_index", "Raft Committed Index"},
+                            {"raft_applied_index", "Raft Applied Index"},
                             {"last_wal", "Last WAL"}}) {
     if (std::int64_t value = number_or(leader, key, 0); value > 0)
       rows.push_back({title, std::to_string(value)});
@@ -140,8 +144,12 @@ int unseal(Context& context) {
   Arena& arena = context.arena();
   if (context.flags().boolean("reset")) {
     json::ObjectBuilder body(arena);
-    Reply reply = client->call({.method = "PUT", .path = "sys/unseal", .body = Context::body_of(body.add("reset", true).build()), .has_body = true});
-    return report(context, reply, "Error resetting unseal process") ? 2 : show_seal_status(context, *client, reply.json);
+    Reply reply = client->call({.method = "PUT",
+                                .path = "sys/unseal",
+                                .body = Context::body_of(body.add("reset", true).build()),
+                                .has_body = true});
+    return report(context, reply, "Error resetting unseal process") ? 2
+                                                                    : show_seal_status(context, *client, reply.json);
   }
   std::string key;
   if (!context.args().empty()) {
@@ -153,13 +161,15 @@ int unseal(Context& context) {
     Result<std::string> typed = context.ports().read_hidden(context.invocation());
     context.ui().bare("\n");
     if (!typed.ok())
-      return context.fail(1, wrap("An unseal key can be asked for on a terminal only. Where there is none, give it as the argument; it then "
-                                  "shows in the list of processes. The reason was: " + typed.status().message()));
+      return context.fail(1, wrap("An unseal key can be asked for on a terminal only. Where there is none, give it as "
+                                  "the argument; it then shows in the list of processes. The reason was: " +
+                                  typed.status().message()));
     key = *typed;
   }
   json::ObjectBuilder body(arena);
   body.add("key", key).add("reset", false).add("migrate", context.flags().boolean("migrate"));
-  Reply reply = client->call({.method = "PUT", .path = "sys/unseal", .body = Context::body_of(body.build()), .has_body = true});
+  Reply reply =
+      client->call({.method = "PUT", .path = "sys/unseal", .body = Context::body_of(body.build()), .has_body = true});
   return report(context, reply, "Error unsealing") ? 2 : show_seal_status(context, *client, reply.json);
 }
 
@@ -229,28 +239,30 @@ void add_operator_commands(std::vector<Command>& commands) {
                       .synopsis = "Look after a server",
                       .usage = "<subcommand> [options] [args]",
                       .help = "What those who run a server need: its keys and its seal.\n\n$ {cmd} operator init"});
-  commands.push_back({.name = "operator unseal",
-                      .synopsis = "Give a share of the key that opens the server",
-                      .usage = "[options] [KEY]",
-                      .help = "A server starts sealed, unless its seal opens by itself, and can read nothing that it keeps. Each share given "
-                              "brings it nearer to the threshold; then it is unsealed. Without KEY the share is asked for.\n\n"
-                              "$ {cmd} operator unseal",
-                      .flags = {{"Command Options",
-                                 {{.name = "migrate", .kind = FlagKind::kBool, .usage = "The share is meant for the move to another seal."},
-                                  {.name = "reset", .kind = FlagKind::kBool, .usage = "Forget the shares given so far."}}}},
-                      .format = true,
-                      .run = unseal});
+  commands.push_back(
+      {.name = "operator unseal",
+       .synopsis = "Give a share of the key that opens the server",
+       .usage = "[options] [KEY]",
+       .help = "A server starts sealed, unless its seal opens by itself, and can read nothing that it "
+               "keeps. Each share given brings it nearer to the threshold; then it is unsealed. Without "
+               "KEY the share is asked for.\n\n$ {cmd} operator unseal",
+       .flags =
+           {{"Command Options",
+             {{.name = "migrate", .kind = FlagKind::kBool, .usage = "The share is meant for the move to another seal."},
+              {.name = "reset", .kind = FlagKind::kBool, .usage = "Forget the shares given so far."}}}},
+       .format = true,
+       .run = unseal});
   commands.push_back({.name = "operator seal",
                       .synopsis = "Seal the server",
                       .usage = "[options]",
-                      .help = "Makes the server forget its keys and refuse requests until it is unsealed again. Needs a token with sudo on "
-                              "sys/seal.\n\n$ {cmd} operator seal",
+                      .help = "Makes the server forget its keys and refuse requests until it is unsealed again. Needs "
+                              "a token with sudo on sys/seal.\n\n$ {cmd} operator seal",
                       .run = seal});
   commands.push_back({.name = "operator rotate",
                       .synopsis = "Encrypt with a new key from now on",
                       .usage = "[options]",
-                      .help = "Adds a new key that encrypts everything written from now on. What is there stays readable. Needs a token with "
-                              "sudo on sys/rotate.\n\n$ {cmd} operator rotate",
+                      .help = "Adds a new key that encrypts everything written from now on. What is there stays "
+                              "readable. Needs a token with sudo on sys/rotate.\n\n$ {cmd} operator rotate",
                       .format = true,
                       .run = rotate});
   commands.push_back({.name = "operator key-status",

@@ -28,12 +28,14 @@ int write_policy(Context& context) {
   std::string file(trim(context.args()[1]));
   Result<std::string> text = file == "-" ? read_descriptor(context.invocation().in) : read_file(file);
   if (!text.ok())
-    return context.fail(2, (text.code() == Code::kInvalid ? "Error opening policy file: " : "Error reading policy: ") + text.status().message());
+    return context.fail(2, (text.code() == Code::kInvalid ? "Error opening policy file: " : "Error reading policy: ") +
+                               text.status().message());
   if (name != given)
     context.ui().warn("Policy name was converted from " + quoted(given) + " to " + quoted(name));
   json::ObjectBuilder body(context.arena());
   body.add("policy", *text);
-  Reply reply = client->call({.method = "PUT", .path = policy_path(name), .body = Context::body_of(body.build()), .has_body = true});
+  Reply reply = client->call(
+      {.method = "PUT", .path = policy_path(name), .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error uploading policy"))
     return 2;
   context.ui().out("Success! Uploaded policy: " + name);
@@ -114,15 +116,16 @@ int format_policy(Context& context) {
 }  // namespace
 
 void add_policy_commands(std::vector<Command>& commands) {
-  commands.push_back({.name = "policy",
-                      .synopsis = "Work with policies",
-                      .usage = "<subcommand> [options] [args]",
-                      .help = "Policies say which token may do what at which path.\n\n$ {cmd} policy write team-read team-read.hcl"});
+  commands.push_back(
+      {.name = "policy",
+       .synopsis = "Work with policies",
+       .usage = "<subcommand> [options] [args]",
+       .help = "Policies say which token may do what at which path.\n\n$ {cmd} policy write team-read team-read.hcl"});
   commands.push_back({.name = "policy write",
                       .synopsis = "Store a policy",
                       .usage = "[options] NAME PATH",
-                      .help = "Stores the policy in the file PATH, or from standard input for \"-\", under NAME. One that is there already is "
-                              "replaced.\n\n$ {cmd} policy write team-read team-read.hcl",
+                      .help = "Stores the policy in the file PATH, or from standard input for \"-\", under NAME. One "
+                              "that is there already is replaced.\n\n$ {cmd} policy write team-read team-read.hcl",
                       .run = write_policy});
   commands.push_back({.name = "policy read",
                       .synopsis = "Print a policy",
@@ -139,8 +142,8 @@ void add_policy_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "policy delete",
                       .synopsis = "Delete a policy",
                       .usage = "[options] NAME",
-                      .help = "Deletes the policy NAME. Tokens that it is attached to lose at once what it allowed. \"default\" and \"root\" cannot "
-                              "be deleted.",
+                      .help = "Deletes the policy NAME. Tokens that it is attached to lose at once what it allowed. "
+                              "\"default\" and \"root\" cannot be deleted.",
                       .run = delete_policy});
   commands.push_back({.name = "policy fmt",
                       .synopsis = "Format a policy file",

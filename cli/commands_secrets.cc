@@ -12,8 +12,9 @@ namespace coffer::cli {
 namespace {
 
 // Flags whose values go into the mount's configuration, under the same name with underscores.
-constexpr std::string_view kTunables[] = {"audit-non-hmac-request-keys", "audit-non-hmac-response-keys", "listing-visibility",
-                                          "passthrough-request-headers", "allowed-response-headers", "plugin-version"};
+constexpr std::string_view kTunables[] = {"audit-non-hmac-request-keys", "audit-non-hmac-response-keys",
+                                          "listing-visibility",          "passthrough-request-headers",
+                                          "allowed-response-headers",    "plugin-version"};
 
 std::string with_underscores(std::string_view name) {
   std::string out(name);
@@ -72,7 +73,8 @@ int enable(Context& context) {
   body.add("type", type).add("description", flags.text("description")).add("config", config.build());
   body.add("local", flags.boolean("local")).add("seal_wrap", flags.boolean("seal-wrap"));
   body.add("external_entropy_access", flags.boolean("external-entropy-access")).add("options", options_of(context));
-  Reply reply = client->call({.method = "POST", .path = "sys/mounts/" + path, .body = Context::body_of(body.build()), .has_body = true});
+  Reply reply = client->call(
+      {.method = "POST", .path = "sys/mounts/" + path, .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error enabling"))
     return 2;
   context.ui().out("Success! Enabled the " + type + " secrets engine at: " + path);
@@ -86,7 +88,8 @@ int disable(Context& context) {
   if (client == nullptr)
     return 2;
   std::string path = with_trailing_slash(sanitize_path(context.args()[0]));
-  if (report(context, client->call({.method = "DELETE", .path = "sys/mounts/" + path}), "Error disabling secrets engine at " + path))
+  if (report(context, client->call({.method = "DELETE", .path = "sys/mounts/" + path}),
+             "Error disabling secrets engine at " + path))
     return 2;
   context.ui().out("Success! Disabled the secrets engine (if it existed) at: " + path);
   return 0;
@@ -108,7 +111,10 @@ int tune(Context& context) {
   body.add("max_lease_ttl", ttl_for_tune(flags.duration_nanos("max-lease-ttl")));
   body.add("force_no_cache", false);
   add_tunables(context, body);
-  Reply reply = client->call({.method = "POST", .path = "sys/mounts/" + path + "tune", .body = Context::body_of(body.build()), .has_body = true});
+  Reply reply = client->call({.method = "POST",
+                              .path = "sys/mounts/" + path + "tune",
+                              .body = Context::body_of(body.build()),
+                              .has_body = true});
   if (report(context, reply, "Error tuning secrets engine " + path))
     return 2;
   context.ui().out("Success! Tuned the secrets engine at: " + path);
@@ -135,7 +141,9 @@ json::Value printable_mount(Arena& arena, const json::Value& mount) {
 
 Row detailed_row(const std::string& path, const json::Value& mount) {
   auto text = [&](std::string_view key) { return std::string(mount.string_or(key, "")); };
-  auto flag = [](const json::Value& object, std::string_view key) { return std::string(bool_or(object, key, false) ? "true" : "false"); };
+  auto flag = [](const json::Value& object, std::string_view key) {
+    return std::string(bool_or(object, key, false) ? "true" : "false");
+  };
   const json::Value* found = member(mount, "config");
   json::Value config = found == nullptr ? json::Value::null() : *found;
   std::string type = text("type");
@@ -184,12 +192,26 @@ int list(Context& context) {
   for (const json::Member& m : mounts.members()) {
     std::string path(m.key());
     auto text = [&](std::string_view key) { return std::string(m.value.string_or(key, "")); };
-    rows.push_back(detailed ? detailed_row(path, m.value) : Row{path, text("type"), text("accessor"), text("description")});
+    rows.push_back(detailed ? detailed_row(path, m.value)
+                            : Row{path, text("type"), text("accessor"), text("description")});
   }
   Row titles = {"Path", "Type", "Accessor", "Description"};
   if (detailed)
-    titles = {"Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Force No Cache", "Replication", "Seal Wrap",
-              "External Entropy Access", "Options", "Description", "UUID", "Version", "Running Version", "Running SHA256",
+    titles = {"Path",
+              "Plugin",
+              "Accessor",
+              "Default TTL",
+              "Max TTL",
+              "Force No Cache",
+              "Replication",
+              "Seal Wrap",
+              "External Entropy Access",
+              "Options",
+              "Description",
+              "UUID",
+              "Version",
+              "Running Version",
+              "Running SHA256",
               "Deprecation Status"};
   context.ui().out(table(titles, rows));
   return 0;
@@ -197,17 +219,26 @@ int list(Context& context) {
 
 std::vector<Flag> tunable_flags() {
   return {
-      {.name = "allowed-response-headers", .kind = FlagKind::kList, .usage = "Header that the engine may set in answers; may be given several times."},
-      {.name = "audit-non-hmac-request-keys", .kind = FlagKind::kList,
+      {.name = "allowed-response-headers",
+       .kind = FlagKind::kList,
+       .usage = "Header that the engine may set in answers; may be given several times."},
+      {.name = "audit-non-hmac-request-keys",
+       .kind = FlagKind::kList,
        .usage = "Key of requests whose value audit lines show as it is; may be given several times."},
-      {.name = "audit-non-hmac-response-keys", .kind = FlagKind::kList,
+      {.name = "audit-non-hmac-response-keys",
+       .kind = FlagKind::kList,
        .usage = "Key of answers whose value audit lines show as it is; may be given several times."},
-      {.name = "default-lease-ttl", .kind = FlagKind::kDuration, .usage = "Life of leases that ask for none; the server's if not given."},
+      {.name = "default-lease-ttl",
+       .kind = FlagKind::kDuration,
+       .usage = "Life of leases that ask for none; the server's if not given."},
       {.name = "description", .usage = "A few words on what it is for."},
       {.name = "listing-visibility", .usage = "Whether it is listed without a token: \"unauth\" or \"hidden\"."},
-      {.name = "max-lease-ttl", .kind = FlagKind::kDuration, .usage = "Longest life of leases; the server's if not given."},
+      {.name = "max-lease-ttl",
+       .kind = FlagKind::kDuration,
+       .usage = "Longest life of leases; the server's if not given."},
       {.name = "options", .kind = FlagKind::kMap, .usage = "Option of the engine; may be given several times."},
-      {.name = "passthrough-request-headers", .kind = FlagKind::kList,
+      {.name = "passthrough-request-headers",
+       .kind = FlagKind::kList,
        .usage = "Header of requests that the engine gets to see; may be given several times."},
       {.name = "plugin-version", .usage = "Version of the plugin to run."},
       {.name = "version", .kind = FlagKind::kInt, .usage = "Version of the engine, for those that have several."},
@@ -219,9 +250,13 @@ std::vector<Flag> tunable_flags() {
 void add_secrets_commands(std::vector<Command>& commands) {
   std::vector<Flag> enable_flags = tunable_flags();
   for (Flag flag : std::initializer_list<Flag>{
-           {.name = "external-entropy-access", .kind = FlagKind::kBool, .usage = "Let the engine draw randomness from the seal."},
+           {.name = "external-entropy-access",
+    .kind = FlagKind::kBool,
+    .usage = "Let the engine draw randomness from the seal."},
            {.name = "force-no-cache", .kind = FlagKind::kBool, .usage = "Keep nothing of this engine in caches."},
-           {.name = "local", .kind = FlagKind::kBool, .usage = "Keep the engine in this cluster; it is not replicated."},
+           {.name = "local",
+           .kind = FlagKind::kBool,
+           .usage = "Keep the engine in this cluster; it is not replicated."},
            {.name = "path", .usage = "Where to enable it; at the name of its type if not given."},
            {.name = "plugin-name", .usage = "Name of the plugin, for the type \"plugin\"."},
            {.name = "seal-wrap", .kind = FlagKind::kBool, .usage = "Wrap what is critical in the seal as well."}})
@@ -244,21 +279,24 @@ void add_secrets_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "secrets disable",
                       .synopsis = "Disable a secrets engine",
                       .usage = "[options] PATH",
-                      .help = "Disables the secrets engine at PATH, revokes everything that it gave out and deletes everything that it kept.",
+                      .help = "Disables the secrets engine at PATH, revokes everything that it gave out and deletes "
+                              "everything that it kept.",
                       .run = disable});
   commands.push_back({.name = "secrets list",
                       .synopsis = "List the secrets engines",
                       .usage = "[options]",
                       .help = "Lists what is enabled, and where.",
                       .flags = {{"Command Options",
-                                 {{.name = "detailed", .kind = FlagKind::kBool, .usage = "Print lifetimes, options and the like as well."}}}},
+                                 {{.name = "detailed",
+                                   .kind = FlagKind::kBool,
+                                   .usage = "Print lifetimes, options and the like as well."}}}},
                       .format = true,
                       .run = list});
   commands.push_back({.name = "secrets tune",
                       .synopsis = "Change settings of a secrets engine",
                       .usage = "[options] PATH",
-                      .help = "Changes settings of the secrets engine at PATH. Those that are not given stay as they are.\n\n"
-                              "$ {cmd} secrets tune -max-lease-ttl=72h team",
+                      .help = "Changes settings of the secrets engine at PATH. Those that are not given stay as they "
+                              "are.\n\n$ {cmd} secrets tune -max-lease-ttl=72h team",
                       .flags = {{"Command Options", tune_flags}},
                       .run = tune});
 }

@@ -10,7 +10,8 @@
 namespace coffer::cli {
 namespace {
 
-const Flag kAccessor = {.name = "accessor", .kind = FlagKind::kBool, .usage = "The argument is an accessor and not a token."};
+const Flag kAccessor = {
+    .name = "accessor", .kind = FlagKind::kBool, .usage = "The argument is an accessor and not a token."};
 
 std::string got(std::size_t count) { return "got " + std::to_string(count) + ")"; }
 
@@ -70,7 +71,8 @@ int create(Context& context) {
     return 2;
   const std::string& role = context.flags().text("role");
   std::string path = role.empty() ? "auth/token/create" : "auth/token/create/" + role;
-  return show(context, client->call({.method = "POST", .path = path, .body = create_body(context), .has_body = true}), "Error creating token");
+  return show(context, client->call({.method = "POST", .path = path, .body = create_body(context), .has_body = true}),
+              "Error creating token");
 }
 
 int lookup(Context& context) {
@@ -115,7 +117,11 @@ int renew(Context& context) {
     if (!accessor)
       body.add("token", trim(args[0]));
   }
-  return show(context, client->call({.method = accessor ? "POST" : "PUT", .path = path, .body = Context::body_of(body.build()), .has_body = true}),
+  return show(context,
+              client->call({.method = accessor ? "POST" : "PUT",
+                            .path = path,
+                            .body = Context::body_of(body.build()),
+                            .has_body = true}),
               "Error renewing token");
 }
 
@@ -157,7 +163,9 @@ int revoke(Context& context) {
     } else {
       bool accessor = context.flags().boolean("accessor");
       call.method = accessor ? "POST" : "PUT";
-      call.path = accessor ? "auth/token/revoke-accessor" : mode == "orphan" ? "auth/token/revoke-orphan" : "auth/token/revoke";
+      call.path = accessor           ? "auth/token/revoke-accessor"
+                  : mode == "orphan" ? "auth/token/revoke-orphan"
+                                     : "auth/token/revoke";
       call.body = one_field(context.arena(), accessor ? "accessor" : "token", target);
       call.has_body = true;
     }
@@ -172,7 +180,8 @@ int capabilities(Context& context) {
   const std::vector<std::string>& args = context.args();
   bool accessor = context.flags().boolean("accessor");
   if (accessor && args.size() != 2)
-    return context.fail(1, std::string(args.size() < 2 ? "Not enough" : "Too many") + " arguments with -accessor (expected 2, " + got(args.size()));
+    return context.fail(1, std::string(args.size() < 2 ? "Not enough" : "Too many") +
+                               " arguments with -accessor (expected 2, " + got(args.size()));
   if (args.empty())
     return context.fail(1, "Not enough arguments (expected 1-2, " + got(0));
   if (args.size() > 2)
@@ -187,8 +196,11 @@ int capabilities(Context& context) {
   body.add("path", path);
   if (!accessor)
     body.add("token", args.size() == 2 ? args[0] : client->token());
-  std::string endpoint = accessor ? "sys/capabilities-accessor" : args.size() == 2 ? "sys/capabilities" : "sys/capabilities-self";
-  Reply reply = client->call({.method = "POST", .path = endpoint, .body = Context::body_of(body.build()), .has_body = true});
+  std::string endpoint = accessor           ? "sys/capabilities-accessor"
+                         : args.size() == 2 ? "sys/capabilities"
+                                            : "sys/capabilities-self";
+  Reply reply =
+      client->call({.method = "POST", .path = endpoint, .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error listing capabilities"))
     return 2;
   Secret secret = Secret::of(reply.json);
@@ -208,19 +220,34 @@ int capabilities(Context& context) {
 std::vector<Flag> create_flags() {
   return {
       {.name = "display-name", .usage = "Name that stands with the token in audit lines."},
-      {.name = "entity-alias", .usage = "Alias whose entity the token belongs to; only with -role, which must allow it."},
-      {.name = "explicit-max-ttl", .kind = FlagKind::kDuration, .usage = "Longest life of the token, whatever its renewals."},
+      {.name = "entity-alias",
+       .usage = "Alias whose entity the token belongs to; only with -role, which must allow it."},
+      {.name = "explicit-max-ttl",
+       .kind = FlagKind::kDuration,
+       .usage = "Longest life of the token, whatever its renewals."},
       {.name = "id", .usage = "The token itself, instead of a random one. Needs sudo."},
-      {.name = "metadata", .kind = FlagKind::kMap, .usage = "Pair that stands with the token in audit lines; may be given several times."},
+      {.name = "metadata",
+       .kind = FlagKind::kMap,
+       .usage = "Pair that stands with the token in audit lines; may be given several times."},
       {.name = "no-default-policy", .kind = FlagKind::kBool, .usage = "Do not attach the policy \"default\"."},
-      {.name = "orphan", .kind = FlagKind::kBool, .usage = "Without a parent, so that it outlives the token in use. Needs sudo."},
-      {.name = "period", .kind = FlagKind::kDuration, .usage = "Each renewal gives so much life again, without end. Needs sudo."},
-      {.name = "policy", .kind = FlagKind::kList, .usage = "Policy to attach; may be given several times. Those of the token in use if not given."},
+      {.name = "orphan",
+       .kind = FlagKind::kBool,
+       .usage = "Without a parent, so that it outlives the token in use. Needs sudo."},
+      {.name = "period",
+       .kind = FlagKind::kDuration,
+       .usage = "Each renewal gives so much life again, without end. Needs sudo."},
+      {.name = "policy",
+       .kind = FlagKind::kList,
+       .usage = "Policy to attach; may be given several times. Those of the token in use if not given."},
       {.name = "renewable", .kind = FlagKind::kBool, .usage = "The token can be renewed.", .fallback = "true"},
       {.name = "role", .usage = "Token role to create it by, which may override the other flags."},
-      {.name = "ttl", .kind = FlagKind::kDuration, .usage = "Life of the token until it is renewed, as in \"30s\" or \"5m\"."},
+      {.name = "ttl",
+       .kind = FlagKind::kDuration,
+       .usage = "Life of the token until it is renewed, as in \"30s\" or \"5m\"."},
       {.name = "type", .usage = "\"service\" or \"batch\".", .fallback = "service"},
-      {.name = "use-limit", .kind = FlagKind::kInt, .usage = "Number of requests that it is good for. Any number if not given."},
+      {.name = "use-limit",
+       .kind = FlagKind::kInt,
+       .usage = "Number of requests that it is good for. Any number if not given."},
   };
 }
 
@@ -234,8 +261,8 @@ void add_token_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "token create",
                       .synopsis = "Create a token",
                       .usage = "[options]",
-                      .help = "Creates a token, a child of the one in use, with the same policies unless others are named.\n\n"
-                              "$ {cmd} token create -policy=default -ttl=24h",
+                      .help = "Creates a token, a child of the one in use, with the same policies unless others are "
+                              "named.\n\n$ {cmd} token create -policy=default -ttl=24h",
                       .flags = {{"Command Options", create_flags()}},
                       .field = true,
                       .format = true,
@@ -248,29 +275,36 @@ void add_token_commands(std::vector<Command>& commands) {
                       .field = true,
                       .format = true,
                       .run = lookup});
-  commands.push_back({.name = "token renew",
-                      .synopsis = "Give a token more time",
-                      .usage = "[options] [TOKEN]",
-                      .help = "Renews a token: that in use, if none is given. Tokens are renewable unless created otherwise.",
-                      .flags = {{"Command Options",
-                                 {kAccessor,
-                                  {.name = "increment", .kind = FlagKind::kDuration, .usage = "Time to ask for; the server may give less.", .alias = "i"}}}},
-                      .format = true,
-                      .run = renew});
-  commands.push_back({.name = "token revoke",
-                      .synopsis = "Revoke a token and its children",
-                      .usage = "[options] [TOKEN | ACCESSOR]",
-                      .help = "Revokes a token, all its children, and the leases of them all.",
-                      .flags = {{"Command Options",
-                                 {kAccessor,
-                                  {.name = "mode", .usage = "\"orphan\" leaves the children alive without a parent; \"path\" revokes all tokens made "
-                                                            "at the path that is given."},
-                                  {.name = "self", .kind = FlagKind::kBool, .usage = "Revoke the token in use."}}}},
-                      .run = revoke});
+  commands.push_back(
+      {.name = "token renew",
+       .synopsis = "Give a token more time",
+       .usage = "[options] [TOKEN]",
+       .help = "Renews a token: that in use, if none is given. Tokens are renewable unless created otherwise.",
+       .flags = {{"Command Options",
+                  {kAccessor,
+                   {.name = "increment",
+                    .kind = FlagKind::kDuration,
+                    .usage = "Time to ask for; the server may give less.",
+                    .alias = "i"}}}},
+       .format = true,
+       .run = renew});
+  commands.push_back(
+      {.name = "token revoke",
+       .synopsis = "Revoke a token and its children",
+       .usage = "[options] [TOKEN | ACCESSOR]",
+       .help = "Revokes a token, all its children, and the leases of them all.",
+       .flags = {{"Command Options",
+                  {kAccessor,
+                   {.name = "mode",
+                    .usage = "\"orphan\" leaves the children alive without a parent; \"path\" revokes all tokens made "
+                             "at the path that is given."},
+                   {.name = "self", .kind = FlagKind::kBool, .usage = "Revoke the token in use."}}}},
+       .run = revoke});
   commands.push_back({.name = "token capabilities",
                       .synopsis = "Print what a token may do at a path",
                       .usage = "[options] [TOKEN] PATH",
-                      .help = "Prints what a token, that in use if none is given, may do at PATH.\n\n$ {cmd} token capabilities secret/data/app",
+                      .help = "Prints what a token, that in use if none is given, may do at PATH.\n\n$ {cmd} token "
+                              "capabilities secret/data/app",
                       .flags = {{"Command Options", {kAccessor}}},
                       .format = true,
                       .run = capabilities});

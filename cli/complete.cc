@@ -24,7 +24,8 @@ std::vector<std::string> words_of(const std::string& line) {
   return words;
 }
 
-std::set<std::string> candidates(const std::vector<Command>& commands, const std::vector<std::string>& before, const std::string& last) {
+std::set<std::string> candidates(const std::vector<Command>& commands, const std::vector<std::string>& before,
+                                 const std::string& last) {
   std::set<std::string> found;
   std::string name;
   const Command* command = nullptr;
@@ -95,7 +96,8 @@ int install(const Invocation& invocation, bool add) {
   Result<std::string> old = read_file(file);
   std::string text = old.ok() ? *old : "";
   std::size_t at = ("\n" + text).find("\n" + line + "\n");
-  std::string problem = add == (at != std::string::npos) ? (add ? "already installed in " : "not installed in ") + file : "";
+  std::string problem =
+      add == (at != std::string::npos) ? (add ? "already installed in " : "not installed in ") + file : "";
   if (problem.empty()) {
     if (add)
       text += (text.empty() || text.ends_with('\n') ? "" : "\n") + line + "\n";

@@ -99,7 +99,8 @@ Result<std::int64_t> parse_duration(std::string_view text) {
       *seconds *= 86400;
   }
   if (!seconds && text.back() == 'd')
-    return Status(Code::kInvalid, "strconv.ParseInt: parsing " + quoted(text.substr(0, text.size() - 1)) + ": invalid syntax");
+    return Status(Code::kInvalid,
+                  "strconv.ParseInt: parsing " + quoted(text.substr(0, text.size() - 1)) + ": invalid syntax");
   if (!seconds)
     return parse_units(text);
   if (*seconds > kSecondsMax || *seconds < -kSecondsMax)

@@ -167,7 +167,8 @@ Result<bool> FlagSet::parse_one(const std::vector<std::string>& args, std::size_
   }
   Status done = set(*slot, value);
   if (!done.ok()) {
-    std::string lead = is_bool ? "invalid boolean value " + quoted(value) + " for -" : "invalid value " + quoted(value) + " for flag -";
+    std::string lead = is_bool ? "invalid boolean value " + quoted(value) + " for -"
+                               : "invalid value " + quoted(value) + " for flag -";
     return Status(Code::kInvalid, lead + name + ": " + done.message());
   }
   slot->given = true;
@@ -230,7 +231,8 @@ std::string FlagSet::help() const {
 
 std::string misplaced_flags_warning(const std::vector<std::string>& args) {
   // These are read wherever they stand.
-  static constexpr std::array<std::string_view, 4> kAnywhere = {"output-curl-string", "output-policy", "format", "detailed"};
+  static constexpr std::array<std::string_view, 4> kAnywhere = {"output-curl-string", "output-policy", "format",
+                                                                "detailed"};
   std::vector<std::string> flags;
   for (const std::string& arg : args) {
     if (arg.size() < 2 || arg[0] != '-')
@@ -242,7 +244,8 @@ std::string misplaced_flags_warning(const std::vector<std::string>& args) {
   }
   if (flags.empty())
     return "";
-  return "Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [" +
+  return "Command flags must be provided before positional arguments. The following arguments will not be parsed as "
+         "flags: [" +
          join(flags, ",") + "]";
 }
 

@@ -1,5 +1,6 @@
-// Command-line flags with the semantics of Go's flag package: -x and --x, -x=v or -x v, booleans without a value, parsing stops at the
-// first argument that is no flag or after "--". A command's flags stand in titled groups, which its help prints.
+// Command-line flags with the semantics of Go's flag package: -x and --x, -x=v or -x v, booleans without a value,
+// parsing stops at the first argument that is no flag or after "--". A command's flags stand in titled groups, which
+// its help prints.
 #pragma once
 
 #include <cstdint>

@@ -163,7 +163,8 @@ class Parser {
  private:
   const Token& now() const { return tokens_[at_]; }
 
-  // Groups parted by blank lines become items of their own; the last group stays with `item`. Returns the line where it ends.
+  // Groups parted by blank lines become items of their own; the last group stays with `item`. Returns the line where it
+  // ends.
   std::size_t collect_comments(Item& item, std::vector<Item>& out) {
     std::size_t last = 0;
     while (now().kind == TokenKind::kComment) {
@@ -246,7 +247,8 @@ class Printer {
       return v.word.find('\n') == std::string::npos;
     if (v.kind == Value::Kind::kObject)
       return v.items.empty();
-    return !v.spread && std::all_of(v.items.begin(), v.items.end(), [](const Item& i) { return i.has_value && is_one_line(i.value); });
+    return !v.spread && std::all_of(v.items.begin(), v.items.end(),
+                                    [](const Item& i) { return i.has_value && is_one_line(i.value); });
   }
 
   static bool stands_apart(const Item& item) {
@@ -286,7 +288,9 @@ class Printer {
     }
   }
 
-  static bool stands_apart_behind(const Item& item) { return !item.has_value || item.value.kind == Value::Kind::kObject; }
+  static bool stands_apart_behind(const Item& item) {
+    return !item.has_value || item.value.kind == Value::Kind::kObject;
+  }
 
   void aligned(const std::vector<Item>& items, std::size_t from, std::size_t n, std::size_t level) {
     std::size_t key_width = 0;

@@ -1,4 +1,5 @@
-// The usual layout of an HCL file: two spaces a level, one blank line between blocks, equal signs in columns, comments kept.
+// The usual layout of an HCL file: two spaces a level, one blank line between blocks, equal signs in columns, comments
+// kept.
 #pragma once
 
 #include <string>

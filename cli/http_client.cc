@@ -55,7 +55,8 @@ class CurlTransport final : public Transport {
 
   Result<HttpResponse> perform(const HttpRequest& request) override {
     if (!request.url.starts_with("http://") && !request.url.starts_with("https://"))
-      return Status(Code::kUnavailable, "unsupported protocol scheme \"" + request.url.substr(0, request.url.find("://")) + "\"");
+      return Status(Code::kUnavailable,
+                    "unsupported protocol scheme \"" + request.url.substr(0, request.url.find("://")) + "\"");
     curl_easy_reset(handle_);
     error_[0] = '\0';
     Body body;
@@ -104,7 +105,8 @@ class CurlTransport final : public Transport {
     curl_easy_setopt(handle_, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   }
 
-  // The name to expect in the certificate is the URL's host for curl, so the URL gets that name and the connection the real host.
+  // The name to expect in the certificate is the URL's host for curl, so the URL gets that name and the connection the
+  // real host.
   curl_slist* redirect_to_server_name(const HttpRequest& request, curl_slist*& headers) {
     if (options_.server_name.empty() || !request.url.starts_with("https://"))
       return nullptr;
@@ -152,9 +154,11 @@ class CurlTransport final : public Transport {
         return "dial tcp: lookup " + host.substr(0, host.rfind(':')) + ": no such host";
       }
       case CURLE_COULDNT_CONNECT: return "dial " + dialled(request) + ": connect: " + connect_reason();
-      case CURLE_OPERATION_TIMEDOUT: return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+      case CURLE_OPERATION_TIMEDOUT:
+        return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
       case CURLE_SSL_CONNECT_ERROR:
-        if (detail.find("wrong version number") != std::string_view::npos || detail.find("packet length too long") != std::string_view::npos)
+        if (detail.find("wrong version number") != std::string_view::npos ||
+            detail.find("packet length too long") != std::string_view::npos)
           return std::string(kPlainHttpAnswer);
         return "tls: handshake failed: " + std::string(detail);
       case CURLE_PEER_FAILED_VERIFICATION: return "tls: failed to verify certificate: x509: " + verify_reason(request);
@@ -186,7 +190,8 @@ class CurlTransport final : public Transport {
     if (detail.find("does not match target host name") != std::string_view::npos ||
         detail.find("alternative certificate subject name") != std::string_view::npos) {
       std::string host = host_port(request.url);
-      return "certificate is not valid for " + (options_.server_name.empty() ? host.substr(0, host.rfind(':')) : options_.server_name);
+      return "certificate is not valid for " +
+             (options_.server_name.empty() ? host.substr(0, host.rfind(':')) : options_.server_name);
     }
     constexpr long kExpired = 10;
     constexpr long kFirstUntrusted = 18;
@@ -206,8 +211,8 @@ class CurlTransport final : public Transport {
 Status readable(const std::string& path, std::string_view what) {
   if (path.empty() || ::access(path.c_str(), R_OK) == 0)
     return ok_status();
-  return Status(Code::kInvalid,
-                "failed to setup TLS config: Error loading " + std::string(what) + ": open " + path + ": " + lower_errno_text(errno));
+  return Status(Code::kInvalid, "failed to setup TLS config: Error loading " + std::string(what) + ": open " + path +
+                                    ": " + lower_errno_text(errno));
 }
 
 // All certificates of a folder, whatever its files are called; curl's own way wants them named by hash.

@@ -1,5 +1,6 @@
-// What a process hands to the command line: its name, arguments, environment and standard streams. Everything a command reads
-// from or writes to the outside comes through here or through cli/ports.h, so that tests run commands without a process.
+// What a process hands to the command line: its name, arguments, environment and standard streams. Everything a command
+// reads from or writes to the outside comes through here or through cli/ports.h, so that tests run commands without a
+// process.
 #pragma once
 
 #include <functional>

@@ -118,7 +118,8 @@ Result<std::string> read_descriptor(int fd) {
       return text;
     text.append(buffer, static_cast<std::size_t>(n));
     if (text.size() > limits::kClientInputBytesMax)
-      return Status(Code::kTooLarge, "more than " + std::to_string(limits::kClientInputBytesMax >> 20) + " MiB of input");
+      return Status(Code::kTooLarge,
+                    "more than " + std::to_string(limits::kClientInputBytesMax >> 20) + " MiB of input");
   }
 }
 
@@ -148,7 +149,8 @@ Result<std::map<std::string, std::string>> parse_text_data(Arena& arena, const s
   std::map<std::string, std::string> out;
   for (const auto& [key, value] : data) {
     if (value.is_array() || value.is_object())
-      return Status(Code::kInvalid, "failed to convert values to strings: " + quoted(key) + " is given more than once or is no scalar");
+      return Status(Code::kInvalid,
+                    "failed to convert values to strings: " + quoted(key) + " is given more than once or is no scalar");
     out[key] = scalar_text(value);
   }
   return out;

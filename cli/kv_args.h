@@ -1,5 +1,5 @@
-// Data on the command line: key=value, key=@file, key=- for standard input, @file or - for a whole JSON object. A key given again makes
-// a list; "\@" at the start of a value stands for "@".
+// Data on the command line: key=value, key=@file, key=- for standard input, @file or - for a whole JSON object. A key
+// given again makes a list; "\@" at the start of a value stands for "@".
 #pragma once
 
 #include <map>
@@ -10,8 +10,8 @@
 
 namespace coffer::cli {
 
-// Values live in `arena`. `in` is read to its end, at most once. kInvalid names the argument that is wrong, but of key=value
-// only the key.
+// Values live in `arena`. `in` is read to its end, at most once. kInvalid names the argument that is wrong, but of
+// key=value only the key.
 Result<std::map<std::string, json::Value>> parse_data(Arena& arena, const std::vector<std::string>& args, int in);
 
 // The same with scalars as text; kInvalid for a value that is a list or object.

@@ -7,8 +7,8 @@
 namespace coffer::cli {
 
 const Flag kKvMountFlag = {.name = "mount",
-                           .usage = "Path of the secrets engine; the argument is then the name below it. If not given, the argument is both "
-                                    "together, and what the API puts between them is added."};
+                           .usage = "Path of the secrets engine; the argument is then the name below it. If not given, "
+                                    "the argument is both together, and what the API puts between them is added."};
 
 std::string kv_api_path(const std::string& typed, const std::string& mount, std::string_view prefix) {
   std::string bare = mount.ends_with('/') ? mount.substr(0, mount.size() - 1) : mount;
@@ -38,7 +38,8 @@ std::optional<KvPath> kv_path(Context& context, Client& client, const std::strin
   } else if (!reply.ok()) {
     bool prints = client.options().print_curl || client.options().print_policy;
     if (prints && reply.status == 403)
-      context.ui().error("To print the request, the version of the store at " + asked + " must be known, and the token may not read it there.");
+      context.ui().error("To print the request, the version of the store at " + asked +
+                         " must be known, and the token may not read it there.");
     else
       context.ui().error(reply.error);
     return std::nullopt;
@@ -64,8 +65,8 @@ std::vector<std::string> kv_versions(const std::vector<std::string>& given) {
   return versions;
 }
 
-KvRead kv_read(Context& context, Client& client, const std::string& path, std::vector<std::pair<std::string, std::string>> query,
-               std::string_view lead, bool aside) {
+KvRead kv_read(Context& context, Client& client, const std::string& path,
+               std::vector<std::pair<std::string, std::string>> query, std::string_view lead, bool aside) {
   Reply reply = client.call({.method = "GET", .path = path, .query = std::move(query), .aside = aside});
   KvRead read;
   bool missing = reply.kind == Reply::Kind::kHttp && reply.status == 404;

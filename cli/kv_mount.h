@@ -17,8 +17,8 @@ struct KvPath {
   bool v2 = false;
 };
 
-// Asks the server about the mount of `argument` (or of -mount), and adds `prefix` for version 2. The failure was printed; the exit
-// code is then 2.
+// Asks the server about the mount of `argument` (or of -mount), and adds `prefix` for version 2. The failure was
+// printed; the exit code is then 2.
 std::optional<KvPath> kv_path(Context& context, Client& client, const std::string& argument, std::string_view prefix);
 
 // `typed` with `prefix` behind the mount.
@@ -27,13 +27,14 @@ std::string kv_api_path(const std::string& typed, const std::string& mount, std:
 // Versions given as "1,2" or by several flags.
 std::vector<std::string> kv_versions(const std::vector<std::string>& given);
 
-// A read whose 404 may still carry data. Nothing when there is none or on an error; only an error was printed then (as "<lead>: ...").
+// A read whose 404 may still carry data. Nothing when there is none or on an error; only an error was printed then (as
+// "<lead>: ...").
 struct KvRead {
   std::optional<Secret> secret;
   bool failed = false;
 };
-KvRead kv_read(Context& context, Client& client, const std::string& path, std::vector<std::pair<std::string, std::string>> query,
-               std::string_view lead, bool aside = false);
+KvRead kv_read(Context& context, Client& client, const std::string& path,
+               std::vector<std::pair<std::string, std::string>> query, std::string_view lead, bool aside = false);
 
 // The end of a write to version 2: path, then the metadata of the version that was made.
 int kv_show_written(Context& context, const Reply& reply, const std::string& path, bool with_banner);

@@ -18,14 +18,15 @@ void write_fd(int fd, std::string_view text) {
 }
 
 bool known_format(std::string_view format) {
-  return format == "table" || format == "json" || format == "yaml" || format == "yml" || format == "pretty" || format == "raw";
+  return format == "table" || format == "json" || format == "yaml" || format == "yml" || format == "pretty" ||
+         format == "raw";
 }
 
 Output::Output(const Invocation& invocation, std::string format)
     : invocation_(invocation),
       format_(std::move(format)),
-      colours_(invocation.out_tty && invocation.env_or("NO_COLOR").empty() && invocation.env_or("VAULT_CLI_NO_COLOR").empty() &&
-               invocation.env_or("TERM") != "dumb") {}
+      colours_(invocation.out_tty && invocation.env_or("NO_COLOR").empty() &&
+               invocation.env_or("VAULT_CLI_NO_COLOR").empty() && invocation.env_or("TERM") != "dumb") {}
 
 void Output::out(std::string_view text) {
   std::string line(text);

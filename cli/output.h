@@ -1,4 +1,5 @@
-// Where a command's words go: results to standard output, everything else to standard error. Colours only on a terminal.
+// Where a command's words go: results to standard output, everything else to standard error. Colours only on a
+// terminal.
 #pragma once
 
 #include <string>

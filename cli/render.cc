@@ -78,7 +78,8 @@ void add_mfa(const json::Value& requirement, std::vector<Row>& rows) {
 }
 
 void add_auth(const json::Value& auth, std::vector<Row>& rows, Arena& arena) {
-  if (const json::Value* requirement = member(auth, "mfa_requirement"); requirement != nullptr && requirement->is_object()) {
+  if (const json::Value* requirement = member(auth, "mfa_requirement");
+      requirement != nullptr && requirement->is_object()) {
     add_mfa(*requirement, rows);
     return;
   }
@@ -169,7 +170,9 @@ int output_list(Context& context, const Secret& secret) {
   const json::Value* info = member(secret.data, "key_info");
   bool detailed = context.flags().declared("detailed") && context.flags().boolean("detailed") && info != nullptr;
   if (!context.ui().is_table())
-    return output_data(context, detailed ? printable(context.arena(), secret) : keys == nullptr ? json::Value::null() : *keys);
+    return output_data(context, detailed          ? printable(context.arena(), secret)
+                                : keys == nullptr ? json::Value::null()
+                                                  : *keys);
   print_warnings(context, secret);
   if (keys == nullptr || keys->size() == 0)
     return 0;

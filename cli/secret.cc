@@ -65,7 +65,8 @@ Secret Secret::of(const json::Value& root) {
   const json::Value* data = member(root, "data");
   if (data != nullptr && data->is_object())
     secret.data = *data;
-  else if (root.is_object() && root.find("request_id") == nullptr && root.find("errors") == nullptr && !has_envelope(root))
+  else if (root.is_object() && root.find("request_id") == nullptr && root.find("errors") == nullptr &&
+           !has_envelope(root))
     secret.data = root;
   return secret;
 }

@@ -30,8 +30,8 @@ json::Value printable(Arena& arena, const Secret& secret);
 // What -field names: a field of auth, of the wrapping, of the lease, or of the data. Nothing when absent or null.
 std::optional<json::Value> raw_field(Arena& arena, const Secret& secret, std::string_view field);
 
-// `names` of `object` in that order. One that is absent becomes null, with '=' behind its name an empty string; with '?' it is left out, also
-// when it is empty.
+// `names` of `object` in that order. One that is absent becomes null, with '=' behind its name an empty string; with
+// '?' it is left out, also when it is empty.
 json::Value picked(Arena& arena, const json::Value& object, std::initializer_list<std::string_view> names);
 
 }  // namespace coffer::cli

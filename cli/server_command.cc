@@ -9,19 +9,35 @@ std::vector<FlagGroup> server_flags() {
   return {
       {"Command Options",
        {
-           {.name = "config", .kind = FlagKind::kList, .usage = "A configuration file in HCL or JSON, or a folder of them. May be given several times; later ones are merged into earlier ones."},
+           {.name = "config",
+            .kind = FlagKind::kList,
+            .usage = "A configuration file in HCL or JSON, or a folder of them. May be given several times; later ones "
+                     "are merged into earlier ones."},
            {.name = "log-level", .usage = "trace, debug, info, warn or error.", .env = "VAULT_LOG_LEVEL"},
            {.name = "log-format", .usage = "standard or json.", .env = "VAULT_LOG_FORMAT"},
-           {.name = "log-file", .usage = "A file for the log instead of standard output. SIGHUP opens it anew.", .env = "VAULT_LOG_FILE"},
+           {.name = "log-file",
+            .usage = "A file for the log instead of standard output. SIGHUP opens it anew.",
+            .env = "VAULT_LOG_FILE"},
        }},
       {"Dev Options",
        {
-           {.name = "dev", .kind = FlagKind::kBool, .usage = "A server for trying things out: in memory, initialized and unsealed, with KV version 2 at secret/. Everything is lost when it ends. Never for production."},
+           {.name = "dev",
+            .kind = FlagKind::kBool,
+            .usage = "A server for trying things out: in memory, initialized and unsealed, with KV version 2 at "
+                     "secret/. Everything is lost when it ends. Never for production."},
            {.name = "dev-root-token-id", .usage = "The first root token.", .env = "VAULT_DEV_ROOT_TOKEN_ID"},
-           {.name = "dev-listen-address", .usage = "Where HTTP is served in dev mode.", .fallback = "127.0.0.1:8200", .env = "VAULT_DEV_LISTEN_ADDRESS"},
-           {.name = "dev-grpc-listen-address", .usage = "Where gRPC is served in dev mode; empty for nowhere.", .fallback = "127.0.0.1:8210", .env = "VAULT_DEV_GRPC_LISTEN_ADDRESS"},
+           {.name = "dev-listen-address",
+            .usage = "Where HTTP is served in dev mode.",
+            .fallback = "127.0.0.1:8200",
+            .env = "VAULT_DEV_LISTEN_ADDRESS"},
+           {.name = "dev-grpc-listen-address",
+            .usage = "Where gRPC is served in dev mode; empty for nowhere.",
+            .fallback = "127.0.0.1:8210",
+            .env = "VAULT_DEV_GRPC_LISTEN_ADDRESS"},
            {.name = "dev-kv-v1", .kind = FlagKind::kBool, .usage = "KV version 1 at secret/ instead."},
-           {.name = "dev-no-store-token", .kind = FlagKind::kBool, .usage = "Do not keep the root token in the token helper."},
+           {.name = "dev-no-store-token",
+            .kind = FlagKind::kBool,
+            .usage = "Do not keep the root token in the token helper."},
        }},
   };
 }
@@ -64,8 +80,8 @@ Command server_command() {
   command.synopsis = "Start a {Name} server";
   command.usage = "[options]";
   command.help =
-      "Starts a server and stays in the foreground until SIGTERM or SIGINT. SIGHUP reads certificates again and opens log and audit "
-      "files anew.\n\n"
+      "Starts a server and stays in the foreground until SIGTERM or SIGINT. SIGHUP reads certificates again and opens "
+      "log and audit files anew.\n\n"
       "Start with a configuration file:\n\n      $ {cmd} server -config=/etc/coffer/server.hcl\n\n"
       "Start a server to try things out:\n\n      $ {cmd} server -dev";
   command.flags = server_flags();

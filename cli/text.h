@@ -18,8 +18,8 @@ std::string lower(std::string_view text);
 // Number of code points; a byte that starts none counts as one.
 std::size_t rune_count(std::string_view text);
 
-// Fills paragraphs to `columns - pad` with the least sum of squared gaps, each line led by `pad` spaces. Runs of spaces and line breaks
-// separate words.
+// Fills paragraphs to `columns - pad` with the least sum of squared gaps, each line led by `pad` spaces. Runs of spaces
+// and line breaks separate words.
 std::string wrap(std::string_view text, std::size_t pad = 0, std::size_t columns = kLineColumnsMax);
 
 // A quoted string as Go's %q prints it.
@@ -31,7 +31,8 @@ std::string banner(std::string_view title, std::size_t total);
 // Mount and secret paths as people type them.
 std::string sanitize_path(std::string_view path);          // no white space around, no slash at either end
 std::string with_trailing_slash(std::string_view path);    // empty stays empty
-std::string join_path(const std::vector<std::string>& parts);  // one slash between, ".", ".." and doubled slashes resolved
+// one slash between, ".", ".." and doubled slashes resolved
+std::string join_path(const std::vector<std::string>& parts);
 
 // Percent-encoding of a URL's path (slashes stay) and of a query value.
 std::string escape_path(std::string_view path);

@@ -1,5 +1,5 @@
-// Where `login` keeps the token: ~/.vault-token, or an external helper named in ~/.vault (token_helper = "/path"), which is run with get,
-// store or erase.
+// Where `login` keeps the token: ~/.vault-token, or an external helper named in ~/.vault (token_helper = "/path"),
+// which is run with get, store or erase.
 #pragma once
 
 #include <memory>
@@ -18,7 +18,8 @@ class TokenHelper {
   virtual Status erase() = 0;
 };
 
-// By HOME (else the user database) and VAULT_CONFIG_PATH. kInvalid when the configuration names a helper that is no absolute path.
+// By HOME (else the user database) and VAULT_CONFIG_PATH. kInvalid when the configuration names a helper that is no
+// absolute path.
 Result<std::unique_ptr<TokenHelper>> default_token_helper(const Invocation& invocation);
 
 }  // namespace coffer::cli

@@ -41,8 +41,9 @@ struct TransportOptions {
   std::chrono::milliseconds timeout{60000};
 };
 
-// Used by one thread. A failure is kUnavailable; its message says what went wrong as Go's client does ("dial tcp 127.0.0.1:8200:
-// connect: connection refused"), and is kPlainHttpAnswer when a server answered a TLS greeting in plain HTTP.
+// Used by one thread. A failure is kUnavailable; its message says what went wrong as Go's client does ("dial tcp
+// 127.0.0.1:8200: connect: connection refused"), and is kPlainHttpAnswer when a server answered a TLS greeting in plain
+// HTTP.
 class Transport {
  public:
   virtual ~Transport() = default;

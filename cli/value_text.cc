@@ -54,16 +54,16 @@ void append_value(const json::Value& value, std::string& out) {
 }
 
 bool digits_at(std::string_view text, std::size_t at, std::size_t count) {
-  return at + count <= text.size() &&
-         std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at), text.begin() + static_cast<std::ptrdiff_t>(at + count),
-                     [](char c) { return c >= '0' && c <= '9'; });
+  return at + count <= text.size() && std::all_of(text.begin() + static_cast<std::ptrdiff_t>(at),
+                                                  text.begin() + static_cast<std::ptrdiff_t>(at + count),
+                                                  [](char c) { return c >= '0' && c <= '9'; });
 }
 
 // True for "YYYY-MM-DDTHH:MM:SS..." that ends in Z; the server answers times in UTC only.
 bool is_utc_time(std::string_view text) {
   return text.size() >= 20 && digits_at(text, 0, 4) && text[4] == '-' && digits_at(text, 5, 2) && text[7] == '-' &&
-         digits_at(text, 8, 2) && text[10] == 'T' && digits_at(text, 11, 2) && text[13] == ':' && digits_at(text, 14, 2) &&
-         text[16] == ':' && digits_at(text, 17, 2) && text.back() == 'Z';
+         digits_at(text, 8, 2) && text[10] == 'T' && digits_at(text, 11, 2) && text[13] == ':' &&
+         digits_at(text, 14, 2) && text[16] == ':' && digits_at(text, 17, 2) && text.back() == 'Z';
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ const json::Value* member(const json::Value& object, std::string_view key);
 // The same tree with members sorted by key at every level, in `arena`.
 json::Value sorted(Arena& arena, const json::Value& value);
 
-// "2026-11-22T02:35:02.600Z" as "2026-11-22 02:35:02.6 +0000 UTC" and as "22 Nov 26 02:35 UTC"; text that is no such time stays as it is.
+// "2026-11-22T02:35:02.600Z" as "2026-11-22 02:35:02.6 +0000 UTC" and as "22 Nov 26 02:35 UTC"; text that is no such
+// time stays as it is.
 std::string long_time(std::string_view rfc3339);
 std::string short_time(std::string_view rfc3339);
 

@@ -1,4 +1,5 @@
-// YAML output of a JSON value, in the style that Go's YAML library prints: keys sorted, lists not indented below their key.
+// YAML output of a JSON value, in the style that Go's YAML library prints: keys sorted, lists not indented below their
+// key.
 #pragma once
 
 #include <string>

@@ -145,7 +145,8 @@ bool printable(std::string_view rune) {
   auto second = static_cast<unsigned char>(rune[1]);
   if (rune.size() == 2)
     return first > 0xc2 || second >= 0xa0;
-  return rune.size() == 3 && rune != "\xef\xbb\xbf" && !rune.starts_with("\xe2\x80\xa8") && !rune.starts_with("\xe2\x80\xa9");
+  return rune.size() == 3 && rune != "\xef\xbb\xbf" && !rune.starts_with("\xe2\x80\xa8") &&
+         !rune.starts_with("\xe2\x80\xa9");
 }
 
 struct Shape {
@@ -165,7 +166,8 @@ Shape shape_of(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     std::size_t length = std::min(yaml_rune_bytes(text, i), text.size() - i);
     char c = text[i];
-    bool blank_behind = i + length >= text.size() || text[i + length] == ' ' || text[i + length] == '\n' || text[i + length] == '\t';
+    bool blank_behind =
+        i + length >= text.size() || text[i + length] == ' ' || text[i + length] == '\n' || text[i + length] == '\t';
     bool blank_before = i == 0 || text[i - 1] == ' ' || text[i - 1] == '\n' || text[i - 1] == '\t';
     if (i == 0 && kAtStart.find(c) != std::string_view::npos)
       shape.indicator = true;

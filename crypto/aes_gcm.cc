@@ -68,7 +68,8 @@ bool AesGcm::open(GcmNonceView nonce, const Aad& aad, std::span<const std::uint8
   if (sealed.size() < kGcmTagBytes)
     return false;
   const auto ciphertext = sealed.first(sealed.size() - kGcmTagBytes);
-  // Taken before decrypting: `out` may be the ciphertext's place. The control call takes the tag as mutable but only reads it.
+  // Taken before decrypting: `out` may be the ciphertext's place. The control call takes the tag as mutable but only
+  // reads it.
   auto* tag = const_cast<std::uint8_t*>(sealed.data() + ciphertext.size());
   COFFER_CHECK(EVP_CipherInit_ex2(context, nullptr, nullptr, nonce.data(), 0, nullptr) == 1);
   COFFER_CHECK(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kGcmTagBytes, tag) == 1);

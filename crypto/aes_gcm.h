@@ -1,4 +1,5 @@
-// AES-256-GCM with a 12-byte nonce and a 16-byte tag. The caller is responsible for never using a nonce twice with one key.
+// AES-256-GCM with a 12-byte nonce and a 16-byte tag. The caller is responsible for never using a nonce twice with one
+// key.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ inline constexpr std::size_t kGcmTagBytes = 16;
 using AesKeyView = std::span<const std::uint8_t, kAesKeyBytes>;
 using GcmNonceView = std::span<const std::uint8_t, kGcmNonceBytes>;
 
-// A prepared key schedule. After set_key() neither seal() nor open() allocates. One thread at a time (the cipher context
-// holds the message's state). The schedule is wiped when the object goes or is keyed anew.
+// A prepared key schedule. After set_key() neither seal() nor open() allocates. One thread at a time (the cipher
+// context holds the message's state). The schedule is wiped when the object goes or is keyed anew.
 class AesGcm {
  public:
   AesGcm() noexcept;
@@ -41,7 +42,8 @@ class AesGcm {
   // Writes ciphertext ‖ tag: exactly plaintext.size() + 16 bytes at `out`, which may be the plaintext's own place.
   void seal(GcmNonceView nonce, const Aad& aad, std::span<const std::uint8_t> plaintext, std::uint8_t* out);
 
-  // `sealed` is ciphertext ‖ tag; writes sealed.size() - 16 bytes at `out`. False when it does not verify; then `out` holds zeros.
+  // `sealed` is ciphertext ‖ tag; writes sealed.size() - 16 bytes at `out`. False when it does not verify; then `out`
+  // holds zeros.
   [[nodiscard]] bool open(GcmNonceView nonce, const Aad& aad, std::span<const std::uint8_t> sealed, std::uint8_t* out);
 
  private:

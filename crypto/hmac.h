@@ -24,7 +24,8 @@ class HmacKey {
   // Over the pieces one after the other; the caller sees to it that the border between them is unambiguous.
   Digest256 mac(std::initializer_list<std::span<const std::uint8_t>> pieces) const noexcept;
 
-  // Constant time; a truncated tag (16 bytes or more) is compared with the tag's first bytes, a shorter one never matches.
+  // Constant time; a truncated tag (16 bytes or more) is compared with the tag's first bytes, a shorter one never
+  // matches.
   bool verify(std::span<const std::uint8_t> message, std::span<const std::uint8_t> tag) const noexcept;
 
  private:

@@ -15,7 +15,8 @@ using Digest256 = std::array<std::uint8_t, 32>;
 Digest256 sha256(std::span<const std::uint8_t> data) noexcept;
 Digest256 sha256(std::string_view text) noexcept;
 
-// One digest over several pieces. One thread at a time; copying copies the progress so far. The state is wiped at the end.
+// One digest over several pieces. One thread at a time; copying copies the progress so far. The state is wiped at the
+// end.
 class Sha256 {
  public:
   Sha256() noexcept;

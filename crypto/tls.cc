@@ -44,7 +44,8 @@ std::time_t seconds(WallTime time) {
 }
 
 bool set_common_name(X509_NAME* name, const char* text) {
-  return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(text), -1, -1, 0) == 1;
+  return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(text), -1, -1,
+                                    0) == 1;
 }
 
 bool add_extension(X509* certificate, X509* issuer, int id, const std::string& value) {
@@ -87,7 +88,8 @@ std::string alternative_name(const std::string& name) {
   if (name.empty() || name.size() > kNameBytesMax)
     return "";
   for (const char c : name) {
-    const bool allowed = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '*';
+    const bool allowed =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '*';
     if (!allowed)
       return "";
   }

@@ -13,8 +13,8 @@ struct ssl_ctx_st;
 
 namespace coffer::crypto {
 
-// TLS 1.2 and later; with 1.2 only suites with forward secrecy and an AEAD; no compression, no renegotiation. A caller may raise the
-// floor to 1.3 afterwards.
+// TLS 1.2 and later; with 1.2 only suites with forward secrecy and an AEAD; no compression, no renegotiation. A caller
+// may raise the floor to 1.3 afterwards.
 Status harden_tls(ssl_ctx_st* context);
 
 struct DevCertificates {
@@ -23,9 +23,9 @@ struct DevCertificates {
   SecretBytes key_pem;   // the certificate's key; the authority's is gone
 };
 
-// A throw-away authority and one server certificate on P-256, valid for a year from `now`. `names` are DNS names or IP addresses; localhost,
-// 127.0.0.1 and ::1 are always included. kInvalid names the name that cannot stand in a certificate. `random` gives the serial numbers; keys come from the
-// cryptographic library's own generator. Any thread.
+// A throw-away authority and one server certificate on P-256, valid for a year from `now`. `names` are DNS names or IP
+// addresses; localhost, 127.0.0.1 and ::1 are always included. kInvalid names the name that cannot stand in a
+// certificate. `random` gives the serial numbers; keys come from the cryptographic library's own generator. Any thread.
 Result<DevCertificates> make_dev_certificates(std::span<const std::string> names, WallTime now, RandomSource& random);
 
 }  // namespace coffer::crypto

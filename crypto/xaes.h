@@ -1,5 +1,5 @@
-// XAES-256-GCM (C2SP): AES-256-GCM with a 24-byte nonce. The first 12 bytes select a derived key, the last 12 are that key's
-// nonce, so nonces may be drawn at random without counting, or a derived key may be kept for many messages.
+// XAES-256-GCM (C2SP): AES-256-GCM with a 24-byte nonce. The first 12 bytes select a derived key, the last 12 are that
+// key's nonce, so nonces may be drawn at random without counting, or a derived key may be kept for many messages.
 #pragma once
 
 #include <array>

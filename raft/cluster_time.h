@@ -1,5 +1,5 @@
-// Cluster time: what leases and tokens are counted in. The leader hands it out in entries and heartbeats; between two of them a
-// node adds its own monotonic clock. It never goes back, whatever wall clocks and leaders do.
+// Cluster time: what leases and tokens are counted in. The leader hands it out in entries and heartbeats; between two
+// of them a node adds its own monotonic clock. It never goes back, whatever wall clocks and leaders do.
 //
 // Threads: one (the node's). now() of another thread reads a copy that the shell publishes.
 #pragma once
@@ -16,12 +16,12 @@ class ClusterTime {
   // The time at `boot`, which never goes back between calls.
   WallTime now(BootTime boot);
 
-  // A heartbeat or entry of the leader said `leader_time`. A later time is taken at once; a node that ran ahead of its leader
-  // goes at 0.9 of its own clock until the leader has caught up.
+  // A heartbeat or entry of the leader said `leader_time`. A later time is taken at once; a node that ran ahead of its
+  // leader goes at 0.9 of its own clock until the leader has caught up.
   void observe(WallTime leader_time, BootTime boot);
 
-  // The node became leader. One that heard an earlier leader goes on from there and slews towards `wall`; one that has just
-  // started takes the later of the last entry and `wall`.
+  // The node became leader. One that heard an earlier leader goes on from there and slews towards `wall`; one that has
+  // just started takes the later of the last entry and `wall`.
   void lead(BootTime boot, WallTime wall);
   // While leading, from time to time: the target may move (the operator corrects the clock).
   void steer(BootTime boot, WallTime wall);

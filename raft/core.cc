@@ -9,7 +9,8 @@
 namespace coffer::raft {
 namespace {
 
-constexpr std::uint64_t kCommitHintEntries = 4096;  // how far the saved commit index may lag; only replay is the slower for it
+// how far the saved commit index may lag; only replay is the slower for it
+constexpr std::uint64_t kCommitHintEntries = 4096;
 constexpr std::size_t kReplayBytes = 1u << 20;
 
 }  // namespace
@@ -38,7 +39,8 @@ Core::Core(const Options& options, const Clock& clock, const store::Log& log, co
   reset_election_deadline();
 }
 
-Result<std::unique_ptr<Core>> Core::start(const Options& options, const Clock& clock, const store::Log& log, Start start) {
+Result<std::unique_ptr<Core>> Core::start(const Options& options, const Clock& clock, const store::Log& log,
+                                          Start start) {
   COFFER_CHECK(options.id != kNobody);
   COFFER_CHECK(options.lease_drift_percent < 100);
   COFFER_CHECK(options.heartbeat_interval < options.election_timeout);

@@ -1,8 +1,8 @@
 // The Raft core of one node: takes messages, ticks, proposals and the reports of its shell, and returns the work to do
 // (raft/ready.h). It has no thread, no I/O and no clock of its own; it reads old entries through the log port.
 //
-// Persisting is asynchronous: acknowledgements and votes wait inside until persisted() covers them, heartbeats never wait.
-// Threads: one (the node's), except lease(), which any thread may ask.
+// Persisting is asynchronous: acknowledgements and votes wait inside until persisted() covers them, heartbeats never
+// wait. Threads: one (the node's), except lease(), which any thread may ask.
 // After a failure (Ready::failure) the node must stop; the core ignores all further input.
 #pragma once
 
@@ -24,8 +24,8 @@ namespace coffer::raft {
 
 class Core {
  public:
-  // What the state says when the node starts. A shell that finds its state above the end of its log (a crash while a snapshot
-  // was installed) resets the log to the state's index and term first.
+  // What the state says when the node starts. A shell that finds its state above the end of its log (a crash while a
+  // snapshot was installed) resets the log to the state's index and term first.
   struct Start {
     Index applied;                 // the log holds everything above it
     Configuration configuration;   // as of `applied`; empty for a node that has yet to join
@@ -34,13 +34,14 @@ class Core {
   };
 
   // `clock` and `log` outlive the core. kDataLoss when log and state do not fit together or a record is damaged.
-  static Result<std::unique_ptr<Core>> start(const Options& options, const Clock& clock, const store::Log& log, Start start);
+  static Result<std::unique_ptr<Core>> start(const Options& options, const Clock& clock, const store::Log& log,
+                                             Start start);
 
   // Every heartbeat interval, or oftener. A sole voter elects itself on the first.
   void tick();
   void step(Message message);
-  // The entry's index. `payload` begins with kEntryHeaderBytes of room. Refused without any effect: kConflict when this node
-  // does not lead `term`, kUnavailable during a transfer, kExhausted when too much waits for its sync.
+  // The entry's index. `payload` begins with kEntryHeaderBytes of room. Refused without any effect: kConflict when this
+  // node does not lead `term`, kUnavailable during a transfer, kExhausted when too much waits for its sync.
   Result<Index> propose(Term term, std::string payload);
   Result<Index> propose_change(Term term, const Change& change);
   // Hands leadership to `to`, or to the voter that has most of the log. Proposals are refused until it went or failed.
@@ -50,7 +51,8 @@ class Core {
 
   void persisted(std::uint64_t number);
   void applied(Index index);
-  // The snapshot that Ready::snapshots asked for reached `to`, or was given up: either way the peer is asked where it is.
+  // The snapshot that Ready::snapshots asked for reached `to`, or was given up: either way the peer is asked where it
+  // is.
   void snapshot_done(NodeId to);
 
   Ready take_ready();
@@ -145,8 +147,8 @@ class Core {
   void on_heartbeat_reply(const Message& message);
   void on_read_index(const Message& message);
   void check_amnesia(const Message& message, Progress& peer);
-  // What a leader tells of its commit index: no more than its own readers see. A follower that showed an entry before the
-  // leader does would make the leader's lease reads stale.
+  // What a leader tells of its commit index: no more than its own readers see. A follower that showed an entry before
+  // the leader does would make the leader's lease reads stale.
   Index visible() const noexcept { return std::min(commit_, applied_); }
   void replicate();
   void replicate_to(Progress& peer);

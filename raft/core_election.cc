@@ -17,8 +17,8 @@ void add_once(std::vector<NodeId>& nodes, NodeId id) {
 
 }  // namespace
 
-// While a leader may count on this node's silence: it leads itself, heard one within an election timeout, or may have heard
-// one in the life before this start.
+// While a leader may count on this node's silence: it leads itself, heard one within an election timeout, or may have
+// heard one in the life before this start.
 bool Core::refuses_votes() const {
   if (role_ == Role::kLeader)
     return true;
@@ -138,14 +138,15 @@ void Core::on_timeout_now(const Message& message) {
   campaign(false, true);
 }
 
-// Empty, but for the first entry of a cluster: that tells the members, so that who joins, or comes back without its disk, can
-// learn them from the log.
+// Empty, but for the first entry of a cluster: that tells the members, so that who joins, or comes back without its
+// disk, can learn them from the log.
 void Core::append_first_entry(BootTime now) {
   const bool begins = first_of_term_ == Index(1);
   std::string payload = begins ? encode_configuration(membership_.current()) : std::string(kEntryHeaderBytes, '\0');
   stamp_entry_time(payload, time_.now(now));
   const EntryKind kind = begins ? EntryKind::kConfiguration : EntryKind::kEmpty;
-  append_to_log({first_of_term_, hard_.term, static_cast<std::uint8_t>(kind), std::make_shared<const std::string>(std::move(payload))});
+  append_to_log({first_of_term_, hard_.term, static_cast<std::uint8_t>(kind),
+                 std::make_shared<const std::string>(std::move(payload))});
   if (begins)
     membership_.append(first_of_term_, membership_.current());
 }

@@ -51,8 +51,8 @@ void Core::on_append(Message& message) {
   check_caught_up();
 }
 
-// The entries follow one that matches. Only a real difference cuts the own log: an old message that arrives late must not take
-// away what came after it.
+// The entries follow one that matches. Only a real difference cuts the own log: an old message that arrives late must
+// not take away what came after it.
 void Core::accept_entries(std::vector<store::LogRecord>& entries) {
   for (store::LogRecord& entry : entries) {
     if (entry.index <= log_.last_index()) {

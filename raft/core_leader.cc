@@ -30,15 +30,15 @@ Result<Index> Core::propose(Term term, std::string payload) {
 Result<Index> Core::propose_change(Term term, const Change& change) {
   if (role_ != Role::kLeader || term != hard_.term || failed_)
     return Status(Code::kConflict, "this node does not lead the term of the proposal");
-  // Two changes under way, or one begun before this leader knows what its predecessor committed, could give two majorities
-  // that share no node.
+  // Two changes under way, or one begun before this leader knows what its predecessor committed, could give two
+  // majorities that share no node.
   if (transferring() || commit_ < first_of_term_ || !configuration_committed())
     return Status(Code::kUnavailable, "another change of leader or members is under way");
   COFFER_ASSIGN(Configuration to, changed(membership_.current(), change));
   if (change.kind == Change::Kind::kPromote) {
     const Progress* peer = progress_of(change.node);
-    // Who never acknowledged anything may be unreachable, and would only raise the majority: with one more disk lost the rest could
-    // not elect anybody.
+    // Who never acknowledged anything may be unreachable, and would only raise the majority: with one more disk lost
+    // the rest could not elect anybody.
     if (peer == nullptr || peer->match() == Index(0) || peer->catch_up_to() != Index(0) ||
         peer->match().get() + options_.promote_lag_entries_max < log_.last_index().get())
       return Status(Code::kUnavailable, "the learner has not caught up with the log");
@@ -69,8 +69,8 @@ Status Core::transfer_leadership(NodeId to) {
   }
   if (to == options_.id || !membership_.current().is_voter(to))
     return Status(Code::kInvalid, "there is no such voter to lead instead");
-  // From here on a voter may be elected that the lease does not wait for; the message may arrive late, so the lease does not
-  // come back in this term.
+  // From here on a voter may be elected that the lease does not wait for; the message may arrive late, so the lease
+  // does not come back in this term.
   lease_barred_ = true;
   drop_lease();
   transferee_ = to;
@@ -185,16 +185,16 @@ void Core::note_peer(const Message& message, Progress& peer) {
     peer.round = message.round;
 }
 
-// A peer that started anew and has less log than it acknowledged, or that says so itself, is not counted until it has all that
-// it may have been counted for.
+// A peer that started anew and has less log than it acknowledged, or that says so itself, is not counted until it has
+// all that it may have been counted for.
 void Core::check_amnesia(const Message& message, Progress& peer) {
   if (peer.catch_up_to() != Index(0)) {
     if (!message.catching_up && peer.match() >= peer.catch_up_to())
       peer.caught_up();
     return;
   }
-  const bool restarted_shorter = message.incarnation > peer.incarnation && peer.incarnation != 0 && message.hint < peer.match() &&
-                                 !message.reject;
+  const bool restarted_shorter =
+      message.incarnation > peer.incarnation && peer.incarnation != 0 && message.hint < peer.match() && !message.reject;
   const bool rolled_back = message.incarnation < peer.incarnation && message.hint < peer.match();
   if (message.catching_up || restarted_shorter || rolled_back) {
     peer.forget(std::max(log_.last_index(), peer.match()));
@@ -280,7 +280,8 @@ bool Core::send_append(Progress& peer) {
   message.time = time_.now(clock_.boot_now());
   std::size_t bytes = 0;
   if (peer.next() <= log_.last_index()) {
-    Result<std::vector<store::LogRecord>> entries = log_.read(peer.next(), log_.last_index(), options_.append_bytes_max);
+    Result<std::vector<store::LogRecord>> entries =
+        log_.read(peer.next(), log_.last_index(), options_.append_bytes_max);
     if (!entries.ok()) {
       fail(entries.status());
       return false;

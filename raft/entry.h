@@ -1,5 +1,5 @@
-// What the Raft core puts into an entry's payload. Every payload begins with the leader's cluster time; a configuration follows it
-// in entries of that kind. The layout outlives the process: docs/formats/raft-entry.md.
+// What the Raft core puts into an entry's payload. Every payload begins with the leader's cluster time; a configuration
+// follows it in entries of that kind. The layout outlives the process: docs/formats/raft-entry.md.
 #pragma once
 
 #include <cstdint>

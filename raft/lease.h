@@ -1,5 +1,5 @@
-// The leader's permission to answer reads alone: until when no other node can have been elected. The core moves it; readers
-// of any thread ask after they took their view.
+// The leader's permission to answer reads alone: until when no other node can have been elected. The core moves it;
+// readers of any thread ask after they took their view.
 #pragma once
 
 #include <atomic>

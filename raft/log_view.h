@@ -1,5 +1,5 @@
-// The core's picture of its log: all that it appended, whether or not the shell has written it yet. Holds the newest entries in
-// memory, within a bound once they are synced, and reads older ones through the log port.
+// The core's picture of its log: all that it appended, whether or not the shell has written it yet. Holds the newest
+// entries in memory, within a bound once they are synced, and reads older ones through the log port.
 //
 // Threads: one (the node's).
 #pragma once

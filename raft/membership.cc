@@ -8,7 +8,9 @@
 namespace coffer::raft {
 namespace {
 
-void insert_sorted(std::vector<NodeId>& nodes, NodeId id) { nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), id), id); }
+void insert_sorted(std::vector<NodeId>& nodes, NodeId id) {
+  nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), id), id);
+}
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// Which configuration holds where in the log. A configuration counts from the moment it is appended, so a truncation brings
-// back the one before it.
+// Which configuration holds where in the log. A configuration counts from the moment it is appended, so a truncation
+// brings back the one before it.
 //
 // Threads: one (the node's).
 #pragma once

@@ -28,7 +28,8 @@ class Progress {
   void sent(Index last, std::size_t bytes);
   // The peer has everything up to `match`. False when that was known.
   bool acknowledged(Index match);
-  // The peer refused what followed `rejected`; its log may match at `hint`. False when the refusal is of no use any more.
+  // The peer refused what followed `rejected`; its log may match at `hint`. False when the refusal is of no use any
+  // more.
   bool refused(Index rejected, Index hint);
   void probe();
   // A heartbeat came back: a lost probe may be sent again.

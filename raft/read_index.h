@@ -1,5 +1,5 @@
-// Reads that wait until a majority has confirmed, after they arrived, that this node still leads; and the times at which
-// heartbeat rounds were sent, from which the lease counts.
+// Reads that wait until a majority has confirmed, after they arrived, that this node still leads; and the times at
+// which heartbeat rounds were sent, from which the lease counts.
 //
 // Threads: one (the node's).
 #pragma once

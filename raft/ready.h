@@ -20,10 +20,12 @@ struct Leadership {
 
 // One batch. The shell does, in this order:
 //   1. `failure`: stop the node. Nothing else in the batch counts.
-//   2. `install`: switch to the snapshot's state and Log::reset_to() its index (the bytes are those that came as `spool`).
+//   2. `install`: switch to the snapshot's state and Log::reset_to() its index (the bytes are those that came as
+//   `spool`).
 //   3. `truncate_from`, `append`, `hard_state`: into the log.
 //   4. `send`: at once; nothing here waits for the sync.
-//   5. if `persist` is not 0: sync (on another thread if it likes), then Core::persisted(persist). Batches may share a sync; the
+//   5. if `persist` is not 0: sync (on another thread if it likes), then Core::persisted(persist). Batches may share a
+//   sync; the
 //      highest number covers the lower ones. A sync that fails stops the node.
 //   6. `apply`: to the state, in order, publish, then Core::applied(last). All of it is in this node's own synced log.
 //   7. `reads`, `snapshots`, `leadership`.

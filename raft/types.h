@@ -63,7 +63,7 @@ struct Message {
   NodeId from;
   NodeId to;
   Term term;
-  Index index;     // append: entry before the first; vote: last entry; replies: matched or rejected entry; read: the index
+  Index index;  // append: entry before the first; vote: last entry; replies: matched or rejected entry; read: the index
   Term log_term;   // of `index` (append, vote)
   Index commit;
   Index hint;      // rejected append: where the sender's log may match; replies otherwise: the sender's last entry

@@ -28,8 +28,8 @@ static_assert(kBodyAt + crypto::kGcmTagBytes == kSealedOverheadBytes);
 
 using PrefixBytes = std::array<std::uint8_t, crypto::kXaesPrefixBytes>;
 
-// Header, then the path's length, then the path: no two (header, path) pairs give the same bytes. Short paths are joined into one
-// piece, because each further piece costs a call into the cipher.
+// Header, then the path's length, then the path: no two (header, path) pairs give the same bytes. Short paths are
+// joined into one piece, because each further piece costs a call into the cipher.
 class SealedAad {
  public:
   SealedAad(const std::uint8_t* header, std::string_view path) noexcept {
@@ -98,7 +98,8 @@ struct Barrier::Shared {
   std::shared_ptr<Prefix> prefix;  // guarded by mutex; null until the first seal
 };
 
-// Holds a lane for one call. Finding one free takes one atomic exchange unless more than kLanes threads are inside at once.
+// Holds a lane for one call. Finding one free takes one atomic exchange unless more than kLanes threads are inside at
+// once.
 class Barrier::Borrowed {
  public:
   explicit Borrowed(Shared& shared) noexcept {

@@ -92,7 +92,8 @@ Result<std::string> seal_envelope(const EnvelopeKey& key, const SecretBytes& sec
   return out;
 }
 
-Result<SecretBytes> open_envelope(std::span<const EnvelopeKey> keys, std::string_view envelope, std::string_view context) {
+Result<SecretBytes> open_envelope(std::span<const EnvelopeKey> keys, std::string_view envelope,
+                                  std::string_view context) {
   const std::optional<Parsed> parsed = parse(envelope);
   if (!parsed)
     return Status(Code::kDataLoss, "a wrapped key is damaged");

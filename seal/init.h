@@ -1,5 +1,5 @@
-// The ceremony that makes a cluster's keys. Pure: it returns records to write and shares to hand out; nothing exists until the
-// caller has written the records.
+// The ceremony that makes a cluster's keys. Pure: it returns records to write and shares to hand out; nothing exists
+// until the caller has written the records.
 #pragma once
 
 #include <memory>
@@ -33,9 +33,9 @@ struct Initialized {
   bool asked_as_secret = false;    // …but were asked for as unseal shares, and are printed under both names
 };
 
-// `automatic` is null for Shamir's seal. With an automatic seal, unseal share counts are taken as recovery share counts; a request
-// that sets both families is refused, as is one that sets recovery counts for Shamir (kInvalid, with Vault's texts). Fails
-// when the seal or the random source does; then nothing of the keys is left.
+// `automatic` is null for Shamir's seal. With an automatic seal, unseal share counts are taken as recovery share
+// counts; a request that sets both families is refused, as is one that sets recovery counts for Shamir (kInvalid, with
+// Vault's texts). Fails when the seal or the random source does; then nothing of the keys is left.
 Result<Initialized> initialize(const InitRequest& request, KeyWrapper* automatic, WallTime now, RandomSource& random);
 
 // `secret` in shares for people: the secret itself when it is one of one, as Vault does.

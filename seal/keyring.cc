@@ -146,7 +146,8 @@ Result<std::string> Keyring::seal(const SecretBytes& root_key, RandomSource& ran
   return record;
 }
 
-Result<std::shared_ptr<const Keyring>> Keyring::open(std::string_view record, KeyringId id, const SecretBytes& root_key) {
+Result<std::shared_ptr<const Keyring>> Keyring::open(std::string_view record, KeyringId id,
+                                                     const SecretBytes& root_key) {
   constexpr std::size_t kOverheadBytes = kRecordHeaderBytes + crypto::kXaesNonceBytes + crypto::kGcmTagBytes;
   if (record.size() < kOverheadBytes + kPlainHeaderBytes ||
       record.size() > kOverheadBytes + kPlainHeaderBytes + kKeyTermsMax * kPlainTermBytes)

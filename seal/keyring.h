@@ -1,5 +1,5 @@
-// The keys that seal values: one a term, the newest seals, older ones still open. A keyring is itself stored sealed by the
-// root key (docs/formats/keyring.md).
+// The keys that seal values: one a term, the newest seals, older ones still open. A keyring is itself stored sealed by
+// the root key (docs/formats/keyring.md).
 #pragma once
 
 #include <atomic>
@@ -56,14 +56,16 @@ class Keyring {
   TermInfo info(KeyTerm term) const;  // the term must be held
   TermInfo active_info() const { return info(active_term()); }
 
-  // 32 bytes for a purpose of its own (keyed hashes, the cluster's certificate authority). Stays the same through rotations.
+  // 32 bytes for a purpose of its own (keyed hashes, the cluster's certificate authority). Stays the same through
+  // rotations.
   SecretBytes derive(std::string_view purpose) const;
 
   // The record to store. Fails only when the random source does.
   Result<std::string> seal(const SecretBytes& root_key, RandomSource& random) const;
 
   // kDataLoss when the record is damaged, is not this keyring's or was sealed by another root key.
-  static Result<std::shared_ptr<const Keyring>> open(std::string_view record, KeyringId id, const SecretBytes& root_key);
+  static Result<std::shared_ptr<const Keyring>> open(std::string_view record, KeyringId id,
+                                                     const SecretBytes& root_key);
 
  private:
   Keyring() = default;

@@ -14,8 +14,8 @@ namespace coffer::seal {
 inline constexpr std::string_view kShamirKind = "shamir";
 inline constexpr std::string_view kStaticKind = "static";
 
-// Wraps and unwraps keys of up to 1 KiB. A call may take as long as an outside service does: call it from a pool thread, never from the
-// proposer. One call at a time.
+// Wraps and unwraps keys of up to 1 KiB. A call may take as long as an outside service does: call it from a pool
+// thread, never from the proposer. One call at a time.
 class KeyWrapper {
  public:
   virtual ~KeyWrapper() = default;
@@ -23,10 +23,12 @@ class KeyWrapper {
   // Stored beside the wrapped key; unwrapping with another kind is refused.
   virtual std::string_view kind() const noexcept = 0;
 
-  // `context` is authenticated, not stored; unwrap() needs the same. The result is bound to one key even where several are tried.
+  // `context` is authenticated, not stored; unwrap() needs the same. The result is bound to one key even where several
+  // are tried.
   virtual Result<std::string> wrap(const SecretBytes& key, std::string_view context, RandomSource& random) = 0;
 
-  // kDenied: not wrapped by this seal's keys. kDataLoss: damaged or another context. kUnavailable: the seal cannot be reached now.
+  // kDenied: not wrapped by this seal's keys. kDataLoss: damaged or another context. kUnavailable: the seal cannot be
+  // reached now.
   virtual Result<SecretBytes> unwrap(std::string_view wrapped, std::string_view context) = 0;
 
   // Unseals without people; then shares are recovery shares.

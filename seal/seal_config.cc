@@ -127,13 +127,14 @@ Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, con
 Status check_kind(const SealConfig& config, std::string_view configured) {
   if (configured == config.kind)
     return Status();
-  return Status(Code::kInvalid, "the store was sealed by a seal of type " + config.kind + ", the configured one is of type " +
-                                    std::string(configured));
+  return Status(Code::kInvalid, "the store was sealed by a seal of type " + config.kind +
+                                    ", the configured one is of type " + std::string(configured));
 }
 
 Result<SecretBytes> unwrap_root_key(const SealConfig& config, KeyWrapper& wrapper) {
   COFFER_TRY(check_kind(config, wrapper.kind()));
-  COFFER_ASSIGN(SecretBytes root_key, wrapper.unwrap(config.wrapped_root_key, wrap_context(config.kind, config.counts)));
+  COFFER_ASSIGN(SecretBytes root_key,
+                wrapper.unwrap(config.wrapped_root_key, wrap_context(config.kind, config.counts)));
   if (root_key.size() != kKeyBytes)
     return Status(Code::kDataLoss, "the seal returned a root key of the wrong size");
   return root_key;

@@ -1,5 +1,5 @@
-// What is stored in the clear about the seal: its kind, how many shares there are, and the root key as the seal wrapped it
-// (docs/formats/seal_config.md). Read before anything can be opened, so its numbers are bound into the wrapping.
+// What is stored in the clear about the seal: its kind, how many shares there are, and the root key as the seal wrapped
+// it (docs/formats/seal_config.md). Read before anything can be opened, so its numbers are bound into the wrapping.
 #pragma once
 
 #include <string>
@@ -20,7 +20,8 @@ struct ShareCounts {
   bool operator==(const ShareCounts&) const = default;
 };
 
-// 1 <= threshold <= shares <= 255, and a threshold of 1 only for one share. kInvalid with the text that Vault has for it.
+// 1 <= threshold <= shares <= 255, and a threshold of 1 only for one share. kInvalid with the text that Vault has for
+// it.
 Status check_share_counts(ShareCounts counts);
 
 struct SealConfig {
@@ -36,8 +37,9 @@ struct SealConfig {
   static Result<SealConfig> decode(std::string_view record);
 };
 
-// A configuration with the root key wrapped by `wrapper` (for shamir the wrapper of the combined key); `recovery_key` is
-// ignored for shamir. Fails when the wrapper or the random source does. The same call serves init, rekey and seal migration.
+// A configuration with the root key wrapped by `wrapper` (for shamir the wrapper of the combined key); `recovery_key`
+// is ignored for shamir. Fails when the wrapper or the random source does. The same call serves init, rekey and seal
+// migration.
 Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, const SecretBytes& root_key,
                                     const SecretBytes& recovery_key, RandomSource& random);
 

@@ -39,8 +39,8 @@ std::uint8_t table_multiply(std::uint8_t a, std::uint8_t b) {
   return tables.exp[(tables.log[a] + tables.log[b]) % 255u];
 }
 
-// 1..255 in random order, the first `count` of them. Which share got which coordinate is not secret, the shares carry it; rejection
-// keeps the order uniform.
+// 1..255 in random order, the first `count` of them. Which share got which coordinate is not secret, the shares carry
+// it; rejection keeps the order uniform.
 Result<std::vector<std::uint8_t>> draw_coordinates(unsigned count, RandomSource& random) {
   std::array<std::uint8_t, kSharesMax> all;
   for (unsigned i = 0; i < kSharesMax; ++i)
@@ -123,8 +123,8 @@ Result<SecretBytes> shamir_combine(std::span<const SecretBytes> shares) {
   SecretBytes secret(shares[0].size() - kShareOverheadBytes);
   const auto out = secret.reveal_mutable();
   for (const SecretBytes& share : shares) {
-    // Lagrange's basis at 0: the product of x_j / (x_j - x_i) over the others. It depends on coordinates only, so one inverse serves
-    // all bytes.
+    // Lagrange's basis at 0: the product of x_j / (x_j - x_i) over the others. It depends on coordinates only, so one
+    // inverse serves all bytes.
     const std::uint8_t x = share.reveal().back();
     std::uint8_t numerator = 1, denominator = 1;
     for (const SecretBytes& other : shares) {

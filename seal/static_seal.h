@@ -1,5 +1,5 @@
-// The seal whose key stands in the configuration, a file or the environment: `seal "static"`, also spelled `seal "aesgcm"`. A restart
-// unseals by itself; whoever can read the key and the store can read everything.
+// The seal whose key stands in the configuration, a file or the environment: `seal "static"`, also spelled `seal
+// "aesgcm"`. A restart unseals by itself; whoever can read the key and the store can read everything.
 #pragma once
 
 #include <functional>
@@ -17,8 +17,8 @@ namespace coffer::seal {
 
 inline constexpr std::size_t kStaticKeysMax = 16;
 
-// The stanza's settings as written. A key is 32 bytes as base64, as hexadecimal or as they are, or `file://PATH` or `env://NAME`
-// of such a text. Either `current_key` (and `previous_key`) or `keys`, newest first.
+// The stanza's settings as written. A key is 32 bytes as base64, as hexadecimal or as they are, or `file://PATH` or
+// `env://NAME` of such a text. Either `current_key` (and `previous_key`) or `keys`, newest first.
 struct StaticSealOptions {
   SecretBytes current_key;
   std::string current_key_id;

@@ -18,9 +18,11 @@ Status wrong_shares() { return Status(Code::kInvalid, "Unseal failed, invalid ke
 
 Status check_share_size(std::size_t size, ShareCounts counts) {
   if (size < kAnyShareBytesMin)
-    return Status(Code::kInvalid, "invalid key: key is shorter than minimum " + std::to_string(kAnyShareBytesMin) + " bytes");
+    return Status(Code::kInvalid,
+                  "invalid key: key is shorter than minimum " + std::to_string(kAnyShareBytesMin) + " bytes");
   if (size > kAnyShareBytesMax)
-    return Status(Code::kInvalid, "invalid key: key is longer than maximum " + std::to_string(kAnyShareBytesMax) + " bytes");
+    return Status(Code::kInvalid,
+                  "invalid key: key is longer than maximum " + std::to_string(kAnyShareBytesMax) + " bytes");
   const std::size_t expected = counts.threshold == 1 ? kKeyBytes : kKeyBytes + kShareOverheadBytes;
   if (size != expected)
     return Status(Code::kInvalid, "invalid key: key has " + std::to_string(size) + " bytes, a share of this seal has " +

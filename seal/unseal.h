@@ -34,8 +34,8 @@ class ShareCollector {
   CeremonyProgress progress() const { return {static_cast<unsigned>(shares_.size()), counts_, nonce_}; }
   bool complete() const noexcept { return shares_.size() >= counts_.threshold; }
 
-  // The first share draws the nonce. A share that is there already changes nothing and is no error, nor is one handed in when complete.
-  // kInvalid for a size that no share of this ceremony has.
+  // The first share draws the nonce. A share that is there already changes nothing and is no error, nor is one handed
+  // in when complete. kInvalid for a size that no share of this ceremony has.
   Status add(const SecretBytes& share, RandomSource& random);
 
   // What the shares combine to, right or wrong; the collector is empty afterwards in any case. Must be complete.
@@ -54,19 +54,21 @@ struct Unsealed {
   std::shared_ptr<const Keyring> keyring;
 };
 
-// Unsealing by people, share by share: with the shares of Shamir's seal, or, for a node with an automatic seal that was sealed by hand, with
-// recovery shares as permission and the seal's own key. Not thread-safe.
+// Unsealing by people, share by share: with the shares of Shamir's seal, or, for a node with an automatic seal that was
+// sealed by hand, with recovery shares as permission and the seal's own key. Not thread-safe.
 class UnsealCeremony {
  public:
-  // The records as initialize() made them. `automatic` is the node's configured seal, null for Shamir's; it must outlive this object.
+  // The records as initialize() made them. `automatic` is the node's configured seal, null for Shamir's; it must
+  // outlive this object.
   UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic = nullptr);
 
   CeremonyProgress progress() const { return collector_.progress(); }
   void reset() noexcept { collector_.reset(); }
 
-  // Nothing yet, or the keys once the threshold is reached; with an automatic seal that last call may take as long as the seal does. A set
-  // of shares that does not open the seal gives one error, whatever is wrong with it, and starts over. kInvalid, before any share
-  // is taken, when the store was sealed by another kind of seal than the configured one.
+  // Nothing yet, or the keys once the threshold is reached; with an automatic seal that last call may take as long as
+  // the seal does. A set of shares that does not open the seal gives one error, whatever is wrong with it, and starts
+  // over. kInvalid, before any share is taken, when the store was sealed by another kind of seal than the configured
+  // one.
   Result<std::optional<Unsealed>> submit(const SecretBytes& share, RandomSource& random);
 
  private:
@@ -78,7 +80,8 @@ class UnsealCeremony {
   ShareCollector collector_;
 };
 
-// By a seal whose key is at hand. May take as long as the seal's service does. Fails as unwrap_root_key and Keyring::open do.
+// By a seal whose key is at hand. May take as long as the seal's service does. Fails as unwrap_root_key and
+// Keyring::open do.
 Result<Unsealed> unseal_automatically(const SealConfig& config, std::string_view keyring_record, KeyWrapper& wrapper);
 
 }  // namespace coffer::seal

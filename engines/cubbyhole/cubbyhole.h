@@ -1,5 +1,5 @@
-// A private store for each token: nobody else can name what is in it, not even root, and it goes when the token goes. Records stand
-// below the token's own key, so whoever ends a token erases that range.
+// A private store for each token: nobody else can name what is in it, not even root, and it goes when the token goes.
+// Records stand below the token's own key, so whoever ends a token erases that range.
 #pragma once
 
 #include <memory>

@@ -11,9 +11,10 @@ using core::HandlerContext;
 Status read_config(HandlerContext& ctx) {
   COFFER_ASSIGN(const Config config, load_config(ctx));
   ctx.response.data = object_of(
-      ctx.arena, {{name("cas_required"), json::Value::boolean(config.cas_required)},
-                  {name("delete_version_after"), json::Value::string(ctx.arena, format_duration(config.delete_version_after))},
-                  {name("max_versions"), json::Value::number_unsigned(ctx.arena, config.max_versions)}});
+      ctx.arena,
+      {{name("cas_required"), json::Value::boolean(config.cas_required)},
+       {name("delete_version_after"), json::Value::string(ctx.arena, format_duration(config.delete_version_after))},
+       {name("max_versions"), json::Value::number_unsigned(ctx.arena, config.max_versions)}});
   return ok_status();
 }
 

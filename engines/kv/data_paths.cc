@@ -17,9 +17,9 @@ Status read_data(HandlerContext& ctx) {
   // A version that was deleted is not found, but its metadata is.
   if (reading->data.empty())
     ctx.response.status = 404;
-  ctx.response.data =
-      object_of(ctx.arena, {{name("data"), reading->data.empty() ? json::Value::null() : json::Value::raw(reading->data)},
-                            {name("metadata"), metadata_value(ctx.arena, reading->version, reading->custom_metadata)}});
+  ctx.response.data = object_of(
+      ctx.arena, {{name("data"), reading->data.empty() ? json::Value::null() : json::Value::raw(reading->data)},
+                  {name("metadata"), metadata_value(ctx.arena, reading->version, reading->custom_metadata)}});
   return ok_status();
 }
 
@@ -99,8 +99,10 @@ core::PathSpec data_spec() {
                  {"options", FieldType::kMap, "cas: the version that must be current, 0 for none yet."}},
       .operations = {{Operation::kRead, Effect::kReads, read_data, "Read a version of the secret."},
                      {Operation::kWrite, Effect::kWrites, write_data, "Write a new version."},
-                     {Operation::kPatch, Effect::kWrites, patch_data, "Write a new version made from the newest by a merge patch."},
-                     {Operation::kDelete, Effect::kWrites, delete_data, "Delete the newest version; it can be undeleted."}},
+                     {Operation::kPatch, Effect::kWrites, patch_data,
+                      "Write a new version made from the newest by a merge patch."},
+                     {Operation::kDelete, Effect::kWrites, delete_data,
+                      "Delete the newest version; it can be undeleted."}},
       .exists = secret_exists,
   };
 }

@@ -21,7 +21,8 @@ Status custom_error(std::string_view rule) {
 }
 
 bool printable(std::string_view text) {
-  return std::none_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  return std::none_of(text.begin(), text.end(),
+                      [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 // A value as text; numbers and booleans as clients of such servers expect them to be turned into it.
@@ -46,9 +47,11 @@ Status check_custom(const json::Value& map) {
   for (const json::Member& member : map.members()) {
     const std::string_view value = member.value.as_string();
     if (member.key().empty() || member.key().size() > kCustomKeyBytesMax)
-      return custom_error("length of a key is " + std::to_string(member.key().size()) + " but must be 0 < len(key) <= 128");
+      return custom_error("length of a key is " + std::to_string(member.key().size()) +
+                          " but must be 0 < len(key) <= 128");
     if (value.empty() || value.size() > kCustomValueBytesMax)
-      return custom_error("length of value for a key is " + std::to_string(value.size()) + " but must be 0 < len(value) <= 512");
+      return custom_error("length of value for a key is " + std::to_string(value.size()) +
+                          " but must be 0 < len(value) <= 512");
     if (!printable(member.key()))
       return custom_error("a key contains unprintable characters");
     if (!printable(value))
@@ -58,7 +61,8 @@ Status check_custom(const json::Value& map) {
 }
 
 // The map that `sent` makes of `before`: replaces it, or merges when patching. Empty means null.
-Result<std::string_view> custom_text(HandlerContext& ctx, const json::Value& sent, std::string_view before, bool merge) {
+Result<std::string_view> custom_text(HandlerContext& ctx, const json::Value& sent, std::string_view before,
+                                     bool merge) {
   if (!sent.is_object() && !sent.is_null())
     return invalid("error converting input for field \"custom_metadata\": expected a map");
   json::Value old;
@@ -101,16 +105,16 @@ Status read_metadata(HandlerContext& ctx) {
   const Head& head = *found;
   json::Arena& arena = ctx.arena;
   const std::string_view custom = head.newest.custom_metadata;
-  ctx.response.data =
-      object_of(arena, {{name("cas_required"), json::Value::boolean(head.newest.cas_required)},
-                        {name("created_time"), time_value(arena, head.created)},
-                        {name("current_version"), json::Value::number_unsigned(arena, head.newest.version.number)},
-                        {name("custom_metadata"), custom.empty() ? json::Value::null() : json::Value::raw(custom)},
-                        {name("delete_version_after"), json::Value::string(arena, format_duration(head.delete_version_after))},
-                        {name("max_versions"), json::Value::number_unsigned(arena, head.max_versions)},
-                        {name("oldest_version"), json::Value::number_unsigned(arena, head.oldest)},
-                        {name("updated_time"), time_value(arena, head.updated)},
-                        {name("versions"), versions_value(arena, head)}});
+  ctx.response.data = object_of(
+      arena, {{name("cas_required"), json::Value::boolean(head.newest.cas_required)},
+              {name("created_time"), time_value(arena, head.created)},
+              {name("current_version"), json::Value::number_unsigned(arena, head.newest.version.number)},
+              {name("custom_metadata"), custom.empty() ? json::Value::null() : json::Value::raw(custom)},
+              {name("delete_version_after"), json::Value::string(arena, format_duration(head.delete_version_after))},
+              {name("max_versions"), json::Value::number_unsigned(arena, head.max_versions)},
+              {name("oldest_version"), json::Value::number_unsigned(arena, head.oldest)},
+              {name("updated_time"), time_value(arena, head.updated)},
+              {name("versions"), versions_value(arena, head)}});
   return ok_status();
 }
 
@@ -199,9 +203,11 @@ core::PathSpec metadata_spec() {
       .pattern = "metadata/*path?",
       .help = "What is known of a secret beside its data; names of secrets.",
       .fields = {{"path", FieldType::kString, "Where the secret stands; a folder when listing."},
-                 {"max_versions", FieldType::kInt, "How many versions are kept, up to 2000; 0 means what the mount says."},
+                 {"max_versions", FieldType::kInt,
+                  "How many versions are kept, up to 2000; 0 means what the mount says."},
                  {"cas_required", FieldType::kBool, "Whether every write must name the version that it replaces."},
-                 {"delete_version_after", FieldType::kDuration, "How long a version can be read; 0 means what the mount says."},
+                 {"delete_version_after", FieldType::kDuration,
+                  "How long a version can be read; 0 means what the mount says."},
                  {"custom_metadata", FieldType::kMap, "Up to 64 names with values, for the users of the secret."},
                  {"after", FieldType::kString, "Listing: only names after this one."},
                  {"limit", FieldType::kInt, "Listing: at most so many names."}},

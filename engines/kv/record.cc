@@ -102,10 +102,12 @@ void encode(const Head& head, std::string& out) {
   const Newest& newest = head.newest;
   COFFER_CHECK(!newest.version.destroyed || newest.data.empty());
   COFFER_CHECK(newest.version.kept.empty());
-  out.reserve(out.size() + 96 + newest.data.size() + newest.custom_metadata.size() + 29 * head.older.size() + head.kept_bytes());
+  out.reserve(out.size() + 96 + newest.data.size() + newest.custom_metadata.size() + 29 * head.older.size() +
+              head.kept_bytes());
   ByteWriter w(out);
   w.u8(kFormat);
-  w.u8(static_cast<std::uint8_t>((newest.cas_required ? kHeadCasRequired : 0) | (newest.tombstone ? kHeadTombstone : 0)));
+  w.u8(static_cast<std::uint8_t>((newest.cas_required ? kHeadCasRequired : 0) |
+                                 (newest.tombstone ? kHeadTombstone : 0)));
   write_version(w, newest.version);
   w.bytes(newest.custom_metadata).bytes(newest.data);
   w.u64(nanos_of(head.created)).u64(nanos_of(head.updated));

@@ -1,6 +1,6 @@
-// What KV version 2 stores (docs/formats/kv_record.md). One head record a secret holds all that a read of the newest version needs, in
-// its first bytes, and behind it the data of older versions while it is small, so that most writes put one record and no more; larger
-// data moves to a record of its own with the write that replaces it. Pure.
+// What KV version 2 stores (docs/formats/kv_record.md). One head record a secret holds all that a read of the newest
+// version needs, in its first bytes, and behind it the data of older versions while it is small, so that most writes
+// put one record and no more; larger data moves to a record of its own with the write that replaces it. Pure.
 #pragma once
 
 #include <cstdint>
@@ -59,8 +59,8 @@ struct Config {
 };
 
 inline constexpr std::uint32_t kDefaultMaxVersions = 10;
-// Data of older versions that one head keeps. With a newest version of half as much the record still fits twice in a page of the
-// store, and reading the newest costs little more for it.
+// Data of older versions that one head keeps. With a newest version of half as much the record still fits twice in a
+// page of the store, and reading the newest costs little more for it.
 inline constexpr std::size_t kKeptBytesMax = 1024;
 // Versions one secret keeps at most: removing them all is one entry, with room for what else the entry writes.
 inline constexpr std::uint32_t kVersionsMax = 2000;
@@ -78,7 +78,8 @@ Result<Config> decode_config(std::string_view record);
 void encode_data(std::string_view json_text, std::string& out);
 Result<std::string_view> decode_data(std::string_view record);
 
-// Names of records, relative to the mount. `number` comes first so that no name of a secret can be taken for another's version.
+// Names of records, relative to the mount. `number` comes first so that no name of a secret can be taken for another's
+// version.
 inline constexpr std::string_view kHeadPrefix = "h/";
 inline constexpr std::string_view kVersionPrefix = "v/";
 inline constexpr std::string_view kConfigName = "c";

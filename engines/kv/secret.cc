@@ -46,8 +46,10 @@ std::uint32_t versions_kept(const Head& head, const Config& config) {
   return wanted == 0 ? kDefaultMaxVersions : std::min(wanted, kVersionsMax);
 }
 
-// The version that was the newest joins the older ones: small data stays in the head, other data gets a record of its own.
-Status keep_older(core::HandlerContext& ctx, std::string_view path, Head& head, Version version, std::string_view data) {
+// The version that was the newest joins the older ones: small data stays in the head, other data gets a record of its
+// own.
+Status keep_older(core::HandlerContext& ctx, std::string_view path, Head& head, Version version,
+                  std::string_view data) {
   if (!version.destroyed && data.size() + head.kept_bytes() <= kKeptBytesMax)
     version.kept = data;
   head.older.push_back(version);
@@ -167,8 +169,8 @@ Status put_and_wipe(core::HandlerContext& ctx, std::string_view name, std::strin
 
 std::string_view text_of(json::Arena& arena, const json::Value& value) {
   std::string text;
-  // What the value was read from stands in the arena too, so this is room enough but for rare escapes, and the text does not leave
-  // pieces of itself behind by growing.
+  // What the value was read from stands in the arena too, so this is room enough but for rare escapes, and the text
+  // does not leave pieces of itself behind by growing.
   text.reserve(arena.bytes_used() + 64);
   json::write(value, text, {.sort_keys = true});
   const std::string_view kept = arena.copy(text);
@@ -259,7 +261,8 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
   newest.version = Version{previous.number + 1, ctx.now, {}, false, {}};
   newest.data = data;
   if (const Nanos life = life_of(head, config); life > Nanos{0})
-    newest.version.deletion = ctx.now + std::min(life, WallTime::max() - ctx.now);  // any duration may be asked for; no sum may overflow
+    // any duration may be asked for; no sum may overflow
+    newest.version.deletion = ctx.now + std::min(life, WallTime::max() - ctx.now);
   if (head.created == WallTime{})
     head.created = ctx.now;
   head.updated = ctx.now;
@@ -275,7 +278,8 @@ Status list_names(core::HandlerContext& ctx, std::string_view prefix, std::strin
   std::string_view from = record_name(ctx.arena, prefix, folder);
   if (from.back() != '/')
     from = record_name(ctx.arena, from, "/");
-  COFFER_ASSIGN(const core::ListPage page, ctx.storage.list(from, after, limit <= 0 ? 0 : static_cast<std::size_t>(limit)));
+  COFFER_ASSIGN(const core::ListPage page,
+                ctx.storage.list(from, after, limit <= 0 ? 0 : static_cast<std::size_t>(limit)));
   if (page.names.empty())
     return answer_not_found(ctx);
   json::ArrayBuilder keys(ctx.arena, page.names.size());

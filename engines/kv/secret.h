@@ -62,11 +62,13 @@ Result<std::optional<Reading>> read_version(core::HandlerContext& ctx, std::stri
 Result<std::optional<std::int64_t>> cas_option(core::HandlerContext& ctx);
 Status check_cas(const std::optional<std::int64_t>& cas, const Head& head, const Config& config);
 
-// Makes `data` (JSON text) the newest version of `head` and stores everything; what exceeds the number of versions goes.
-Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head, const Config& config, std::string_view data);
+// Makes `data` (JSON text) the newest version of `head` and stores everything; what exceeds the number of versions
+// goes.
+Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head, const Config& config,
+                   std::string_view data);
 
-// Answers with the names below `folder` (with or without its '/') in records that begin with `prefix`: `keys`, or not found. Takes the
-// fields `after` and `limit`.
+// Answers with the names below `folder` (with or without its '/') in records that begin with `prefix`: `keys`, or not
+// found. Takes the fields `after` and `limit`.
 Status list_names(core::HandlerContext& ctx, std::string_view prefix, std::string_view folder);
 
 // The numbers of `versions`: a list, one number, or text with commas. Empty when absent.

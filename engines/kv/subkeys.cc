@@ -31,8 +31,9 @@ Status read_subkeys(HandlerContext& ctx) {
     COFFER_ASSIGN(const json::Value data, json::parse(ctx.arena, reading->data, kStoredLimits));
     keys = data.is_object() && data.size() == 0 ? data : keys_only(ctx.arena, data, depth);
   }
-  ctx.response.data = object_of(ctx.arena, {{name("metadata"), metadata_value(ctx.arena, reading->version, reading->custom_metadata)},
-                                            {name("subkeys"), keys}});
+  ctx.response.data =
+      object_of(ctx.arena, {{name("metadata"), metadata_value(ctx.arena, reading->version, reading->custom_metadata)},
+                            {name("subkeys"), keys}});
   return ok_status();
 }
 

@@ -63,8 +63,8 @@ template <char kVerb>
 Status wrong_version(HandlerContext& ctx) {
   constexpr std::string_view verb = kVerb == 'g' ? "get" : kVerb == 'p' ? "put" : kVerb == 'd' ? "delete" : "list";
   std::string text =
-      "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If using the "
-      "Vault CLI, use 'vault kv ";
+      "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If "
+      "using the Vault CLI, use 'vault kv ";
   text.append(verb).append("' for this operation.");
   ctx.response.status = 404;
   ctx.response.warnings.push_back(ctx.arena.copy(text));

@@ -1,4 +1,5 @@
-// The node as a whole: proposals through Raft core, log thread, applier and publication, moved by the actor as in production.
+// The node as a whole: proposals through Raft core, log thread, applier and publication, moved by the actor as in
+// production.
 #include "actors/node.h"
 
 #include <boost/test/unit_test.hpp>
@@ -74,7 +75,8 @@ class FailingLog final : public store::Log {
 // Like the server's own tasks: runs again, from a new view, as long as it loses.
 class Repeating final : public core::SystemCommit {
  public:
-  Repeating(Node& node, store::Backend& backend, core::Proposal first) : node_(node), backend_(backend), proposal_(std::move(first)) {}
+  Repeating(Node& node, store::Backend& backend, core::Proposal first)
+      : node_(node), backend_(backend), proposal_(std::move(first)) {}
   void run() {
     ++runs;
     node_.submit_system(proposal_, *this);
@@ -112,7 +114,8 @@ class Witness final : public core::SystemCommit {
 // Requests that do not come back by themselves.
 class Sink final : public core::CommitSink {
  public:
-  void committed(std::unique_ptr<core::Exchange> exchange, core::CommitOutcome outcome, Index index, Status status) override {
+  void committed(std::unique_ptr<core::Exchange> exchange, core::CommitOutcome outcome, Index index,
+                 Status status) override {
     last = std::move(exchange);
     outcomes.done(outcome, index, std::move(status));
   }
@@ -136,7 +139,9 @@ class EmptyTable final : public store::StateTable {
   Index durable_;
 };
 
-std::string key(std::string_view name) { return store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(9), name); }
+std::string key(std::string_view name) {
+  return store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(9), name);
+}
 
 struct Fixture {
   Fixture() {
@@ -144,8 +149,16 @@ struct Fixture {
     Node::Options options;
     options.raft.id = raft::NodeId(7);
     options.proposer.hold_max = std::chrono::hours(1);  // nothing here may count on a key that becomes free by itself,
-    Node::Ports ports{log, backend, nullptr, observer, system_clock(), *logger, host.node_wake(),
-                      [this](const Status& status) { note(fatal, status.message()); }, {}, [this] { note(served, "yes"); }};
+    Node::Ports ports{log,
+                      backend,
+                      nullptr,
+                      observer,
+                      system_clock(),
+                      *logger,
+                      host.node_wake(),
+                      [this](const Status& status) { note(fatal, status.message()); },
+                      {},
+                      [this] { note(served, "yes"); }};
     node = std::move(Node::create(options, std::move(ports))).value();
     host.start_node(*node, std::chrono::hours(1));      // or on a tick
     wait(served);

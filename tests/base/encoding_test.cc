@@ -12,14 +12,16 @@ namespace {
 BOOST_AUTO_TEST_SUITE(encoding)
 
 BOOST_AUTO_TEST_CASE(base64) {
-  const std::pair<std::string, std::string> pairs[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe\xfd", "//79"}};
+  const std::pair<std::string, std::string> pairs[] = {{"", ""},        {"f", "Zg=="},        {"fo", "Zm8="},
+                                                       {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"\xff\xfe\xfd", "//79"}};
   for (const auto& [bytes, text] : pairs) {
     BOOST_TEST(base64_encode(bytes) == text);
     BOOST_TEST(*base64_decode(text) == bytes);
     BOOST_TEST(base64_decode_secret(text)->reveal_text() == bytes);
   }
   BOOST_TEST(*base64_decode("Zm9v\r\nYg==\n") == "foob");
-  for (const char* text : {"Zg", "Zg=", "Zg===", "Z", "Zh==", "Zm9=", "Zm9v=", "Zm9v====", "Z=g=", "Zm 9", "Zm-v", "=", "Zg==Zg==", "\xff\xff\xff\xff"})
+  for (const char* text : {"Zg", "Zg=", "Zg===", "Z", "Zh==", "Zm9=", "Zm9v=", "Zm9v====", "Z=g=", "Zm 9", "Zm-v", "=",
+                           "Zg==Zg==", "\xff\xff\xff\xff"})
     BOOST_TEST(!base64_decode(text).ok(), text);
   BOOST_TEST(base64url_encode("\xff\xfe\xfdz") == "__79eg");
   BOOST_TEST(*base64url_decode("__79eg") == "\xff\xfe\xfdz");

@@ -43,7 +43,8 @@ BOOST_AUTO_TEST_CASE(reads_hcl) {
   BOOST_TEST(read("a = 1\nb = \"x\" // c\n# d = 2\n/* e\n = */ f = false") == "{a=1 b='x' f=false}");
   BOOST_TEST(read("a = 0644 b = -1.5e+3, c = 0x1F") == "{a=0644 b=-1.5e+3 c=0x1F}");
   BOOST_TEST(read("l = [1, \"two\", true, [3,], # c\n {x = 1}]") == "{l=[1 'two' true [3] {x=1}]}");
-  BOOST_TEST(read("path \"a/*\" { capabilities = [\"read\"] }\npath \"a/*\" {}") == "{path:a/*{capabilities=['read']} path:a/*{}}");
+  BOOST_TEST(read("path \"a/*\" { capabilities = [\"read\"] }\n"
+                  "path \"a/*\" {}") == "{path:a/*{capabilities=['read']} path:a/*{}}");
   BOOST_TEST(read("a \"b\" c \"d\" { e { f = {} } }") == "{a:b:c:d{e{f={}}}}");
   BOOST_TEST(read("\"quoted key\" = 1\nx-y.z = 2") == "{quoted key=1 x-y.z=2}");
   BOOST_TEST(read("headers { \"default\" = { \"X\" = [\"a\"] } }") == "{headers{default={X=['a']}}}");
@@ -61,7 +62,8 @@ BOOST_AUTO_TEST_CASE(reads_strings) {
 }
 
 BOOST_AUTO_TEST_CASE(reads_json_into_the_same_tree) {
-  BOOST_TEST(read(R"({"ui": true, "a": 1.10, "l": [1, null, "x"], "n": null, "o": {"p": {}}})") == "{ui=true a=1.10 l=[1 'x'] o={p={}}}");
+  BOOST_TEST(read(R"({"ui": true, "a": 1.10, "l": [1, null, "x"], "n": null, "o": {"p": {}}})") ==
+             "{ui=true a=1.10 l=[1 'x'] o={p={}}}");
   const std::string hcl = "path \"a/*\" { capabilities = [\"read\"] }";
   const std::string json = R"({"path": {"a/*": {"capabilities": ["read"]}}})";
   const std::string listed = R"({"path": [{"a/*": {"capabilities": ["read"]}}]})";
@@ -134,7 +136,8 @@ BOOST_AUTO_TEST_CASE(reads_scalars) {
   BOOST_TEST(*as_int(value("a = 0x10")) == 16);
   BOOST_TEST(*as_int(value("a = \"-12\"")) == -12);
   BOOST_TEST(*as_int(value("a = 0")) == 0);
-  for (const char* text : {"a = 1.5", "a = true", "a = \"x\"", "a = []", "a = \"\"", "a = \"--1\"", "a = \"9223372036854775808\"", "a = \"0x\""})
+  for (const char* text : {"a = 1.5", "a = true", "a = \"x\"", "a = []", "a = \"\"", "a = \"--1\"",
+                           "a = \"9223372036854775808\"", "a = \"0x\""})
     BOOST_TEST(!as_int(value(text)).ok(), text);
   for (const char* text : {"a = true", "a = 1", "a = \"true\"", "a = \"T\""})
     BOOST_TEST(*as_bool(value(text)), text);

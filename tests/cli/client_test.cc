@@ -28,7 +28,8 @@ BOOST_AUTO_TEST_CASE(errors_in_vaults_words) {
   Ran ran = world.run({"read", "secret/data/a"});
   BOOST_TEST(ran.code == 2);
   BOOST_TEST(ran.out == "");
-  BOOST_TEST(ran.err == "Error reading secret/data/a: Error making API request.\n\nURL: GET http://127.0.0.1:8200/v1/secret/data/a\nCode: 403. "
+  BOOST_TEST(ran.err == "Error reading secret/data/a: Error making API request.\n\n"
+                        "URL: GET http://127.0.0.1:8200/v1/secret/data/a\nCode: 403. "
                         "Errors:\n\n* 1 error occurred:\n\t* permission denied\n\n\n");
 }
 
@@ -36,10 +37,12 @@ BOOST_AUTO_TEST_CASE(several_errors_and_raw_bodies) {
   World world;
   world.answer(R"({"errors":["one","two"]})", 400);
   BOOST_TEST(world.run({"write", "-ns=team", "a", "b=c"}).err ==
-             "Error writing data to a: Error making API request.\n\nNamespace: team/\nURL: PUT http://127.0.0.1:8200/v1/a\nCode: 400. Errors:\n\n* one\n* two\n");
+             "Error writing data to a: Error making API request.\n\nNamespace: team/\n"
+             "URL: PUT http://127.0.0.1:8200/v1/a\nCode: 400. Errors:\n\n* one\n* two\n");
   world.answer("Client sent an HTTP request to an HTTPS server.\n", 400);
   BOOST_TEST(world.run({"read", "a"}).err ==
-             "Error reading a: Error making API request.\n\nURL: GET http://127.0.0.1:8200/v1/a\nCode: 400. Raw Message:\n\nClient sent an HTTP request to an "
+             "Error reading a: Error making API request.\n\nURL: GET http://127.0.0.1:8200/v1/a\n"
+             "Code: 400. Raw Message:\n\nClient sent an HTTP request to an "
              "HTTPS server.\n\n");
 }
 
@@ -56,7 +59,9 @@ BOOST_AUTO_TEST_CASE(no_answer) {
   world.wire.answers.push_back({.failure = "dial tcp 127.0.0.1:8200: connect: connection refused"});
   Ran ran = world.run({"status"});
   BOOST_TEST(ran.code == 1);
-  BOOST_TEST(ran.err == "Error checking seal status: Get \"http://127.0.0.1:8200/v1/sys/seal-status\": dial tcp 127.0.0.1:8200: connect: connection refused\n");
+  BOOST_TEST(ran.err ==
+             "Error checking seal status: Get \"http://127.0.0.1:8200/v1/sys/seal-status\": dial tcp 127.0.0.1:8200: "
+             "connect: connection refused\n");
 }
 
 BOOST_AUTO_TEST_CASE(headers_and_options) {
@@ -68,7 +73,9 @@ BOOST_AUTO_TEST_CASE(headers_and_options) {
   world.env["VAULT_CLIENT_TIMEOUT"] = "5s";
   world.env["VAULT_HTTP_PROXY"] = "http://proxy:3128";
   world.answer(R"({"data":{"a":"b"}})");
-  BOOST_TEST(world.run({"read", "-wrap-ttl=60", "-header=X-Own=1", "-mfa=id:code", "-policy-override", "-token=other", "p"}).code == 0);
+  BOOST_TEST(
+      world.run({"read", "-wrap-ttl=60", "-header=X-Own=1", "-mfa=id:code", "-policy-override", "-token=other", "p"})
+          .code == 0);
   BOOST_REQUIRE(world.wire.requests.size() == 1u);
   const HttpRequest& request = world.wire.requests[0];
   BOOST_TEST(header(request, "X-Vault-Token") == "other");
@@ -141,7 +148,8 @@ BOOST_AUTO_TEST_CASE(one_redirect) {
   BOOST_TEST(world.wire.requests[1].url == "http://leader:8200/v1/p");
   BOOST_TEST(world.wire.requests[1].body == R"({"k":"v"})");
   world.wire.answers.push_back({.status = 307, .location = "http://leader:8200/v1/p"});
-  BOOST_TEST(world.run({"read", "-address=https://standby:8200", "p"}).err.find("protocol downgrade") != std::string::npos);
+  BOOST_TEST(world.run({"read", "-address=https://standby:8200", "p"}).err.find("protocol downgrade") !=
+             std::string::npos);
   world.wire.requests.clear();
   world.wire.answers.push_back({.status = 307, .location = "http://leader:8200/v1/p"});
   world.run({"read", "-disable-redirects", "p"});
@@ -187,12 +195,16 @@ BOOST_AUTO_TEST_CASE(print_instead_of_asking) {
   World world;
   Ran ran = world.run({"write", "-output-curl-string", "a b", "q=it's <x>"});
   BOOST_TEST(ran.code == 0);
-  BOOST_TEST(ran.out == "curl -X PUT -H \"X-Vault-Request: true\" -H \"X-Vault-Token: $(vault print token)\" -d '{\"q\":\"it'\"'\"'s \\u003cx\\u003e\"}' "
-                        "\"http://127.0.0.1:8200/v1/a%20b\"\n");
-  BOOST_TEST(world.run({"token", "lookup", "-output-policy"}).out == "path \"auth/token/lookup-self\" {\n  capabilities = [\"read\"]\n}\n");
+  BOOST_TEST(ran.out ==
+             "curl -X PUT -H \"X-Vault-Request: true\" -H \"X-Vault-Token: $(vault print token)\" -d "
+             "'{\"q\":\"it'\"'\"'s \\u003cx\\u003e\"}' "
+             "\"http://127.0.0.1:8200/v1/a%20b\"\n");
+  BOOST_TEST(world.run({"token", "lookup", "-output-policy"}).out ==
+             "path \"auth/token/lookup-self\" {\n  capabilities = [\"read\"]\n}\n");
   BOOST_TEST(world.run({"audit", "enable", "-output-policy", "file"}).out ==
              "path \"sys/audit/file\" {\n  capabilities = [\"create\", \"update\", \"sudo\"]\n}\n");
-  BOOST_TEST(world.run({"list", "-output-policy", "cubbyhole"}).out == "path \"cubbyhole\" {\n  capabilities = [\"list\"]\n}\n");
+  BOOST_TEST(world.run({"list", "-output-policy", "cubbyhole"}).out ==
+             "path \"cubbyhole\" {\n  capabilities = [\"list\"]\n}\n");
   ran = world.run({"read", "-output-curl-string"});
   BOOST_TEST(ran.code == 1);
   BOOST_TEST(ran.err == "Not enough arguments (expected 1, got 0)\nUnable to generate cURL string from command\n");

@@ -14,12 +14,16 @@ using testing::World;
 constexpr const char* kMountV2 = R"({"data":{"path":"secret/","type":"kv","options":{"version":"2"}}})";
 constexpr const char* kMountV1 = R"({"data":{"path":"old/","type":"kv","options":null}})";
 constexpr const char* kVersion1 =
-    R"({"data":{"created_time":"2026-01-02T03:04:05.6Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}})";
+    R"({"data":{"created_time":"2026-01-02T03:04:05.6Z","custom_metadata":null,"deletion_time":"",)"
+    R"("destroyed":false,"version":1}})";
 constexpr const char* kSealed =
-    R"({"type":"shamir","initialized":true,"sealed":true,"t":3,"n":5,"progress":1,"nonce":"abc","version":"1.21.0","build_date":"2026-01-01T00:00:00Z",)"
+    R"({"type":"shamir","initialized":true,"sealed":true,"t":3,"n":5,"progress":1,"nonce":"abc","version":"1.21.0",)"
+    R"("build_date":"2026-01-01T00:00:00Z",)"
     R"("migration":false,"recovery_seal":false,"storage_type":"raft"})";
 
-std::string path_of(const HttpRequest& request) { return request.method + " " + request.url.substr(request.url.find("/v1/") + 4); }
+std::string path_of(const HttpRequest& request) {
+  return request.method + " " + request.url.substr(request.url.find("/v1/") + 4);
+}
 
 BOOST_AUTO_TEST_SUITE(commands)
 
@@ -31,15 +35,19 @@ BOOST_AUTO_TEST_CASE(kv_put_shows_path_and_metadata) {
   BOOST_TEST(ran.code == 0);
   BOOST_TEST(ran.err == "");
   BOOST_TEST(ran.out ==
-             "======= Secret Path =======\nsecret/data/my-app/database\n\n======= Metadata =======\nKey                Value\n---                -----\n"
-             "created_time       2026-01-02T03:04:05.6Z\ncustom_metadata    <nil>\ndeletion_time      n/a\ndestroyed          false\nversion            1\n");
+             "======= Secret Path =======\nsecret/data/my-app/database\n\n======= Metadata =======\n"
+             "Key                Value\n---                -----\n"
+             "created_time       2026-01-02T03:04:05.6Z\ncustom_metadata    <nil>\ndeletion_time      n/a\n"
+             "destroyed          false\nversion            1\n");
   BOOST_TEST(path_of(world.wire.requests[0]) == "GET sys/internal/ui/mounts/secret/my-app/database");
   BOOST_TEST(path_of(world.wire.requests[1]) == "PUT secret/data/my-app/database");
-  BOOST_TEST(world.wire.requests[1].body == R"({"data":{"cert":"-----BEGIN","n":["1","2"],"username":"app_user"},"options":{}})");
+  BOOST_TEST(world.wire.requests[1].body == R"({"data":{"cert":"-----BEGIN","n":["1","2"],"username":"app_user"},)"
+                                            R"("options":{}})");
 }
 
 BOOST_AUTO_TEST_CASE(kv_get_and_fields) {
-  const char* secret = R"({"data":{"data":{"password":"P@ss","port":"5432"},"metadata":{"version":2,"destroyed":false}}})";
+  const char* secret = R"({"data":{"data":{"password":"P@ss","port":"5432"},"metadata":{"version":2,)"
+                       R"("destroyed":false}}})";
   auto run = [&](std::vector<std::string> args, bool tty = false) {
     World world;
     world.out_tty = tty;
@@ -48,7 +56,8 @@ BOOST_AUTO_TEST_CASE(kv_get_and_fields) {
     return world.run(args);
   };
   BOOST_TEST(run({"kv", "get", "secret/a"}).out ==
-             "== Secret Path ==\nsecret/data/a\n\n==== Metadata ====\nKey          Value\n---          -----\ndestroyed    false\nversion      2\n\n"
+             "== Secret Path ==\nsecret/data/a\n\n==== Metadata ====\nKey          Value\n---          -----\n"
+             "destroyed    false\nversion      2\n\n"
              "====== Data ======\nKey         Value\n---         -----\npassword    P@ss\nport        5432\n");
   BOOST_TEST(run({"kv", "get", "-field=password", "secret/a"}).out == "P@ss");
   BOOST_TEST(run({"kv", "get", "-field=password", "secret/a"}, true).out == "P@ss\n");
@@ -56,7 +65,8 @@ BOOST_AUTO_TEST_CASE(kv_get_and_fields) {
   Ran missing = run({"kv", "get", "-field=nope", "secret/a"});
   BOOST_TEST(missing.code == 1);
   BOOST_TEST(missing.err == "Field \"nope\" not present in secret\n");
-  BOOST_TEST(run({"kv", "get", "-format=yaml", "-mount=secret", "a"}).out.starts_with("data:\n  data:\n    password: P@ss\n    port: \"5432\"\n  metadata:\n"));
+  BOOST_TEST(run({"kv", "get", "-format=yaml", "-mount=secret", "a"})
+                 .out.starts_with("data:\n  data:\n    password: P@ss\n    port: \"5432\"\n  metadata:\n"));
 }
 
 BOOST_AUTO_TEST_CASE(kv_get_of_what_is_gone) {
@@ -110,7 +120,8 @@ BOOST_AUTO_TEST_CASE(kv_versions_are_passed_on) {
     World world;
     world.answer(kMountV2);
     world.answer("", 204);
-    BOOST_TEST(world.run({"kv", verb, "-versions=1,2", "-versions=5", "secret/a"}).out == "Success! Data written to: secret/" + verb + "/a\n");
+    BOOST_TEST(world.run({"kv", verb, "-versions=1,2", "-versions=5", "secret/a"}).out ==
+               "Success! Data written to: secret/" + verb + "/a\n");
     BOOST_TEST(world.wire.requests[1].body == R"({"versions":["1","2","5"]})");
     Ran ran = world.run({"kv", verb, "secret/a"});
     BOOST_TEST(ran.code == 1);
@@ -138,16 +149,20 @@ BOOST_AUTO_TEST_CASE(status_and_its_exit_codes) {
   Ran ran = world.run({"status"});
   BOOST_TEST(ran.code == 2);
   BOOST_TEST(ran.out ==
-             "Key                Value\n---                -----\nSeal Type          shamir\nInitialized        true\nSealed             true\n"
-             "Total Shares       5\nThreshold          3\nUnseal Progress    1/3\nUnseal Nonce       abc\nVersion            1.21.0\n"
+             "Key                Value\n---                -----\nSeal Type          shamir\n"
+             "Initialized        true\nSealed             true\n"
+             "Total Shares       5\nThreshold          3\nUnseal Progress    1/3\nUnseal Nonce       abc\n"
+             "Version            1.21.0\n"
              "Build Date         2026-01-01T00:00:00Z\nStorage Type       raft\nHA Enabled         true\n");
   std::string open = kSealed;
   open.replace(open.find("\"sealed\":true"), 13, "\"sealed\":false");
   world.answer(open);
-  world.answer(R"({"ha_enabled":true,"is_self":true,"active_time":"2026-01-01T00:00:00Z","leader_cluster_address":"https://n1:8201","raft_committed_index":7})");
+  world.answer(R"({"ha_enabled":true,"is_self":true,"active_time":"2026-01-01T00:00:00Z",)"
+               R"("leader_cluster_address":"https://n1:8201","raft_committed_index":7})");
   ran = world.run({"status"});
   BOOST_TEST(ran.code == 0);
-  BOOST_TEST(ran.out.ends_with("HA Enabled              true\nHA Cluster              https://n1:8201\nHA Mode                 active\n"
+  BOOST_TEST(ran.out.ends_with("HA Enabled              true\nHA Cluster              https://n1:8201\n"
+                               "HA Mode                 active\n"
                                "Active Since            2026-01-01T00:00:00Z\nRaft Committed Index    7\n"));
 }
 
@@ -157,22 +172,27 @@ BOOST_AUTO_TEST_CASE(init_output) {
   world.answer(R"({"keys":["6161","6262"],"keys_base64":["YWE=","YmI="],"root_token":"hvs.x"})");
   Ran ran = world.run({"operator", "init", "-key-shares=2", "-key-threshold=2"});
   BOOST_TEST(ran.code == 0);
-  BOOST_TEST(ran.out.starts_with("Unseal Key 1: YWE=\nUnseal Key 2: YmI=\n\nInitial Root Token: hvs.x\n\nVault initialized with 2 key shares and a key "
+  BOOST_TEST(ran.out.starts_with("Unseal Key 1: YWE=\nUnseal Key 2: YmI=\n\nInitial Root Token: hvs.x\n\n"
+                                 "Vault initialized with 2 key shares and a key "
                                  "threshold of 2."));
-  BOOST_TEST(world.wire.requests[1].body == R"({"secret_shares":2,"secret_threshold":2,"pgp_keys":null,"recovery_shares":0,"recovery_threshold":0,)"
+  BOOST_TEST(world.wire.requests[1].body == R"({"secret_shares":2,"secret_threshold":2,"pgp_keys":null,)"
+                                            R"("recovery_shares":0,"recovery_threshold":0,)"
                                             R"("recovery_pgp_keys":null,"root_token_pgp_key":""})");
 }
 
 BOOST_AUTO_TEST_CASE(init_with_a_seal_that_opens_by_itself) {
   std::string seal = kSealed;
   seal.replace(seal.find("\"recovery_seal\":false"), 21, "\"recovery_seal\":true");
-  const char* keys = R"({"keys":[],"keys_base64":[],"recovery_keys":["6161"],"recovery_keys_base64":["YWE="],"root_token":"hvs.x"})";
+  const char* keys = R"({"keys":[],"keys_base64":[],"recovery_keys":["6161"],"recovery_keys_base64":["YWE="],)"
+                     R"("root_token":"hvs.x"})";
   World world;
   world.answer(seal);
   world.answer(keys);
   Ran ran = world.run({"operator", "init", "-key-shares=1", "-key-threshold=1"});
-  BOOST_TEST(ran.out.starts_with("Unseal Key 1: YWE=\nRecovery Key 1: YWE=\n\nInitial Root Token: hvs.x\n\nSuccess! Vault is initialized\n"));
-  BOOST_TEST(world.wire.requests[1].body.starts_with(R"({"secret_shares":1,"secret_threshold":1,"pgp_keys":null,"recovery_shares":0,)"));
+  BOOST_TEST(ran.out.starts_with("Unseal Key 1: YWE=\nRecovery Key 1: YWE=\n\nInitial Root Token: hvs.x\n\n"
+                                 "Success! Vault is initialized\n"));
+  BOOST_TEST(world.wire.requests[1].body.starts_with(R"({"secret_shares":1,"secret_threshold":1,"pgp_keys":null,)"
+                                                     R"("recovery_shares":0,)"));
   world.answer(seal);
   world.answer(keys);
   ran = world.run({"operator", "init", "-format=json"});
@@ -199,12 +219,16 @@ BOOST_AUTO_TEST_CASE(unseal_asks_for_the_key) {
 
 BOOST_AUTO_TEST_CASE(token_table) {
   World world;
-  world.answer(R"({"auth":{"client_token":"hvs.CAES","accessor":"acc","policies":["default"],"token_policies":["default"],"metadata":{"user":"al"},)"
+  world.answer(R"({"auth":{"client_token":"hvs.CAES","accessor":"acc","policies":["default"],)"
+               R"("token_policies":["default"],"metadata":{"user":"al"},)"
                R"("lease_duration":86400,"renewable":true}})");
   BOOST_TEST(world.run({"token", "create", "-ttl=24h", "-policy=default"}).out ==
-             "Key                  Value\n---                  -----\ntoken                hvs.CAES\ntoken_accessor       acc\ntoken_duration       24h\n"
-             "token_renewable      true\ntoken_policies       [\"default\"]\nidentity_policies    []\npolicies             [\"default\"]\ntoken_meta_user      al\n");
-  BOOST_TEST(world.wire.requests[0].body == R"({"policies":["default"],"ttl":"24h0m0s","explicit_max_ttl":"0s","period":"0s","display_name":"",)"
+             "Key                  Value\n---                  -----\ntoken                hvs.CAES\n"
+             "token_accessor       acc\ntoken_duration       24h\n"
+             "token_renewable      true\ntoken_policies       [\"default\"]\nidentity_policies    []\n"
+             "policies             [\"default\"]\ntoken_meta_user      al\n");
+  BOOST_TEST(world.wire.requests[0].body == R"({"policies":["default"],"ttl":"24h0m0s","explicit_max_ttl":"0s",)"
+                                            R"("period":"0s","display_name":"",)"
                                             R"("num_uses":0,"renewable":true,"type":"service","entity_alias":""})");
 }
 
@@ -233,20 +257,25 @@ BOOST_AUTO_TEST_CASE(login_stores_the_token) {
 
 BOOST_AUTO_TEST_CASE(wrapped_answer) {
   World world;
-  world.answer(R"({"wrap_info":{"token":"hvs.w","accessor":"acc","ttl":60,"creation_time":"2026-01-02T03:04:05.600Z","creation_path":"p"}})");
+  world.answer(R"({"wrap_info":{"token":"hvs.w","accessor":"acc","ttl":60,)"
+               R"("creation_time":"2026-01-02T03:04:05.600Z","creation_path":"p"}})");
   BOOST_TEST(world.run({"write", "-wrap-ttl=60s", "-f", "p"}).out ==
-             "Key                              Value\n---                              -----\nwrapping_token:                  hvs.w\n"
+             "Key                              Value\n---                              -----\n"
+             "wrapping_token:                  hvs.w\n"
              "wrapping_accessor:               acc\nwrapping_token_ttl:              1m\n"
              "wrapping_token_creation_time:    2026-01-02 03:04:05.6 +0000 UTC\nwrapping_token_creation_path:    p\n");
 }
 
 BOOST_AUTO_TEST_CASE(json_envelope_keeps_numbers) {
   World world;
-  world.answer(R"({"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"z":1.10,"a":{"y":1,"b":"<&>"}},"warnings":null,"auth":null,)"
+  world.answer(R"({"request_id":"r","lease_id":"","renewable":false,"lease_duration":0,"data":{"z":1.10,"a":{"y":1,)"
+               R"("b":"<&>"}},"warnings":null,"auth":null,)"
                R"("wrap_info":null,"mount_type":"kv"})");
   BOOST_TEST(world.run({"read", "-format=json", "p"}).out ==
-             "{\n  \"request_id\": \"r\",\n  \"lease_id\": \"\",\n  \"lease_duration\": 0,\n  \"renewable\": false,\n  \"data\": {\n    \"a\": {\n"
-             "      \"b\": \"\\u003c\\u0026\\u003e\",\n      \"y\": 1\n    },\n    \"z\": 1.10\n  },\n  \"warnings\": null,\n  \"mount_type\": \"kv\"\n}\n");
+             "{\n  \"request_id\": \"r\",\n  \"lease_id\": \"\",\n  \"lease_duration\": 0,\n  \"renewable\": false,\n"
+             "  \"data\": {\n    \"a\": {\n"
+             "      \"b\": \"\\u003c\\u0026\\u003e\",\n      \"y\": 1\n    },\n    \"z\": 1.10\n  },\n"
+             "  \"warnings\": null,\n  \"mount_type\": \"kv\"\n}\n");
 }
 
 BOOST_AUTO_TEST_CASE(warnings_go_to_the_other_stream) {
@@ -254,7 +283,8 @@ BOOST_AUTO_TEST_CASE(warnings_go_to_the_other_stream) {
   world.answer(R"({"data":{"a":"b"},"warnings":["Endpoint ignored these unrecognized parameters: [x]"]})");
   Ran ran = world.run({"read", "p"});
   BOOST_TEST(ran.out == "Key    Value\n---    -----\na      b\n");
-  BOOST_TEST(ran.err == "WARNING! The following warnings were returned from Vault:\n\n  * Endpoint ignored these unrecognized parameters: [x]\n\n");
+  BOOST_TEST(ran.err == "WARNING! The following warnings were returned from Vault:\n\n"
+                        "  * Endpoint ignored these unrecognized parameters: [x]\n\n");
 }
 
 BOOST_AUTO_TEST_CASE(policies_mounts_and_devices) {
@@ -266,14 +296,19 @@ BOOST_AUTO_TEST_CASE(policies_mounts_and_devices) {
   BOOST_TEST(ran.err == "Policy name was converted from \"Team\" to \"team\"\n");
   BOOST_TEST(world.wire.requests[0].body == R"({"policy":"path \"a\" {}"})");
   world.answer("", 204);
-  BOOST_TEST(world.run({"secrets", "enable", "-path=/team/", "-version=2", "kv"}).out == "Success! Enabled the kv secrets engine at: team/\n");
-  world.answer(R"({"data":{"team/":{"type":"kv","accessor":"kv_1","description":""},"a/":{"type":"kv","accessor":"kv_2","description":"first"}}})");
+  BOOST_TEST(world.run({"secrets", "enable", "-path=/team/", "-version=2", "kv"}).out ==
+             "Success! Enabled the kv secrets engine at: team/\n");
+  world.answer(R"({"data":{"team/":{"type":"kv","accessor":"kv_1","description":""},"a/":{"type":"kv",)"
+               R"("accessor":"kv_2","description":"first"}}})");
   BOOST_TEST(world.run({"secrets", "list"}).out ==
-             "Path     Type    Accessor    Description\n----     ----    --------    -----------\na/       kv      kv_2        first\n"
+             "Path     Type    Accessor    Description\n----     ----    --------    -----------\n"
+             "a/       kv      kv_2        first\n"
              "team/    kv      kv_1        n/a\n");
   world.answer("", 204);
-  BOOST_TEST(world.run({"audit", "enable", "file", "file_path=/x", "mode=0640"}).out == "Success! Enabled the file audit device at: file/\n");
-  BOOST_TEST(world.wire.requests.back().body == R"({"type":"file","description":"","options":{"file_path":"/x","mode":"0640"},"local":false})");
+  BOOST_TEST(world.run({"audit", "enable", "file", "file_path=/x", "mode=0640"}).out ==
+             "Success! Enabled the file audit device at: file/\n");
+  BOOST_TEST(world.wire.requests.back().body == R"({"type":"file","description":"","options":{"file_path":"/x",)"
+                                                R"("mode":"0640"},"local":false})");
   world.answer(R"({"data":{}})");
   ran = world.run({"audit", "list"});
   BOOST_TEST(ran.code == 2);
@@ -294,11 +329,14 @@ BOOST_AUTO_TEST_CASE(data_arguments) {
   BOOST_TEST(body({"a=\\@b"}) == R"({"a":"@b"})");
   BOOST_TEST(body({"a=-"}, "typed\n") == R"({"a":"typed\n"})");
   BOOST_TEST(body({"-", "a=2"}, R"({"n":1.10,"a":[true]})") == R"({"a":[true,"2"],"n":1.10})");
-  BOOST_TEST(body({"a=-", "b=-"}, "x") == "Failed to parse K=V data: invalid key/value pair \"b=-\": stdin already consumed\n");
+  BOOST_TEST(body({"a=-", "b=-"}, "x") ==
+             "Failed to parse K=V data: invalid key/value pair \"b=-\": stdin already consumed\n");
   BOOST_TEST(body({"-"}, "") == "Failed to parse K=V data: invalid key/value pair \"-\": EOF\n");
-  BOOST_TEST(body({"noequals"}) == "Failed to parse K=V data: invalid key/value pair \"noequals\": format must be key=value\n");
+  BOOST_TEST(body({"noequals"}) ==
+             "Failed to parse K=V data: invalid key/value pair \"noequals\": format must be key=value\n");
   BOOST_TEST(body({"a=@/nonexistent/x"}) ==
-             "Failed to parse K=V data: invalid key/value pair \"a=@/nonexistent/x\": error reading file: open /nonexistent/x: no such file or directory\n");
+             "Failed to parse K=V data: invalid key/value pair \"a=@/nonexistent/x\": error reading file: open "
+             "/nonexistent/x: no such file or directory\n");
   BOOST_TEST(body({"-"}, "{bad").find("bad\n") == std::string::npos);  // what was read is not printed
 }
 
@@ -307,7 +345,8 @@ BOOST_AUTO_TEST_CASE(usage) {
   BOOST_TEST(world.run({"read"}).err == "Not enough arguments (expected 1, got 0)\n");
   BOOST_TEST(world.run({"kv", "get", "a", "b"}).err == "Too many arguments (expected 1, got 2)\n");
   BOOST_TEST(world.run({"kv", "get", "secret/a", "-version=1"}).err ==
-             "Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [-version=1]\n"
+             "Command flags must be provided before positional arguments. The following arguments will not be parsed "
+             "as flags: [-version=1]\n"
              "Too many arguments (expected 1, got 2)\n");
   BOOST_TEST(world.run({"write", "p"}).err == "Must supply data or use -force\n");
   BOOST_TEST(world.run({"status", "-format=raw"}).err == "This command does not support the -format=raw option.\n");

@@ -86,7 +86,8 @@ Ran World::run(const std::vector<std::string>& args) {
     return std::unique_ptr<TokenHelper>(std::make_unique<FakeHelper>(helper_token, ran.stored_token));
   };
   ports.read_hidden = [this](const Invocation&) -> Result<std::string> {
-    return hidden.empty() ? Result<std::string>(Status(Code::kUnavailable, "file descriptor 0 is not a terminal")) : hidden;
+    return hidden.empty() ? Result<std::string>(Status(Code::kUnavailable, "file descriptor 0 is not a terminal"))
+                          : hidden;
   };
   ran.code = cli::run(invocation, {}, ports);
   ran.out = take(invocation.out);

@@ -42,7 +42,9 @@ class World {
   std::string name = "vault";
   bool out_tty = false;
 
-  void answer(std::string body, int status = 200) { wire.answers.push_back({.status = status, .body = std::move(body)}); }
+  void answer(std::string body, int status = 200) {
+    wire.answers.push_back({.status = status, .body = std::move(body)});
+  }
   Ran run(const std::vector<std::string>& args);
 };
 

@@ -39,7 +39,10 @@ BOOST_AUTO_TEST_SUITE(flags)
 
 BOOST_AUTO_TEST_CASE(all_spellings) {
   FlagSet flags(groups(), Invocation{});
-  BOOST_REQUIRE(flags.parse({"-text=a=b", "--int", "7", "-b", "-time", "90", "-list=x", "-list", " y ", "-map=k=v=w", "rest", "-int=9"}).ok());
+  BOOST_REQUIRE(flags
+                    .parse({"-text=a=b", "--int", "7", "-b", "-time", "90", "-list=x", "-list", " y ", "-map=k=v=w",
+                            "rest", "-int=9"})
+                    .ok());
   BOOST_TEST(flags.text("text") == "a=b");
   BOOST_TEST(flags.integer("int") == 7);
   BOOST_TEST(flags.boolean("bool"));
@@ -65,10 +68,13 @@ BOOST_AUTO_TEST_CASE(where_flags_end) {
 BOOST_AUTO_TEST_CASE(messages) {
   BOOST_TEST(failure({"-nope"}) == "flag provided but not defined: -nope");
   BOOST_TEST(failure({"-int"}) == "flag needs an argument: -int");
-  BOOST_TEST(failure({"-int=x"}) == "invalid value \"x\" for flag -int: strconv.ParseInt: parsing \"x\": invalid syntax");
+  BOOST_TEST(failure({"-int=x"}) ==
+             "invalid value \"x\" for flag -int: strconv.ParseInt: parsing \"x\": invalid syntax");
   BOOST_TEST(failure({"-int=99999999999999999999"}) ==
-             "invalid value \"99999999999999999999\" for flag -int: strconv.ParseInt: parsing \"99999999999999999999\": value out of range");
-  BOOST_TEST(failure({"-bool=maybe"}) == "invalid boolean value \"maybe\" for -bool: strconv.ParseBool: parsing \"maybe\": invalid syntax");
+             "invalid value \"99999999999999999999\" for flag -int: strconv.ParseInt: parsing "
+             "\"99999999999999999999\": value out of range");
+  BOOST_TEST(failure({"-bool=maybe"}) ==
+             "invalid boolean value \"maybe\" for -bool: strconv.ParseBool: parsing \"maybe\": invalid syntax");
   BOOST_TEST(failure({"-time=x"}) == "invalid value \"x\" for flag -time: time: invalid duration \"x\"");
   BOOST_TEST(failure({"-map=x"}) == "invalid value \"x\" for flag -map: missing = in KV pair: \"x\"");
   BOOST_TEST(failure({"---x"}) == "bad flag syntax: ---x");
@@ -89,16 +95,19 @@ BOOST_AUTO_TEST_CASE(environment) {
 
 BOOST_AUTO_TEST_CASE(help_lists_what_is_not_hidden) {
   std::string help = FlagSet(groups(), Invocation{}).help();
-  BOOST_TEST(help.starts_with("Options:\n\n  -bool\n      A switch. This is aliased as \"-b\". The default is false.\n\n  -int=<int>\n"));
+  BOOST_TEST(help.starts_with("Options:\n\n  -bool\n"
+                              "      A switch. This is aliased as \"-b\". The default is false.\n\n  -int=<int>\n"));
   BOOST_TEST(help.find("  -maybe=<*bool>\n      Perhaps.\n") != std::string::npos);
-  BOOST_TEST(help.find("Some text. The default is default. This can also be specified via the\n      TEXT environment variable.") != std::string::npos);
+  BOOST_TEST(help.find("Some text. The default is default. This can also be specified via the\n"
+                       "      TEXT environment variable.") != std::string::npos);
   BOOST_TEST(help.find("secret") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(misplaced_flags) {
   BOOST_TEST(misplaced_flags_warning({"a", "-", "-format=json", "b"}).empty());
   BOOST_TEST(misplaced_flags_warning({"a", "-version=1", "--x"}) ==
-             "Command flags must be provided before positional arguments. The following arguments will not be parsed as flags: [-version=1,--x]");
+             "Command flags must be provided before positional arguments. The following arguments will not be parsed "
+             "as flags: [-version=1,--x]");
 }
 
 BOOST_AUTO_TEST_CASE(durations) {

@@ -55,12 +55,14 @@ BOOST_AUTO_TEST_CASE(values_as_go_prints_them) {
 // Expectations are what Go's library prints for the same input.
 BOOST_AUTO_TEST_CASE(yaml_scalars) {
   BOOST_TEST(yaml_of(R"({"k":"hello world"})") == "k: hello world");
-  for (const char* text : {"1.5", "0x1F", "true", "yes", "", "null", "~", "2020-01-01", "12:30", "1_000", ".5", "+1", "0o7", "010", "1e3", ".inf",
-                           "2020-01-01T00:00:00Z", "0b11", "n"})
+  for (const char* text : {"1.5", "0x1F", "true", "yes", "", "null", "~", "2020-01-01", "12:30", "1_000", ".5", "+1",
+                           "0o7", "010", "1e3", ".inf", "2020-01-01T00:00:00Z", "0b11", "n"})
     BOOST_TEST(yaml_of("{\"k\":\"" + std::string(text) + "\"}") == "k: \"" + std::string(text) + "\"");
-  for (const char* text : {"=", ".", "?a", "a,b", "-a", "it's", "x:y", "1,000", "<<", "0x", "1e", "=m", "a]", "2001-12-14 21:59:43.10 -5"})
+  for (const char* text :
+       {"=", ".", "?a", "a,b", "-a", "it's", "x:y", "1,000", "<<", "0x", "1e", "=m", "a]", "2001-12-14 21:59:43.10 -5"})
     BOOST_TEST(yaml_of("{\"k\":\"" + std::string(text) + "\"}") == "k: " + std::string(text));
-  for (const char* text : {" lead", "trail ", "#x", "a: b", "- x", "@", "a #b", "*a", "%a", "[a]", "!t", "&r", "|x", "{", "ends:", "-", "---", "`x", "? x"})
+  for (const char* text : {" lead", "trail ", "#x", "a: b", "- x", "@", "a #b", "*a", "%a", "[a]", "!t", "&r", "|x",
+                           "{", "ends:", "-", "---", "`x", "? x"})
     BOOST_TEST(yaml_of("{\"k\":\"" + std::string(text) + "\"}") == "k: '" + std::string(text) + "'");
   BOOST_TEST(yaml_of(R"({"k":"'a"})") == "k: '''a'");
   BOOST_TEST(yaml_of(R"({"k":"tab\tx"})") == "k: \"tab\\tx\"");
@@ -76,7 +78,8 @@ BOOST_AUTO_TEST_CASE(yaml_structure) {
   BOOST_TEST(yaml_of(R"({"l":[1,"a",{"x":[],"y":{}},[2,[3]]],"m":{"10":1,"9":2},"z":null})") ==
              "l:\n- 1\n- a\n- x: []\n  \"y\": {}\n- - 2\n  - - 3\nm:\n  \"9\": 2\n  \"10\": 1\nz: null");
   BOOST_TEST(yaml_of("[1e21,1.0,0.1,100,1e5,1e-7,3.14e10,12345678901234567890,0.00001,1234567.5]") ==
-             "- 1e+21\n- 1\n- 0.1\n- 100\n- 100000\n- 1e-07\n- 3.14e+10\n- 12345678901234567890\n- 1e-05\n- 1.2345675e+06");
+             "- 1e+21\n- 1\n- 0.1\n- 100\n- 100000\n- 1e-07\n- 3.14e+10\n- 12345678901234567890\n- 1e-05\n"
+             "- 1.2345675e+06");
   std::string words;
   for (int i = 0; i < 22; ++i)
     words += i == 0 ? "long" : " long";
@@ -100,11 +103,13 @@ BOOST_AUTO_TEST_CASE(wrapping_balances_lines) {
 }
 
 BOOST_AUTO_TEST_CASE(hcl_layout) {
-  auto formatted = format_hcl("path \"a\" { policy = \"read\"\ncapabilities=[\"read\",\"list\"] } # c\npath \"b\" {\n# in\n  l = [\n\"x\", # one\n\"y\"]\n"
+  auto formatted = format_hcl("path \"a\" { policy = \"read\"\ncapabilities=[\"read\",\"list\"] } # c\npath \"b\" {\n"
+                              "# in\n  l = [\n\"x\", # one\n\"y\"]\n"
                               "  m = { \"a\"=1\n\"bcd\" = 2 }\n}\npath \"e\" {}\n");
   BOOST_REQUIRE(formatted.ok());
   BOOST_TEST(*formatted ==
-             "path \"a\" {\n  policy       = \"read\"\n  capabilities = [\"read\", \"list\"]\n} # c\n\npath \"b\" {\n  # in\n  l = [\n    \"x\", # one\n"
+             "path \"a\" {\n  policy       = \"read\"\n  capabilities = [\"read\", \"list\"]\n} # c\n\npath \"b\" {\n"
+             "  # in\n  l = [\n    \"x\", # one\n"
              "    \"y\",\n  ]\n\n  m = {\n    \"a\"   = 1\n    \"bcd\" = 2\n  }\n}\n\npath \"e\" {}\n");
   BOOST_TEST(*format_hcl(*formatted) == *formatted);
   BOOST_TEST(!format_hcl("path \"a\" {").ok());

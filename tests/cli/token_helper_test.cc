@@ -45,7 +45,8 @@ BOOST_AUTO_TEST_CASE(file_is_private_and_replaced) {
 
 BOOST_AUTO_TEST_CASE(external_program) {
   Home home;
-  home.write("helper.sh", "#!/bin/sh\ncase $1 in get) cat " + home.path + "/kept;; store) cat > " + home.path + "/kept;; *) exit 3;; esac\n");
+  home.write("helper.sh", "#!/bin/sh\ncase $1 in get) cat " + home.path + "/kept;; store) cat > " + home.path +
+                              "/kept;; *) exit 3;; esac\n");
   chmod((home.path + "/helper.sh").c_str(), 0700);
   home.write(".vault", "token_helper = \"" + home.path + "/helper.sh\"\n");
   auto helper = default_token_helper(home.invocation);

@@ -60,8 +60,23 @@ BOOST_AUTO_TEST_CASE(every_line_is_json_and_ends_once) {
 
 BOOST_AUTO_TEST_CASE(hashes_are_hmac_sha256_of_the_text) {
   const crypto::HmacKey key(testing::test_salt());
-  std::vector<std::string> texts = {"", "0", "7", "42", "255", "256", "007", "00", "-1", "true", "false", "null", "x", "1.10",
-                                    "truE", "v", std::string(1000, 'y')};
+  std::vector<std::string> texts = {"",
+                                    "0",
+                                    "7",
+                                    "42",
+                                    "255",
+                                    "256",
+                                    "007",
+                                    "00",
+                                    "-1",
+                                    "true",
+                                    "false",
+                                    "null",
+                                    "x",
+                                    "1.10",
+                                    "truE",
+                                    "v",
+                                    std::string(1000, 'y')};
   for (const std::string& text : texts) {
     const crypto::Digest256 digest = key.mac(text);
     const std::string hex = hex_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
@@ -115,7 +130,8 @@ BOOST_AUTO_TEST_CASE(tokens_handed_out_and_wrapped_are_hashed) {
   wrap.creation_path = "secret/data/a/b";
   response.wrap_info = wrap;
   const std::string lines = both_lines(AuditOptions(), read);
-  for (const char* text : {"hvs.new-token", "new-accessor", "hvs.wrapping-token", "wrapping-accessor", "wrapped-accessor", "carol"}) {
+  for (const char* text :
+       {"hvs.new-token", "new-accessor", "hvs.wrapping-token", "wrapping-accessor", "wrapped-accessor", "carol"}) {
     BOOST_TEST(lines.find(hash_of(text)) != std::string::npos, text);
     BOOST_TEST(lines.find("\"" + std::string(text) + "\"") == std::string::npos, text);
   }
@@ -128,7 +144,8 @@ BOOST_AUTO_TEST_CASE(what_is_not_known_is_not_told) {
   read.facts = core::AuditFacts();
   read.exchange->response = core::Response();
   const std::string lines = both_lines(AuditOptions(), read, "permission denied");
-  BOOST_TEST(lines.find(R"("auth":{"token_type":"default"},"request":{"id":"2b83dec2-3dc4-461a-a60e-b78bb3a877c7","operation":"read","client_token":"hmac-sha256:)") != std::string::npos);
+  BOOST_TEST(lines.find(R"("auth":{"token_type":"default"},"request":{"id":"2b83dec2-3dc4-461a-a60e-b78bb3a877c7",)"
+                        R"("operation":"read","client_token":"hmac-sha256:)") != std::string::npos);
   BOOST_TEST(lines.find(R"("response":{},"error":"permission denied"})") != std::string::npos);
   BOOST_TEST(lines.find("mount_point") == std::string::npos);
 }
@@ -153,11 +170,13 @@ BOOST_AUTO_TEST_CASE(operations_have_the_names_that_policies_use) {
 BOOST_AUTO_TEST_CASE(lists_are_hashed_and_can_be_counted_instead) {
   AuditedRead read;
   read.exchange->request.operation = core::Operation::kList;
-  read.exchange->response.data = *json::parse_copy(read.exchange->arena, R"({"keys":["a","b/"],"key_info":{"a":{}},"other":["a"]})");
+  read.exchange->response.data = *json::parse_copy(read.exchange->arena, R"({"keys":["a","b/"],"key_info":{"a":{}},)"
+                                                                         R"("other":["a"]})");
   BOOST_TEST(both_lines(AuditOptions(), read).find(R"("keys":["hmac-sha256:)") != std::string::npos);
   AuditOptions elided;
   elided.elide_list_responses = true;
-  BOOST_TEST(both_lines(elided, read).find(R"("data":{"keys":2,"key_info":1,"other":["hmac-sha256:)") != std::string::npos);
+  BOOST_TEST(both_lines(elided, read).find(R"("data":{"keys":2,"key_info":1,)"
+                                           R"("other":["hmac-sha256:)") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(options_of_one_device_are_its_own) {
@@ -192,7 +211,8 @@ BOOST_AUTO_TEST_CASE(damaged_raw_text_does_not_leak) {
   BOOST_TEST(lines.find(R"("data":"unreadable")") != std::string::npos);
 }
 
-// Advisories H1 and H5: a canary of 128 bits in every field and in every type of value. Numbers count: a number may be a secret.
+// Advisories H1 and H5: a canary of 128 bits in every field and in every type of value. Numbers count: a number may be
+// a secret.
 struct Canaries {
   Canaries() {
     core::Exchange& exchange = *read.exchange;
@@ -218,9 +238,15 @@ struct Canaries {
   }
   std::string_view text(std::string_view) { return read.exchange->arena.copy("hvs." + fresh()); }
   std::string json_text(std::string_view) {
-    return R"({"string":")" + fresh() + R"(","number":)" + fresh() + R"(,"fraction":0.)" + fresh() + R"(,"list":[")" + fresh() +
-           R"(",)" + fresh() + R"(],"map":{"deep":{"er":[{"s":")" + fresh() + R"(","n":)" + fresh() + R"(}]}},"base64":"QUJD)" +
-           fresh() + R"(","escaped":"\u0022)" + fresh() + R"(\n","time":"2026-11-22T02:40:04.)" + fresh() + R"(Z","null":null,"bool":true})";
+    return R"({"string":")" + fresh() + R"(","number":)" + fresh() + R"(,"fraction":0.)" + fresh() +
+           R"(,)"
+           R"("list":[")" +
+           fresh() + R"(",)" + fresh() + R"(],"map":{"deep":{"er":[{"s":")" + fresh() + R"(","n":)" + fresh() +
+           R"(}]}},)"
+           R"("base64":"QUJD)" +
+           fresh() + R"(","escaped":"\u0022)" + fresh() + R"(\n","time":"2026-11-22T02:40:04.)" + fresh() +
+           R"(Z",)"
+           R"("null":null,"bool":true})";
   }
   json::Value data(std::string_view where) { return *json::parse_copy(read.exchange->arena, json_text(where)); }
   std::size_t found_in(const std::string& lines) const {

@@ -28,9 +28,15 @@ BOOST_AUTO_TEST_CASE(defaults) {
 }
 
 BOOST_AUTO_TEST_CASE(everything_can_be_said) {
-  auto options = parse_audit_options("file", Pairs{{"path", "logs/a.log"}, {"mode", "0640"}, {"sync", "true"}, {"hmac_accessor", "0"},
-                                                   {"log_raw", "T"}, {"elide_list_responses", "True"}, {"format", "json"},
-                                                   {"prefix", ""}, {"skip_test", "1"}});
+  auto options = parse_audit_options("file", Pairs{{"path", "logs/a.log"},
+                                                   {"mode", "0640"},
+                                                   {"sync", "true"},
+                                                   {"hmac_accessor", "0"},
+                                                   {"log_raw", "T"},
+                                                   {"elide_list_responses", "True"},
+                                                   {"format", "json"},
+                                                   {"prefix", ""},
+                                                   {"skip_test", "1"}});
   BOOST_REQUIRE(options.ok());
   BOOST_TEST(options->file_path == "logs/a.log");
   BOOST_TEST(options->mode == 0640u);
@@ -72,7 +78,8 @@ BOOST_AUTO_TEST_CASE(i2_mutant_is_found) {
 }
 
 // Advisory I3: the old name of the option is checked as the new one.
-const char* const kBadPaths[] = {"", "/var/log/../plugins/run", "..", "../a", "a/..", "/var/log/", "a\nb", "a\x7f", "\xff"};
+const char* const kBadPaths[] = {"",    "/var/log/../plugins/run", "..", "../a", "a/..", "/var/log/", "a\nb", "a\x7f",
+                                 "\xff"};
 
 BOOST_AUTO_TEST_CASE(i3_both_names_of_the_path_have_one_validator) {
   for (const char* path : kBadPaths)

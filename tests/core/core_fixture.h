@@ -1,5 +1,5 @@
-// A whole core on one thread: memory backend, fake committer, KV and cubbyhole, the pipeline. A request goes in as method, path, JSON and
-// comes back as status and JSON.
+// A whole core on one thread: memory backend, fake committer, KV and cubbyhole, the pipeline. A request goes in as
+// method, path, JSON and comes back as status and JSON.
 #pragma once
 
 #include <memory>
@@ -47,14 +47,20 @@ class CoreFixture : private Home {
   explicit CoreFixture(AuditEnvironment audit = {});
   ~CoreFixture() override;
 
-  Answer request(Operation operation, std::string_view path, std::string_view body = {}, std::string_view token = "root",
-                 std::string_view wrap_ttl = {}, std::string_view ns = {});
-  Answer read(std::string_view path, std::string_view token = "root") { return request(Operation::kRead, path, {}, token); }
+  Answer request(Operation operation, std::string_view path, std::string_view body = {},
+                 std::string_view token = "root", std::string_view wrap_ttl = {}, std::string_view ns = {});
+  Answer read(std::string_view path, std::string_view token = "root") {
+    return request(Operation::kRead, path, {}, token);
+  }
   Answer write(std::string_view path, std::string_view body = "{}", std::string_view token = "root") {
     return request(Operation::kWrite, path, body, token);
   }
-  Answer list(std::string_view path, std::string_view token = "root") { return request(Operation::kList, path, {}, token); }
-  Answer erase(std::string_view path, std::string_view token = "root") { return request(Operation::kDelete, path, {}, token); }
+  Answer list(std::string_view path, std::string_view token = "root") {
+    return request(Operation::kList, path, {}, token);
+  }
+  Answer erase(std::string_view path, std::string_view token = "root") {
+    return request(Operation::kDelete, path, {}, token);
+  }
   // A token with these policies (JSON list) and further fields (", \"ttl\":…").
   std::string token(std::string_view policies, std::string_view fields = {}, std::string_view parent = "root");
 

@@ -1,5 +1,5 @@
-// A Committer on one thread: checks what a transaction read against what was applied since, applies to a store::Backend at once, tells the
-// observer, publishes, then answers. Tests may let it refuse, lose or delay.
+// A Committer on one thread: checks what a transaction read against what was applied since, applies to a store::Backend
+// at once, tells the observer, publishes, then answers. Tests may let it refuse, lose or delay.
 #pragma once
 
 #include <algorithm>
@@ -90,7 +90,8 @@ class FakeCommitter final : public Committer {
       if (const auto at = written_.find(key); at != written_.end() && at->second > proposal.view)
         return true;
     for (const KeyRange& range : proposal.read_ranges)
-      for (auto at = written_.lower_bound(range.first); at != written_.end() && (range.last.empty() || at->first < range.last); ++at)
+      for (auto at = written_.lower_bound(range.first);
+           at != written_.end() && (range.last.empty() || at->first < range.last); ++at)
         if (at->second > proposal.view)
           return true;
     return false;

@@ -27,7 +27,8 @@ struct Audited {
   CoreFixture core{environment(files)};
 
   Audited() {
-    const Answer enabled = core.write("sys/audit/file", R"({"type":"file","options":{"file_path":"/var/log/audit.log"}})");
+    const Answer enabled = core.write("sys/audit/file", R"({"type":"file",)"
+                                                        R"("options":{"file_path":"/var/log/audit.log"}})");
     BOOST_TEST_REQUIRE(enabled.status == 204);
     clear();
   }
@@ -72,8 +73,11 @@ BOOST_FIXTURE_TEST_CASE(lists_hashes_and_disables_the_device, Audited) {
   core.write("secret/data/x", R"({"data":{"a":"P@ssw0rd"}})");
   const std::string hash = core.write("sys/audit-hash/file", R"({"input":"P@ssw0rd"})").text("data|hash");
   BOOST_TEST(content().find(hash) != std::string::npos);
-  BOOST_TEST(core.write("sys/audit-hash/nope", R"({"input":"a"})").text("errors|0") == "unknown audit backend \"nope/\"");
-  BOOST_TEST(core.write("sys/audit/file", R"({"type":"file","options":{"file_path":"/b"}})").text("errors|0") == "path already in use");
+  BOOST_TEST(core.write("sys/audit-hash/nope", R"({"input":"a"})").text("errors|0") ==
+             "unknown audit backend \"nope/\"");
+  BOOST_TEST(core.write("sys/audit/file", R"({"type":"file",)"
+                                          R"("options":{"file_path":"/b"}})")
+                 .text("errors|0") == "path already in use");
   BOOST_TEST(core.write("sys/audit/other", R"({"type":"nope"})").status == 400);
   BOOST_TEST(core.erase("sys/audit/file").status == 204);
   clear();

@@ -205,7 +205,8 @@ BOOST_AUTO_TEST_CASE(bounds_hold) {
   BOOST_CHECK(b.submit(b.read_write("c", Index(1)), 5) == Verdict::kFull);
 }
 
-// 32 clients on one key, each begins its next write when the last one is acknowledged; a batch of entries commits at a time.
+// 32 clients on one key, each begins its next write when the last one is acknowledged; a batch of entries commits at a
+// time.
 BOOST_AUTO_TEST_CASE(hot_key_costs_few_runs) {
   Bench b;
   std::uint64_t runs = 0;

@@ -27,7 +27,8 @@ BOOST_FIXTURE_TEST_CASE(lists_the_mounts_of_a_new_server, CoreFixture) {
     paths.append(member.key()).append(" ");
   BOOST_TEST(paths == "cubbyhole/ identity/ secret/ sys/ ");
   const json::Value secret = mounts.at("data|secret/");
-  for (const std::string_view field : {"accessor", "config", "description", "external_entropy_access", "local", "options", "seal_wrap", "type", "uuid"})
+  for (const std::string_view field : {"accessor", "config", "description", "external_entropy_access", "local",
+                                       "options", "seal_wrap", "type", "uuid"})
     BOOST_TEST((secret.find(field) != nullptr), field);
   BOOST_TEST(mounts.text("data|secret/|options|version") == "2");
   BOOST_TEST(mounts.text("data|secret/|config|default_lease_ttl") == "0");
@@ -36,7 +37,8 @@ BOOST_FIXTURE_TEST_CASE(lists_the_mounts_of_a_new_server, CoreFixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(enables_and_disables_an_engine, CoreFixture) {
-  BOOST_TEST(write("sys/mounts/team-alpha", R"({"type":"kv","options":{"version":"2"},"description":"d"})").status == 204);
+  BOOST_TEST(write("sys/mounts/team-alpha", R"({"type":"kv","options":{"version":"2"},)"
+                                            R"("description":"d"})").status == 204);
   BOOST_TEST(write("team-alpha/data/k", R"({"data":{"a":"b"}})").status == 200);
   BOOST_TEST(read("sys/mounts/team-alpha/").text("data|description") == "d");
   BOOST_TEST(erase("sys/mounts/team-alpha").status == 204);
@@ -81,7 +83,8 @@ BOOST_FIXTURE_TEST_CASE(mount_errors_have_the_known_texts, CoreFixture) {
   BOOST_TEST(enable("y", R"({"type":"cubbyhole"})") == "400 mount type of \"cubbyhole\" is not mountable");
   BOOST_TEST(enable("y", R"({"type":"kv","config":{"default_lease_ttl":"2h","max_lease_ttl":"1h"}})") ==
              "400 given default lease TTL greater than given max lease TTL");
-  BOOST_TEST(enable("y", R"({"type":"kv","options":{"version":"3"}})") == "400 option \"version\" of a kv mount must be 1 or 2");
+  BOOST_TEST(enable("y", R"({"type":"kv",)"
+                         R"("options":{"version":"3"}})") == "400 option \"version\" of a kv mount must be 1 or 2");
   BOOST_TEST(enable("y", R"({"type":"kv","options":["a"]})") == "400 field \"options\" must be an object of strings");
   BOOST_TEST(first_error(erase("sys/mounts/sys")) == "400 cannot unmount \"sys/\"");
   BOOST_TEST(erase("sys/mounts/nope").status == 204);
@@ -109,12 +112,15 @@ BOOST_FIXTURE_TEST_CASE(r2_deleting_a_tuning_does_not_disable_the_mount, CoreFix
 }
 
 BOOST_FIXTURE_TEST_CASE(tells_a_token_what_it_reaches, CoreFixture) {
-  BOOST_TEST(write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/app/*\" { capabilities = [\"read\"] }"})").status == 204);
+  BOOST_TEST(
+      write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/app/*\" { capabilities = [\"read\"] }"})")
+          .status == 204);
   const std::string reader = token(R"(["reader"])", R"(,"no_default_policy":true)");
   BOOST_TEST(read("sys/internal/ui/mounts/secret/x", reader).text("data|path") == "secret/");
   BOOST_TEST(read("sys/internal/ui/mounts", reader).at("data|secret").size() == 1u);
   const std::string refusal =
-      R"(["preflight capability check returned 403, please ensure client's policies grant access to path \"nope/x/\"","permission denied"])";
+      R"(["preflight capability check returned 403, please ensure client's policies grant access to path \"nope/x/\"",)"
+      R"("permission denied"])";
   BOOST_TEST(read("sys/internal/ui/mounts/nope/x", reader).text("errors") == refusal);
   BOOST_TEST(read("sys/internal/ui/mounts/nope/x", "").status == 403);
   BOOST_TEST(read("sys/internal/ui/mounts/cubbyhole/x", reader).status == 403);
@@ -134,7 +140,8 @@ BOOST_FIXTURE_TEST_CASE(keeps_policies, CoreFixture) {
   BOOST_TEST(read("sys/policies/acl/nope").status == 404);
   BOOST_TEST(first_error(write("sys/policies/acl/root", body + "}")) == "400 cannot update \"root\" policy");
   BOOST_TEST(first_error(write("sys/policies/acl/p2")) == "400 'policy' parameter not supplied or empty");
-  BOOST_TEST(write("sys/policies/acl/p2", R"({"policy":"path {"})").text("errors|0").starts_with("failed to parse policy: "));
+  BOOST_TEST(
+      write("sys/policies/acl/p2", R"({"policy":"path {"})").text("errors|0").starts_with("failed to parse policy: "));
   BOOST_TEST(first_error(erase("sys/policies/acl/default")) == "400 cannot delete default policy");
   BOOST_TEST(first_error(erase("sys/policies/acl/root")) == "400 cannot delete \"root\" policy");
   BOOST_TEST(erase("sys/policies/acl/p1").status == 204);
@@ -145,10 +152,14 @@ BOOST_FIXTURE_TEST_CASE(a_policy_change_takes_effect_at_once, CoreFixture) {
   write("secret/data/x", R"({"data":{"a":"b"}})");
   const std::string reader = token(R"(["reader"])");
   BOOST_TEST(read("secret/data/x", reader).status == 403);
-  BOOST_TEST(write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/*\" { capabilities = [\"read\"] }"})").status == 204);
+  BOOST_TEST(
+      write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/*\" { capabilities = [\"read\"] }"})").status ==
+      204);
   BOOST_TEST(read("secret/data/x", reader).status == 200);
   BOOST_TEST(write("secret/data/x", R"({"data":{"a":"c"}})", reader).status == 403);
-  BOOST_TEST(write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/*\" { capabilities = [\"deny\"] }"})").status == 204);
+  BOOST_TEST(
+      write("sys/policies/acl/reader", R"({"policy":"path \"secret/data/*\" { capabilities = [\"deny\"] }"})").status ==
+      204);
   BOOST_TEST(read("secret/data/x", reader).status == 403);
 }
 
@@ -165,7 +176,8 @@ BOOST_FIXTURE_TEST_CASE(create_and_update_are_two_capabilities, CoreFixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(root_protected_paths_need_sudo, CoreFixture) {
-  write("sys/policies/acl/most", R"({"policy":"path \"sys/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] }"})");
+  write("sys/policies/acl/most",
+        R"({"policy":"path \"sys/*\" { capabilities = [\"create\",\"read\",\"update\",\"delete\",\"list\"] }"})");
   const std::string most = token(R"(["most"])");
   for (const std::string_view path : {"sys/audit"})
     BOOST_TEST(read(path, most).status == 403);
@@ -202,13 +214,17 @@ BOOST_FIXTURE_TEST_CASE(tells_capabilities, CoreFixture) {
   const std::string plain = token(R"(["default"])");
   BOOST_TEST(write("sys/capabilities-self", R"({"path":"cubbyhole/x"})", plain).text("data|capabilities") ==
              R"(["create","delete","list","read","update"])");
-  BOOST_TEST(write("sys/capabilities-self", R"({"path":"secret/x"})", plain).text("data|capabilities") == R"(["deny"])");
+  BOOST_TEST(write("sys/capabilities-self", R"({"path":"secret/x"})", plain).text("data|capabilities") ==
+             R"(["deny"])");
   BOOST_TEST(first_error(write("sys/capabilities-self")) == "400 paths must be supplied");
-  BOOST_TEST(first_error(write("sys/capabilities", R"({"token":"nope","path":"a"})")) == "400 1 error occurred:\n\t* invalid token\n\n");
+  BOOST_TEST(first_error(write("sys/capabilities", R"({"token":"nope",)"
+                                                   R"("path":"a"})")) ==
+             "400 1 error occurred:\n\t* invalid token\n\n");
 }
 
 BOOST_FIXTURE_TEST_CASE(wraps_and_unwraps_once, CoreFixture) {
-  const Answer wrapped = request(Operation::kWrite, "auth/token/create", R"({"policies":["default"],"ttl":"1h"})", "root", "5m");
+  const Answer wrapped = request(Operation::kWrite, "auth/token/create", R"({"policies":["default"],)"
+                                                                         R"("ttl":"1h"})", "root", "5m");
   BOOST_TEST(wrapped.status == 200);
   BOOST_TEST(wrapped.text("wrap_info|token").starts_with("hvs.CAES"));
   BOOST_TEST(wrapped.text("wrap_info|ttl") == "300");
@@ -224,18 +240,21 @@ BOOST_FIXTURE_TEST_CASE(wraps_and_unwraps_once, CoreFixture) {
   BOOST_TEST(inner.status == 200);
   BOOST_TEST(inner.text("auth|accessor") == wrapped.text("wrap_info|wrapped_accessor"));
   BOOST_TEST(read("auth/token/lookup-self", inner.text("auth|client_token")).status == 200);
-  BOOST_TEST(first_error(write("sys/wrapping/unwrap", "{}", wrapping)) == "400 wrapping token is not valid or does not exist");
+  BOOST_TEST(first_error(write("sys/wrapping/unwrap", "{}", wrapping)) ==
+             "400 wrapping token is not valid or does not exist");
 }
 
 BOOST_FIXTURE_TEST_CASE(wrapping_of_data_rewrap_and_misuse, CoreFixture) {
   const std::size_t before = records(store::KeyClass::kClusterLocal, MountId(0));
-  BOOST_TEST(first_error(write("sys/wrapping/wrap", R"({"a":"b"})")) == "400 endpoint requires response wrapping to be used");
+  BOOST_TEST(first_error(write("sys/wrapping/wrap", R"({"a":"b"})")) ==
+             "400 endpoint requires response wrapping to be used");
   const Answer wrapped = request(Operation::kWrite, "sys/wrapping/wrap", R"({"a":1.10})", "root", "60");
   const std::string body = "{\"token\":\"" + wrapped.text("wrap_info|token") + "\"}";
   const Answer again = write("sys/wrapping/rewrap", body);
   BOOST_TEST(again.text("wrap_info|creation_path") == "sys/wrapping/wrap");
   BOOST_TEST(write("sys/wrapping/unwrap", body).status == 400);
-  BOOST_TEST(write("sys/wrapping/unwrap", "{\"token\":\"" + again.text("wrap_info|token") + "\"}").text("data|a") == "1.10");
+  BOOST_TEST(write("sys/wrapping/unwrap", "{\"token\":\"" + again.text("wrap_info|token") + "\"}").text("data|a") ==
+             "1.10");
   BOOST_TEST(records(store::KeyClass::kClusterLocal, MountId(0)) == before);
   BOOST_TEST(records(store::KeyClass::kClusterLocal, kCubbyholeMountId) == 0u);
   // Another token is none, and reading by a wrapping token uses it up.
@@ -252,7 +271,9 @@ BOOST_FIXTURE_TEST_CASE(nothing_is_wrapped_for_nobody, CoreFixture) {
   BOOST_TEST(mounts.status == 200);
   BOOST_TEST(mounts.text("wrap_info|token") == "null");
   BOOST_TEST(records(store::KeyClass::kClusterLocal, MountId(0)) == before);
-  BOOST_TEST(request(Operation::kRead, "sys/internal/ui/mounts", {}, "root", "60").text("wrap_info|token").starts_with("hvs."));
+  BOOST_TEST(request(Operation::kRead, "sys/internal/ui/mounts", {}, "root", "60")
+                 .text("wrap_info|token")
+                 .starts_with("hvs."));
 }
 
 BOOST_FIXTURE_TEST_CASE(the_deepest_secret_can_be_wrapped, CoreFixture) {
@@ -270,7 +291,8 @@ BOOST_FIXTURE_TEST_CASE(b5_a_mount_does_not_show_without_a_token, CoreFixture) {
   const auto same = [this] {
     const std::string want = first_error(read("nope/a", ""));
     bool all = true;
-    for (const std::string_view path : {"secret/data/x", "sys/mounts", "cubbyhole/x", "auth/token/lookup-self", "identity/x", "sys/nope", "zz/x"})
+    for (const std::string_view path :
+         {"secret/data/x", "sys/mounts", "cubbyhole/x", "auth/token/lookup-self", "identity/x", "sys/nope", "zz/x"})
       for (const std::string_view who : {"", "hvs.unknown"}) {
         all &= first_error(read(path, who)) == want;
         all &= first_error(list(path, who)) == want;

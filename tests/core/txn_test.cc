@@ -128,7 +128,8 @@ BOOST_FIXTURE_TEST_CASE(long_names_are_kept_and_listed_in_order, Store) {
   begin();
   std::set<std::string> names;
   for (int i = 0; i < 30; ++i) {
-    const std::string name = deep + "/" + std::string(1, static_cast<char>('a' + i % 26)) + std::string(60, 'x') + std::to_string(i);
+    const std::string name =
+        deep + "/" + std::string(1, static_cast<char>('a' + i % 26)) + std::string(60, 'x') + std::to_string(i);
     names.insert(name.substr(deep.size() + 1));
     BOOST_TEST_REQUIRE(txn->put(key(name), name).ok());
   }
@@ -218,7 +219,8 @@ BOOST_FIXTURE_TEST_CASE(what_was_listed_is_part_of_what_was_read, Store) {
     const Proposal proposal = commit();
     BOOST_TEST(proposal.read_keys.size() == 1u);
     const std::string inside = store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(7), "f/new");
-    return proposal.read_ranges.size() == 1 && proposal.read_ranges[0].first <= inside && inside < proposal.read_ranges[0].last;
+    return proposal.read_ranges.size() == 1 && proposal.read_ranges[0].first <= inside &&
+           inside < proposal.read_ranges[0].last;
   };
   BOOST_TEST(covered());
   ScopedMutant on(Mutant::kListedRangeNotInReadSet);
@@ -240,7 +242,8 @@ BOOST_FIXTURE_TEST_CASE(a_record_moved_to_another_place_is_refused, Store) {
   begin();
   BOOST_TEST(txn->put(key("a"), "secret").ok());
   const Proposal proposal = commit();
-  const std::vector<store::Op> moved = {{store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(7), "b"), proposal.ops[0].value}};
+  const std::vector<store::Op> moved = {
+      {store::make_key(store::KeyClass::kShared, NamespaceId(0), MountId(7), "b"), proposal.ops[0].value}};
   index = index.next();
   backend.apply(index, moved);
   backend.publish(nullptr);

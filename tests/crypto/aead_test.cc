@@ -31,7 +31,8 @@ BOOST_AUTO_TEST_CASE(xaes_gives_the_published_examples) {
   const Bytes plaintext = from_text("XAES-256-GCM");
   BOOST_TEST(to_hex(xaes_derive(key_view(Bytes(32, 1)), std::span(nonce).first<kXaesPrefixBytes>()).reveal()) ==
              "c8612c9ed53fe43e8e005b828a1631a0bbcb6ab2f46514ec4f439fcfd0fa969b");
-  BOOST_TEST(to_hex(xseal(Bytes(32, 1), nonce, {}, plaintext)) == "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271");
+  BOOST_TEST(to_hex(xseal(Bytes(32, 1), nonce, {}, plaintext)) ==
+             "ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271");
   BOOST_TEST(to_hex(xseal(Bytes(32, 3), nonce, from_text("c2sp.org/XAES-256-GCM"), plaintext)) ==
              "986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d");
 }

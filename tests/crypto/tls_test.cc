@@ -100,7 +100,8 @@ BOOST_AUTO_TEST_CASE(only_new_versions_with_forward_secrecy_and_aead_connect) {
 BOOST_AUTO_TEST_CASE(the_certificate_holds_for_its_names_only) {
   const std::vector<std::string> names = {"coffer.example.test", "10.1.2.3", "fd00::7", "*.apps.test"};
   const DevCertificates made = make_dev_certificates(names, kNow, system_random()).value();
-  for (const char* name : {"localhost", "127.0.0.1", "::1", "coffer.example.test", "10.1.2.3", "fd00::7", "x.apps.test"})
+  for (const char* name :
+       {"localhost", "127.0.0.1", "::1", "coffer.example.test", "10.1.2.3", "fd00::7", "x.apps.test"})
     BOOST_TEST(handshake(made, TLS1_3_VERSION, "ALL", name), name);
   for (const char* name : {"example.test", "127.0.0.2", "apps.test"})
     BOOST_TEST(!handshake(made, TLS1_3_VERSION, "ALL", name), name);
@@ -114,7 +115,8 @@ BOOST_AUTO_TEST_CASE(names_that_are_none_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(each_call_makes_other_keys) {
-  const DevCertificates a = make_dev_certificates({}, kNow, system_random()).value(), b = make_dev_certificates({}, kNow, system_random()).value();
+  const DevCertificates a = make_dev_certificates({}, kNow, system_random()).value(),
+                        b = make_dev_certificates({}, kNow, system_random()).value();
   BOOST_TEST(a.ca_pem != b.ca_pem);
   BOOST_TEST(!a.key_pem.equals(b.key_pem));
 }

@@ -58,7 +58,8 @@ class EngineMount {
   WallTime now{std::chrono::hours(24 * 365 * 50)};
   std::map<std::string, std::string> records;
 
-  // `body` is JSON text of an object, or empty. Like the pipeline: nothing is kept of a run that failed. Time moves a second a call.
+  // `body` is JSON text of an object, or empty. Like the pipeline: nothing is kept of a run that failed. Time moves a
+  // second a call.
   Answer call(core::Operation operation, std::string_view path, std::string_view body = {});
   Answer read(std::string_view path, std::string_view body = {}) { return call(core::Operation::kRead, path, body); }
   Answer write(std::string_view path, std::string_view body) { return call(core::Operation::kWrite, path, body); }

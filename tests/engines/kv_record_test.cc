@@ -19,12 +19,15 @@ Head full_head() {
   head.oldest = 1;
   head.max_versions = 300;
   head.delete_version_after = std::chrono::hours(1);
-  head.older = {{1, head.created, {}, true, {}}, {2, head.created, head.updated, false, {}}, {3, head.created, {}, false, R"({"a":1})"}};
+  head.older = {{1, head.created, {}, true, {}},
+                {2, head.created, head.updated, false, {}},
+                {3, head.created, {}, false, R"({"a":1})"}};
   return head;
 }
 
 bool equal(const Version& a, const Version& b) {
-  return a.number == b.number && a.created == b.created && a.deletion == b.deletion && a.destroyed == b.destroyed && a.kept == b.kept;
+  return a.number == b.number && a.created == b.created && a.deletion == b.deletion && a.destroyed == b.destroyed &&
+         a.kept == b.kept;
 }
 
 BOOST_AUTO_TEST_SUITE(kv_record)

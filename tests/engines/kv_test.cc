@@ -77,7 +77,8 @@ BOOST_AUTO_TEST_CASE(the_longest_life_of_a_version_does_not_overflow) {
 }
 
 BOOST_AUTO_TEST_CASE(numbers_keep_their_text) {
-  write("data/n", R"({"data":{"a":1.10,"b":123456789012345678901234567890,"c":-0.0e-7,"d":"é\u0000\"","e":{"z":[1,null,true]}}})");
+  write("data/n", R"({"data":{"a":1.10,"b":123456789012345678901234567890,"c":-0.0e-7,"d":"é\u0000\"",)"
+                  R"("e":{"z":[1,null,true]}}})");
   BOOST_TEST(member(read("data/n"), {"data"}) ==
              R"({"a":1.10,"b":123456789012345678901234567890,"c":-0.0e-7,"d":"é\u0000\"","e":{"z":[1,null,true]}})");
 }
@@ -182,8 +183,8 @@ BOOST_AUTO_TEST_CASE(ten_versions_are_kept) {
   BOOST_TEST(records.size() == 1);  // small data stays in the head
 }
 
-// Whatever size the data has, and so wherever it stands: every version reads as it was written, what is destroyed or dropped is gone
-// from the records, and nothing is left over.
+// Whatever size the data has, and so wherever it stands: every version reads as it was written, what is destroyed or
+// dropped is gone from the records, and nothing is left over.
 BOOST_AUTO_TEST_CASE(older_versions_are_kept_wherever_they_stand) {
   std::mt19937_64 random(20261122);
   const auto below = [&random](std::uint64_t n) { return random() % n; };
@@ -332,11 +333,13 @@ BOOST_AUTO_TEST_CASE(configuration) {
 BOOST_AUTO_TEST_CASE(metadata_of_a_secret) {
   BOOST_TEST(write("metadata/m", "{}").writes == 0);
   BOOST_TEST(read("metadata/m").status == 404);
-  BOOST_TEST(write("metadata/m", R"({"max_versions":3,"custom_metadata":{"b":"2","a":1.50,"t":true},"delete_version_after":"90s"})").status == 204);
+  BOOST_TEST(write("metadata/m", R"({"max_versions":3,"custom_metadata":{"b":"2","a":1.50,"t":true},)"
+                                 R"("delete_version_after":"90s"})").status == 204);
   const std::string time = "\"" + format_time(now) + "\"";
   BOOST_TEST(read("metadata/m").data ==
              R"({"cas_required":false,"created_time":)" + time +
-                 R"(,"current_version":0,"custom_metadata":{"a":"1.50","b":"2","t":"1"},"delete_version_after":"1m30s",)" +
+                 R"(,"current_version":0,"custom_metadata":{"a":"1.50","b":"2","t":"1"},)"
+                 R"("delete_version_after":"1m30s",)" +
                  R"("max_versions":3,"oldest_version":0,"updated_time":)" + time + R"(,"versions":{}})");
   BOOST_TEST(read("data/m").status == 404);
   BOOST_TEST(patch("metadata/m", R"({"custom_metadata":{"b":null,"z":"9"},"max_versions":null})").status == 204);
@@ -416,9 +419,10 @@ BOOST_AUTO_TEST_CASE(subkeys) {
 BOOST_AUTO_TEST_CASE(paths_of_version_one_say_what_to_do) {
   const Answer answer = read("my-app");
   BOOST_TEST(answer.status == 404);
-  BOOST_TEST(answer.warning ==
-             "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If "
-             "using the Vault CLI, use 'vault kv get' for this operation.");
+  BOOST_TEST(
+      answer.warning ==
+      "Invalid path for a versioned K/V secrets engine. See the API docs for the appropriate API endpoints to use. If "
+      "using the Vault CLI, use 'vault kv get' for this operation.");
   BOOST_TEST(write("my-app", R"({"a":"b"})").status == 404);
   BOOST_TEST(records.empty());
 }
@@ -459,11 +463,13 @@ BOOST_AUTO_TEST_CASE(h7_mutant_is_found) {
   BOOST_TEST(custom.error.find("c4n4ry6f1d0e2b9a") != std::string::npos);
 }
 
-// Advisory D2: names that a path cleaner would change are names like others here, and reach the record of that name only.
+// Advisory D2: names that a path cleaner would change are names like others here, and reach the record of that name
+// only.
 BOOST_AUTO_TEST_CASE(d2_names_are_not_cleaned) {
   write("data/a", R"({"data":{"victim":1}})");
   const auto before = records;
-  for (const char* path : {"metadata/b/../a", "metadata/./a", "metadata/b/..", "metadata//a", "metadata/a/", "metadata/A"}) {
+  for (const char* path :
+       {"metadata/b/../a", "metadata/./a", "metadata/b/..", "metadata//a", "metadata/a/", "metadata/A"}) {
     BOOST_TEST(erase(path).status == 204);
     BOOST_TEST((records == before));
   }

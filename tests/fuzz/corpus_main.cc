@@ -1,5 +1,5 @@
-// Runs a fuzz target over its corpus without libFuzzer, as part of every test run: each file as it is, every beginning of it, and
-// each with single bytes changed in a fixed way.
+// Runs a fuzz target over its corpus without libFuzzer, as part of every test run: each file as it is, every beginning
+// of it, and each with single bytes changed in a fixed way.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

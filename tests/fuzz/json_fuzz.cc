@@ -1,5 +1,6 @@
-// module: base/json.cc base/json_parse.cc base/json_reader.h base/json_write.cc base/json_rewrite.cc base/utf8.h base/arena.cc
-// What json::parse takes, written and read again, is the same; both rewriters agree; whatever it refuses it refuses without harm.
+// module: base/json.cc base/json_parse.cc base/json_reader.h base/json_write.cc base/json_rewrite.cc base/utf8.h
+// base/arena.cc What json::parse takes, written and read again, is the same; both rewriters agree; whatever it refuses
+// it refuses without harm.
 #include <cstdint>
 #include <string>
 #include <string_view>

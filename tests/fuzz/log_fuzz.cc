@@ -1,5 +1,6 @@
-// Log segments from anywhere: decoding them frame by frame neither crashes nor believes what does not fit its checksum, and what is decoded is
-// encoded to the same bytes again. A second way in treats the bytes as a body whose checksum already fitted.
+// Log segments from anywhere: decoding them frame by frame neither crashes nor believes what does not fit its checksum,
+// and what is decoded is encoded to the same bytes again. A second way in treats the bytes as a body whose checksum
+// already fitted.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -39,7 +40,8 @@ void decode_body(std::string_view body) {
   }
 }
 
-// The bytes as the body of a good frame, in a good segment, through the whole of recovery: refused, or a log that can be read and appended to.
+// The bytes as the body of a good frame, in a good segment, through the whole of recovery: refused, or a log that can
+// be read and appended to.
 void recover(std::string_view body, std::uint32_t records) {
   ModelDisk disk(1);
   {

@@ -37,10 +37,12 @@ void check_canonical(const CanonicalPath& path) {
   COFFER_CHECK(same.ok() && *same == path);
   const Result<CanonicalPath> encoded = CanonicalPath::from_percent_encoded(percent_encode(path.view()));
   COFFER_CHECK(encoded.ok() && *encoded == path);
-  // A second decoding by anybody is either impossible or names something that is no more than this path's own characters.
+  // A second decoding by anybody is either impossible or names something that is no more than this path's own
+  // characters.
   const Result<CanonicalPath> again = CanonicalPath::from_percent_encoded(path.view());
   if (again.ok())
-    COFFER_CHECK(std::count(again->str().begin(), again->str().end(), '/') == std::count(path.str().begin(), path.str().end(), '/'));
+    COFFER_CHECK(std::count(again->str().begin(), again->str().end(), '/') ==
+                 std::count(path.str().begin(), path.str().end(), '/'));
 }
 
 }  // namespace

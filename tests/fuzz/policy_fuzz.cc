@@ -24,7 +24,8 @@ void compare(const core::Policy& policy, const core::Acl& acl, const std::string
     oracle.add(rule.path, rule.capabilities);
   }
   oracle.prepare();
-  for (const core::Capability capability : {core::Capability::kRead, core::Capability::kList, core::Capability::kUpdate}) {
+  for (const core::Capability capability :
+       {core::Capability::kRead, core::Capability::kList, core::Capability::kUpdate}) {
     const core::Decision decision = acl.allows(path, capability);
     COFFER_CHECK(decision.capabilities == oracle.decide(path, capability == core::Capability::kList));
     COFFER_CHECK(!decision.allowed || (decision.capabilities & core::bit(core::Capability::kDeny)) == 0);

@@ -1,5 +1,6 @@
-// Everything that seal/ reads from a store or a person: sealed values, keyrings, seal configurations, envelopes, share texts. The
-// first byte of the input says which. What authentication would stop is authenticated here, so that the decoder behind it is reached.
+// Everything that seal/ reads from a store or a person: sealed values, keyrings, seal configurations, envelopes, share
+// texts. The first byte of the input says which. What authentication would stop is authenticated here, so that the
+// decoder behind it is reached.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -66,7 +67,8 @@ void keyring(std::string_view input) {
   record.append(reinterpret_cast<const char*>(nonce.data()), nonce.size());
   const std::size_t body = record.size();
   record.resize(body + input.size() + crypto::kGcmTagBytes);
-  crypto::xaes_seal(root_key().reveal().first<32>(), nonce, {std::span(reinterpret_cast<const std::uint8_t*>(aad.data()), aad.size())},
+  crypto::xaes_seal(root_key().reveal().first<32>(), nonce,
+                    {std::span(reinterpret_cast<const std::uint8_t*>(aad.data()), aad.size())},
                     std::span(reinterpret_cast<const std::uint8_t*>(input.data()), input.size()),
                     reinterpret_cast<std::uint8_t*>(record.data()) + body);
   const auto opened = seal::Keyring::open(record, KeyringId(0), root_key());
@@ -114,7 +116,8 @@ void static_seal(std::string_view input) {
     options.keys.push_back(SecretBytes::copy_of(first));
     options.keys.push_back(SecretBytes::copy_of(second));
   }
-  const auto made = seal::make_static_seal(options, [&](std::string_view) { return Result<SecretBytes>(SecretBytes::copy_of(second)); });
+  const auto made = seal::make_static_seal(
+      options, [&](std::string_view) { return Result<SecretBytes>(SecretBytes::copy_of(second)); });
   if (!made.ok())
     return;
   testing::SeededRandom random(5);

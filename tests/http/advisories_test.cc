@@ -64,7 +64,8 @@ BOOST_AUTO_TEST_CASE(b6_no_answer_names_an_address) {
 }
 
 // Many clients send large bodies that never end; returns how much the server holds at most.
-std::size_t hold_bodies(std::uint16_t port, const Server& server, std::string_view token, int clients, std::size_t bytes) {
+std::size_t hold_bodies(std::uint16_t port, const Server& server, std::string_view token, int clients,
+                        std::size_t bytes) {
   const std::string body(bytes, ' ');
   std::vector<Client> open;
   std::size_t most = 0;

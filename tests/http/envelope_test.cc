@@ -95,7 +95,8 @@ BOOST_AUTO_TEST_CASE(a_whole_answer) {
   std::string scratch, out;
   write_answer(exchange, {false, true, true, "Fri, 02 Jan 2026 03:04:05 GMT"}, scratch, out);
   BOOST_TEST(out ==
-             "HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nContent-Type: application/json\r\nContent-Length: 16\r\n"
+             "HTTP/1.1 503 Service Unavailable\r\nCache-Control: no-store\r\nContent-Type: application/json\r\n"
+             "Content-Length: 16\r\n"
              "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\nDate: Fri, 02 Jan 2026 03:04:05 GMT\r\n"
              "Connection: close\r\n\r\n{\"sealed\":true}\n");
   std::string date;

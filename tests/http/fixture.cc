@@ -145,7 +145,8 @@ Answer Client::receive(bool without_body) {
     const std::size_t line = head.find("\r\n", at);
     const std::size_t colon = head.find(": ", at);
     std::string name = head.substr(at, colon - at);
-    std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 0x20) : c; });
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? char(c | 0x20) : c; });
     answer.headers[name] = head.substr(colon + 2, line - colon - 2);
     at = line + 2;
   }

@@ -1,4 +1,5 @@
-// A server on a loopback port with a dispatcher that the test scripts, a clock that the test moves, and a client that speaks bytes.
+// A server on a loopback port with a dispatcher that the test scripts, a clock that the test moves, and a client that
+// speaks bytes.
 #pragma once
 
 #include <atomic>

@@ -64,21 +64,22 @@ Outcome read(std::string_view text, const Config& config = {}) {
 std::string get(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: x\r\n\r\n"; }
 
 std::string post(std::string_view body, std::string_view headers = "") {
-  return "POST /v1/secret/data/a HTTP/1.1\r\nHost: x\r\n" + std::string(headers) + "Content-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + std::string(body);
+  return "POST /v1/secret/data/a HTTP/1.1\r\nHost: x\r\n" + std::string(headers) +
+         "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);
 }
 
 BOOST_AUTO_TEST_SUITE(request_reader)
 
 BOOST_AUTO_TEST_CASE(methods_become_operations) {
-  const std::pair<const char*, const char*> cases[] = {{"GET", "read"},    {"HEAD", "read"},     {"LIST", "list"},  {"POST", "write"},
-                                                       {"PUT", "write"},   {"DELETE", "delete"}};
+  const std::pair<const char*, const char*> cases[] = {{"GET", "read"},   {"HEAD", "read"}, {"LIST", "list"},
+                                                       {"POST", "write"}, {"PUT", "write"}, {"DELETE", "delete"}};
   for (const auto& [method, operation] : cases) {
     const Outcome outcome = read(std::string(method) + " /v1/secret/data/a HTTP/1.1\r\n\r\n");
     BOOST_TEST((outcome.step == Step::kDone), method);
     BOOST_TEST(outcome.seen.operation == operation);
   }
-  const Outcome patch = read("PATCH /v1/a HTTP/1.1\r\nContent-Type: application/merge-patch+json; charset=utf-8\r\nContent-Length: 2\r\n\r\n{}");
+  const Outcome patch = read("PATCH /v1/a HTTP/1.1\r\nContent-Type: application/merge-patch+json; charset=utf-8\r\n"
+                             "Content-Length: 2\r\n\r\n{}");
   BOOST_TEST(patch.seen.operation == "patch");
   BOOST_TEST(patch.seen.content_type == "application/merge-patch+json");
   BOOST_TEST(read("PATCH /v1/a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").refusal.status == 415);
@@ -146,7 +147,8 @@ BOOST_AUTO_TEST_CASE(bodies) {
   for (const char* bad : {"{", "[]", "1", "\"x\"", "{\"a\":1}x", "{\"a\":1,\"a\":2}", "\xff"})
     BOOST_TEST(read(post(bad)).refusal.status == 400, bad);
   const std::string chunked =
-      "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n{\"a\r\n4\r\n\":1}\r\n0\r\nX-Vault-Token: late\r\n\r\n";
+      "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\n{\"a\r\n4\r\n\":1}\r\n0\r\n"
+      "X-Vault-Token: late\r\n\r\n";
   const Outcome outcome = read(chunked);
   BOOST_TEST(outcome.seen.data == R"({"a":1})");
   BOOST_TEST(outcome.seen.token == "");
@@ -164,25 +166,34 @@ BOOST_AUTO_TEST_CASE(one_request_at_a_time) {
 BOOST_AUTO_TEST_CASE(paths) {
   BOOST_TEST(read(get("/v1/secret/data/a%20b")).seen.path == "secret/data/a b");
   BOOST_TEST(read(get("http://host:8200/v1/a")).seen.path == "a");
-  for (const char* bad : {"/v1/a//b", "/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/./b", "/v1/a%00", "/v1/a%5cb", "/v1/%ff", "/v1/a%252e", "/v1/a#b",
-                          "*", "http://host", "v1/a"})
+  for (const char* bad : {"/v1/a//b", "/v1/a/../b", "/v1/a/%2e%2e/b", "/v1/a/./b", "/v1/a%00", "/v1/a%5cb", "/v1/%ff",
+                          "/v1/a%252e", "/v1/a#b", "*", "http://host", "v1/a"})
     BOOST_TEST(read(get(bad)).refusal.status == 400, bad);
   for (const char* none : {"/", "/ui", "/ui/", "/v1", "/v2/a", "/metrics"})
     BOOST_TEST(read(get(none)).refusal.status == 404, none);
 }
 
 BOOST_AUTO_TEST_CASE(malformed_heads_are_refused) {
-  const std::string_view cases[] = {
-      "\x16\x03\x01\x02\x00", "GET\r\n\r\n", "GET /v1/a\r\n\r\n", "GET /v1/a HTTP/2.0\r\n\r\n", "GET /v1/a HTTP/1.1 \r\n\r\n",
-      "GET  /v1/a HTTP/1.1\r\n\r\n", "GET /v1/a HTTP/1.1\r\nno colon\r\n\r\n", "GET /v1/a HTTP/1.1\r\nA : b\r\n\r\n",
-      "GET /v1/a HTTP/1.1\r\n: b\r\n\r\n", "GET /v1/a HTTP/1.1\r\nA: \x01\r\n\r\n",
-      "POST /v1/a HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "POST /v1/a HTTP/1.1\r\nContent-Length: 1x\r\n\r\n",
-      "POST /v1/a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-      "POST /v1/a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-      "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
-      "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
-      "POST /v1/a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-      "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{xxxx\r\n"};
+  const std::string_view cases[] = {"\x16\x03\x01\x02\x00",
+                                    "GET\r\n\r\n",
+                                    "GET /v1/a\r\n\r\n",
+                                    "GET /v1/a HTTP/2.0\r\n\r\n",
+                                    "GET /v1/a HTTP/1.1 \r\n\r\n",
+                                    "GET  /v1/a HTTP/1.1\r\n\r\n",
+                                    "GET /v1/a HTTP/1.1\r\nno colon\r\n\r\n",
+                                    "GET /v1/a HTTP/1.1\r\nA : b\r\n\r\n",
+                                    "GET /v1/a HTTP/1.1\r\n: b\r\n\r\n",
+                                    "GET /v1/a HTTP/1.1\r\nA: \x01\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nContent-Length: 1x\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: identity\r\n\r\n",
+                                    "POST /v1/a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+                                    "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{xxxx\r\n"};
   for (const std::string_view text : cases) {
     const Outcome outcome = read(text);
     BOOST_TEST((outcome.step == Step::kRefused), text);
@@ -202,9 +213,12 @@ BOOST_AUTO_TEST_CASE(limits_before_parsing) {
   BOOST_TEST((read(post(std::string(10, ' ')), config).step == Step::kDone));
   BOOST_TEST((read(post(std::string(11, ' '), "X-Vault-Token: t\r\n"), config).step == Step::kDone));
   BOOST_TEST(read(post(std::string(1001, ' '), "X-Vault-Token: t\r\n"), config).refusal.status == 413);
-  const std::string chunked = "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n        \r\n8\r\n        \r\n0\r\n\r\n";
+  const std::string chunked = "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n        \r\n8\r\n"
+                              "        \r\n0\r\n\r\n";
   BOOST_TEST(read(chunked, config).refusal.status == 413);
-  BOOST_TEST(read("POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", config).refusal.status == 413);
+  BOOST_TEST(
+      read("POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", config).refusal.status ==
+      413);
   // Chunk extensions and trailers have no end of their own.
   const std::string endless = "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;a=" + std::string(5000, 'x');
   BOOST_TEST(feed(endless, 100, config).refusal.status == 400);

@@ -8,7 +8,8 @@
 
 namespace coffer::testing {
 
-// Threads: one. crash() puts it back to what was synced, and a prefix of what was not: a log is one file that is written in order.
+// Threads: one. crash() puts it back to what was synced, and a prefix of what was not: a log is one file that is
+// written in order.
 class MemoryLog final : public store::Log {
  public:
   Index first_index() const override { return Index(now_.base.get() + 1); }

@@ -13,8 +13,9 @@ using raft::Message;
 using raft::MessageKind;
 using raft::NodeId;
 
-constexpr const char* kKinds[] = {"pre-vote",        "pre-vote-reply", "vote",        "vote-reply", "append",          "append-reply",
-                                  "heartbeat",       "heartbeat-reply", "snapshot",   "timeout-now", "read-index",     "read-index-reply"};
+constexpr const char* kKinds[] = {"pre-vote", "pre-vote-reply", "vote",       "vote-reply",
+                                  "append",   "append-reply",   "heartbeat",  "heartbeat-reply",
+                                  "snapshot", "timeout-now",    "read-index", "read-index-reply"};
 constexpr const char* kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
 
 const char* name_of(MessageKind kind) { return kKinds[static_cast<std::size_t>(kind)]; }
@@ -108,8 +109,11 @@ void Scenario::perform(Member& m) {
   if (ready.persist != 0)
     m.unsynced.push_back(ready.persist);
   if (ready.leadership)
-    out_ << m.id << " is " << kRoles[static_cast<int>(ready.leadership->role)] << " in term " << ready.leadership->term.get()
-         << (ready.leadership->leader == raft::kNobody ? "" : ", led by " + std::to_string(ready.leadership->leader.get())) << "\n";
+    out_ << m.id << " is " << kRoles[static_cast<int>(ready.leadership->role)] << " in term "
+         << ready.leadership->term.get()
+         << (ready.leadership->leader == raft::kNobody ? ""
+                                                       : ", led by " + std::to_string(ready.leadership->leader.get()))
+         << "\n";
   for (Message& message : ready.send) {
     if (!quiet_)
       print(message);
@@ -118,7 +122,8 @@ void Scenario::perform(Member& m) {
   for (NodeId peer : ready.snapshots)
     out_ << m.id << " wants to send a snapshot to " << peer.get() << "\n";
   for (const raft::ReadResult& read : ready.reads)
-    out_ << m.id << " read " << read.context << (read.ok ? " may be served from " + std::to_string(read.index.get()) : " failed") << "\n";
+    out_ << m.id << " read " << read.context
+         << (read.ok ? " may be served from " + std::to_string(read.index.get()) : " failed") << "\n";
   apply(m, ready);
 }
 
@@ -150,7 +155,9 @@ void Scenario::sync(Member& m) {
 }
 
 bool Scenario::cut_off(std::uint64_t from, std::uint64_t to) const {
-  const auto has = [this](std::uint64_t id) { return std::find(isolated_.begin(), isolated_.end(), id) != isolated_.end(); };
+  const auto has = [this](std::uint64_t id) {
+    return std::find(isolated_.begin(), isolated_.end(), id) != isolated_.end();
+  };
   return has(from) != has(to);
 }
 
@@ -211,7 +218,8 @@ void Scenario::print(const Message& m) {
     default:
       break;
   }
-  out_ << (m.catching_up ? " catching up" : "") << (m.catch_up_to != Index(0) ? " until " + std::to_string(m.catch_up_to.get()) : "") << "\n";
+  out_ << (m.catching_up ? " catching up" : "")
+       << (m.catch_up_to != Index(0) ? " until " + std::to_string(m.catch_up_to.get()) : "") << "\n";
 }
 
 void Scenario::status(Member& m) {
@@ -220,11 +228,11 @@ void Scenario::status(Member& m) {
     return;
   }
   const Core& core = *m.core;
-  out_ << m.id << " " << kRoles[static_cast<int>(core.role())] << " term " << core.term().get() << " leader " << core.leader().get()
-       << " last " << core.last_index().get() << " synced " << core.synced_index().get() << " commit " << core.commit_index().get()
-       << " applied " << core.applied_index().get() << (core.serving() ? " serving" : "")
-       << (core.lease().valid(m.clock.boot_now()) ? " lease" : "") << (core.may_vote() ? "" : " may-not-vote") << " "
-       << show(core.configuration()) << "\n";
+  out_ << m.id << " " << kRoles[static_cast<int>(core.role())] << " term " << core.term().get() << " leader "
+       << core.leader().get() << " last " << core.last_index().get() << " synced " << core.synced_index().get()
+       << " commit " << core.commit_index().get() << " applied " << core.applied_index().get()
+       << (core.serving() ? " serving" : "") << (core.lease().valid(m.clock.boot_now()) ? " lease" : "")
+       << (core.may_vote() ? "" : " may-not-vote") << " " << show(core.configuration()) << "\n";
 }
 
 void Scenario::print_log(Member& m) {
@@ -296,7 +304,8 @@ bool Scenario::run_time(const Words& words) {
     member(words[1]).clock.jump_wall(std::chrono::seconds(std::stoll(words[2])));
   } else if (words[0] == "time") {
     const auto since = member(words[1]).core->cluster_time() - ManualClock().wall_now();
-    out_ << words[1] << " cluster time +" << std::chrono::duration_cast<std::chrono::milliseconds>(since).count() << " ms\n";
+    out_ << words[1] << " cluster time +" << std::chrono::duration_cast<std::chrono::milliseconds>(since).count()
+         << " ms\n";
   } else {
     return false;
   }
@@ -353,7 +362,8 @@ bool Scenario::run_client(const Words& words) {
     change(words);
   } else if (words[0] == "transfer") {
     Member& m = member(words[1]);
-    if (const Status status = m.core->transfer_leadership(NodeId(words.size() > 2 ? std::stoull(words[2]) : 0)); !status.ok())
+    if (const Status status = m.core->transfer_leadership(NodeId(words.size() > 2 ? std::stoull(words[2]) : 0));
+        !status.ok())
       out_ << "refused: " << status.message() << "\n";
     perform(m);
   } else if (words[0] == "read") {

@@ -1,5 +1,6 @@
-// A cluster that a text file drives step by step. Nothing happens by itself: time passes, messages arrive, disks sync and nodes tick when
-// a line says so, and everything that follows is written into the transcript. tests/raft/scenarios/README.md lists the commands.
+// A cluster that a text file drives step by step. Nothing happens by itself: time passes, messages arrive, disks sync
+// and nodes tick when a line says so, and everything that follows is written into the transcript.
+// tests/raft/scenarios/README.md lists the commands.
 #pragma once
 
 #include <deque>

@@ -1,5 +1,6 @@
-// Every file of tests/raft/scenarios is a conversation with a cluster: lines that begin with "> " are commands, what follows is what the
-// cluster did. COFFER_REWRITE=1 writes the answers anew; the diff is then what changed in behaviour.
+// Every file of tests/raft/scenarios is a conversation with a cluster: lines that begin with "> " are commands, what
+// follows is what the cluster did. COFFER_REWRITE=1 writes the answers anew; the diff is then what changed in
+// behaviour.
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>

@@ -188,7 +188,8 @@ BOOST_AUTO_TEST_CASE(a_cloned_machine_does_not_repeat_nonces) {
   SeededRandom same_a(8), same_b(8), after_a(9), after_b(10);
   const auto a = Barrier::create(make_keyring()), b = Barrier::create(make_keyring());
   BOOST_REQUIRE(nonce_of(seal_one(*a, same_a, "p", "v")) == nonce_of(seal_one(*b, same_b, "p", "v")));
-  const std::string from_a = nonce_of(seal_one(*a, after_a, "p", "v")), from_b = nonce_of(seal_one(*b, after_b, "p", "v"));
+  const std::string from_a = nonce_of(seal_one(*a, after_a, "p", "v")),
+                    from_b = nonce_of(seal_one(*b, after_b, "p", "v"));
   BOOST_TEST(from_a.substr(0, 18) == from_b.substr(0, 18));
   BOOST_TEST(from_a != from_b);
 }
@@ -224,7 +225,8 @@ BOOST_AUTO_TEST_CASE(values_of_more_starts_than_a_lane_remembers_open) {
 
 namespace {
 
-// Fails every draw from number n on, for all n that a transaction makes: each time begin or seal must fail and nothing come out.
+// Fails every draw from number n on, for all n that a transaction makes: each time begin or seal must fail and nothing
+// come out.
 bool random_failures_stop_sealing(FailingRandom::How how) {
   for (int failing = 0; failing < 2; ++failing) {
     const auto barrier = Barrier::create(make_keyring());
@@ -315,7 +317,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_record_or_a_wrong_root_key_is_refused) {
   for (std::size_t size = 0; size < record.size(); ++size)
     BOOST_REQUIRE(Keyring::open(record.substr(0, size), KeyringId(0), root).code() == Code::kDataLoss);
   BOOST_CHECK(Keyring::open(record, KeyringId(1), root).code() == Code::kDataLoss);
-  BOOST_CHECK(Keyring::open(record, KeyringId(0), SecretBytes::copy_of(std::string(32, 's'))).code() == Code::kDataLoss);
+  BOOST_CHECK(Keyring::open(record, KeyringId(0), SecretBytes::copy_of(std::string(32, 's'))).code() ==
+              Code::kDataLoss);
 }
 
 BOOST_AUTO_TEST_CASE(a_failing_random_source_makes_no_key) {

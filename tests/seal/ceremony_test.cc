@@ -218,8 +218,8 @@ BOOST_AUTO_TEST_CASE(share_texts_are_hex_or_base64) {
   std::string upper = hex_encode(bytes);
   std::transform(upper.begin(), upper.end(), upper.begin(), [](char c) { return static_cast<char>(std::toupper(c)); });
   BOOST_TEST(parse_share(upper).value().equals(made.shares[0]));
-  for (const std::string& bad : {std::string(), std::string("not a key!"), base64_encode(bytes) + "*", std::string(10000, 'a'),
-                                 std::string("===="), std::string("\0\0\0\0", 4)}) {
+  for (const std::string& bad : {std::string(), std::string("not a key!"), base64_encode(bytes) + "*",
+                                 std::string(10000, 'a'), std::string("===="), std::string("\0\0\0\0", 4)}) {
     const auto refused = parse_share(bad);
     BOOST_CHECK(refused.code() == Code::kInvalid);
     BOOST_TEST(refused.status().message() == "'key' must be a valid hex or base64 string");
@@ -301,7 +301,8 @@ BOOST_AUTO_TEST_CASE(the_layout_is_the_documented_one) {
   const SecretBytes combined = SecretBytes::copy_of(golden.at("combined_key"));
   const SecretBytes recovery = SecretBytes::copy_of(golden.at("recovery_key"));
   const auto shamir = make_shamir_wrapper(combined.clone());
-  BOOST_TEST(hex_of(make_seal_config(*shamir, {5, 3}, root, SecretBytes(), random)->encode()) == hex_of(golden.at("record")));
+  BOOST_TEST(hex_of(make_seal_config(*shamir, {5, 3}, root, SecretBytes(), random)->encode()) ==
+             hex_of(golden.at("record")));
   const auto automatic = static_seal(combined.reveal_text());
   BOOST_TEST(hex_of(make_seal_config(*automatic, {3, 2}, root, recovery, random)->encode()) ==
              hex_of(golden.at("automatic_record")));
@@ -328,7 +329,8 @@ BOOST_AUTO_TEST_CASE(another_kind_of_seal_is_named) {
   const auto wrapper = static_seal();
   const auto refused = unwrap_root_key(made.config, *wrapper);
   BOOST_CHECK(refused.code() == Code::kInvalid);
-  BOOST_TEST(refused.status().message() == "the store was sealed by a seal of type shamir, the configured one is of type static");
+  BOOST_TEST(refused.status().message() ==
+             "the store was sealed by a seal of type shamir, the configured one is of type static");
   BOOST_CHECK(verify_recovery_key(made.config, SecretBytes(32)).code() == Code::kInvalid);
 }
 

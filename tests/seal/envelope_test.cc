@@ -94,8 +94,8 @@ Bytes aad_of(std::string_view id, std::string_view context) {
   return aad;
 }
 
-// A ciphertext of two blocks whose tag is right under both keys: the tag is affine in the first block, so the two tags' difference is
-// c + C·d, and d is seen by flipping one known bit.
+// A ciphertext of two blocks whose tag is right under both keys: the tag is affine in the first block, so the two tags'
+// difference is c + C·d, and d is seen by flipping one known bit.
 std::string two_key_envelope(const EnvelopeKey& a, const EnvelopeKey& b, std::string_view context, bool commit_to_a) {
   const Bytes salt(32, 0x11);
   GcmKey first(a.key, salt), second(b.key, salt);

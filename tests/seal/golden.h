@@ -1,4 +1,5 @@
-// Pinned examples of the formats in docs/formats/: tests/golden/seal/<name>.txt holds lines `field = hex`, '#' begins a comment.
+// Pinned examples of the formats in docs/formats/: tests/golden/seal/<name>.txt holds lines `field = hex`, '#' begins a
+// comment.
 #pragma once
 
 #include <fstream>

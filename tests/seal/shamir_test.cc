@@ -117,7 +117,8 @@ BOOST_AUTO_TEST_CASE(coordinates_come_in_a_uniform_order) {
   for (const auto& counts : {first, second}) {
     double chi_squared = 0;
     for (int x = 1; x <= 255; ++x)
-      chi_squared += (counts[static_cast<std::size_t>(x)] - 100.0) * (counts[static_cast<std::size_t>(x)] - 100.0) / 100.0;
+      chi_squared +=
+          (counts[static_cast<std::size_t>(x)] - 100.0) * (counts[static_cast<std::size_t>(x)] - 100.0) / 100.0;
     BOOST_TEST(chi_squared < 350.0);  // 254 degrees of freedom: mean 254, deviation 22.5
     BOOST_TEST(counts[0] == 0);
   }

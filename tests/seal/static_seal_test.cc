@@ -83,7 +83,8 @@ BOOST_AUTO_TEST_CASE(rotation_by_pair_and_by_list) {
   const auto newest_first = make_static_seal(list, read_key_reference).value();
   BOOST_TEST(newest_first->unwrap(wrapped, "context").ok());
   // What it wraps is wrapped by the first key.
-  BOOST_TEST(make_static_seal(with_current(kRaw), read_key_reference).value()->unwrap(wrap(*newest_first), "context").ok());
+  BOOST_TEST(
+      make_static_seal(with_current(kRaw), read_key_reference).value()->unwrap(wrap(*newest_first), "context").ok());
 
   const auto without = make_static_seal(with_current(kRaw, "2026"), read_key_reference).value();
   const auto refused = without->unwrap(wrapped, "context");
@@ -93,11 +94,12 @@ BOOST_AUTO_TEST_CASE(rotation_by_pair_and_by_list) {
 
 BOOST_AUTO_TEST_CASE(wrong_settings_are_named_and_never_shown) {
   BOOST_TEST(failure({}).message() == "seal \"static\": current_key is missing (or keys, newest first)");
-  for (const std::string& bad : {std::string("tooshortsecret"), base64_encode(std::string(31, 's')), hex_encode(std::string(33, 's')),
-                                 std::string(31, 's'), std::string(64, 'z')}) {
+  for (const std::string& bad : {std::string("tooshortsecret"), base64_encode(std::string(31, 's')),
+                                 hex_encode(std::string(33, 's')), std::string(31, 's'), std::string(64, 'z')}) {
     const Status status = failure(with_current(bad));
     BOOST_CHECK(status.code() == Code::kInvalid);
-    BOOST_TEST(status.message() == "seal \"static\": current_key must be 32 bytes, written as base64, as hexadecimal or as they are");
+    BOOST_TEST(status.message() ==
+               "seal \"static\": current_key must be 32 bytes, written as base64, as hexadecimal or as they are");
     BOOST_TEST(status.message().find(bad) == std::string::npos);
   }
   StaticSealOptions both = with_current(kRaw);
@@ -120,12 +122,14 @@ BOOST_AUTO_TEST_CASE(wrong_settings_are_named_and_never_shown) {
   previous.previous_key = text(std::string(32, 'p'));
   previous.previous_key_id = "same";
   BOOST_TEST(failure(previous).message() == "seal \"static\": previous_key has the id of current_key");
-  BOOST_TEST(failure(with_current(kRaw, std::string(256, 'i'))).message() == "seal \"static\": current_key has an id of more than 255 bytes");
+  BOOST_TEST(failure(with_current(kRaw, std::string(256, 'i'))).message() ==
+             "seal \"static\": current_key has an id of more than 255 bytes");
 }
 
 BOOST_AUTO_TEST_CASE(references_that_lead_nowhere_are_named) {
   BOOST_TEST(failure(with_current("file:///nonexistent/key")).message().find("/nonexistent/key") != std::string::npos);
-  BOOST_TEST(failure(with_current("env://COFFER_TEST_NOT_SET")).message().find("COFFER_TEST_NOT_SET") != std::string::npos);
+  BOOST_TEST(failure(with_current("env://COFFER_TEST_NOT_SET")).message().find("COFFER_TEST_NOT_SET") !=
+             std::string::npos);
   BOOST_TEST(failure(with_current("file:///tmp")).message().find("/tmp") != std::string::npos);
   const TemporaryFile large(std::string(10000, 'a'));
   BOOST_TEST(failure(with_current("file://" + large.path.string())).message().find("too large") != std::string::npos);

@@ -1,5 +1,6 @@
-// Many clients on one path: how often a handler runs for one success, and how long the slowest wait, over the real log and LMDB in a folder
-// on disk, composed as server/app.cc does it. Two threads with 16 clients each stand for two connections' threads.
+// Many clients on one path: how often a handler runs for one success, and how long the slowest wait, over the real log
+// and LMDB in a folder on disk, composed as server/app.cc does it. Two threads with 16 clients each stand for two
+// connections' threads.
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
@@ -88,8 +89,8 @@ class Composition {
   std::unique_ptr<store::Log> log;
   std::unique_ptr<store::StateBackend> backend;
   std::unique_ptr<store::FlushThread> flusher;
-  std::unique_ptr<core::Engine> sys = core::make_sys_engine(), token = core::make_token_engine(), kv = engines::make_kv_engine(),
-                                cubbyhole = engines::make_cubbyhole_engine();
+  std::unique_ptr<core::Engine> sys = core::make_sys_engine(), token = core::make_token_engine(),
+                                kv = engines::make_kv_engine(), cubbyhole = engines::make_cubbyhole_engine();
   core::EngineRegistry engines;
   std::unique_ptr<core::AuditRegistry> audit;
   std::unique_ptr<core::StateDeriver> deriver;
@@ -104,7 +105,15 @@ class Composition {
     actors::Node::Options options;
     options.raft.id = raft::NodeId(7);
     Signal serves;
-    actors::Node::Ports ports{*log,    *backend, backend.get(), *deriver, system_clock(), *logger, host.node_wake(), [](const Status&) {}, {},
+    actors::Node::Ports ports{*log,
+                              *backend,
+                              backend.get(),
+                              *deriver,
+                              system_clock(),
+                              *logger,
+                              host.node_wake(),
+                              [](const Status&) {},
+                              {},
                               [&] {
                                 lifecycle->begin();
                                 serves.set();
@@ -115,8 +124,9 @@ class Composition {
     info.first.dev = true;
     info.first.root_token = "root";
     lifecycle = std::make_unique<core::Lifecycle>(
-        info, core::Lifecycle::Ports{*backend, *node, *node, *deriver, nullptr, system_random(), system_clock(), *logger,
-                                     [this] { return node->applied_index(); }, [this] { return node->commit_index(); }, [](bool) {}});
+        info, core::Lifecycle::Ports{*backend, *node, *node, *deriver, nullptr, system_random(), system_clock(),
+                                     *logger, [this] { return node->applied_index(); },
+                                     [this] { return node->commit_index(); }, [](bool) {}});
     pipeline = std::make_unique<core::Pipeline>(*services, lifecycle.get());
     host.start_node(*node, std::chrono::milliseconds(20));
     BOOST_REQUIRE(serves.wait());
@@ -184,7 +194,9 @@ class Clients final : private core::Home {
     request.operation = core::Operation::kWrite;
     request.path = std::move(CanonicalPath::from_text(path_(sent_))).value();
     request.token = exchange->arena.copy("root");
-    request.data = std::move(json::parse_copy(exchange->arena, R"({"data":{"password":"a secret of usual length, 40 bytes long"}})")).value();
+    request.data = std::move(json::parse_copy(exchange->arena,
+                                              R"({"data":{"password":"a secret of usual length, 40 bytes long"}})"))
+                       .value();
     exchange->home = this;
     exchange->connection = &started_[client];
     started_[client].since = system_clock().boot_now();
@@ -244,12 +256,15 @@ struct Round {
   std::vector<std::size_t> waits;  // commits of the hot key between a put and its answer
   std::size_t runs = 0;
   Nanos commit{0};                 // mean of one client alone, before and after
-  double slow_in_commits() const { return static_cast<double>(percentile(latencies, 0.99).count()) / static_cast<double>(commit.count()); }
+  double slow_in_commits() const {
+    return static_cast<double>(percentile(latencies, 0.99).count()) / static_cast<double>(commit.count());
+  }
 };
 
 // Latencies of one client whose puts meet no other.
 void put_alone(core::Dispatcher& dispatcher, std::vector<Nanos>& latencies) {
-  Clients clients(dispatcher, 1, kAlonePuts, nullptr, [](std::size_t n) { return "secret/data/alone/" + std::to_string(n % 50); });
+  Clients clients(dispatcher, 1, kAlonePuts, nullptr,
+                  [](std::size_t n) { return "secret/data/alone/" + std::to_string(n % 50); });
   clients.run();
   BOOST_REQUIRE_EQUAL(clients.latencies.size(), kAlonePuts);
   latencies.insert(latencies.end(), clients.latencies.begin(), clients.latencies.end());
@@ -263,7 +278,8 @@ Round measure(core::Dispatcher& dispatcher) {
   std::vector<std::unique_ptr<Clients>> all;
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < kThreads; ++i)
-    all.push_back(std::make_unique<Clients>(dispatcher, kClientsPerThread, kPutsPerThread, &commits, [](std::size_t) { return std::string("secret/data/hot"); }));
+    all.push_back(std::make_unique<Clients>(dispatcher, kClientsPerThread, kPutsPerThread, &commits,
+                                            [](std::size_t) { return std::string("secret/data/hot"); }));
   for (auto& clients : all)
     threads.emplace_back([&clients] { clients->run(); });
   for (std::thread& thread : threads)
@@ -285,16 +301,17 @@ Round measure(core::Dispatcher& dispatcher) {
 BOOST_AUTO_TEST_SUITE(hot_key)
 
 BOOST_FIXTURE_TEST_CASE(thirty_two_clients_on_one_path, Composition) {
-  // Runs and places in the queue do not depend on what else the machine does, and are asserted. Times do: one stall of the disk delays all 32 at
-  // once. They are reported, and a warning says so when no round kept the bound.
+  // Runs and places in the queue do not depend on what else the machine does, and are asserted. Times do: one stall of
+  // the disk delays all 32 at once. They are reported, and a warning says so when no round kept the bound.
   bool fair = false;
   double best = 1e9;
   for (int i = 0; i < kRoundsMax && !(fair && best <= kSlowestInCommitsMax); ++i) {
     const Round round = measure(*pipeline);
     const double runs_per_success = static_cast<double>(round.runs) / static_cast<double>(round.latencies.size());
     const std::size_t wait = percentile(round.waits, 0.99);
-    BOOST_TEST_MESSAGE("hot key: " << runs_per_success << " runs a success; p99 " << wait << " commits, " << round.slow_in_commits()
-                                   << " times the commit time of " << round.commit.count() / 1000 << " us; p50 "
+    BOOST_TEST_MESSAGE("hot key: " << runs_per_success << " runs a success; p99 " << wait << " commits, "
+                                   << round.slow_in_commits() << " times the commit time of "
+                                   << round.commit.count() / 1000 << " us; p50 "
                                    << percentile(round.latencies, 0.5).count() / 1000 << " us");
     BOOST_TEST(runs_per_success <= kRunsPerSuccessMax);
     fair = fair || wait <= kSlowestInCommitsMax;

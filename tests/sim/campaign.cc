@@ -65,23 +65,27 @@ std::uint64_t Campaign::get(const std::string& name) const {
 }
 
 double Campaign::speed() const {
-  return static_cast<double>(get("simulated_ms")) * 1e3 / static_cast<double>(std::max<std::uint64_t>(get("processor_us"), 1));
+  return static_cast<double>(get("simulated_ms")) * 1e3 /
+         static_cast<double>(std::max<std::uint64_t>(get("processor_us"), 1));
 }
 
 std::string Campaign::text() const {
   char line[256];
   std::string out;
-  std::snprintf(line, sizeof line, "%lu seeds (%lu on the real log), %lu failed; %.1f simulated hours, %.0f times real time\n", seeds(),
+  std::snprintf(line, sizeof line,
+                "%lu seeds (%lu on the real log), %lu failed; %.1f simulated hours, %.0f times real time\n", seeds(),
                 get("seeds on the real log"), failures(), static_cast<double>(get("simulated_ms")) / 3.6e6, speed());
   out += line;
-  std::snprintf(line, sizeof line,
-                "%lu operations, %lu acknowledged, %lu checked in histories; %lu elections, %lu leases, %lu snapshots\n", get("operations"),
-                get("acknowledged"), get("checked"), get("elections"), get("leases"), get("snapshots"));
+  std::snprintf(
+      line, sizeof line,
+      "%lu operations, %lu acknowledged, %lu checked in histories; %lu elections, %lu leases, %lu snapshots\n",
+      get("operations"), get("acknowledged"), get("checked"), get("elections"), get("leases"), get("snapshots"));
   out += line;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::kCount); ++i) {
     const std::string name = fault_name(static_cast<Fault>(i));
     std::snprintf(line, sizeof line, "  %-18s %10lu in %5.1f %% of seeds\n", name.c_str(), get("faults " + name),
-                  100.0 * static_cast<double>(get("seeds with " + name)) / static_cast<double>(std::max<std::uint64_t>(seeds(), 1)));
+                  100.0 * static_cast<double>(get("seeds with " + name)) /
+                      static_cast<double>(std::max<std::uint64_t>(seeds(), 1)));
     out += line;
   }
   return out;

@@ -1,4 +1,5 @@
-// Many seeds and what they add up to. Its state is a text file of a name and a number a line, so that a long run can be interrupted.
+// Many seeds and what they add up to. Its state is a text file of a name and a number a line, so that a long run can be
+// interrupted.
 #pragma once
 
 #include <map>

@@ -201,7 +201,8 @@ std::int64_t Clients::read_object(const store::View& view, std::size_t object, c
   std::int64_t count = 0;
   Result<std::unique_ptr<store::Cursor>> cursor = view.cursor();
   COFFER_CHECK(cursor.ok());
-  for (Result<bool> more = (*cursor)->seek(range.first); *more && (*cursor)->key() < range.last; more = (*cursor)->next())
+  for (Result<bool> more = (*cursor)->seek(range.first); *more && (*cursor)->key() < range.last;
+       more = (*cursor)->next())
     ++count;
   if (proposal != nullptr)
     proposal->read_ranges.push_back(std::move(range));
@@ -450,7 +451,8 @@ void Clients::removal_failed(Node& node, core::Ticket ticket) {
 std::string Clients::check() {
   for (std::size_t object = 0; object < kObjects; ++object) {
     if (!linearizable(histories_[object]))
-      return "the history of object " + std::to_string(object) + " is not linearizable\n" + describe(histories_[object]);
+      return "the history of object " + std::to_string(object) + " is not linearizable\n" +
+             describe(histories_[object]);
   }
   return std::string();
 }

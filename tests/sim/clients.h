@@ -1,5 +1,5 @@
-// Clients, the handlers of their requests, and the history of what they saw. A handler reads from a view, computes, and hands what it
-// read and wants to write to its node's proposer, as an engine does.
+// Clients, the handlers of their requests, and the history of what they saw. A handler reads from a view, computes, and
+// hands what it read and wants to write to its node's proposer, as an engine does.
 #pragma once
 
 #include <map>

@@ -10,7 +10,8 @@ namespace {
 
 using Kind = Operation::Kind;
 
-// Whether `op` may happen in `state`, and the state after it. An operation without an answer explains itself in any state.
+// Whether `op` may happen in `state`, and the state after it. An operation without an answer explains itself in any
+// state.
 bool apply(const Operation& op, std::int64_t& state) {
   const bool open = op.returned == Operation::kNever;
   switch (op.kind) {
@@ -37,7 +38,8 @@ bool apply(const Operation& op, std::int64_t& state) {
   return false;
 }
 
-// Depth-first search over which operation comes next (Wing and Gong), with a memory of (set of done, state) that led nowhere (Lowe).
+// Depth-first search over which operation comes next (Wing and Gong), with a memory of (set of done, state) that led
+// nowhere (Lowe).
 class Search {
  public:
   Search(const std::vector<Operation>& ops, std::uint64_t states_max)
@@ -62,7 +64,8 @@ class Search {
       return false;
     while (first < ops_.size() && is_done(first))
       ++first;
-    std::uint64_t horizon = Operation::kNever;  // nothing invoked after the first return among the open ones may come next
+    // nothing invoked after the first return among the open ones may come next
+    std::uint64_t horizon = Operation::kNever;
     bool same_add_tried = false;
     for (std::size_t i = first; i < ops_.size() && ops_[i].invoked < horizon; ++i) {
       if (is_done(i))
@@ -108,7 +111,8 @@ class Search {
   std::unordered_set<std::uint64_t> seen_;
 };
 
-// An open write or swap whose value nobody ever saw changes nothing that an answer could show: without it the search is shorter.
+// An open write or swap whose value nobody ever saw changes nothing that an answer could show: without it the search is
+// shorter.
 void drop_unseen(std::vector<Operation>& history) {
   std::unordered_set<std::int64_t> seen;
   for (const Operation& op : history) {

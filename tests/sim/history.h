@@ -7,8 +7,8 @@
 
 namespace coffer::sim {
 
-// Register: kWrite (argument), kRead (result), kCas (expected, argument; result: the value that it found, so it swapped when that is
-// `expected`). Counter (a folder that grows): kAdd (result: how many it listed before), kCount (result).
+// Register: kWrite (argument), kRead (result), kCas (expected, argument; result: the value that it found, so it swapped
+// when that is `expected`). Counter (a folder that grows): kAdd (result: how many it listed before), kCount (result).
 struct Operation {
   enum class Kind : std::uint8_t { kRead, kWrite, kCas, kAdd, kCount };
   Kind kind = Kind::kRead;
@@ -20,9 +20,10 @@ struct Operation {
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
 };
 
-// True when some order explains all results and respects that what returned before another began comes first. `explored` counts
-// the states that were looked at, if given; the search gives up (and says false) beyond `states_max`.
-bool linearizable(std::vector<Operation> history, std::uint64_t states_max = 20'000'000, std::uint64_t* explored = nullptr);
+// True when some order explains all results and respects that what returned before another began comes first.
+// `explored` counts the states that were looked at, if given; the search gives up (and says false) beyond `states_max`.
+bool linearizable(std::vector<Operation> history, std::uint64_t states_max = 20'000'000,
+                  std::uint64_t* explored = nullptr);
 
 std::string describe(const std::vector<Operation>& history);
 

@@ -14,7 +14,8 @@ namespace {
 using Kind = Operation::Kind;
 using History = std::vector<Operation>;
 
-// Clients beside each other on a register or a counter that really is one: each operation takes effect somewhere inside its interval.
+// Clients beside each other on a register or a counter that really is one: each operation takes effect somewhere inside
+// its interval.
 History healthy(std::uint64_t seed, bool counter, std::size_t count = 200) {
   Rng rng(seed);
   History out;
@@ -44,7 +45,8 @@ History healthy(std::uint64_t seed, bool counter, std::size_t count = 200) {
   return out;
 }
 
-Operation make(Kind kind, std::int64_t argument, std::int64_t expected, std::int64_t result, std::uint64_t from, std::uint64_t to) {
+Operation make(Kind kind, std::int64_t argument, std::int64_t expected, std::int64_t result, std::uint64_t from,
+               std::uint64_t to) {
   return Operation{kind, argument, expected, result, from, to};
 }
 
@@ -78,11 +80,19 @@ const std::vector<std::pair<const char*, std::function<History()>>>& anomalies()
     return out;
   };
   static const std::vector<std::pair<const char*, std::function<History()>>> all = {
-      {"stale read", [] { return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3002, 3003)}); }},
-      {"lost write", [] { return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3100, 3101)}); }},
+      {"stale read",
+       [] {
+         return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3002, 3003)});
+       }},
+      {"lost write",
+       [] {
+         return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3100, 3101)});
+       }},
       {"phantom value", [] { return reg({make(Kind::kRead, 0, 0, 777'777, 3000, 3001)}); }},
       {"value of a write not yet begun",
-       [] { return reg({make(Kind::kRead, 0, 0, 901, 3000, 3001), make(Kind::kWrite, 901, 0, 0, 3002, 3003)}); }},
+       [] {
+         return reg({make(Kind::kRead, 0, 0, 901, 3000, 3001), make(Kind::kWrite, 901, 0, 0, 3002, 3003)});
+       }},
       {"reads go back",
        [] {
          return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3050), make(Kind::kRead, 0, 0, 901, 3001, 3002),
@@ -94,15 +104,25 @@ const std::vector<std::pair<const char*, std::function<History()>>>& anomalies()
                      make(Kind::kRead, 0, 0, 900, 3003, 3004)});
        }},
       {"two swaps from one value",
-       [] { return reg({make(Kind::kCas, 901, 900, 900, 3000, 3010), make(Kind::kCas, 902, 900, 900, 3001, 3011)}); }},
+       [] {
+         return reg({make(Kind::kCas, 901, 900, 900, 3000, 3010), make(Kind::kCas, 902, 900, 900, 3001, 3011)});
+       }},
       {"swap from an old value",
-       [] { return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kCas, 902, 900, 900, 3002, 3003)}); }},
+       [] {
+         return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kCas, 902, 900, 900, 3002, 3003)});
+       }},
       {"swap acknowledged, no effect",
-       [] { return reg({make(Kind::kCas, 901, 900, 900, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3002, 3003)}); }},
+       [] {
+         return reg({make(Kind::kCas, 901, 900, 900, 3000, 3001), make(Kind::kRead, 0, 0, 900, 3002, 3003)});
+       }},
       {"swap refused, effect seen",
-       [] { return reg({make(Kind::kCas, 901, 5, 900, 3000, 3001), make(Kind::kRead, 0, 0, 901, 3002, 3003)}); }},
+       [] {
+         return reg({make(Kind::kCas, 901, 5, 900, 3000, 3001), make(Kind::kRead, 0, 0, 901, 3002, 3003)});
+       }},
       {"swap refused for a value long gone",
-       [] { return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kCas, 902, 5, 900, 3002, 3003)}); }},
+       [] {
+         return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3001), make(Kind::kCas, 902, 5, 900, 3002, 3003)});
+       }},
       {"writes seen in two orders",
        [] {
          return reg({make(Kind::kWrite, 901, 0, 0, 3000, 3010), make(Kind::kWrite, 902, 0, 0, 3000, 3010),

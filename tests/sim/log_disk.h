@@ -1,5 +1,5 @@
-// The log of one simulated node and the disk below it: either the log in memory, or the product's write-ahead log on a disk that loses,
-// tears and misplaces what was not synced.
+// The log of one simulated node and the disk below it: either the log in memory, or the product's write-ahead log on a
+// disk that loses, tears and misplaces what was not synced.
 #pragma once
 
 #include <memory>

@@ -7,7 +7,8 @@ namespace {
 
 class RecordCursor final : public store::Cursor {
  public:
-  explicit RecordCursor(std::shared_ptr<const TableImage::Records> records) : records_(std::move(records)), at_(records_->end()) {}
+  explicit RecordCursor(std::shared_ptr<const TableImage::Records> records)
+      : records_(std::move(records)), at_(records_->end()) {}
   Result<bool> seek(std::string_view key) override {
     at_ = records_->lower_bound(key);
     return at_ != records_->end();

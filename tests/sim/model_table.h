@@ -1,5 +1,5 @@
-// The state on a simulated disk: what store::StateBackend flushes to. A commit is durable as a whole or not at all; a crash keeps the
-// last one.
+// The state on a simulated disk: what store::StateBackend flushes to. A commit is durable as a whole or not at all; a
+// crash keeps the last one.
 #pragma once
 
 #include <functional>

@@ -1,4 +1,5 @@
-// Known bugs, planted one at a time, are each found: most by the first seeds, the rest by the one situation in which they matter.
+// Known bugs, planted one at a time, are each found: most by the first seeds, the rest by the one situation in which
+// they matter.
 #include <boost/test/unit_test.hpp>
 
 #include <sys/wait.h>
@@ -97,7 +98,8 @@ struct Voter {
     m.term = Term(term);
     return m;
   }
-  static Message append(std::uint64_t from, std::uint64_t term, std::uint64_t before, std::uint64_t before_term, std::size_t entries) {
+  static Message append(std::uint64_t from, std::uint64_t term, std::uint64_t before, std::uint64_t before_term,
+                        std::size_t entries) {
     Message m;
     m.kind = MessageKind::kAppend;
     m.from = NodeId(from);

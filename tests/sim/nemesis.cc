@@ -135,8 +135,8 @@ void World::strike_process(Fault kind) {
 // At most one node at a time has lost what it promised, and none while members change.
 bool World::may_lose_disk() {
   Node* lead = leader();
-  if (lead == nullptr || lead->core().configuration().voters.size() < 3 || !lead->core().configuration().learners.empty() ||
-      !lead->core().configuration_committed())
+  if (lead == nullptr || lead->core().configuration().voters.size() < 3 ||
+      !lead->core().configuration().learners.empty() || !lead->core().configuration_committed())
     return false;
   for (std::size_t slot = 0; slot < used_slots_; ++slot) {
     Node& node = *slots_[slot];
@@ -230,7 +230,8 @@ void World::retire_removed() {
     return;
   for (std::size_t slot = 0; slot < used_slots_; ++slot) {
     Node& node = *slots_[slot];
-    if (&node != lead && !node.retired() && !lead->core().configuration().contains(node.id()) && now_ > node.born() + 5 * kSecond)
+    if (&node != lead && !node.retired() && !lead->core().configuration().contains(node.id()) &&
+        now_ > node.born() + 5 * kSecond)
       node.retire();
   }
 }

@@ -233,8 +233,8 @@ void Node::poll() {
       world_.fail(world_.checker().failure());
       break;
     }
-    const bool idle = ready.failure.ok() && !ready.install && ready.persist == 0 && ready.send.empty() && ready.apply.empty() &&
-                      ready.reads.empty() && ready.snapshots.empty() && !ready.leadership;
+    const bool idle = ready.failure.ok() && !ready.install && ready.persist == 0 && ready.send.empty() &&
+                      ready.apply.empty() && ready.reads.empty() && ready.snapshots.empty() && !ready.leadership;
     if (idle)
       break;
     perform(std::move(ready));
@@ -259,10 +259,11 @@ void Node::perform(raft::Ready ready) {
   if (!ready.apply.empty()) {
     std::move(ready.apply.begin(), ready.apply.end(), std::back_inserter(to_apply_));
     if (!std::exchange(apply_scheduled_, true))
-      later(world_.rng().chance(9'000) ? world_.rng().between(0, 200 * kUs) : world_.rng().between(0, 20 * kMs), [this] {
-        apply_scheduled_ = false;
-        apply_pending();
-      });
+      later(world_.rng().chance(9'000) ? world_.rng().between(0, 200 * kUs) : world_.rng().between(0, 20 * kMs),
+            [this] {
+              apply_scheduled_ = false;
+              apply_pending();
+            });
   }
   for (const raft::ReadResult& read : ready.reads) {
     if (read.ok)
@@ -522,8 +523,8 @@ void Node::step_leases() {
       }
       // The user goes first, the record only after it, so that a crash between the two only repeats the first.
       world_.database().drop(id);
-      // An intent is revoked once more later: cluster time leaps when a leader has just started with a clock that is ahead, and then
-      // the call of the one before it may still be under way.
+      // An intent is revoked once more later: cluster time leaps when a leader has just started with a clock that is
+      // ahead, and then the call of the one before it may still be under way.
       if (is_intent(id) && intents_seen_.insert(id).second)
         expiry_->failed(id, cluster_now());
       else

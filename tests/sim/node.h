@@ -1,5 +1,5 @@
-// One simulated server: the product's Raft core, proposer, overlay and expiry queue above a simulated disk, and the shell that performs
-// what they ask for, as the node actor does.
+// One simulated server: the product's Raft core, proposer, overlay and expiry queue above a simulated disk, and the
+// shell that performs what they ask for, as the node actor does.
 #pragma once
 
 #include <set>
@@ -16,7 +16,8 @@ namespace coffer::sim {
 // A clock that runs a little fast or slow, and a wall clock that an operator may move.
 class NodeClock final : public Clock {
  public:
-  NodeClock(const Time& now, Time offset, Time drift_per_thousand) : now_(now), offset_(offset), drift_(drift_per_thousand) {}
+  NodeClock(const Time& now, Time offset, Time drift_per_thousand)
+      : now_(now), offset_(offset), drift_(drift_per_thousand) {}
   WallTime wall_now() const override { return WallTime(Nanos(1'700'000'000 * kSecond + now_ + wall_jump_)); }
   BootTime boot_now() const override { return BootTime(Nanos(offset_ + now_ + now_ / 1000 * drift_)); }
   void jump_wall(Time by) { wall_jump_ += by; }

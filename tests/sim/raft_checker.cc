@@ -11,7 +11,8 @@ using raft::Role;
 
 bool RaftChecker::fail(const Core& core, std::string what) {
   if (failure_.empty())
-    failure_ = "node " + std::to_string(core.id().get()) + " in term " + std::to_string(core.term().get()) + ": " + std::move(what);
+    failure_ = "node " + std::to_string(core.id().get()) + " in term " + std::to_string(core.term().get()) + ": " +
+               std::move(what);
   return false;
 }
 
@@ -21,8 +22,9 @@ bool RaftChecker::stepped(const Core& core, const raft::Ready& ready) {
     return true;  // the shell decides whether the failure had a cause
   if (ready.install)
     seen.snapshot = std::max(seen.snapshot, ready.install->index);
-  return check_progress(core, seen) && check_messages(core, ready, seen) && check_appended(ready) && check_leader(core, seen) &&
-         check_commit(core, seen) && check_applied(core, ready) && (seen.commit = core.commit_index(), true);
+  return check_progress(core, seen) && check_messages(core, ready, seen) && check_appended(ready) &&
+         check_leader(core, seen) && check_commit(core, seen) && check_applied(core, ready) &&
+         (seen.commit = core.commit_index(), true);
 }
 
 bool RaftChecker::check_progress(const Core& core, Seen& seen) {
@@ -52,7 +54,8 @@ bool RaftChecker::check_messages(const Core& core, const raft::Ready& ready, See
   for (const raft::Message& message : ready.send) {
     if (message.from != core.id() || message.to == core.id())
       return fail(core, "sent a message under a wrong name");
-    if (message.term > core.term() && message.kind != MessageKind::kPreVote && message.kind != MessageKind::kPreVoteReply)
+    if (message.term > core.term() && message.kind != MessageKind::kPreVote &&
+        message.kind != MessageKind::kPreVoteReply)
       return fail(core, "sent a term that it is not in");
     if (message.kind == MessageKind::kVoteReply && !message.reject && !check_vote(message.term, core.id(), message.to))
       return fail(core, "voted twice");
@@ -91,12 +94,14 @@ bool RaftChecker::check_leader(const Core& core, Seen& seen) {
   const auto [it, added] = leaders_.try_emplace(core.term(), core.id());
   if (!added)
     return fail(core, it->second == core.id() ? "elected twice in a term" : "two leaders in a term");
-  // Everything that was committed in an earlier term must be in the leader's log. (One that is late leads an older term.)
+  // Everything that was committed in an earlier term must be in the leader's log. (One that is late leads an older
+  // term.)
   const auto end = std::partition_point(committed_.begin(), committed_.end(),
                                         [&core](const Committed& entry) { return entry.in < core.term(); });
   if (end != committed_.begin()) {
     const Committed& last = *std::prev(end);
-    if (core.last_index() < last.index || (!core.log_matches(last.index, last.term) && core.commit_index() < last.index))
+    if (core.last_index() < last.index ||
+        (!core.log_matches(last.index, last.term) && core.commit_index() < last.index))
       return fail(core, "elected without entry " + std::to_string(last.index.get()) + ", which is committed");
   }
   return true;
@@ -166,7 +171,8 @@ bool RaftChecker::restarted(const Core& core, bool wiped) {
 
 bool RaftChecker::lease_is_over(const Core& holder, bool valid, Term elected) {
   if (valid && holder.term() < elected)
-    return fail(holder, "may still answer reads alone while a leader of term " + std::to_string(elected.get()) + " is elected");
+    return fail(holder,
+                "may still answer reads alone while a leader of term " + std::to_string(elected.get()) + " is elected");
   return true;
 }
 

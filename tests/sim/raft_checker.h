@@ -1,5 +1,6 @@
-// Looks at the whole cluster after every step of any node and compares with what was true before: terms and commits never go back,
-// one vote and one leader a term, logs that agree, nothing committed is ever lost. Used by unit tests, scenarios and the simulator.
+// Looks at the whole cluster after every step of any node and compares with what was true before: terms and commits
+// never go back, one vote and one leader a term, logs that agree, nothing committed is ever lost. Used by unit tests,
+// scenarios and the simulator.
 #pragma once
 
 #include <map>
@@ -23,7 +24,9 @@ class RaftChecker {
   Index committed() const noexcept { return Index(committed_.size()); }
   // Of the committed entry.
   Term term_of(Index index) const { return committed_.at(index.get() - 1).term; }
-  const std::shared_ptr<const std::string>& payload_of(Index index) const { return committed_.at(index.get() - 1).payload; }
+  const std::shared_ptr<const std::string>& payload_of(Index index) const {
+    return committed_.at(index.get() - 1).payload;
+  }
   std::uint64_t elections() const noexcept { return leaders_.size(); }
 
  private:

@@ -1,7 +1,7 @@
 // Runs seeds of the cluster simulator:
 //   sim_run --seeds A..B [--report] [--state FILE] [--trace]
-// --state resumes after the last seed that FILE records and goes on recording there. --trace prints a line a seed. Exit code 1 when a
-// seed failed; its number runs it again, exactly.
+// --state resumes after the last seed that FILE records and goes on recording there. --trace prints a line a seed. Exit
+// code 1 when a seed failed; its number runs it again, exactly.
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
@@ -58,7 +58,8 @@ int main(int argc, char** argv) {
   for (; seed <= arguments.last; ++seed) {
     const SimReport report = campaign.run(seed);
     if (arguments.trace)
-      std::printf("seed %" PRIu64 " trace %016" PRIx64 " %s\n", seed, report.trace, report.failure.empty() ? "ok" : "FAILED");
+      std::printf("seed %" PRIu64 " trace %016" PRIx64 " %s\n", seed, report.trace,
+                  report.failure.empty() ? "ok" : "FAILED");
     if (!report.failure.empty()) {
       std::printf("seed %" PRIu64 " trace %016" PRIx64 " failed %s\n", seed, report.trace, report.failure.c_str());
       std::fflush(stdout);  // an interrupted campaign must not take the failing seed with it

@@ -1,5 +1,5 @@
-// Seeds of the cluster simulator in the test run. COFFER_SIM_SEEDS sets how many (default 1,000); the fresh ones begin at
-// COFFER_SIM_FIRST, or at the time of day, and are printed so that a failure can be repeated.
+// Seeds of the cluster simulator in the test run. COFFER_SIM_SEEDS sets how many (default 1,000); the fresh ones begin
+// at COFFER_SIM_FIRST, or at the time of day, and are printed so that a failure can be repeated.
 #include <boost/test/unit_test.hpp>
 
 #include <chrono>
@@ -32,7 +32,8 @@ void run_all(std::uint64_t first) {
     return;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::kCount); ++i) {
     const auto fault = static_cast<Fault>(i);
-    BOOST_CHECK_MESSAGE(campaign.seeds_with(fault) * 100 >= campaign.seeds(), fault_name(fault) << " is in less than 1 % of the seeds");
+    BOOST_CHECK_MESSAGE(campaign.seeds_with(fault) * 100 >= campaign.seeds(),
+                        fault_name(fault) << " is in less than 1 % of the seeds");
   }
 }
 
@@ -58,8 +59,9 @@ BOOST_AUTO_TEST_SUITE(fresh)
 
 BOOST_AUTO_TEST_CASE(seeds) {
   const auto day = std::chrono::system_clock::now().time_since_epoch();  // chooses seeds; each of them is repeatable
-  run_all(from_environment("COFFER_SIM_FIRST",
-                           1'000'000 + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(day).count()) * 1'000));
+  run_all(from_environment(
+      "COFFER_SIM_FIRST",
+      1'000'000 + static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(day).count()) * 1'000));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -17,9 +17,10 @@ constexpr Time kConvergeMax = 40 * kSecond;
 
 const char* fault_name(Fault fault) {
   static constexpr const char* kNames[] = {
-      "loss", "delay", "duplicate", "reorder", "partition", "one-way partition", "isolation", "bridge", "crash", "power cut",
-      "torn write", "misdirected write", "slow sync", "sync error", "pause", "clock jump", "clock drift", "membership", "transfer",
-      "disk loss", "database down", "snapshot"};
+      "loss",      "delay",      "duplicate",     "reorder",    "partition",   "one-way partition",
+      "isolation", "bridge",     "crash",         "power cut",  "torn write",  "misdirected write",
+      "slow sync", "sync error", "pause",         "clock jump", "clock drift", "membership",
+      "transfer",  "disk loss",  "database down", "snapshot"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Fault::kCount));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -42,7 +43,9 @@ World::World(std::uint64_t seed, const SimOptions& options) : options_(options),
 World::~World() = default;
 
 void World::draw_profile() {
-  const auto maybe = [this](unsigned most) { return rng_.chance(5'000) ? static_cast<unsigned>(rng_.below(most)) : 0u; };
+  const auto maybe = [this](unsigned most) {
+    return rng_.chance(5'000) ? static_cast<unsigned>(rng_.below(most)) : 0u;
+  };
   profile_.loss = maybe(1'000);
   profile_.duplicate = maybe(1'000);
   profile_.reorder = maybe(2'000);
@@ -114,8 +117,8 @@ Node* World::leader() {
 void World::send(raft::Message message) {
   const Node* from = node_of(message.from);
   const Node* to = node_of(message.to);
-  trace(static_cast<std::uint64_t>(message.kind) << 56 ^ message.from.get() << 48 ^ message.to.get() << 40 ^ message.term.get() << 20 ^
-        message.index.get());
+  trace(static_cast<std::uint64_t>(message.kind) << 56 ^ message.from.get() << 48 ^ message.to.get() << 40 ^
+        message.term.get() << 20 ^ message.index.get());
   if (from == nullptr || to == nullptr || blocked_[from->slot()][to->slot()])
     return;
   if (!healing_ && rng_.chance(profile_.loss)) {
@@ -268,13 +271,15 @@ std::string World::behind(Node& lead, Node& node) {
   if (!node.up())
     return out + " is down";
   const raft::Core& core = node.core();
-  out += " applied " + std::to_string(core.applied_index().get()) + " of " + std::to_string(lead.core().applied_index().get()) +
-         ", committed " + std::to_string(core.commit_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
+  out += " applied " + std::to_string(core.applied_index().get()) + " of " +
+         std::to_string(lead.core().applied_index().get()) + ", committed " +
+         std::to_string(core.commit_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
          ", last " + std::to_string(core.last_index().get()) + ", term " + std::to_string(core.term().get()) + " of " +
          std::to_string(lead.core().term().get()) + (core.may_vote() ? "" : ", may not vote");
   if (const raft::Progress* peer = lead.core().progress_of(node.id()); peer != nullptr)
-    out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " + std::to_string(peer->match().get()) +
-           " next " + std::to_string(peer->next().get()) + " until " + std::to_string(peer->catch_up_to().get());
+    out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " +
+           std::to_string(peer->match().get()) + " next " + std::to_string(peer->next().get()) + " until " +
+           std::to_string(peer->catch_up_to().get());
   return out;
 }
 
@@ -292,11 +297,11 @@ std::string World::roll_call() {
       continue;
     }
     const raft::Core& core = node.core();
-    out += std::string(" ") + kRoles[static_cast<std::size_t>(core.role())] + " in term " + std::to_string(core.term().get()) +
-           ", last " + std::to_string(core.last_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
-           ", committed " + std::to_string(core.commit_index().get()) + ", applied " + std::to_string(core.applied_index().get()) +
-           (core.may_vote() ? "" : ", may not vote") + (node.paused() ? ", paused" : "") +
-           (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
+    out += std::string(" ") + kRoles[static_cast<std::size_t>(core.role())] + " in term " +
+           std::to_string(core.term().get()) + ", last " + std::to_string(core.last_index().get()) + ", synced " +
+           std::to_string(core.synced_index().get()) + ", committed " + std::to_string(core.commit_index().get()) +
+           ", applied " + std::to_string(core.applied_index().get()) + (core.may_vote() ? "" : ", may not vote") +
+           (node.paused() ? ", paused" : "") + (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
     for (raft::NodeId id : core.configuration().voters)
       out += " " + std::to_string(id.get());
     for (raft::NodeId id : core.configuration().learners)
@@ -340,7 +345,8 @@ bool World::converged(std::string* why) {
     return false;  // an interlude went on; look again
   for (std::size_t slot = 0; slot < used_slots_; ++slot) {
     Node* node = slots_[slot].get();
-    if (!node->retired() && members.contains(node->id()) && records(*node) != expected && node->core().applied_index() == applied)
+    if (!node->retired() && members.contains(node->id()) && records(*node) != expected &&
+        node->core().applied_index() == applied)
       fail("the state of node " + std::to_string(node->id().get()) + " differs from its leader's");
   }
   return true;

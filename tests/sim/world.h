@@ -1,5 +1,5 @@
-// One simulated cluster: nodes, network, disks, clocks, clients, an outside database and whatever goes wrong with them. Everything follows
-// from the seed; one thread; a run can be repeated exactly.
+// One simulated cluster: nodes, network, disks, clocks, clients, an outside database and whatever goes wrong with them.
+// Everything follows from the seed; one thread; a run can be repeated exactly.
 #pragma once
 
 #include <array>
@@ -23,9 +23,29 @@ inline constexpr Time kMs = 1'000'000;
 inline constexpr Time kSecond = 1'000'000'000;
 
 enum class Fault : std::uint8_t {
-  kLoss, kDelay, kDuplicate, kReorder, kPartition, kOneWayPartition, kIsolation, kBridge, kCrash, kPowerCut, kTornWrite,
-  kMisdirectedWrite, kSlowSync, kSyncError, kPause, kClockJump, kClockDrift, kMembership, kTransfer, kDiskLoss, kDatabaseDown,
-  kSnapshot, kCount
+  kLoss,
+  kDelay,
+  kDuplicate,
+  kReorder,
+  kPartition,
+  kOneWayPartition,
+  kIsolation,
+  kBridge,
+  kCrash,
+  kPowerCut,
+  kTornWrite,
+  kMisdirectedWrite,
+  kSlowSync,
+  kSyncError,
+  kPause,
+  kClockJump,
+  kClockDrift,
+  kMembership,
+  kTransfer,
+  kDiskLoss,
+  kDatabaseDown,
+  kSnapshot,
+  kCount
 };
 const char* fault_name(Fault fault);
 
@@ -33,7 +53,7 @@ struct SimOptions {
   Time length = 60 * kSecond;
   Time length_max = 240 * kSecond;     // when operations are slow to come
   std::uint64_t operations_min = 1'000;
-  bool real_log = false;               // the write-ahead log on a model disk in place of the log in memory; the seed decides too
+  bool real_log = false;  // the write-ahead log on a model disk in place of the log in memory; the seed decides too
   bool verbose = false;
 };
 

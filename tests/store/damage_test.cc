@@ -21,7 +21,9 @@
 namespace coffer::store {
 namespace {
 
-std::string key(int number) { return make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "record-" + std::to_string(number)); }
+std::string key(int number) {
+  return make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "record-" + std::to_string(number));
+}
 
 std::string value_of(int number) {
   std::string value(200, static_cast<char>('a' + number % 26));
@@ -41,7 +43,9 @@ std::string make_state(const std::string& folder) {
 }
 
 std::string content_of(const std::string& path) { return *read_file(posix_disk(), path, 1u << 30); }
-void overwrite(const std::string& path, std::string_view bytes) { std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes; }
+void overwrite(const std::string& path, std::string_view bytes) {
+  std::ofstream(path, std::ios::binary | std::ios::trunc) << bytes;
+}
 
 Status scrub_all(StateTable& table) {
   while (true) {

@@ -1,4 +1,5 @@
-// The bytes of docs/formats/{log,state,current,snapshot}.md, pinned. COFFER_WRITE_GOLDEN=1 writes them anew, for a reviewer to see.
+// The bytes of docs/formats/{log,state,current,snapshot}.md, pinned. COFFER_WRITE_GOLDEN=1 writes them anew, for a
+// reviewer to see.
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
@@ -65,7 +66,9 @@ BOOST_AUTO_TEST_CASE(a_log_segment) {
     const auto log = std::move(*WriteAheadLog::open(disk, "/log", {.segment_bytes = 16384}));
     const auto payload = [](const char* text) { return std::make_shared<const std::string>(text); };
     BOOST_REQUIRE(log->reset_to(Index(200), Term(3)).ok());
-    BOOST_REQUIRE(log->append(std::vector<LogRecord>{{Index(201), Term(3), 1, payload("first")}, {Index(202), Term(4), 2, payload("")}}).ok());
+    BOOST_REQUIRE(log->append(std::vector<LogRecord>{{Index(201), Term(3), 1, payload("first")},
+                                                     {Index(202), Term(4), 2, payload("")}})
+                      .ok());
     BOOST_REQUIRE(log->save_hard_state({Term(4), 7, Index(201), 2}).ok());
     BOOST_REQUIRE(log->sync().ok());
     BOOST_REQUIRE(log->truncate_from(Index(202)).ok());
@@ -106,15 +109,17 @@ BOOST_AUTO_TEST_CASE(a_state) {
     const auto state = std::move(*LmdbState::create(path, {}, random));
     Generation generation;
     generation.put(Index(5), make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "a"), "sealed a");
-    generation.put(Index(6), make_key(KeyClass::kClusterLocal, NamespaceId(0), MountId(2), std::string(600, 'b')), "long");
+    generation.put(Index(6), make_key(KeyClass::kClusterLocal, NamespaceId(0), MountId(2), std::string(600, 'b')),
+                   "long");
     BOOST_REQUIRE(state->commit(generation, Index(6)).ok());
   }
   std::string found;
   const std::string file = *read_file(posix_disk(), path, 1u << 20);
   // The newest root's leaf page: node headers of 8 bytes (size, flags, key size), the key, the record.
-  for (const std::string& key : {std::string("\0format", 7), std::string("\0summary", 8),
-                                 make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "a"),
-                                 make_key(KeyClass::kClusterLocal, NamespaceId(0), MountId(2), std::string(600, 'b'))}) {
+  for (const std::string& key :
+       {std::string("\0format", 7), std::string("\0summary", 8),
+        make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "a"),
+        make_key(KeyClass::kClusterLocal, NamespaceId(0), MountId(2), std::string(600, 'b'))}) {
     const std::size_t at = file.rfind(key);
     BOOST_REQUIRE(at != std::string::npos);
     const std::size_t size = static_cast<unsigned char>(file[at - 8]) + 256u * static_cast<unsigned char>(file[at - 7]);
@@ -156,7 +161,8 @@ BOOST_AUTO_TEST_CASE(crc32c_is_the_published_one) {
   BOOST_TEST(crc32c(std::string(32, '\0')) == 0x8a9136aau);
   const std::string text(1001, 'q');
   for (std::size_t size = 0; size < text.size(); size += 7)
-    BOOST_TEST(crc32c(std::string_view(text).substr(0, size), 9) == crc32c_portable(std::string_view(text).substr(0, size), 9));
+    BOOST_TEST(crc32c(std::string_view(text).substr(0, size), 9) ==
+               crc32c_portable(std::string_view(text).substr(0, size), 9));
   BOOST_TEST(crc32c("6789", crc32c("12345")) == crc32c("123456789"));
 }
 

@@ -44,8 +44,9 @@ BOOST_AUTO_TEST_CASE(only_long_keys_are_shortened) {
 }
 
 BOOST_AUTO_TEST_CASE(a_plain_key_cannot_pose_as_a_shortened_one) {
-  const std::string posing = full_key(KeyClass::kShared, NamespaceId(7), MountId(9), "").append(kShortenedPrefixBytes - kKeyHeadBytes, 'x') +
-                             kShortenedMark + std::string(32, 'h');
+  const std::string posing =
+      full_key(KeyClass::kShared, NamespaceId(7), MountId(9), "").append(kShortenedPrefixBytes - kKeyHeadBytes, 'x') +
+      kShortenedMark + std::string(32, 'h');
   BOOST_TEST(stored_key(posing) != posing);
 }
 

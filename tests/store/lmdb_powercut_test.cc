@@ -1,5 +1,6 @@
-// Power cuts on real LMDB: a process commits with every write and sync of its file recorded (tests/store/preload). The file is then rebuilt as of
-// random moments, with the writes that no sync had covered dropped, kept or torn, and opened again.
+// Power cuts on real LMDB: a process commits with every write and sync of its file recorded (tests/store/preload). The
+// file is then rebuilt as of random moments, with the writes that no sync had covered dropped, kept or torn, and opened
+// again.
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
@@ -151,7 +152,8 @@ std::vector<Model> states() {
 }
 
 // Empty when the image opens and holds a state that may be there.
-std::string check(const std::string& path, const std::string& image, std::uint64_t acknowledged, const std::vector<Model>& expected) {
+std::string check(const std::string& path, const std::string& image, std::uint64_t acknowledged,
+                  const std::vector<Model>& expected) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << image;
   const auto state = LmdbState::open(path, {});
   if (!state.ok())
@@ -194,7 +196,8 @@ BOOST_AUTO_TEST_CASE(every_acknowledged_commit_survives) {
   for (std::size_t i = 0; i < events.size(); ++i) {
     const std::uint64_t due = i <= first ? 0 : (i - first + 1) * wanted / moments;
     for (; cuts < due; ++cuts) {
-      const std::string broken = check(folder.path() + "/cut.mdb", replay.cut(events[i], random), replay.marked, expected);
+      const std::string broken =
+          check(folder.path() + "/cut.mdb", replay.cut(events[i], random), replay.marked, expected);
       BOOST_REQUIRE_MESSAGE(broken.empty(), "event " << i << ": " << broken);
     }
     replay.take(events[i]);
@@ -203,7 +206,8 @@ BOOST_AUTO_TEST_CASE(every_acknowledged_commit_survives) {
   BOOST_TEST(cuts == wanted);
 }
 
-// The same, as if no sync had done anything: the checks above must then fail. In a process of its own, because LMDB may crash on what it finds.
+// The same, as if no sync had done anything: the checks above must then fail. In a process of its own, because LMDB may
+// crash on what it finds.
 BOOST_AUTO_TEST_CASE(syncs_that_do_nothing_are_found) {
   const testing::TempFolder folder;
   const std::vector<Event> events = record(folder.path());

@@ -35,7 +35,9 @@ class ModelState::Reader final : public StateReader {
     out = at->second;
     return true;
   }
-  Result<std::unique_ptr<Cursor>> cursor() const override { return std::unique_ptr<Cursor>(std::make_unique<RecordCursor>(records_)); }
+  Result<std::unique_ptr<Cursor>> cursor() const override {
+    return std::unique_ptr<Cursor>(std::make_unique<RecordCursor>(records_));
+  }
 
  private:
   const std::shared_ptr<const Records> records_;

@@ -1,5 +1,5 @@
-// A StateTable on any Disk, for power cuts on the model disk: each commit writes the whole state into the next generation file as a snapshot stream
-// and switches CURRENT, as restore and compaction do.
+// A StateTable on any Disk, for power cuts on the model disk: each commit writes the whole state into the next
+// generation file as a snapshot stream and switches CURRENT, as restore and compaction do.
 #pragma once
 
 #include <map>

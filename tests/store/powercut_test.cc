@@ -1,5 +1,6 @@
-// Power cuts on the model disk: a node that logs, applies, flushes and cuts its log, stopped at a random change, again and again. After each the
-// log must hold all that was acknowledged, and log and state together must make the very state that the entries describe.
+// Power cuts on the model disk: a node that logs, applies, flushes and cuts its log, stopped at a random change, again
+// and again. After each the log must hold all that was acknowledged, and log and state together must make the very
+// state that the entries describe.
 //
 // COFFER_CUTS sets how many (99,000 take about 15 s of an idle core); COFFER_SEED where they begin.
 #include <boost/test/unit_test.hpp>
@@ -110,7 +111,8 @@ struct Outcome {
 
 class CutRun {
  public:
-  CutRun(std::uint64_t seed, const ModelDisk::CutFaults& faults) : seed_(seed), faults_(faults), random_(seed), disk_(seed * 2 + 1) {}
+  CutRun(std::uint64_t seed, const ModelDisk::CutFaults& faults)
+      : seed_(seed), faults_(faults), random_(seed), disk_(seed * 2 + 1) {}
 
   // Empty when all promises were kept; `refused_` tells whether the store stopped because of damage.
   std::string run(std::uint64_t cuts) {
@@ -228,7 +230,8 @@ class CutRun {
 
 Outcome cut_power(std::uint64_t cuts, const ModelDisk::CutFaults& faults) {
   Outcome outcome;
-  for (std::uint64_t seed = number_from_environment("COFFER_SEED", 1); outcome.cuts < cuts && outcome.broken.empty(); ++seed) {
+  for (std::uint64_t seed = number_from_environment("COFFER_SEED", 1); outcome.cuts < cuts && outcome.broken.empty();
+       ++seed) {
     CutRun run(seed, faults);
     outcome.broken = run.run(std::min(kCutsPerDisk, cuts - outcome.cuts));
     outcome.cuts += run.cuts_done;
@@ -251,8 +254,8 @@ BOOST_AUTO_TEST_CASE(no_acknowledged_entry_is_lost_to_power_cuts) {
 // With unsynced writes that land elsewhere in the file, damage must at least be refused.
 BOOST_AUTO_TEST_CASE(misdirected_writes_are_refused_and_never_believed) {
   const Outcome outcome = cut_power(kMisdirectedCuts, {.misdirected_permille = 100});
-  BOOST_TEST_MESSAGE("power cuts with misdirected writes: " << outcome.cuts << ", refused " << outcome.refused << ", end of the log lost "
-                                                            << outcome.end_lost);
+  BOOST_TEST_MESSAGE("power cuts with misdirected writes: " << outcome.cuts << ", refused " << outcome.refused
+                                                            << ", end of the log lost " << outcome.end_lost);
   BOOST_TEST(outcome.refused > 0u);
   BOOST_TEST(outcome.end_lost < outcome.cuts / 100);
   BOOST_TEST(outcome.broken == "");

@@ -20,7 +20,9 @@ namespace {
 
 using Model = std::map<std::string, std::string>;
 
-std::string key(int number) { return make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "k" + std::to_string(number)); }
+std::string key(int number) {
+  return make_key(KeyClass::kShared, NamespaceId(0), MountId(1), "k" + std::to_string(number));
+}
 
 Model all_of(const View& view) {
   Model found;
@@ -184,7 +186,8 @@ BOOST_AUTO_TEST_CASE(entries_that_write_nothing_become_durable_too) {
   BOOST_TEST((backend->freeze() && !*backend->flush_step()));
 }
 
-// A table that commits a later state between the moment a reader loads its publication and the moment it begins to read.
+// A table that commits a later state between the moment a reader loads its publication and the moment it begins to
+// read.
 struct TornReads {
   std::uint64_t checked = 0;
   std::uint64_t torn = 0;
@@ -201,7 +204,8 @@ TornReads race_readers_with_flusher(std::uint64_t entries) {
     std::string value;
     while (!stop.load()) {
       const auto view = std::move(*backend->view());
-      // Every entry writes its index to one of the two keys and, at every second one, to both: what a view at i finds is known.
+      // Every entry writes its index to one of the two keys and, at every second one, to both: what a view at i finds
+      // is known.
       const std::uint64_t index = view->index().get();
       const std::string first = *view->get(key(1), value) ? value : "";
       const std::string second = *view->get(key(2), value) ? value : "";
@@ -332,7 +336,9 @@ BOOST_AUTO_TEST_CASE(a_full_map_grows_during_the_commit) {
 BOOST_AUTO_TEST_CASE(memory_follows_records_and_not_writes) {
   MemoryBackend backend;
   for (std::uint64_t i = 1; i <= 10000; ++i) {
-    backend.apply(Index(i), std::vector<Op>{{key(1), std::to_string(i)}, {key(static_cast<int>(i)), "x"}, {key(static_cast<int>(i) - 1), std::nullopt}});
+    backend.apply(Index(i), std::vector<Op>{{key(1), std::to_string(i)},
+                                            {key(static_cast<int>(i)), "x"},
+                                            {key(static_cast<int>(i) - 1), std::nullopt}});
     backend.publish(nullptr);
   }
   BOOST_TEST(backend.versions_held() < 20u);

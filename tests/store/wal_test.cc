@@ -60,8 +60,9 @@ void require_same(const Log& a, const Log& b) {
   }
 }
 
-// A page cache over another disk. While writeback fails, written blocks stay readable but never reach the disk below, syncs fail, and
-// afterwards the blocks count as clean: a later sync succeeds without them, unless they are written again.
+// A page cache over another disk. While writeback fails, written blocks stay readable but never reach the disk below,
+// syncs fail, and afterwards the blocks count as clean: a later sync succeeds without them, unless they are written
+// again.
 class ForgetfulCache final : public Disk {
  public:
   explicit ForgetfulCache(Disk& below) : below_(below) {}
@@ -78,7 +79,9 @@ class ForgetfulCache final : public Disk {
   Status remove(const std::string& path) override { return below_.remove(path); }
   Result<std::vector<std::string>> list(const std::string& folder) override { return below_.list(folder); }
   Result<bool> exists(const std::string& path) override { return below_.exists(path); }
-  Result<std::unique_ptr<FolderLock>> lock_folder(const std::string& folder) override { return below_.lock_folder(folder); }
+  Result<std::unique_ptr<FolderLock>> lock_folder(const std::string& folder) override {
+    return below_.lock_folder(folder);
+  }
   Result<std::uint64_t> free_bytes(const std::string& folder) override { return below_.free_bytes(folder); }
 
  private:
@@ -107,7 +110,9 @@ class ForgetfulCache final : public Disk {
     Status append(std::string_view bytes) override { return file_->append(bytes); }
     Status preallocate(std::uint64_t size) override { return file_->preallocate(size); }
     Status truncate(std::uint64_t size) override { return file_->truncate(size); }
-    Status sync_data() override { return cache_.failing_ ? Status(Code::kIo, "Input/output error") : file_->sync_data(); }
+    Status sync_data() override {
+      return cache_.failing_ ? Status(Code::kIo, "Input/output error") : file_->sync_data();
+    }
     Result<std::uint64_t> size() const override { return file_->size(); }
 
    private:
@@ -267,7 +272,8 @@ BOOST_AUTO_TEST_CASE(a_flipped_bit_in_a_committed_record_is_refused) {
     }
     BOOST_TEST((log.code() == Code::kDataLoss));
     BOOST_TEST(log.status().message().find(path) != std::string::npos);
-    BOOST_TEST(log.status().message().find("offset " + std::to_string(offset / kWalBlockBytes * kWalBlockBytes)) != std::string::npos);
+    BOOST_TEST(log.status().message().find("offset " + std::to_string(offset / kWalBlockBytes * kWalBlockBytes)) !=
+               std::string::npos);
   }
 }
 
@@ -339,7 +345,8 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_is_final) {
   BOOST_TEST(!log->reset_to(Index(2), Term(2)).ok());
 }
 
-// The frame whose sync failed is found again in memory, as the first of all, within a segment, and as the first of a later segment.
+// The frame whose sync failed is found again in memory, as the first of all, within a segment, and as the first of a
+// later segment.
 BOOST_AUTO_TEST_CASE(a_frame_that_only_the_page_cache_holds_is_written_again) {
   for (const int before : {0, 1, 2, 15}) {
     for (const int after : {0, 1, 2}) {

@@ -1,5 +1,5 @@
-// Advisory J1: does anything about a secret decide a branch or an address? Memcheck tells, when the secret's bytes are marked as
-// undefined before the call and as defined again before the result is looked at.
+// Advisory J1: does anything about a secret decide a branch or an address? Memcheck tells, when the secret's bytes are
+// marked as undefined before the call and as defined again before the result is looked at.
 #include <valgrind/memcheck.h>
 
 #include <cstdint>
@@ -51,8 +51,8 @@ bool field_arithmetic() {
   return true;
 }
 
-// Splits 32 bytes into 5 shares with threshold 3 and combines 3 of them; secret, coefficients and shares are poisoned, x coordinates
-// and sizes are not.
+// Splits 32 bytes into 5 shares with threshold 3 and combines 3 of them; secret, coefficients and shares are poisoned,
+// x coordinates and sizes are not.
 bool split_and_combine() {
   constexpr std::size_t kBytes = 32;
   constexpr std::string_view kText = "0123456789abcdef0123456789abcdef";
@@ -99,7 +99,7 @@ int main(int count, char** arguments) {
   const bool expect_reports = count > 1 && std::strcmp(arguments[1], "--expect-reports") == 0;
   const bool right = field_arithmetic() && split_and_combine() && comparisons_and_keys();
   const auto reports = static_cast<unsigned long>(VALGRIND_COUNT_ERRORS);
-  std::printf("results %s, %lu reports of secret-dependent branches or addresses, %s expected\n", right ? "right" : "WRONG", reports,
-              expect_reports ? "some" : "none");
+  std::printf("results %s, %lu reports of secret-dependent branches or addresses, %s expected\n",
+              right ? "right" : "WRONG", reports, expect_reports ? "some" : "none");
   return right && (reports != 0) == expect_reports ? 0 : 1;
 }

@@ -1,4 +1,5 @@
-// What the recorded process commits, as a function of seed and commit number, so that the driver knows every state that may be found.
+// What the recorded process commits, as a function of seed and commit number, so that the driver knows every state that
+// may be found.
 #pragma once
 
 #include <random>
