@@ -98,7 +98,11 @@ Status AuditRegistry::probe(const AuditDeviceConfig& config, const AuditOptions&
     const AuditFormatter formatter(config.salt, options, environment_.running_version);
     formatter.append_test(config.uuid, environment_.clock->wall_now(), line);
     bool torn = false;
-    status = write_all(*opened->file, line, torn);
+    // Whoever enables a device waits here, with the others of its connection's thread.
+    if (opened->file->ready())
+      status = write_all(*opened->file, line, torn);
+    else
+      status = Status(Code::kIo, "nobody reads what is written to it");
     if (!status.ok() && opened->created)
       environment_.files->remove(options);
   }

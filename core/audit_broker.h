@@ -1,8 +1,8 @@
 // The enabled audit devices and their set. `AuditRegistry` lives as long as the server and owns the devices' threads;
 // `AuditSet` is an immutable snapshot of them that core/published carries; requests use the snapshot alone.
 //
-// A way to enable a device:   options = parse_audit_options(...)          (handler's prepare, or the handler)
-//                             registry.probe(config)                      (prepare: opens the file, writes the test line)
+// A way to enable a device:   options = parse_audit_options(...)          (the handler)
+//                             registry.probe(config)                      (the handler: opens the file, writes the test line)
 //                             ...the table record commits and is applied...
 //                             set = registry.build(all configs)           (observer, on every apply that touches the table)
 // After a start, build() alone is called. A file that cannot be opened then leaves its device failing, not missing: every
@@ -82,7 +82,8 @@ class AuditRegistry {
   AuditRegistry& operator=(const AuditRegistry&) = delete;
 
   // Checks what parse_audit_options cannot: opens the device as it will be opened and, unless skip_test, writes the test line
-  // through it. Leaves nothing open, and no file that it made when it fails. Blocks on the file system: never in a handler's `handle`.
+  // through it. Leaves nothing open, and no file that it made when it fails. Takes as long as the file system does and no longer: a pipe
+  // or terminal that does not take the line at once is refused.
   Status probe(const AuditDeviceConfig& config, const AuditOptions& options);
 
   // The set of these devices; those known by uuid keep their thread and file. Starts threads, opens nothing itself.

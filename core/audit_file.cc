@@ -74,6 +74,11 @@ class PosixAuditFile final : public AuditFile {
     return ok_status();
   }
 
+  bool ready() const override {
+    pollfd state{fd_.get(), POLLOUT, 0};
+    return ::poll(&state, 1, 0) == 1;
+  }
+
  private:
   Descriptor fd_;
 };
@@ -82,6 +87,7 @@ class DiscardFile final : public AuditFile {
  public:
   Result<std::size_t> write(std::string_view bytes) override { return bytes.size(); }
   Status sync() override { return ok_status(); }
+  bool ready() const override { return true; }
 };
 
 // The path by which the kernel knows an open folder: absolute, without symlinks.

@@ -20,6 +20,8 @@ class AuditFile {
   // How many of the bytes were written, at least one; kIo with the operating system's words.
   virtual Result<std::size_t> write(std::string_view bytes) = 0;
   virtual Status sync() = 0;
+  // Whether a write of a line would return at once. False for a pipe or terminal that is full because nobody reads it.
+  virtual bool ready() const = 0;
 };
 
 struct OpenedAuditFile {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <future>
 #include <thread>
 
 #include "core/audit_device.h"
@@ -351,6 +352,19 @@ BOOST_AUTO_TEST_CASE(probe_names_what_is_wrong_and_leaves_nothing) {
   BOOST_TEST(files->removed == 1);
   files->open_fails = Status(Code::kInvalid, "file_path: must be a regular file");
   BOOST_TEST(registry.probe(config, *options).message() == "file_path: must be a regular file");
+}
+
+BOOST_AUTO_TEST_CASE(probe_does_not_wait_for_who_does_not_read) {
+  const AuditDeviceConfig config = config_of("file/", "1", {{"file_path", "stdout"}});
+  const auto options = core::parse_audit_options("file", config.options);
+  files->set_blocked(true);
+  auto probed = std::async(std::launch::async, [&] { return registry.probe(config, *options); });
+  const bool at_once = probed.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
+  files->set_blocked(false);
+  BOOST_TEST(at_once);
+  BOOST_TEST(probed.get().message() == "sanity check failed; unable to open the file for writing: nobody reads what is written to it");
+  BOOST_TEST(content() == "");
+  BOOST_TEST(registry.probe(config, *options).ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

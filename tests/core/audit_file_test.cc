@@ -1,6 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
@@ -125,6 +126,48 @@ BOOST_AUTO_TEST_CASE(i1_files_in_forbidden_places_or_of_others_are_refused) {
   BOOST_TEST(!opens(root / "logs" / "fifo"));
   for (const char* path : {"/proc/self/oom_score_adj", "/dev/null", "/sys/kernel/a.log", "/dev/shm/a.log"})
     BOOST_TEST(!opens(path), path);
+}
+
+// Standard output as a pipe, for as long as this lives.
+class PipeAsStdout {
+ public:
+  PipeAsStdout() : before_(::dup(STDOUT_FILENO)) {
+    BOOST_REQUIRE(::pipe(ends_) == 0);
+    ::dup2(ends_[1], STDOUT_FILENO);
+  }
+  ~PipeAsStdout() {
+    ::dup2(before_, STDOUT_FILENO);
+    for (const int fd : {before_, ends_[0], ends_[1]})
+      ::close(fd);
+  }
+  void fill() {
+    const int flags = ::fcntl(ends_[1], F_GETFL);
+    ::fcntl(ends_[1], F_SETFL, flags | O_NONBLOCK);
+    const std::string bytes(4096, 'x');
+    while (::write(ends_[1], bytes.data(), bytes.size()) > 0) {
+    }
+    ::fcntl(ends_[1], F_SETFL, flags);
+  }
+
+ private:
+  int before_;
+  int ends_[2];
+};
+
+BOOST_AUTO_TEST_CASE(a_full_standard_output_is_known_to_be_full) {
+  AuditOptions options;
+  options.target = core::AuditTarget::kStdout;
+  bool empty = false;
+  bool full = true;
+  {
+    PipeAsStdout out;
+    const auto opened = core::posix_audit_files()->open(options, forbidden);
+    empty = opened.ok() && opened->file->ready();
+    out.fill();
+    full = opened.ok() && !opened->file->ready();
+  }
+  BOOST_TEST(empty);
+  BOOST_TEST(full);
 }
 
 BOOST_AUTO_TEST_CASE(i1_mutant_is_found) {

@@ -109,6 +109,10 @@ class FakeAuditFiles final : public core::AuditFileSystem, public std::enable_sh
       ++files_->syncs;
       return ok_status();
     }
+    bool ready() const override {
+      const std::scoped_lock lock(files_->mutex);
+      return !files_->blocked;
+    }
 
    private:
     std::shared_ptr<FakeAuditFiles> files_;
