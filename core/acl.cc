@@ -36,7 +36,7 @@ struct Segment {
 
 struct Wild {
   std::string text;        // without its final '*'
-  std::size_t first_plus;  // where the first '+' stands
+  std::size_t first_plus;  // where the first segment '+' stands
   std::uint32_t plus = 0;
   bool prefix = false;
   std::vector<Segment> segments;
@@ -139,8 +139,14 @@ bool reaches_below(const Wild& wild, std::string_view folder) noexcept {
   return true;
 }
 
-bool has_segment_wildcard(std::string_view path) noexcept {
-  return path == "+" || path.starts_with("+/") || path.find("/+") != std::string_view::npos;
+// Where the first segment that is a wildcard stands, or npos. A '+' beside other characters is only a character.
+std::size_t first_segment_wildcard(std::string_view path) noexcept {
+  std::size_t at = 0;
+  for (std::string_view part; take_segment(path, at, part);) {
+    if (part == "+")
+      return static_cast<std::size_t>(part.data() - path.data());
+  }
+  return std::string_view::npos;
 }
 
 // The place of a template's value: one literal segment, or nothing.
@@ -339,7 +345,7 @@ void Acl::Index::add_wild(Rules rules) {
   for (auto& [full, rule] : rules) {
     Wild one;
     one.text = full;
-    one.first_plus = full.find('+');
+    one.first_plus = first_segment_wildcard(full);
     one.prefix = full.ends_with('*');
     if (one.prefix)
       one.text.pop_back();
@@ -391,7 +397,7 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
         }
         path = *std::move(filled);
       }
-      const bool segments = has_segment_wildcard(path);
+      const bool segments = first_segment_wildcard(path) != std::string_view::npos;
       const bool prefix = !segments && path.ends_with('*');
       if (prefix)
         path.pop_back();

@@ -66,13 +66,19 @@ class AclOracle {
     Compiled out;
     out.text = text;
     out.capabilities = capabilities;
-    // A '+' begins some segment.
-    out.segments = text == "+" || text.rfind("+/", 0) == 0 || text.find("/+") != std::string::npos;
+    // Only a segment that is '+' and nothing else is a wildcard.
+    std::size_t first_plus = 0;
+    for (const std::string& part : split(text)) {
+      out.segments = part == "+";
+      if (out.segments)
+        break;
+      first_plus += part.size() + 1;
+    }
     if (!text.empty() && text.back() == '*') {
       out.prefix = true;
       out.text.pop_back();
     }
-    out.first = out.segments ? text.find('+') : out.text.size();
+    out.first = out.segments ? first_plus : out.text.size();
     if (out.segments)
       out.parts = split(out.text);
     for (const std::string& part : out.parts)

@@ -113,6 +113,21 @@ BOOST_AUTO_TEST_CASE(the_most_specific_rule_decides) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_plus_beside_other_characters_is_only_a_character) {
+  const auto acl = acl_of({R"(path "kv/foo+bar/+/x" { capabilities = ["deny"] }
+                              path "kv/foo+b*" { capabilities = ["read"] }
+                              path "kv/+a" { capabilities = ["read"] }
+                              path "kv/+/b" { capabilities = ["update"] })"});
+  // The wildcard of the first rule stands behind that of the second, so the first decides.
+  BOOST_TEST(!can(acl, "kv/foo+bar/t/x", Capability::kRead));
+  BOOST_TEST(can(acl, "kv/foo+bar/t/y", Capability::kRead));
+  BOOST_TEST(!can(acl, "kv/foobar/t/y", Capability::kRead));
+  BOOST_TEST(can(acl, "kv/+a", Capability::kRead));
+  BOOST_TEST(!can(acl, "kv/xa", Capability::kRead));
+  BOOST_TEST(can(acl, "kv/foo+bar/b", Capability::kRead));
+  BOOST_TEST(can(acl, "kv/foo/b", Capability::kUpdate));
+}
+
 BOOST_AUTO_TEST_CASE(plus_is_one_segment) {
   const auto acl = acl_of({"path \"secret/+/team\" { capabilities = [\"read\"] }\npath \"x/+y/z\" { capabilities = [\"read\"] }"});
   BOOST_TEST(can(acl, "secret/a/team", Capability::kRead));
