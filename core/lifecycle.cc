@@ -22,6 +22,23 @@ std::string keyring_key() {
   return store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount, layout::kKeyring);
 }
 
+Status damaged(std::string_view record, std::string_view how) {
+  return Status(Code::kDataLoss, "the store is damaged: its record \"" + std::string(record) + "\": " + std::string(how) +
+                                     ". Keep the data folder for inquiry and restore a copy of it; nothing was changed");
+}
+
+Result<bool> read_record(const store::View& view, const std::string& key, std::string_view name, std::string& out) {
+  Result<bool> found = view.get(key, out);
+  if (found.code() == Code::kDataLoss)
+    return damaged(name, found.status().message());
+  return found;
+}
+
+Result<bool> holds_anything(const store::View& view) {
+  COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
+  return cursor->seek({});
+}
+
 void respond(std::unique_ptr<Exchange> exchange) {
   Home* home = exchange->home;
   home->respond(std::move(exchange));
@@ -134,61 +151,67 @@ void Lifecycle::publish(const Status_& status) { published_.store(std::make_shar
 bool Lifecycle::initialized() const { return published_.load()->initialized; }
 bool Lifecycle::sealed() const { return published_.load()->sealed; }
 
-// Under mutex_. A record that is damaged leaves the node sealed, with the reason in the log.
-void Lifecycle::load_records(const store::View& view) {
+// Under mutex_. What was known stays as it is when something is wrong with a record.
+Status Lifecycle::load_records(const store::View& view) {
+  std::string config_record;
+  std::string keyring_record;
   std::string cluster;
-  const Result<bool> found = view.get(clear_key(kSealConfig), seal_record_);
-  const Result<bool> keyring = view.get(keyring_key(), keyring_record_);
-  const Result<bool> named = view.get(clear_key(kClusterInfo), cluster);
-  for (const Result<bool>* read : {&found, &keyring, &named}) {
-    if (!read->ok()) {
-      ports_.logger.error("core", "cannot read the seal's records: " + read->status().message());
-      return;
-    }
+  COFFER_ASSIGN(const bool configured, read_record(view, clear_key(kSealConfig), kSealConfig, config_record));
+  COFFER_ASSIGN(const bool keyed, read_record(view, keyring_key(), layout::kKeyring, keyring_record));
+  COFFER_ASSIGN(const bool named, read_record(view, clear_key(kClusterInfo), kClusterInfo, cluster));
+  if (!configured && !keyed && !named) {
+    COFFER_ASSIGN(const bool used, holds_anything(view));
+    if (used)
+      return damaged(kSealConfig, "and all others of the seal are missing although the store is in use");
+    status_.known = true;
+    return Status();
   }
-  status_.known = true;
-  status_.initialized = *found && *keyring;
-  if (!status_.initialized)
-    return;
-  const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
-  if (!config.ok()) {
-    ports_.logger.error("core", "the stored seal configuration is damaged: " + config.status().message());
-    return;
-  }
+  // They were written as one entry and none of them is ever deleted.
+  for (const auto& [found, name] : {std::pair(configured, kSealConfig), std::pair(keyed, layout::kKeyring), std::pair(named, kClusterInfo)})
+    if (!found)
+      return damaged(name, "is missing");
+  const Result<seal::SealConfig> config = seal::SealConfig::decode(config_record);
+  if (!config.ok())
+    return damaged(kSealConfig, config.status().message());
+  const std::size_t line = cluster.find('\n');
+  if (line == std::string::npos)
+    return damaged(kClusterInfo, "has no cluster's name and id in it");
+  seal_record_ = std::move(config_record);
+  keyring_record_ = std::move(keyring_record);
+  status_.known = status_.initialized = true;
   status_.type = config->kind;
   status_.counts = config->counts;
-  const std::size_t line = cluster.find('\n');
-  if (line != std::string::npos) {
-    status_.cluster_name = cluster.substr(0, line);
-    status_.cluster_id = cluster.substr(line + 1);
-  }
+  status_.cluster_name = cluster.substr(0, line);
+  status_.cluster_id = cluster.substr(line + 1);
+  return Status();
 }
 
-void Lifecycle::begin() {
+Status Lifecycle::begin() {
   Result<std::unique_ptr<store::View>> view = ports_.backend.view();
-  if (!view.ok()) {
-    ports_.logger.error("core", "cannot read the store: " + view.status().message());
-    return;
-  }
+  if (!view.ok())
+    return view.status().with_context("cannot read the store");
   Result<seal::Unsealed> unsealed = Status(Code::kUnavailable, "not tried");
   {
     const std::lock_guard lock(mutex_);
-    load_records(**view);
+    COFFER_TRY(load_records(**view));
     publish(status_);
     if (!status_.initialized || ports_.automatic == nullptr)
-      return;
+      return Status();
     const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
     unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic) : Result<seal::Unsealed>(config.status());
   }
   view->reset();
+  if (unsealed.code() == Code::kDataLoss)
+    return damaged(layout::kKeyring, unsealed.status().message());
   if (!unsealed.ok()) {
     ports_.logger.error("core", "cannot unseal: " + unsealed.status().message(), {{"seal", ports_.automatic->kind()}});
-    return;
+    return Status();
   }
   unseal_with(std::move(unsealed).value(), [this](const Status& status) {
     if (status.ok())
       ports_.logger.info("core", "unsealed with stored key");
   });
+  return Status();
 }
 
 void Lifecycle::unseal_with(seal::Unsealed unsealed, std::function<void(const Status&)> done) {
@@ -279,7 +302,7 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
     return Status(Code::kUnavailable, "this node does not lead yet");
   COFFER_ASSIGN(std::unique_ptr<store::View> view, ports_.backend.view());
   // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out the first.
-  load_records(*view);
+  COFFER_TRY(load_records(*view));
   if (status_.initialized) {
     publish(status_);
     return Status(Code::kInvalid, "Vault is already initialized");
@@ -437,7 +460,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     const Result<std::unique_ptr<store::View>> view = ports_.backend.view();
     if (!view.ok())
       return answer_now(view.status());
-    load_records(**view);
+    if (const Status loaded = load_records(**view); !loaded.ok())
+      return answer_now(loaded);
     Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
     if (!config.ok())
       return answer_now(config.status());
@@ -446,6 +470,10 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
   status_.progress = ceremony_->progress();
   publish(status_);
+  if (unsealed.code() == Code::kDataLoss) {
+    ceremony_.reset();  // the next one reads the records anew
+    return answer_now(damaged(layout::kKeyring, unsealed.status().message()));
+  }
   if (!unsealed.ok() || !unsealed->has_value())
     return answer_now(unsealed.status());
   busy_ = true;

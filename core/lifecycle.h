@@ -57,8 +57,9 @@ class Lifecycle final : public LifecycleHandler {
   Lifecycle(Info info, Ports ports);
   ~Lifecycle() override;
 
-  // Applier's thread, when the node first serves: looks what the store holds, and unseals an automatic seal.
-  void begin();
+  // Applier's thread, when the node first serves: looks what the store holds, and unseals an automatic seal. kDataLoss, with the record
+  // and what to do, when the seal's records are damaged or only some of them are there: the server must not go on then.
+  Status begin();
 
   // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
@@ -92,7 +93,8 @@ class Lifecycle final : public LifecycleHandler {
   class SealHome;
 
   void publish(const Status_& status);
-  void load_records(const store::View& view);
+  // Under mutex_. As begin(); an empty store is none that is damaged.
+  Status load_records(const store::View& view);
   void unseal_with(seal::Unsealed unsealed, std::function<void(const Status&)> done);
 
   void answer_status(Exchange& exchange, const Status_& status) const;

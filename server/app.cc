@@ -207,7 +207,8 @@ Status App::Impl::start_node() {
   actors::Node::Ports ports{*log_, *backend_, state_, *deriver_, system_clock(), logger_, host_->node_wake(), fatal_, {}, {}};
   ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };
   ports.serves = [this] {
-    lifecycle_->begin();
+    if (const Status begun = lifecycle_->begin(); !begun.ok())
+      return fatal_(begun);
     serves_.set();
   };
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));

@@ -5,7 +5,10 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 #include <iterator>
+#include <map>
 
+#include "core/layout.h"
+#include "seal/static_seal.h"
 #include "store/memory_backend.h"
 #include "tests/core/core_fixture.h"
 
@@ -29,35 +32,85 @@ AuditEnvironment audit_environment(const Clock& clock) {
   return environment;
 }
 
+std::string clear_key(std::string_view rest) {
+  return store::make_key(store::KeyClass::kClusterLocal, layout::kRootNamespace, layout::kSystemMount, rest);
+}
+const std::string kConfigKey = clear_key("seal/config");
+const std::string kClusterKey = clear_key("seal/cluster");
+const std::string kKeyringKey =
+    store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount, layout::kKeyring);
+
 // A node that was never initialized, with a log that can be read.
 struct Fixture : private Home {
   Fixture() {
     auto opened = Logger::open({LogLevel::kInfo, false, log_path});
     BOOST_REQUIRE(opened.ok());
     logger = std::move(*opened);
-    Lifecycle::Info info;
-    info.storage_type = "inmemory";
-    lifecycle = std::make_unique<Lifecycle>(
-        info, Lifecycle::Ports{backend, committer, applier, deriver, nullptr, random, clock, *logger, [] { return Index(); },
-                               [] { return Index(); }, [](bool) {}});
-    lifecycle->begin();
+    BOOST_TEST(start().ok());
   }
   ~Fixture() { ::unlink(log_path.c_str()); }
 
   void resume_later(std::unique_ptr<Exchange>) override {}
   void respond(std::unique_ptr<Exchange> exchange) override { answered = std::move(exchange); }
 
-  void init() {
+  // A start of the server on what the store holds.
+  Status start(seal::KeyWrapper* automatic = nullptr) {
+    Lifecycle::Info info;
+    info.storage_type = "inmemory";
+    lifecycle = std::make_unique<Lifecycle>(
+        info, Lifecycle::Ports{backend, committer, applier, deriver, automatic, random, clock, *logger, [] { return Index(); },
+                               [] { return Index(); }, [](bool) {}});
+    return lifecycle->begin();
+  }
+
+  std::unique_ptr<Exchange> asked(std::string_view name) {
     auto exchange = std::make_unique<Exchange>();
     exchange->home = this;
     exchange->request.operation = Operation::kWrite;
-    auto path = CanonicalPath::from_text("sys/init");
+    auto path = CanonicalPath::from_text(name);
     BOOST_REQUIRE(path.ok());
     exchange->request.path = std::move(*path);
-    exchange->request.data =
-        json::ObjectBuilder(exchange->arena, 2).add("secret_shares", std::int64_t{1}).add("secret_threshold", std::int64_t{1}).build();
+    return exchange;
+  }
+  void ask(std::unique_ptr<Exchange> exchange) {
+    answered.reset();
     BOOST_REQUIRE(lifecycle->handle(exchange));
     BOOST_REQUIRE(answered != nullptr);
+  }
+  void init() {
+    auto exchange = asked("sys/init");
+    exchange->request.data =
+        json::ObjectBuilder(exchange->arena, 2).add("secret_shares", std::int64_t{1}).add("secret_threshold", std::int64_t{1}).build();
+    ask(std::move(exchange));
+  }
+  void unseal(std::string_view share) {
+    auto exchange = asked("sys/unseal");
+    exchange->request.data = json::ObjectBuilder(exchange->arena, 1).add("key", share).build();
+    ask(std::move(exchange));
+  }
+
+  std::optional<std::string> stored(const std::string& key) {
+    std::string value;
+    const auto view = backend.view();
+    BOOST_REQUIRE(view.ok());
+    const auto found = (*view)->get(key, value);
+    BOOST_REQUIRE(found.ok());
+    return *found ? std::optional(value) : std::nullopt;
+  }
+  void set(const std::string& key, std::optional<std::string> value) {
+    const store::Op op{key, std::move(value)};
+    committer.apply({&op, 1});
+  }
+  // Every record of the store.
+  std::map<std::string, std::string> all() {
+    std::map<std::string, std::string> out;
+    const auto view = backend.view();
+    BOOST_REQUIRE(view.ok());
+    const auto cursor = (*view)->cursor();
+    BOOST_REQUIRE(cursor.ok());
+    for (Result<bool> more = (*cursor)->seek({}); more.ok() && *more; more = (*cursor)->next())
+      out.emplace((*cursor)->key(), (*cursor)->value());
+    return out;
   }
   std::string log() {
     logger.reset();
@@ -104,6 +157,117 @@ BOOST_FIXTURE_TEST_CASE(why_an_init_was_refused_is_told, Fixture) {
   init();
   BOOST_TEST(answered->response.status == 503);
   BOOST_TEST(answered->response.errors[0] == "this node does not lead yet");
+}
+
+// Starts on the store as it is: must refuse and name the record, and no init may write over what is there.
+void check_refuses_to_start(Fixture& f, const std::string& record) {
+  const auto before = f.all();
+  const Status begun = f.start();
+  BOOST_TEST((begun.code() == Code::kDataLoss));
+  BOOST_TEST(begun.message().find("\"" + record + "\"") != std::string::npos, begun.message());
+  BOOST_TEST(begun.message().find("restore") != std::string::npos);
+  f.init();
+  BOOST_TEST(f.answered->response.status >= 500);
+  BOOST_TEST((f.all() == before));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_store_without_one_of_the_seals_records_is_refused, Fixture) {
+  init();
+  BOOST_TEST(!answered->response.has_errors());
+  const std::pair<std::string, std::string> names[] = {
+      {kConfigKey, "seal/config"}, {kKeyringKey, "core/keyring"}, {kClusterKey, "seal/cluster"}};
+  for (unsigned missing = 1; missing < 8; ++missing) {
+    std::vector<std::optional<std::string>> kept;
+    for (unsigned i = 0; i < 3; ++i) {
+      kept.push_back(stored(names[i].first));
+      if ((missing >> i & 1) != 0)
+        set(names[i].first, std::nullopt);
+    }
+    unsigned first = 0;
+    while ((missing >> first & 1) == 0)
+      ++first;
+    BOOST_TEST_CONTEXT("missing " << missing)
+      check_refuses_to_start(*this, names[first].second);
+    for (unsigned i = 0; i < 3; ++i)
+      set(names[i].first, kept[i]);
+  }
+  BOOST_TEST(start().ok());
+  BOOST_TEST(lifecycle->initialized());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_seal_configuration_or_cluster_name_is_refused, Fixture) {
+  init();
+  for (const auto& [key, name] : {std::pair(kConfigKey, "seal/config"), std::pair(kClusterKey, "seal/cluster")}) {
+    const std::string whole = *stored(key);
+    set(key, "not what was written");
+    check_refuses_to_start(*this, name);
+    set(key, whole);
+  }
+  std::string flipped = *stored(kConfigKey);
+  flipped.back() ^= 1;
+  set(kConfigKey, flipped);
+  check_refuses_to_start(*this, "seal/config");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_does_not_unseal_and_is_named_in_the_log, Fixture) {
+  init();
+  const json::Value* keys = answered->response.data.find("keys");
+  BOOST_REQUIRE(keys != nullptr);
+  const std::string share(keys->elements()[0].as_string());
+  const std::string whole = *stored(kKeyringKey);
+  std::string flipped = whole;
+  flipped[flipped.size() / 2] ^= 1;
+  set(kKeyringKey, flipped);
+  // Nothing can open it yet, so the start cannot know.
+  BOOST_TEST(start().ok());
+  BOOST_TEST(lifecycle->initialized());
+  unseal(share);
+  BOOST_TEST(answered->response.status == 500);
+  BOOST_TEST(answered->response.errors[0] == "internal error");
+  BOOST_TEST(lifecycle->sealed());
+  init();
+  BOOST_TEST(answered->response.errors[0] == "Vault is already initialized");
+  set(kKeyringKey, whole);
+  unseal(share);
+  BOOST_TEST(!lifecycle->sealed());
+  const std::string text = log();
+  BOOST_TEST(text.find("core/keyring") != std::string::npos);
+  BOOST_TEST(text.find("restore") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_record_that_went_missing_after_the_start_stops_unseal_and_init, Fixture) {
+  init();
+  const std::string share(answered->response.data.find("keys")->elements()[0].as_string());
+  BOOST_TEST(start().ok());
+  set(kKeyringKey, std::nullopt);
+  const auto before = all();
+  unseal(share);
+  BOOST_TEST(answered->response.status == 500);
+  init();
+  BOOST_TEST(answered->response.errors[0] == "Vault is already initialized");
+  BOOST_TEST((all() == before));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_the_start, Fixture) {
+  seal::StaticSealOptions options;
+  options.current_key = SecretBytes::copy_of(std::string(64, 'a'));
+  options.current_key_id = "test";
+  const auto made = seal::make_static_seal(options, seal::read_key_reference);
+  BOOST_REQUIRE(made.ok());
+  const auto& wrapper = *made;
+  BOOST_TEST(start(wrapper.get()).ok());
+  auto exchange = asked("sys/init");
+  exchange->request.data =
+      json::ObjectBuilder(exchange->arena, 2).add("recovery_shares", std::int64_t{1}).add("recovery_threshold", std::int64_t{1}).build();
+  ask(std::move(exchange));
+  BOOST_TEST(!lifecycle->sealed());
+  BOOST_REQUIRE(stored(kKeyringKey).has_value());
+  std::string flipped = *stored(kKeyringKey);
+  flipped.back() ^= 1;
+  set(kKeyringKey, flipped);
+  const Status begun = start(wrapper.get());
+  BOOST_TEST((begun.code() == Code::kDataLoss));
+  BOOST_TEST(begun.message().find("core/keyring") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
