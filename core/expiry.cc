@@ -21,7 +21,7 @@ void Expiry::put(std::string_view id, WallTime end) {
     push(*it);
     return;
   }
-  if (lease.state != State::kWaiting || lease.tries > 0)
+  if (lease.state != State::kWaiting || lease.paused)
     return;
   pop(lease.slot);
   lease.due = end.time_since_epoch().count();
@@ -58,10 +58,22 @@ void Expiry::failed(std::string_view id, WallTime now) {
     ++irrevocable_;
     return;
   }
-  const Nanos pause = std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1)));
-  lease.state = State::kWaiting;
-  lease.due = (now + pause).time_since_epoch().count();
-  push(*it);
+  pause(*it, now + std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1))));
+}
+
+void Expiry::put_off(std::string_view id, WallTime now) {
+  const auto it = leases_.find(std::string(id));
+  if (it == leases_.end() || it->second.state != State::kInFlight)
+    return;
+  --in_flight_;
+  pause(*it, now + options_.first_pause);
+}
+
+void Expiry::pause(Entry& entry, WallTime until) {
+  entry.second.state = State::kWaiting;
+  entry.second.paused = true;
+  entry.second.due = until.time_since_epoch().count();
+  push(entry);
 }
 
 bool Expiry::retry(std::string_view id, WallTime now) {
@@ -69,7 +81,7 @@ bool Expiry::retry(std::string_view id, WallTime now) {
   if (it == leases_.end() || it->second.state != State::kIrrevocable)
     return false;
   --irrevocable_;
-  it->second = Lease{now.time_since_epoch().count(), State::kWaiting, 0, 0};
+  it->second = Lease{now.time_since_epoch().count(), State::kWaiting, 0, false, 0};
   push(*it);
   return true;
 }

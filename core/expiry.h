@@ -42,6 +42,8 @@ class Expiry {
   void revoked(std::string_view id);
   // It could not be revoked at `now`.
   void failed(std::string_view id, WallTime now);
+  // It was not even tried, because the node takes no writes now: again after the first pause, and that counts as no try.
+  void put_off(std::string_view id, WallTime now);
   // An operator asks for one more round of tries.
   bool retry(std::string_view id, WallTime now);
   // Everything is forgotten: this node does not lead any more.
@@ -60,11 +62,13 @@ class Expiry {
     std::int64_t due = 0;  // nanoseconds of cluster time
     State state = State::kWaiting;
     std::uint8_t tries = 0;
+    bool paused = false;     // its time is that of the next try, whatever its end
     std::uint32_t slot = 0;  // place in heap_ while waiting
   };
   using Leases = std::unordered_map<std::string, Lease>;
   using Entry = Leases::value_type;  // stays where it is in memory
 
+  void pause(Entry& entry, WallTime until);
   void push(Entry& entry);
   void pop(std::uint32_t slot);
   void move_up(std::uint32_t slot);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <utility>
 
 #include "base/limits.h"
 #include "core/layout.h"
@@ -11,51 +13,105 @@ namespace coffer::core {
 namespace {
 
 constexpr std::size_t kTimeDigits = 16;
+constexpr std::size_t kNamesWarnedMax = 4096;  // kept, so that nobody is told twice
 
+// A row of the order of expiry: its time in hex, a slash, and the hash of the token that ends then.
 struct Due {
   WallTime at;
-  std::string hash;
+  std::string row;
 };
 
-// The first `limit` records in order of expiry that end at or before `now`; `next` is when the one after them ends.
-Result<std::vector<Due>> read_due(const store::View& view, WallTime now, std::size_t limit, std::optional<WallTime>& next) {
+std::optional<WallTime> time_of(std::string_view row) {
+  std::uint64_t nanos = 0;
+  const auto [end, error] = std::from_chars(row.data(), row.data() + std::min(row.size(), kTimeDigits), nanos, 16);
+  if (error != std::errc() || end != row.data() + kTimeDigits || row.size() <= kTimeDigits || row[kTimeDigits] != '/')
+    return std::nullopt;
+  return WallTime{Nanos(static_cast<std::int64_t>(nanos))};
+}
+
+// As an operator can read it: what is damaged may hold any bytes.
+std::string shown(std::string_view row) {
+  std::string out(layout::kExpiryPrefix);
+  for (const char c : row) {
+    if (c > 0x20 && c < 0x7f)
+      out += c;
+    else
+      layout::append_hex(out.append("\\x"), static_cast<unsigned char>(c), 2);
+  }
+  return out;
+}
+
+// What a step found wrong, by row.
+struct Complaint {
+  std::string row;
+  std::string what;
+};
+
+struct Front {
+  std::vector<Due> due;
+  std::optional<WallTime> next;  // when the one after them ends
+  std::vector<Complaint> complaints;
+};
+
+// The first `limit` records in order of expiry that end at or before `now`.
+Result<Front> read_front(const store::View& view, WallTime now, std::size_t limit) {
   const store::StoreKey folder = layout::token_key(layout::kExpiryPrefix);
   const std::string begin = store::full_key(folder.cls, folder.ns, folder.mount, folder.rest);
   COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
   COFFER_ASSIGN(bool more, cursor->seek(begin));
-  std::vector<Due> due;
+  Front front;
   while (more && cursor->key().starts_with(begin)) {
-    const std::string_view name = cursor->key().substr(begin.size());
-    std::uint64_t nanos = 0;
-    const auto [end, error] = std::from_chars(name.data(), name.data() + std::min(name.size(), kTimeDigits), nanos, 16);
-    if (error != std::errc() || name.size() <= kTimeDigits || name[kTimeDigits] != '/')
-      return Status(Code::kDataLoss, "an expiry record's name has no time");
-    const WallTime at{Nanos(static_cast<std::int64_t>(nanos))};
-    if (at > now || due.size() >= limit) {
-      next = at;
+    const std::string_view row = cursor->key().substr(begin.size());
+    const std::optional<WallTime> at = time_of(row);
+    if (at && (*at > now || front.due.size() >= limit)) {
+      front.next = *at;
       break;
     }
-    due.push_back({at, std::string(name.substr(kTimeDigits + 1))});
+    if (at)
+      front.due.push_back({*at, std::string(row)});
+    else if (front.complaints.size() < kNamesWarnedMax)
+      front.complaints.push_back({std::string(row), "has no time in its name and is passed over"});
     COFFER_ASSIGN(more, cursor->next());
   }
-  return due;
+  return front;
 }
 
-// Revokes those whose time is over as of this transaction: one that was renewed meanwhile is left alone. What cannot be revoked is
-// named in `failed` and does not hold up the others.
-Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, const std::vector<std::string>& hashes,
-                  std::vector<std::string>& failed) {
+// Revokes the token of this row if its time is over as of this transaction: one that was renewed meanwhile is left alone. True when the row
+// itself leads nowhere and was removed.
+Result<bool> revoke_row(TxnImpl& txn, TokenStore& tokens, json::Arena& arena, const std::string& row) {
+  const std::string_view hash = arena.copy(std::string_view(row).substr(kTimeDigits + 1));
+  COFFER_ASSIGN(const std::optional<StoredToken> token, tokens.stored(hash));
+  if (token && token->record.expires == time_of(row)) {
+    if (token->record.expired(txn.now()))
+      COFFER_TRY(tokens.revoke_tree(hash));
+    return false;
+  }
+  const store::StoreKey key = layout::token_key(arena.copy(std::string(layout::kExpiryPrefix) + row));
+  COFFER_ASSIGN(const auto there, txn.get(key));
+  if (!there)
+    return false;
+  COFFER_TRY(txn.erase(key));
+  return true;
+}
+
+struct Outcome {
+  std::vector<std::string> failed;
+  std::vector<Complaint> complaints;
+};
+
+// What cannot be revoked is named in `out` and does not hold up the others.
+Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, const std::vector<std::string>& rows, Outcome& out) {
   TokenStore tokens(txn, published, arena);
-  failed.clear();
-  for (const std::string& hash : hashes) {
+  out = Outcome();
+  for (const std::string& row : rows) {
     const TxnImpl::Savepoint before = txn.savepoint();
-    const Result<std::optional<StoredToken>> token = tokens.stored(hash);
-    Status status = token.status();
-    if (token.ok() && *token && (*token)->record.expired(txn.now()))
-      status = tokens.revoke_tree(arena.copy(hash));
-    if (!status.ok()) {
+    const Result<bool> stray = revoke_row(txn, tokens, arena, row);
+    if (!stray.ok()) {
       txn.rollback(before);
-      failed.push_back(hash);
+      out.failed.push_back(row);
+      out.complaints.push_back({row, "cannot be carried out and will be tried again: " + stray.status().message()});
+    } else if (*stray) {
+      out.complaints.push_back({row, "belongs to no token that ends then and is removed"});
     }
     if (txn.ops() > limits::kEntryOpsMax / 4)
       break;
@@ -63,16 +119,52 @@ Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, 
   return ok_status();
 }
 
+// The node takes no writes at present; the token is not at fault.
+bool not_tried(Code code) {
+  return code == Code::kUnavailable || code == Code::kExhausted || code == Code::kSealed || code == Code::kOutcomeUnknown;
+}
+
 }  // namespace
 
 struct ExpiryDriver::State {
+  explicit State(Warn warn_in) : warn(std::move(warn_in)) {}
+
+  // Under mutex.
+  void complain(const std::vector<Complaint>& complaints) {
+    for (const Complaint& complaint : complaints) {
+      if (warned.size() >= kNamesWarnedMax || !warned.insert(complaint.row).second || !warn)
+        continue;
+      warn("the record " + shown(complaint.row) + " " + complaint.what);
+    }
+  }
+  void finish(const std::vector<std::string>& rows, const Outcome& outcome, const Status& status, WallTime now) {
+    const std::lock_guard lock(mutex);
+    if (status.ok())
+      complain(outcome.complaints);
+    else if (!not_tried(status.code()) && warn)
+      warn("expired tokens were not revoked and will be tried again: " + status.message());
+    for (const std::string& row : rows) {
+      const bool is_bad = std::find(outcome.failed.begin(), outcome.failed.end(), row) != outcome.failed.end();
+      if (not_tried(status.code()))
+        queue.put_off(row, now);
+      else if (status.ok() && !is_bad)
+        queue.revoked(row);
+      else
+        queue.failed(row, now);
+    }
+    busy = false;
+  }
+
+  const Warn warn;
   std::mutex mutex;
   Expiry queue{Expiry::Options{.step_leases_max = limits::kExpiryBatchTokensMax}};  // guarded by mutex
+  std::set<std::string, std::less<>> warned;                                        // guarded by mutex
   std::atomic<bool> busy{false};
   std::atomic<bool> stopped{false};
 };
 
-ExpiryDriver::ExpiryDriver(const Services& services) : services_(services), state_(std::make_shared<State>()) {}
+ExpiryDriver::ExpiryDriver(const Services& services, Warn warn)
+    : services_(services), state_(std::make_shared<State>(std::move(warn))) {}
 ExpiryDriver::~ExpiryDriver() { state_->stopped = true; }
 
 bool ExpiryDriver::idle() const { return !state_->busy; }
@@ -90,45 +182,40 @@ std::optional<WallTime> ExpiryDriver::tick() {
   if (published == nullptr || published->sealed)
     return std::nullopt;
   const WallTime now = services_.committer.cluster_now();
-  std::optional<WallTime> next;
   std::size_t known = 0;
   {
     const std::lock_guard lock(state_->mutex);
     known = state_->queue.size();
   }
   // Those that wait for another try stand in front: one reads past them.
-  const Result<std::vector<Due>> due = read_due(**view, now, limits::kExpiryBatchTokensMax + known, next);
+  Result<Front> front = read_front(**view, now, limits::kExpiryBatchTokensMax + known);
   view->reset();
-  if (!due.ok())
-    return std::nullopt;
-  std::vector<std::string> hashes;
+  std::vector<std::string> rows;
   {
     const std::lock_guard lock(state_->mutex);
-    for (const Due& one : *due)
-      state_->queue.put(one.hash, one.at);
+    if (!front.ok()) {
+      state_->complain({{"", "cannot be read: " + front.status().message()}});
+      return std::nullopt;
+    }
+    state_->complain(front->complaints);
+    for (const Due& one : front->due)
+      state_->queue.put(one.row, one.at);
     Expiry::Step step = state_->queue.step(now);
-    hashes = std::move(step.revoke);
-    if (step.wake_at && (!next || *step.wake_at < *next))
-      next = step.wake_at;
+    rows = std::move(step.revoke);
+    if (step.wake_at && (!front->next || *step.wake_at < *front->next))
+      front->next = step.wake_at;
   }
-  if (hashes.empty())
-    return next;
+  if (rows.empty())
+    return front->next;
   state_->busy = true;
   const std::shared_ptr<State> state = state_;
-  const auto failed = std::make_shared<std::vector<std::string>>();
+  const auto outcome = std::make_shared<Outcome>();
   SystemTask::start(
       services_,
-      [state, hashes, failed](TxnImpl& txn, const Published& current, json::Arena& arena) {
-        return state->stopped ? ok_status() : revoke_due(txn, current, arena, hashes, *failed);
+      [state, rows, outcome](TxnImpl& txn, const Published& current, json::Arena& arena) {
+        return state->stopped ? ok_status() : revoke_due(txn, current, arena, rows, *outcome);
       },
-      [state, hashes, failed, now](const Status& status) {
-        const std::lock_guard lock(state->mutex);
-        for (const std::string& hash : hashes) {
-          const bool is_bad = std::find(failed->begin(), failed->end(), hash) != failed->end();
-          status.ok() && !is_bad ? state->queue.revoked(hash) : state->queue.failed(hash, now);
-        }
-        state->busy = false;
-      });
+      [state, rows, outcome, now](const Status& status) { state->finish(rows, *outcome, status, now); });
   return std::nullopt;
 }
 

@@ -1,10 +1,13 @@
 // Revokes tokens when their time is over. Records stand in order of expiry, so it starts at once after unseal, whatever their number: it
-// reads what is due from the front and hands it to the due queue, which bounds what is under way and spaces out retries.
+// reads what is due from the front and hands it to the due queue, which bounds what is under way and spaces out retries. A record that is
+// damaged is named to the operator once and passed over; it holds up no other.
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string_view>
 
 #include "core/expiry.h"
 #include "core/jobs.h"
@@ -14,8 +17,11 @@ namespace coffer::core {
 // tick() from one thread, the shell's timer; results of its entries come on the node's.
 class ExpiryDriver {
  public:
-  // `services` outlives it and every entry that it started.
-  explicit ExpiryDriver(const Services& services);
+  // Lines for the operator: names of records, never their content. tick()'s thread and the node's; may be empty.
+  using Warn = std::function<void(std::string_view line)>;
+
+  // `services` and what `warn` refers to outlive it and every entry that it started.
+  explicit ExpiryDriver(const Services& services, Warn warn = {});
   ~ExpiryDriver();
 
   // Starts revoking what is due by cluster time. The earliest time at which there may be more to do; nothing while an entry is under

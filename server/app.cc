@@ -218,7 +218,7 @@ Status App::Impl::start_node() {
                                    [this](bool unsealed) { state_changed(unsealed); }};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
-  expiry_ = std::make_unique<core::ExpiryDriver>(*services_);
+  expiry_ = std::make_unique<core::ExpiryDriver>(*services_, [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
   host_->start_node(*node_, kTickInterval);
   if (!serves_.wait(kStartTimeMax))

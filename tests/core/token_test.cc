@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "core/expiry_driver.h"
+#include "core/layout.h"
 #include "core/token_ttl.h"
 #include "tests/core/core_fixture.h"
 #include "tests/mutant_on.h"
@@ -213,6 +214,56 @@ BOOST_FIXTURE_TEST_CASE(expiry_cleans_up_in_order, CoreFixture) {
     driver.tick();
   BOOST_TEST(token_records(*this) == before + 4);
   BOOST_TEST(read("auth/token/lookup-self", renewed).status == 200);
+}
+
+// Rows that were not written by a server as it should be.
+void put_expiry_row(CoreFixture& core, std::string_view name) {
+  const store::StoreKey key = layout::token_key("");
+  const store::Op op{store::make_key(key.cls, key.ns, key.mount, "token/expiry/" + std::string(name)), std::string("canary")};
+  core.committer.apply({&op, 1});
+}
+
+BOOST_FIXTURE_TEST_CASE(a_damaged_expiry_row_is_named_once_and_holds_up_no_other, CoreFixture) {
+  const std::size_t before = token_records(*this);
+  for (int i = 0; i < 5; ++i)
+    token(R"(["default"])", R"(,"ttl":"10s")");
+  put_expiry_row(*this, "0000\n not a time");
+  put_expiry_row(*this, "0000000000000001/" + std::string(64, 'a'));  // of no token, and its value does not open
+  std::vector<std::string> lines;
+  ExpiryDriver driver(services, [&lines](std::string_view line) { lines.emplace_back(line); });
+  advance(20s);
+  for (int i = 0; i < 20; ++i)
+    driver.tick();
+  BOOST_TEST(token_records(*this) == before + 2);
+  BOOST_TEST_REQUIRE(lines.size() == 2u);
+  BOOST_TEST(lines[0] == "the record token/expiry/0000\\x0a\\x20not\\x20a\\x20time has no time in its name and is passed over");
+  BOOST_TEST(lines[1].find("token/expiry/0000000000000001/aaaa") != std::string::npos);
+  for (const std::string& line : lines)
+    BOOST_TEST(line.find("canary") == std::string::npos);
+  // The second one is tried again, with pauses, and then given up.
+  for (int i = 0; i < 20; ++i) {
+    advance(10min);
+    driver.tick();
+  }
+  BOOST_TEST(driver.irrevocable_count() == 1u);
+  BOOST_TEST(lines.size() == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_node_that_takes_no_writes_costs_an_expired_token_no_try, CoreFixture) {
+  const std::size_t before = token_records(*this);
+  token(R"(["default"])", R"(,"ttl":"10s")");
+  ExpiryDriver driver(services);
+  advance(20s);
+  for (const Code code : {Code::kUnavailable, Code::kExhausted, Code::kOutcomeUnknown})
+    for (int i = 0; i < 10; ++i) {
+      committer.forced.push_back({CommitOutcome::kRefused, Status(code, "not now")});
+      driver.tick();
+      BOOST_TEST_REQUIRE(committer.forced.empty());
+      advance(10s);
+    }
+  BOOST_TEST(driver.irrevocable_count() == 0u);
+  driver.tick();
+  BOOST_TEST(token_records(*this) == before);
 }
 
 BOOST_FIXTURE_TEST_CASE(g3_a_token_and_its_expiry_are_one_entry, CoreFixture) {
