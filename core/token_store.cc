@@ -191,7 +191,9 @@ Status TokenStore::revoke_orphaning(std::string_view hash) {
     COFFER_TRY(replace(child, below->record, orphan));
   }
   COFFER_TRY(erase_records(hash, token->record));
-  return erase_cubbyhole(hash).status();
+  COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+  // Of the tree only this token is left by now: the job erases the rest of its cubbyhole.
+  return all ? ok_status() : add_job(txn_, {std::string(hash), Job::Kind::kRevokeTree, MountId(), std::string(hash)});
 }
 
 Result<bool> TokenStore::step_tree(std::string_view root) {

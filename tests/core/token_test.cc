@@ -3,6 +3,7 @@
 
 #include "core/expiry_driver.h"
 #include "core/layout.h"
+#include "core/token_store.h"
 #include "core/token_ttl.h"
 #include "tests/core/core_fixture.h"
 #include "tests/mutant_on.h"
@@ -111,6 +112,22 @@ BOOST_FIXTURE_TEST_CASE(revoke_orphan_keeps_the_children, CoreFixture) {
   BOOST_TEST(read("auth/token/lookup-self", parent).status == 403);
   BOOST_TEST(read("auth/token/lookup-self", child).text("data|orphan") == "true");
   BOOST_TEST(write("auth/token/revoke-orphan", R"({"token":"nope"})").text("errors|0") == "token to revoke not found");
+}
+
+BOOST_FIXTURE_TEST_CASE(an_orphaning_revocation_leaves_nothing_of_a_large_cubbyhole, CoreFixture) {
+  write_policies(*this);
+  const std::size_t before = records(store::KeyClass::kClusterLocal, kCubbyholeMountId);
+  const std::string parent = token(R"(["maker","default"])");
+  const std::string child = token(R"(["default"])", "", parent);
+  for (std::size_t i = 0; i < limits::kJobStepKeysMax + 20; ++i)
+    BOOST_TEST_REQUIRE(write("cubbyhole/" + std::to_string(i), R"({"a":"b"})", parent).status == 204);
+  BOOST_TEST(write("auth/token/revoke-orphan", quoted("token", parent)).status == 204);
+  BOOST_TEST(read("auth/token/lookup-self", parent).status == 403);
+  JobRunner jobs(services);
+  while (jobs.tick()) {
+  }
+  BOOST_TEST(records(store::KeyClass::kClusterLocal, kCubbyholeMountId) == before);
+  BOOST_TEST(read("auth/token/lookup-self", child).status == 200);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_large_tree_is_invalid_at_once_and_goes_by_a_job, CoreFixture) {
