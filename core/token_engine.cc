@@ -1,5 +1,8 @@
 #include "core/token_engine.h"
 
+#include <algorithm>
+
+#include "base/limits.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
@@ -166,10 +169,15 @@ Status handle_revoke_orphan(HandlerContext& base) {
 
 Status handle_accessors(HandlerContext& base) {
   CallContext& ctx = call(base);
-  COFFER_ASSIGN(const auto accessors, store_of(ctx).accessors({}, 0));
-  if (accessors.empty())
+  COFFER_ASSIGN(const std::string_view after, ctx.string_field("after", ""));
+  COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, -1, INT32_MAX));
+  const std::size_t most = limit <= 0 ? limits::kListNamesMax : std::min(static_cast<std::size_t>(limit), limits::kListNamesMax);
+  COFFER_ASSIGN(const TokenStore::Accessors accessors, store_of(ctx).accessors(after, most));
+  if (accessors.texts.empty())
     return Status(Code::kNotFound, "");
-  ctx.response.data = keys_answer(ctx.arena, accessors);
+  ctx.response.data = keys_answer(ctx.arena, accessors.texts);
+  if (accessors.more)
+    warn(ctx.response, ctx.arena, "There are more accessors than these; ask again with the last one as \"after\".");
   return ok_status();
 }
 
@@ -215,7 +223,10 @@ class TokenEngine final : public Engine {
         {{Operation::kWrite, Effect::kWrites, handle_revoke_accessor, "Revokes a token."}});
     add("revoke-orphan", "End a token and leave those that were made by it as orphans.", token,
         {{Operation::kWrite, Effect::kWrites, handle_revoke_orphan, "Revokes a token alone."}}, true);
-    add("accessors", "The accessors of all tokens.", {}, {{Operation::kList, Effect::kReads, handle_accessors, "Lists accessors."}}, true);
+    add("accessors", "The accessors of all tokens.",
+        {{"after", FieldType::kString, "Only accessors that stand after this one."},
+         {"limit", FieldType::kInt, "At most so many accessors."}},
+        {{Operation::kList, Effect::kReads, handle_accessors, "Lists accessors."}}, true);
     return all;
   }
 

@@ -10,6 +10,7 @@ namespace coffer::core {
 namespace {
 
 constexpr std::size_t kAncestorsMax = 1u << 16;  // looked at while a job revokes
+constexpr std::size_t kAccessorsPageMax = 1024;  // records that a list of accessors holds at a time
 
 // A record's name, put together without allocating.
 class Name {
@@ -223,22 +224,47 @@ Result<bool> TokenStore::step_tree(std::string_view root) {
   return false;
 }
 
-Result<std::vector<std::string_view>> TokenStore::accessors(std::string_view after, std::size_t limit) {
-  COFFER_ASSIGN(const ListPage page, txn_.list(layout::token_key(layout::kAccessorPrefix), after, limit));
-  std::vector<std::string_view> texts;
-  texts.reserve(page.names.size());
-  for (const std::string_view name : page.names) {
-    COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kAccessorPrefix).add(name).key()));
-    if (!plaintext)
-      continue;
-    ByteReader reader(*plaintext);
-    COFFER_ASSIGN(const auto token, live(reader.bytes()));
-    const std::string_view accessor = reader.bytes();
-    COFFER_TRY(reader.finish().with_context("an accessor's record"));
-    if (token)
-      texts.push_back(accessor);
+Result<std::string_view> TokenStore::live_accessor(std::string_view name) {
+  COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kAccessorPrefix).add(name).key()));
+  if (!plaintext)
+    return std::string_view();
+  ByteReader reader(*plaintext);
+  const std::string_view hash = reader.bytes();
+  const std::string_view accessor = reader.bytes();
+  COFFER_TRY(reader.finish().with_context("an accessor's record"));
+  COFFER_ASSIGN(const auto token, live(hash));
+  return token ? accessor : std::string_view();
+}
+
+Result<TokenStore::Accessors> TokenStore::accessors(std::string_view after, std::size_t limit) {
+  Accessors out;
+  std::string at;
+  if (!after.empty())
+    at = published_.hasher->accessor(after).view();
+  json::Arena arena;
+  TxnImpl::Buffers buffers;
+  for (bool more = true; more;) {
+    arena.reset();
+    buffers.reads.clear();
+    buffers.ranges.clear();
+    TxnImpl page_txn = txn_.beside(arena, buffers);
+    TokenStore page(page_txn, published_, arena);
+    COFFER_ASSIGN(const ListPage names, page_txn.list(layout::token_key(layout::kAccessorPrefix), at, kAccessorsPageMax));
+    for (const std::string_view name : names.names) {
+      COFFER_ASSIGN(const std::string_view accessor, page.live_accessor(name));
+      if (accessor.empty())
+        continue;
+      if (out.texts.size() == limit) {
+        out.more = true;
+        return out;
+      }
+      out.texts.push_back(arena_.copy(accessor));
+    }
+    more = names.more;
+    if (more)
+      at = names.names.back();
   }
-  return texts;
+  return out;
 }
 
 }  // namespace coffer::core

@@ -53,6 +53,10 @@ class TxnImpl final : public Txn {
   Result<std::vector<std::string_view>> stored_keys(const store::StoreKey& prefix, std::size_t limit, bool* more);
   Status erase_stored(std::string_view stored_key);
 
+  // Another one on the same view, with memory of its own: for work that reads many records and keeps little of them. It does not see this
+  // one's writes, and what it reads is in no read set.
+  TxnImpl beside(json::Arena& arena, Buffers& buffers) const { return TxnImpl(view_, barrier_, arena, now_, buffers); }
+
   // Adds a record to the read set that was read by other means (what is derived in core::Published).
   void depend(const store::StoreKey& key);
 

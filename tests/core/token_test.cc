@@ -233,6 +233,41 @@ BOOST_FIXTURE_TEST_CASE(expiry_cleans_up_in_order, CoreFixture) {
   BOOST_TEST(read("auth/token/lookup-self", renewed).status == 200);
 }
 
+BOOST_FIXTURE_TEST_CASE(accessors_are_paged_and_a_cut_is_told, CoreFixture) {
+  for (int i = 0; i < 2500; ++i)
+    token(R"(["default"])");
+  const Answer whole = list("auth/token/accessors");
+  BOOST_TEST(whole.at("data|keys").size() == 2501u);
+  BOOST_TEST(whole.at("warnings").size() == 0u);
+  std::string after;
+  std::vector<std::string> paged;
+  for (bool more = true; more;) {
+    const Answer page = request(Operation::kList, "auth/token/accessors", R"({"limit":1000,"after":")" + after + "\"}");
+    BOOST_TEST_REQUIRE(page.status == 200);
+    for (const json::Value& key : page.at("data|keys").elements())
+      paged.emplace_back(key.as_string());
+    more = page.at("warnings").size() == 1u;
+    BOOST_TEST(more == (paged.size() < 2501u));
+    after = paged.back();
+  }
+  BOOST_TEST_REQUIRE(paged.size() == 2501u);
+  for (std::size_t i = 0; i < paged.size(); ++i)
+    BOOST_TEST_REQUIRE(paged[i] == whole.at("data|keys").elements()[i].as_string());
+  BOOST_TEST(request(Operation::kList, "auth/token/accessors", R"({"after":")" + after + "\"}").status == 404);
+  BOOST_TEST(request(Operation::kList, "auth/token/accessors", R"({"limit":"x"})").status == 400);
+  // Memory is that of the answer, not that of the records.
+  const auto view = backend.view();
+  BOOST_TEST_REQUIRE(view.ok());
+  const Published* published = published_in((*view)->attachment());
+  json::Arena arena;
+  TxnImpl::Buffers buffers;
+  TxnImpl txn(**view, *published->barrier, arena, committer.now, buffers);
+  const auto few = TokenStore(txn, *published, arena).accessors({}, 10);
+  BOOST_TEST(few->texts.size() == 10u);
+  BOOST_TEST(few->more);
+  BOOST_TEST(arena.bytes_used() < 1024u);
+}
+
 // Rows that were not written by a server as it should be.
 void put_expiry_row(CoreFixture& core, std::string_view name) {
   const store::StoreKey key = layout::token_key("");
