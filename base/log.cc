@@ -25,11 +25,12 @@ void append_time(spdlog::log_clock::time_point when, spdlog::memory_buf_t& out) 
   const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(when.time_since_epoch()).count() % 1000;
   std::tm utc{};
   gmtime_r(&seconds, &utc);
-  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                 utc.tm_hour, utc.tm_min, utc.tm_sec, millis);
+  fmt::format_to(std::back_inserter(out), "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                 utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, millis);
 }
 
-// The line's own text is complete when it comes here; only time and level are added. For JSON the text is the object's inside.
+// The line's own text is complete when it comes here; only time and level are added. For JSON the text is the object's
+// inside.
 class LineFormatter final : public spdlog::formatter {
  public:
   explicit LineFormatter(bool json) : json_(json) {}
@@ -73,7 +74,8 @@ void append_json_string(std::string_view text, std::string& out) {
   out += '"';
 }
 
-// A value with a space, a quote or a control byte is quoted, so that no value can look like another field or another line.
+// A value with a space, a quote or a control byte is quoted, so that no value can look like another field or another
+// line.
 void append_text_value(std::string_view text, std::string& out) {
   const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return static_cast<unsigned char>(c) > 0x20 && c != '"' && c != '=' && c != 0x7f;
@@ -124,6 +126,8 @@ struct Logger::Impl {
 Result<LogLevel> parse_log_level(std::string_view text) {
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  if (lower == "notice")
+    lower = "info";
   if (lower == "warning")
     lower = "warn";
   if (lower == "err")
@@ -132,7 +136,7 @@ Result<LogLevel> parse_log_level(std::string_view text) {
     if (lower == kNames[i])
       return static_cast<LogLevel>(i);
   }
-  return Status(Code::kInvalid, "unknown log level '" + std::string(text) + "': expected trace, debug, info, warn or error");
+  return Status(Code::kInvalid, "expected trace, debug, info, warn or error");
 }
 
 static Result<std::shared_ptr<spdlog::logger>> make_sink(const Logger::Options& options) {
@@ -162,11 +166,13 @@ Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
 Logger::Logger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Logger::~Logger() = default;
 
-void Logger::log(LogLevel level, std::string_view module, std::string_view message, std::initializer_list<LogField> fields) {
+void Logger::log(LogLevel level, std::string_view module, std::string_view message,
+                 std::initializer_list<LogField> fields) {
   const std::lock_guard lock(impl_->swap);
   if (!impl_->sink->should_log(to_spdlog(level)))
     return;
-  const std::string line = impl_->options.json ? json_line(module, message, fields) : text_line(module, message, fields);
+  const std::string line =
+      impl_->options.json ? json_line(module, message, fields) : text_line(module, message, fields);
   impl_->sink->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
 }
 

@@ -1,5 +1,5 @@
-// The operational log: one line an event, as text or JSON in the shape that operators of such servers know. Fields are names and
-// values that are safe to show; there is no way to pass a SecretBytes. Any thread.
+// The operational log: one line an event, as text or JSON in the shape that operators of such servers know. Fields are
+// names and values that are safe to show; there is no way to pass a SecretBytes. Any thread.
 #pragma once
 
 #include <initializer_list>
@@ -14,7 +14,8 @@ namespace coffer {
 
 enum class LogLevel { kTrace, kDebug, kInfo, kWarn, kError };
 
-// "trace", "debug", "info", "warn" (or "warning"), "error" (or "err"), whatever the case; else kInvalid naming `text`.
+// "trace", "debug", "info" (or "notice"), "warn" (or "warning"), "error" (or "err"), whatever the case; else kInvalid.
+// The caller names the setting.
 Result<LogLevel> parse_log_level(std::string_view text);
 
 struct LogField {
@@ -39,7 +40,8 @@ class Logger {
   static Result<std::unique_ptr<Logger>> open(const Options& options);
   ~Logger();
 
-  void log(LogLevel level, std::string_view module, std::string_view message, std::initializer_list<LogField> fields = {});
+  void log(LogLevel level, std::string_view module, std::string_view message,
+           std::initializer_list<LogField> fields = {});
   void info(std::string_view module, std::string_view message, std::initializer_list<LogField> fields = {}) {
     log(LogLevel::kInfo, module, message, fields);
   }

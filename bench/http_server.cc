@@ -1,5 +1,5 @@
-// This project's HTTP listener with a dispatcher that answers each request at once with what a KV v2 read answers: the listener's own
-// cost. `http_server PORT later` answers from another thread instead, as a write is answered.
+// This project's HTTP listener with a dispatcher that answers each request at once with what a KV v2 read answers: the
+// listener's own cost. `http_server PORT later` answers from another thread instead, as a write is answered.
 #include <condition_variable>
 #include <csignal>
 #include <cstdio>
@@ -18,7 +18,8 @@ using coffer::core::Exchange;
 void answer(Exchange& exchange) {
   exchange.response.mount_type = "kv";
   exchange.response.data = coffer::json::Value::raw(
-      R"({"data":{"password":"correct horse battery staple","user":"app"},"metadata":{"created_time":"2026-01-01T00:00:00.000000001Z",)"
+      R"({"data":{"password":"correct horse battery staple","user":"app"},)"
+      R"("metadata":{"created_time":"2026-01-01T00:00:00.000000001Z",)"
       R"("custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}})");
 }
 
@@ -72,14 +73,15 @@ int main(int argc, char** argv) {
   coffer::http::Config config;
   config.listeners.push_back({"127.0.0.1", static_cast<std::uint16_t>(argc > 1 ? std::atoi(argv[1]) : 0), {}});
   if (argc > 4)
-    config.listeners[0].tls = coffer::http::TlsConfig{argv[3], argv[4]};
+    config.listeners[0].tls = coffer::crypto::TlsFiles{argv[3], argv[4]};
   std::unique_ptr<coffer::core::Dispatcher> dispatcher;
   if (argc > 2 && std::strcmp(argv[2], "later") == 0)
     dispatcher = std::make_unique<Later>();
   else
     dispatcher = std::make_unique<Immediate>();
-  auto server = coffer::http::Server::create(config, *dispatcher, coffer::system_random(), coffer::system_clock(),
-                                             [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); });
+  auto server = coffer::http::Server::create(
+      config, *dispatcher, coffer::system_random(), coffer::system_clock(),
+      [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); });
   if (!server.ok()) {
     std::fprintf(stderr, "%s\n", server.status().message().c_str());
     return 1;

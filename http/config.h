@@ -10,31 +10,22 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "crypto/tls_files.h"
 
 namespace coffer::http {
-
-enum class TlsVersion : std::uint8_t { k12, k13 };
-
-struct TlsConfig {
-  std::string cert_file;  // PEM, leaf first
-  std::string key_file;
-  std::string client_ca_file;        // empty: client certificates are asked for and not verified here
-  bool require_client_cert = false;  // with client_ca_file: refuse who has none that the CA signed
-  TlsVersion min_version = TlsVersion::k13;
-};
 
 struct Listener {
   std::string host = "127.0.0.1";  // numeric address; brackets around IPv6 are not part of it
   std::uint16_t port = 8200;       // 0: the system chooses
-  std::optional<TlsConfig> tls;    // absent: plain HTTP
+  std::optional<crypto::TlsFiles> tls;  // absent: plain HTTP
 };
 
 struct RequestLimits {
   std::size_t header_bytes = limits::kRequestHeaderBytesMax;
   std::size_t body_bytes = limits::kRequestBodyBytesMax;
   std::size_t tokenless_body_bytes = limits::kTokenlessBodyBytesMax;
-  // Bodies held by all connections together: small ones (up to kSmallBodyBytesMax each) have an allowance of their own, so that
-  // large uploads never starve logins.
+  // Bodies held by all connections together: small ones (up to kSmallBodyBytesMax each) have an allowance of their own,
+  // so that large uploads never starve logins.
   std::size_t small_bodies_bytes = limits::kSmallBodiesHeldBytesMax;
   std::size_t large_bodies_bytes = limits::kLargeBodiesHeldBytesMax;
   std::size_t connections = limits::kConnectionsMax;
@@ -54,7 +45,8 @@ struct Config {
   RequestLimits limits;
   Timeouts timeouts;
   unsigned threads = 0;  // 0: one a processor
-  bool require_request_header = false;  // refuse requests without `X-Vault-Request: true` (the agent's protection from browsers)
+  // refuse requests without `X-Vault-Request: true` (the agent's protection from browsers)
+  bool require_request_header = false;
 };
 
 }  // namespace coffer::http

@@ -13,7 +13,8 @@ namespace coffer::http {
 namespace {
 
 // HTTP/1.1 is what is spoken, also to clients that would rather have HTTP/2.
-int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size, void*) {
+int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, const unsigned char* in, unsigned in_size,
+                    void*) {
   static constexpr unsigned char kOurs[] = {8, 'h', 't', 't', 'p', '/', '1', '.', '1'};
   const int found = SSL_select_next_proto(const_cast<unsigned char**>(out), out_size, kOurs, sizeof kOurs, in, in_size);
   return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
@@ -26,46 +27,50 @@ Status file_error(const char* setting, const std::string& file) {
   const unsigned long error = ERR_peek_last_error();
   const char* reason = ERR_reason_error_string(error);
   ERR_clear_error();
-  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
+  return Status(Code::kInvalid,
+                std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
 }
 
-Status load_client_ca(SSL_CTX* context, const TlsConfig& config) {
-  if (config.client_ca_file.empty()) {
+Status load_client_ca(SSL_CTX* context, const crypto::TlsFiles& files) {
+  if (!files.ask_client_cert)
+    return ok_status();
+  if (files.client_ca_file.empty()) {
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, accept_any_certificate);
     return ok_status();
   }
-  if (SSL_CTX_load_verify_locations(context, config.client_ca_file.c_str(), nullptr) != 1)
-    return file_error("tls_client_ca_file", config.client_ca_file);
-  SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(config.client_ca_file.c_str()));
-  const int mode = SSL_VERIFY_PEER | (config.require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
+  if (SSL_CTX_load_verify_locations(context, files.client_ca_file.c_str(), nullptr) != 1)
+    return file_error("tls_client_ca_file", files.client_ca_file);
+  SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(files.client_ca_file.c_str()));
+  const int mode = SSL_VERIFY_PEER | (files.require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
   SSL_CTX_set_verify(context, mode, nullptr);
   return ok_status();
 }
 
-Status fill(SSL_CTX* context, const TlsConfig& config) {
+Status fill(SSL_CTX* context, const crypto::TlsFiles& files) {
   COFFER_TRY(crypto::harden_tls(context));
-  if (config.min_version == TlsVersion::k13)
+  if (files.min_version == crypto::TlsVersion::k13)
     SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
+  SSL_CTX_set_mode(context,
+                   SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_alpn_select_cb(context, select_protocol, nullptr);
   static constexpr unsigned char kSessionContext[] = "coffer";
   SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
-  if (SSL_CTX_use_certificate_chain_file(context, config.cert_file.c_str()) != 1)
-    return file_error("tls_cert_file", config.cert_file);
-  if (SSL_CTX_use_PrivateKey_file(context, config.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return file_error("tls_key_file", config.key_file);
+  if (SSL_CTX_use_certificate_chain_file(context, files.cert_file.c_str()) != 1)
+    return file_error("tls_cert_file", files.cert_file);
+  if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
+    return file_error("tls_key_file", files.key_file);
   if (SSL_CTX_check_private_key(context) != 1)
-    return file_error("tls_key_file", config.key_file);
-  return load_client_ca(context, config);
+    return file_error("tls_key_file", files.key_file);
+  return load_client_ca(context, files);
 }
 
-Result<SSL_CTX*> make_context(const TlsConfig& config) {
+Result<SSL_CTX*> make_context(const crypto::TlsFiles& files) {
   ERR_clear_error();
   SSL_CTX* context = SSL_CTX_new(TLS_server_method());
   if (context == nullptr)
     return Status(Code::kInternal, "tls: no memory for a context");
-  if (Status status = fill(context, config); !status.ok()) {
+  if (Status status = fill(context, files); !status.ok()) {
     SSL_CTX_free(context);
     return status;
   }
@@ -123,9 +128,9 @@ std::string TlsSession::failure() const {
   return reason != nullptr ? reason : "unknown error";
 }
 
-Result<std::unique_ptr<TlsContext>> TlsContext::load(const TlsConfig& config) {
-  COFFER_ASSIGN(SSL_CTX * context, make_context(config));
-  return std::unique_ptr<TlsContext>(new TlsContext(config, context));
+Result<std::unique_ptr<TlsContext>> TlsContext::load(const crypto::TlsFiles& files) {
+  COFFER_ASSIGN(SSL_CTX * context, make_context(files));
+  return std::unique_ptr<TlsContext>(new TlsContext(files, context));
 }
 
 TlsContext::~TlsContext() { SSL_CTX_free(context_); }
@@ -141,7 +146,7 @@ std::unique_ptr<TlsSession> TlsContext::session(int fd) {
   return session;
 }
 
-Result<SSL_CTX*> TlsContext::read_files() const { return make_context(config_); }
+Result<SSL_CTX*> TlsContext::read_files() const { return make_context(files_); }
 
 void TlsContext::use(SSL_CTX* context) {
   const std::lock_guard lock(mutex_);

@@ -1,4 +1,5 @@
-// TLS for one listener: the certificates of now, replaced whole by reload(), and one session a connection on a non-blocking descriptor.
+// TLS for one listener: the certificates of now, replaced whole by reload(), and one session a connection on a
+// non-blocking descriptor.
 #pragma once
 
 #include <atomic>
@@ -9,7 +10,7 @@
 #include <string_view>
 
 #include "base/status.h"
-#include "http/config.h"
+#include "crypto/tls_files.h"
 
 typedef struct ssl_ctx_st SSL_CTX;  // as OpenSSL declares them
 typedef struct ssl_st SSL;
@@ -44,7 +45,7 @@ class TlsSession {
 class TlsContext {
  public:
   // The message of a failure names the file.
-  static Result<std::unique_ptr<TlsContext>> load(const TlsConfig& config);
+  static Result<std::unique_ptr<TlsContext>> load(const crypto::TlsFiles& files);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -58,8 +59,8 @@ class TlsContext {
   static void drop(SSL_CTX* context);
 
  private:
-  TlsContext(TlsConfig config, SSL_CTX* context) : config_(std::move(config)), context_(context) {}
-  TlsConfig config_;
+  TlsContext(crypto::TlsFiles files, SSL_CTX* context) : files_(std::move(files)), context_(context) {}
+  crypto::TlsFiles files_;
   std::mutex mutex_;
   SSL_CTX* context_;  // guarded by mutex_
 };

@@ -28,37 +28,40 @@ constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for
 Status file_error(const char* setting, const std::string& file) {
   const char* reason = ERR_reason_error_string(ERR_peek_last_error());
   ERR_clear_error();
-  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
+  return Status(Code::kInvalid,
+                std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
 }
 
 // gRPC says nothing about files that it cannot use; this does.
-Status check_files(const TlsConfig& config) {
+Status check_files(const crypto::TlsFiles& files) {
   ERR_clear_error();
   const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   if (!context)
     return Status(Code::kInternal, "tls: no memory for a context");
-  if (SSL_CTX_use_certificate_chain_file(context.get(), config.cert_file.c_str()) != 1)
-    return file_error("tls_cert_file", config.cert_file);
-  if (SSL_CTX_use_PrivateKey_file(context.get(), config.key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
+  if (SSL_CTX_use_certificate_chain_file(context.get(), files.cert_file.c_str()) != 1)
+    return file_error("tls_cert_file", files.cert_file);
+  if (SSL_CTX_use_PrivateKey_file(context.get(), files.key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context.get()) != 1)
-    return file_error("tls_key_file", config.key_file);
-  if (!config.client_ca_file.empty() && SSL_CTX_load_verify_locations(context.get(), config.client_ca_file.c_str(), nullptr) != 1)
-    return file_error("tls_client_ca_file", config.client_ca_file);
+    return file_error("tls_key_file", files.key_file);
+  if (!files.client_ca_file.empty() &&
+      SSL_CTX_load_verify_locations(context.get(), files.client_ca_file.c_str(), nullptr) != 1)
+    return file_error("tls_client_ca_file", files.client_ca_file);
   return ok_status();
 }
 
 std::shared_ptr<grpc::ServerCredentials> credentials_of(const Listener& listener) {
   if (!listener.tls)
     return grpc::InsecureServerCredentials();
-  const TlsConfig& files = listener.tls_files;
+  const crypto::TlsFiles& files = *listener.tls;
   namespace tls = grpc::experimental;
   const auto provider = files.client_ca_file.empty()
-                            ? std::make_shared<tls::FileWatcherCertificateProvider>(files.key_file, files.cert_file, kCertificatePollSeconds)
-                            : std::make_shared<tls::FileWatcherCertificateProvider>(files.key_file, files.cert_file, files.client_ca_file,
-                                                                                    kCertificatePollSeconds);
+                            ? std::make_shared<tls::FileWatcherCertificateProvider>(files.key_file, files.cert_file,
+                                                                                    kCertificatePollSeconds)
+                            : std::make_shared<tls::FileWatcherCertificateProvider>(
+                                  files.key_file, files.cert_file, files.client_ca_file, kCertificatePollSeconds);
   tls::TlsServerCredentialsOptions options(provider);
   options.watch_identity_key_cert_pairs();
-  if (!files.client_ca_file.empty()) {
+  if (!files.client_ca_file.empty() && files.ask_client_cert) {
     options.watch_root_certs();
     options.set_cert_request_type(files.require_client_cert ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                                                             : GRPC_SSL_REQUEST_CLIENT_CERTIFICATE_AND_VERIFY);
@@ -71,7 +74,9 @@ std::shared_ptr<grpc::ServerCredentials> credentials_of(const Listener& listener
 class Server::Impl {
  public:
   Impl(Config c, core::Dispatcher& dispatcher, RandomSource& random, LogFn log)
-      : config(std::move(c)), log_(std::move(log)), gateway(std::make_unique<Gateway>(dispatcher, random, config.json)) {
+      : config(std::move(c)),
+        log_(std::move(log)),
+        gateway(std::make_unique<Gateway>(dispatcher, random, config.json)) {
     for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_sys_service, make_watch_service})
       services.push_back(make(*gateway));
   }
@@ -103,10 +108,10 @@ class Server::Impl {
   Status bind(std::vector<int>& sockets) {
     for (const Listener& listener : config.listeners) {
       if (listener.tls)
-        COFFER_TRY(check_files(listener.tls_files));
+        COFFER_TRY(check_files(*listener.tls));
       COFFER_ASSIGN(const int fd, listen_tcp(listener.host, listener.port));
       sockets.push_back(fd);
-      bound.push_back({listener.host, bound_port(fd), listener.tls});
+      bound.push_back({listener.host, bound_port(fd), listener.tls.has_value()});
     }
     return ok_status();
   }
@@ -124,8 +129,9 @@ class Server::Impl {
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.message_bytes));
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(config.streams));
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(limits::kRequestHeaderBytesMax));
-    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-                               static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(config.handshake).count()));
+    builder.AddChannelArgument(
+        GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(config.handshake).count()));
     using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
     for (const Listener& listener : config.listeners)
       doors.push_back(builder.experimental().AddExternalConnectionAcceptor(Type::FROM_FD, credentials_of(listener)));
@@ -168,7 +174,8 @@ class Server::Impl {
 Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Server::~Server() = default;
 
-Result<std::unique_ptr<Server>> Server::create(Config config, core::Dispatcher& dispatcher, RandomSource& random, LogFn log) {
+Result<std::unique_ptr<Server>> Server::create(Config config, core::Dispatcher& dispatcher, RandomSource& random,
+                                               LogFn log) {
   auto impl = std::make_unique<Impl>(std::move(config), dispatcher, random, std::move(log));
   COFFER_TRY(impl->open());
   return std::unique_ptr<Server>(new Server(std::move(impl)));
@@ -182,7 +189,7 @@ std::size_t Server::connections() const { return impl_->acceptor ? impl_->accept
 Status Server::reload_tls() {
   for (const Listener& listener : impl_->config.listeners) {
     if (listener.tls)
-      COFFER_TRY(check_files(listener.tls_files));
+      COFFER_TRY(check_files(*listener.tls));
   }
   return ok_status();
 }

@@ -1,10 +1,11 @@
-// The gRPC listener: services of package coffer.v1, reflection and the standard health service. Each call becomes one core::Exchange with
-// the path that HTTP would use, so both surfaces have one pipeline and one behaviour.
+// The gRPC listener: services of package coffer.v1, reflection and the standard health service. Each call becomes one
+// core::Exchange with the path that HTTP would use, so both surfaces have one pipeline and one behaviour.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "base/limits.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "crypto/tls_files.h"
 
 namespace coffer::core {
 class Dispatcher;
@@ -21,18 +23,10 @@ class Dispatcher;
 
 namespace coffer::rpc {
 
-struct TlsConfig {
-  std::string cert_file;  // PEM, leaf first
-  std::string key_file;
-  std::string client_ca_file;
-  bool require_client_cert = false;
-};
-
 struct Listener {
   std::string host = "127.0.0.1";
-  std::uint16_t port = 8210;  // 0: the system chooses
-  bool tls = false;
-  TlsConfig tls_files;        // read when `tls`
+  std::uint16_t port = 8210;            // 0: the system chooses
+  std::optional<crypto::TlsFiles> tls;  // absent: plain text. gRPC offers TLS 1.2 whatever `min_version` says
 };
 
 struct Config {
@@ -57,7 +51,8 @@ struct BoundAddress {
 class Server {
  public:
   // Binds and serves: gRPC starts with its first breath. On failure nothing stays bound.
-  static Result<std::unique_ptr<Server>> create(Config config, core::Dispatcher& dispatcher, RandomSource& random, LogFn log);
+  static Result<std::unique_ptr<Server>> create(Config config, core::Dispatcher& dispatcher, RandomSource& random,
+                                                LogFn log);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -67,11 +62,12 @@ class Server {
   // What the standard health service says, for the server and for each service.
   void set_serving(bool serving);
 
-  // Checks the certificate files. Good ones are in use a second after they changed, with or without this call; bad ones never.
+  // Checks the certificate files. Good ones are in use a second after they changed, with or without this call; bad ones
+  // never.
   Status reload_tls();
 
-  // No new calls; those in flight are answered until `drain` has passed, then they are cancelled. Returns when no exchange is out any
-  // more. Once.
+  // No new calls; those in flight are answered until `drain` has passed, then they are cancelled. Returns when no
+  // exchange is out any more. Once.
   void stop(Nanos drain);
 
   // Connections open now.

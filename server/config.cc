@@ -41,7 +41,8 @@ Status read_storage(const hcl::Block& block, const std::string& file, Config& co
   else if (kind == "inmem")
     out.kind = StorageKind::kInmem;
   else
-    return config_error(file, block.at, "unknown storage kind \"" + kind + "\": expected \"raft\", \"file\" or \"inmem\"");
+    return config_error(file, block.at,
+                        "unknown storage kind \"" + kind + "\": expected \"raft\", \"file\" or \"inmem\"");
   Section section(*block.body, file, "storage \"" + kind + "\"");
   COFFER_TRY(section.text("path", out.path));
   COFFER_TRY(section.text("node_id", out.node_id));
@@ -67,7 +68,9 @@ Status read_storages(const hcl::Node& root, const std::string& file, Config& con
   }
   for (const char* key : {"ha_storage", "ha_backend"}) {
     if (const hcl::Node* node = root.find(key))
-      return config_error(file, node->at, "\"" + std::string(key) + "\": is not supported; storage \"raft\" is highly available by itself");
+      return config_error(
+          file, node->at,
+          "\"" + std::string(key) + "\": is not supported; storage \"raft\" is highly available by itself");
   }
   return ok_status();
 }
@@ -146,7 +149,8 @@ Status read_service_registration(const hcl::Node& root, const std::string& file,
   if (!blocks.ok())
     return blocks.status().with_context("error loading configuration from " + file);
   for (const hcl::Block& block : *blocks)
-    config.warnings.push_back("service_registration \"" + block.labels.front() + "\" at " + file + ":" + std::to_string(block.at.line) +
+    config.warnings.push_back("service_registration \"" + block.labels.front() + "\" at " + file + ":" +
+                              std::to_string(block.at.line) +
                               " has no effect in this version; the server starts without it");
   return ok_status();
 }
@@ -192,8 +196,9 @@ Status read_top(Section& section, Config& config) {
 }
 
 // Settings of the peer without meaning here: taken without a word, so that its files work as they are.
-constexpr std::array<std::string_view, 8> kWithoutMeaning{"disable_cache",    "cache_size",       "disable_sealwrap",     "disable_indexing",
-                                                          "license_path",     "detect_deadlocks", "disable_sentinel_trace", "disable_printable_check"};
+constexpr std::array<std::string_view, 8> kWithoutMeaning{
+    "disable_cache", "cache_size",       "disable_sealwrap",       "disable_indexing",
+    "license_path",  "detect_deadlocks", "disable_sentinel_trace", "disable_printable_check"};
 
 }  // namespace
 
@@ -219,19 +224,6 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     section.warn_unknown(config.warnings);
   hcl::wipe_tree(*root);
   return status;
-}
-
-Result<LogLevel> parse_log_level(std::string_view text) {
-  static constexpr std::pair<std::string_view, LogLevel> kLevels[] = {{"trace", LogLevel::kTrace}, {"debug", LogLevel::kDebug}, {"info", LogLevel::kInfo},
-                                                                      {"notice", LogLevel::kInfo}, {"warn", LogLevel::kWarn},   {"warning", LogLevel::kWarn},
-                                                                      {"err", LogLevel::kError},   {"error", LogLevel::kError}};
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-  for (const auto& [name, level] : kLevels) {
-    if (name == lower)
-      return level;
-  }
-  return Status(Code::kInvalid, "expected trace, debug, info, warn or error");
 }
 
 Result<LogFormat> parse_log_format(std::string_view text) {

@@ -1,5 +1,5 @@
-// The server's configuration: what files, folders and the environment say, merged and checked. Later sources win for single settings;
-// listeners and seals add up. Errors name file, line and setting and never a value that may be secret.
+// The server's configuration: what files, folders and the environment say, merged and checked. Later sources win for
+// single settings; listeners and seals add up. Errors name file, line and setting and never a value that may be secret.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,10 @@
 
 #include "base/clock.h"
 #include "base/hcl.h"
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "crypto/tls_files.h"
 #include "seal/static_seal.h"
 
 namespace coffer::server {
@@ -38,16 +40,6 @@ struct StorageConfig {
 };
 
 enum class ListenerKind : std::uint8_t { kTcp, kGrpc };
-enum class TlsVersion : std::uint8_t { k12, k13 };
-
-struct TlsFiles {
-  std::string cert_file;
-  std::string key_file;
-  std::string client_ca_file;
-  bool require_client_cert = false;  // tls_require_and_verify_client_cert
-  bool ask_client_cert = true;       // not tls_disable_client_certs
-  TlsVersion min_version = TlsVersion::k12;
-};
 
 // Zero and absent stand for the server's default.
 struct ListenerConfig {
@@ -55,7 +47,7 @@ struct ListenerConfig {
   std::string host = "127.0.0.1";  // without the brackets of IPv6
   std::uint16_t port = 8200;       // 8210 for grpc
   std::string cluster_address;
-  std::optional<TlsFiles> tls;     // absent: tls_disable
+  std::optional<crypto::TlsFiles> tls;  // absent: tls_disable
   std::optional<std::size_t> max_request_bytes;
   std::optional<Nanos> max_request_duration;
   std::optional<std::size_t> max_json_strings;
@@ -78,7 +70,6 @@ struct SealStanza {
   std::map<std::string, SecretBytes> settings;  // of other kinds, as written
 };
 
-enum class LogLevel : std::uint8_t { kTrace, kDebug, kInfo, kWarn, kError };
 enum class LogFormat : std::uint8_t { kStandard, kJson };
 
 struct Telemetry {
@@ -124,22 +115,23 @@ struct Config {
 using Environment = std::function<std::optional<std::string>(const std::string& name)>;
 Environment process_environment();
 
-// Reads every path in order: a file, or a folder whose *.hcl and *.json are read sorted by name. Then VAULT_LOCAL_CONFIG (HCL or
-// JSON), then VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_RAFT_PATH, VAULT_RAFT_NODE_ID, VAULT_LOG_LEVEL, VAULT_LOG_FORMAT and VAULT_UI, which win.
-// What was read is wiped. Does not validate.
+// Reads every path in order: a file, or a folder whose *.hcl and *.json are read sorted by name. Then
+// VAULT_LOCAL_CONFIG (HCL or JSON), then VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_RAFT_PATH, VAULT_RAFT_NODE_ID,
+// VAULT_LOG_LEVEL, VAULT_LOG_FORMAT and VAULT_UI, which win. What was read is wiped. Does not validate.
 Result<Config> load_config(const std::vector<std::string>& paths, const Environment& environment);
 
 // One source; `name` stands in errors. On failure `config` holds some of it and must not be used.
 Status apply_config(std::string_view text, const std::string& name, Config& config);
 
-// What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this server lacks.
+// What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this
+// server lacks.
 Status validate_config(const Config& config);
 
-// Folders that nothing may be written into over the API (advisory I1): data, plugins, TLS files, configuration. As configured,
-// not resolved.
+// Folders that nothing may be written into over the API (advisory I1): data, plugins, TLS files, configuration. As
+// configured, not resolved.
 std::vector<std::string> protected_folders(const Config& config);
 
-Result<LogLevel> parse_log_level(std::string_view text);
+// "standard" (or "text") and "json"; else kInvalid: the caller names the setting.
 Result<LogFormat> parse_log_format(std::string_view text);
 
 }  // namespace coffer::server

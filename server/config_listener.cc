@@ -8,7 +8,8 @@
 namespace coffer::server {
 namespace {
 
-// Settings that narrow what a listener lets through. Ignoring one would open what the operator closed, so they are refused.
+// Settings that narrow what a listener lets through. Ignoring one would open what the operator closed, so they are
+// refused.
 constexpr std::array<std::string_view, 13> kRefused{"chroot_namespace",
                                                     "redact_addresses",
                                                     "redact_cluster_name",
@@ -37,7 +38,8 @@ bool split_address(std::string_view text, std::string& host, std::uint16_t& port
       return false;
   } else {
     const std::size_t colon = text.find(':');
-    if (colon != std::string_view::npos && (text.find(':', colon + 1) != std::string_view::npos || colon + 1 == text.size()))
+    if (colon != std::string_view::npos &&
+        (text.find(':', colon + 1) != std::string_view::npos || colon + 1 == text.size()))
       return false;
     host = text.substr(0, colon);
     if (colon != std::string_view::npos)
@@ -62,7 +64,7 @@ Status read_address(Section& section, ListenerConfig& out) {
 
 Status read_tls(Section& section, hcl::Position at, ListenerConfig& out) {
   bool disabled = false;
-  TlsFiles tls;
+  crypto::TlsFiles tls;
   bool no_client_certs = false;
   COFFER_TRY(section.flag("tls_disable", disabled));
   COFFER_TRY(section.text("tls_cert_file", tls.cert_file));
@@ -73,11 +75,16 @@ Status read_tls(Section& section, hcl::Position at, ListenerConfig& out) {
   std::string version;
   COFFER_TRY(section.text("tls_min_version", version));
   if (version != "" && version != "tls12" && version != "tls13")
-    return section.fail(section.find("tls_min_version")->at, "tls_min_version", "expected tls12 or tls13; older versions are not offered");
-  tls.min_version = version == "tls13" ? TlsVersion::k13 : TlsVersion::k12;
+    return section.fail(section.find("tls_min_version")->at, "tls_min_version",
+                        "expected tls12 or tls13; older versions are not offered");
+  if (version == "tls13" && out.kind == ListenerKind::kGrpc)
+    return section.fail(section.find("tls_min_version")->at, "tls_min_version",
+                        "expected tls12: gRPC offers TLS 1.2 too");
+  tls.min_version = version == "tls13" ? crypto::TlsVersion::k13 : crypto::TlsVersion::k12;
   if (disabled)
     return ok_status();
-  for (const auto& [key, value] : {std::pair<std::string_view, const std::string&>{"tls_cert_file", tls.cert_file}, {"tls_key_file", tls.key_file}}) {
+  for (const auto& [key, value] : {std::pair<std::string_view, const std::string&>{"tls_cert_file", tls.cert_file},
+                                   {"tls_key_file", tls.key_file}}) {
     if (value.empty())
       return section.fail(at, key, "must be set, or \"tls_disable = true\"");
   }
@@ -118,7 +125,8 @@ Status read_telemetry(Section& section, ListenerConfig& out, std::vector<std::st
 
 }  // namespace
 
-Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file, std::vector<std::string>& warnings) {
+Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file,
+                                     std::vector<std::string>& warnings) {
   ListenerConfig out;
   const std::string& kind = block.labels.front();
   if (kind != "tcp" && kind != "grpc")

@@ -12,16 +12,20 @@ namespace {
 constexpr std::uint16_t kHttpPort = 8200;
 constexpr std::uint16_t kGrpcPort = 8210;
 
-Status log_options(const RunOptions& run, std::string_view level, std::string_view format, std::string_view file, Logger::Options& out) {
-  const std::string_view wanted_level = run.log_level.empty() ? level : std::string_view(run.log_level);
-  const std::string_view wanted_format = run.log_format.empty() ? format : std::string_view(run.log_format);
-  if (!wanted_level.empty()) {
-    COFFER_ASSIGN(out.level, coffer::parse_log_level(wanted_level));
+// Flags win over what `out` holds already. They may come from the environment, under names of their own.
+Status log_options(const RunOptions& run, Logger::Options& out) {
+  if (!run.log_level.empty()) {
+    const Result<LogLevel> level = parse_log_level(run.log_level);
+    COFFER_TRY(level.status().with_context("-log-level"));
+    out.level = *level;
   }
-  if (!wanted_format.empty() && wanted_format != "standard" && wanted_format != "json")
-    return Status(Code::kInvalid, "unknown log format '" + std::string(wanted_format) + "': expected standard or json");
-  out.json = wanted_format == "json";
-  out.file = run.log_file.empty() ? std::string(file) : run.log_file;
+  if (!run.log_format.empty()) {
+    const Result<LogFormat> format = parse_log_format(run.log_format);
+    COFFER_TRY(format.status().with_context("-log-format"));
+    out.json = *format == LogFormat::kJson;
+  }
+  if (!run.log_file.empty())
+    out.file = run.log_file;
   return Status();
 }
 
@@ -29,7 +33,7 @@ Result<StartOptions> dev_options(const RunOptions& run) {
   if (!run.config_paths.empty())
     return Status(Code::kInvalid, "-dev and -config exclude each other");
   StartOptions start;
-  COFFER_TRY(log_options(run, "", "", "", start.log));
+  COFFER_TRY(log_options(run, start.log));
   start.app.storage = AppOptions::Storage::kInmem;
   start.app.info.storage_type = "inmemory";
   start.app.info.first.dev = true;
@@ -39,42 +43,12 @@ Result<StartOptions> dev_options(const RunOptions& run) {
   start.app.http.listeners.push_back({http.first, http.second, std::nullopt});
   if (!run.dev_grpc_listen.empty()) {
     COFFER_ASSIGN(auto grpc, parse_address(run.dev_grpc_listen, kGrpcPort, "-dev-grpc-listen-address"));
-    rpc::Listener listener;
-    listener.host = grpc.first;
-    listener.port = grpc.second;
-    start.app.rpc.listeners.push_back(std::move(listener));
+    start.app.rpc.listeners.push_back({grpc.first, grpc.second, std::nullopt});
   }
   start.app.info.api_address = "http://" + run.dev_listen;
   start.app.info.cluster_address = "https://127.0.0.1:8201";
   start.disable_mlock = true;
   return start;
-}
-
-http::Listener http_listener(const ListenerConfig& config) {
-  http::Listener listener;
-  listener.host = config.host;
-  listener.port = config.port;
-  if (config.tls) {
-    http::TlsConfig tls;
-    tls.cert_file = config.tls->cert_file;
-    tls.key_file = config.tls->key_file;
-    tls.client_ca_file = config.tls->client_ca_file;
-    tls.require_client_cert = config.tls->require_client_cert;
-    tls.min_version = config.tls->min_version == TlsVersion::k13 ? http::TlsVersion::k13 : http::TlsVersion::k12;
-    listener.tls = std::move(tls);
-  }
-  return listener;
-}
-
-rpc::Listener grpc_listener(const ListenerConfig& config) {
-  rpc::Listener listener;
-  listener.host = config.host;
-  listener.port = config.port;
-  if (config.tls) {
-    listener.tls = true;
-    listener.tls_files = {config.tls->cert_file, config.tls->key_file, config.tls->client_ca_file, config.tls->require_client_cert};
-  }
-  return listener;
 }
 
 // Limits are the whole HTTP server's: the smallest that any listener sets counts for all.
@@ -97,10 +71,10 @@ void tighten(http::Config& http, const ListenerConfig& listener) {
 void add_listeners(const Config& config, AppOptions& app) {
   for (const ListenerConfig& listener : config.listeners) {
     if (listener.kind == ListenerKind::kTcp) {
-      app.http.listeners.push_back(http_listener(listener));
+      app.http.listeners.push_back({listener.host, listener.port, listener.tls});
       tighten(app.http, listener);
     } else {
-      app.rpc.listeners.push_back(grpc_listener(listener));
+      app.rpc.listeners.push_back({listener.host, listener.port, listener.tls});
     }
   }
 }
@@ -112,7 +86,9 @@ Status add_storage(const Config& config, AppOptions& app) {
     case StorageKind::kFile: app.storage = AppOptions::Storage::kFile; break;
     case StorageKind::kInmem: app.storage = AppOptions::Storage::kInmem; break;
   }
-  app.info.storage_type = storage.kind == StorageKind::kRaft ? "raft" : storage.kind == StorageKind::kFile ? "file" : "inmem";
+  app.info.storage_type = storage.kind == StorageKind::kRaft   ? "raft"
+                          : storage.kind == StorageKind::kFile ? "file"
+                                                               : "inmem";
   app.info.ha_enabled = storage.kind == StorageKind::kRaft;
   if (!storage.node_id.empty())
     app.node_id = storage.node_id;
@@ -150,9 +126,8 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   COFFER_ASSIGN(const Config config, load_config(run.config_paths, run.variable));
   COFFER_TRY(validate_config(config));
   StartOptions start;
-  constexpr std::string_view kLevels[] = {"trace", "debug", "info", "warn", "error"};
-  COFFER_TRY(log_options(run, kLevels[static_cast<int>(config.log_level)], config.log_format == LogFormat::kJson ? "json" : "standard",
-                         config.log_file, start.log));
+  start.log = {config.log_level, config.log_format == LogFormat::kJson, config.log_file};
+  COFFER_TRY(log_options(run, start.log));
   start.warnings = config.warnings;
   start.disable_mlock = config.disable_mlock;
   COFFER_TRY(add_storage(config, start.app));
@@ -173,7 +148,8 @@ Result<StartOptions> configured_options(const RunOptions& run) {
 
 }  // namespace
 
-Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port, std::string_view setting) {
+Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port,
+                                                            std::string_view setting) {
   const Status bad(Code::kInvalid, std::string(setting) + ": expected an address and a port, as in 127.0.0.1:8200");
   std::string_view host = text;
   std::string_view port_text;
@@ -208,7 +184,8 @@ Result<StartOptions> start_options(const RunOptions& run) {
   Result<StartOptions> start = run.dev ? dev_options(run) : configured_options(run);
   if (start.ok()) {
     start->app_info = start->app.info;
-    start->seal_kind = start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);
+    start->seal_kind =
+        start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);
   }
   return start;
 }

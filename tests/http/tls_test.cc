@@ -35,7 +35,8 @@ class Certificate {
     X509_gmtime_adj(X509_getm_notBefore(certificate), -3600);
     X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
     X509_set_pubkey(certificate, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(name), -1, -1, 0);
     X509_set_issuer_name(certificate, X509_get_subject_name(certificate));
     X509_sign(certificate, key, EVP_sha256());
     std::FILE* file = std::fopen(cert_file().c_str(), "w");
@@ -59,15 +60,23 @@ struct TlsAnswer {
   std::string text;
   std::string certificate_name;
   std::string version;
+  bool asked_for_certificate = false;
 };
+
+// The library calls it when the server asks for a certificate; none is sent.
+int note_certificate_request(SSL*, void* answer) {
+  static_cast<TlsAnswer*>(answer)->asked_for_certificate = true;
+  return 1;
+}
 
 TlsAnswer ask_tls(std::uint16_t port, const std::string& request, int version = TLS1_3_VERSION) {
   Client client(port);
   SSL_CTX* context = SSL_CTX_new(TLS_client_method());
   SSL_CTX_set_max_proto_version(context, version);
+  TlsAnswer answer;
+  SSL_CTX_set_cert_cb(context, note_certificate_request, &answer);
   SSL* ssl = SSL_new(context);
   SSL_set_fd(ssl, client.fd());
-  TlsAnswer answer;
   if (SSL_connect(ssl) == 1) {
     X509* peer = SSL_get1_peer_certificate(ssl);
     char name[64] = "";
@@ -92,7 +101,7 @@ class TlsFixture : public ServerFixture {
  public:
   TlsFixture() {
     certificate.write("one");
-    config.listeners[0].tls = TlsConfig{certificate.cert_file(), certificate.key_file()};
+    config.listeners[0].tls = crypto::TlsFiles{certificate.cert_file(), certificate.key_file()};
   }
   Certificate certificate;
 };
@@ -104,17 +113,30 @@ BOOST_AUTO_TEST_CASE(answers_over_tls_13) {
   const TlsAnswer answer = ask_tls(port, kGet);
   BOOST_TEST(answer.version == "TLSv1.3");
   BOOST_TEST(answer.text.find("HTTP/1.1 200 OK\r\n") == 0u);
-  BOOST_TEST(answer.text.find("Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n") != std::string::npos);
+  BOOST_TEST(answer.text.find("Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n") !=
+             std::string::npos);
   BOOST_TEST(server->bound()[0].tls);
 }
 
 BOOST_AUTO_TEST_CASE(older_versions_only_when_allowed) {
   config.listeners.push_back(config.listeners[0]);
-  config.listeners[1].tls->min_version = TlsVersion::k12;
+  config.listeners[0].tls->min_version = crypto::TlsVersion::k13;
   start();
   BOOST_TEST(ask_tls(server->bound()[0].port, kGet, TLS1_2_VERSION).text == "");
   BOOST_TEST(ask_tls(server->bound()[1].port, kGet, TLS1_2_VERSION).version == "TLSv1.2");
   BOOST_TEST(ask_tls(server->bound()[1].port, kGet, TLS1_1_VERSION).text == "");
+}
+
+BOOST_AUTO_TEST_CASE(clients_are_asked_for_a_certificate_unless_that_is_off) {
+  config.listeners.push_back(config.listeners[0]);
+  config.listeners[1].tls->ask_client_cert = false;
+  start();
+  const TlsAnswer asked = ask_tls(server->bound()[0].port, kGet);
+  BOOST_TEST(asked.asked_for_certificate);
+  BOOST_TEST(asked.version == "TLSv1.3");
+  const TlsAnswer left_alone = ask_tls(server->bound()[1].port, kGet);
+  BOOST_TEST(!left_alone.asked_for_certificate);
+  BOOST_TEST(left_alone.version == "TLSv1.3");
 }
 
 BOOST_AUTO_TEST_CASE(large_bodies_both_ways) {
@@ -125,7 +147,8 @@ BOOST_AUTO_TEST_CASE(large_bodies_both_ways) {
   const auto port = start();
   const std::string body = "{\"a\":\"" + std::string(900000, 'x') + "\"}";
   const TlsAnswer answer =
-      ask_tls(port, "POST /v1/a HTTP/1.1\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+      ask_tls(port, "POST /v1/a HTTP/1.1\r\nConnection: close\r\n"
+                    "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   BOOST_TEST((answer.text.substr(answer.text.find("\r\n\r\n") + 4) == body + "\n"));
 }
 
@@ -147,7 +170,8 @@ BOOST_AUTO_TEST_CASE(the_wrong_scheme_is_answered_in_words) {
   const auto port = start();
   Client client(port);
   client.send("GET /v1/sys/health HTTP/1.1\r\nHost: x\r\n\r\n");
-  BOOST_TEST(client.receive_all() == "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n");
+  BOOST_TEST(client.receive_all() == "HTTP/1.0 400 Bad Request\r\n\r\n"
+                                     "Client sent an HTTP request to an HTTPS server.\n");
   const auto lines = log();
   BOOST_REQUIRE(lines.size() == 1u);
   BOOST_TEST(lines[0].find("TLS handshake error from 127.0.0.1:") == 0u);

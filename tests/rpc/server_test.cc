@@ -90,7 +90,7 @@ Recorder::Script data(const char* text) {
 
 class Fixture {
  public:
-  Fixture() { config.listeners.push_back({"127.0.0.1", 0, false, {}}); }
+  Fixture() { config.listeners.push_back({"127.0.0.1", 0, std::nullopt}); }
   ~Fixture() {
     if (server)
       server->stop(Nanos(0));
@@ -189,10 +189,14 @@ BOOST_AUTO_TEST_CASE(logical_calls_become_requests) {
 BOOST_AUTO_TEST_CASE(failures_carry_code_and_detail) {
   start();
   const auto stub = v1::Logical::NewStub(channel);
-  const std::pair<int, grpc::StatusCode> cases[] = {{400, grpc::StatusCode::INVALID_ARGUMENT}, {403, grpc::StatusCode::PERMISSION_DENIED},
-                                                    {404, grpc::StatusCode::NOT_FOUND},        {405, grpc::StatusCode::UNIMPLEMENTED},
-                                                    {412, grpc::StatusCode::FAILED_PRECONDITION}, {429, grpc::StatusCode::RESOURCE_EXHAUSTED},
-                                                    {500, grpc::StatusCode::INTERNAL},         {503, grpc::StatusCode::UNAVAILABLE}};
+  const std::pair<int, grpc::StatusCode> cases[] = {{400, grpc::StatusCode::INVALID_ARGUMENT},
+                                                    {403, grpc::StatusCode::PERMISSION_DENIED},
+                                                    {404, grpc::StatusCode::NOT_FOUND},
+                                                    {405, grpc::StatusCode::UNIMPLEMENTED},
+                                                    {412, grpc::StatusCode::FAILED_PRECONDITION},
+                                                    {429, grpc::StatusCode::RESOURCE_EXHAUSTED},
+                                                    {500, grpc::StatusCode::INTERNAL},
+                                                    {503, grpc::StatusCode::UNAVAILABLE}};
   for (const auto& [http, code] : cases) {
     recorder.set([status = http](core::Exchange& exchange) { core::fail(exchange, status, "why not"); });
     Context context;
@@ -224,7 +228,8 @@ BOOST_AUTO_TEST_CASE(kv) {
   start();
   const auto stub = v1::KV::NewStub(channel);
   {
-    recorder.set(data(R"({"version":3,"created_time":"2026-01-01T00:00:00Z","deletion_time":"","destroyed":false,"custom_metadata":null})"));
+    recorder.set(data(R"({"version":3,"created_time":"2026-01-01T00:00:00Z","deletion_time":"","destroyed":false,)"
+                      R"("custom_metadata":null})"));
     Context context;
     v1::KVPutRequest request;
     v1::KVPutResponse reply;
@@ -237,7 +242,8 @@ BOOST_AUTO_TEST_CASE(kv) {
     BOOST_TEST(reply.metadata().version() == 3);
   }
   {
-    recorder.set(data(R"({"data":{"a":1.10},"metadata":{"version":2,"created_time":"t","custom_metadata":{"owner":"x"}}})"));
+    recorder.set(data(R"({"data":{"a":1.10},"metadata":{"version":2,"created_time":"t",)"
+                      R"("custom_metadata":{"owner":"x"}}})"));
     Context context;
     v1::KVGetRequest request;
     v1::KVGetResponse reply;
@@ -279,7 +285,8 @@ BOOST_AUTO_TEST_CASE(kv) {
     BOOST_TEST(reply.keys_size() == 2);
   }
   {
-    recorder.set(data(R"({"current_version":2,"max_versions":5,"cas_required":true,"versions":{"1":{"destroyed":true},"2":{}}})"));
+    recorder.set(data(R"({"current_version":2,"max_versions":5,"cas_required":true,)"
+                      R"("versions":{"1":{"destroyed":true},"2":{}}})"));
     Context context;
     v1::KVMetadataRequest request;
     v1::KVMetadata reply;
@@ -327,7 +334,8 @@ BOOST_AUTO_TEST_CASE(a_typed_call_that_asks_for_wrapping_is_refused_before_anyth
   v1::PolicyRequest named;
   named.set_name("p");
   refused([&](Context& context) { return v1::KV::NewStub(channel)->Get(&context, get, &got); });
-  refused([&](Context& context) { return v1::Token::NewStub(channel)->Create(&context, v1::TokenCreateRequest(), &auth); });
+  refused(
+      [&](Context& context) { return v1::Token::NewStub(channel)->Create(&context, v1::TokenCreateRequest(), &auth); });
   refused([&](Context& context) { return v1::Sys::NewStub(channel)->ReadPolicy(&context, named, &policy); });
   Context context;
   context.AddMetadata("x-vault-wrap-ttl", "0");
@@ -361,7 +369,8 @@ BOOST_AUTO_TEST_CASE(tokens) {
     BOOST_TEST(stub->Renew(&context, {}, &auth).ok());
     BOOST_TEST(recorder.last() == "write auth/token/renew-self {}");
   }
-  recorder.set(data(R"({"id":"hvs.x","ttl":0,"expire_time":null,"policies":["root"],"creation_time":1767323045,"meta":null})"));
+  recorder.set(data(R"({"id":"hvs.x","ttl":0,"expire_time":null,"policies":["root"],"creation_time":1767323045,)"
+                    R"("meta":null})"));
   {
     Context context;
     v1::TokenInfo info;
@@ -396,7 +405,8 @@ BOOST_AUTO_TEST_CASE(sys) {
     BOOST_TEST(reply.http_status() == 503);
     BOOST_TEST(reply.server_time_utc() == 5);
   }
-  recorder.set(data(R"({"secret/":{"type":"kv","options":{"version":"2"},"config":{"max_lease_ttl":7}},"request_id":"x"})"));
+  recorder.set(data(R"({"secret/":{"type":"kv","options":{"version":"2"},"config":{"max_lease_ttl":7}},)"
+                    R"("request_id":"x"})"));
   {
     Context context;
     v1::ListMountsResponse reply;
@@ -474,7 +484,8 @@ BOOST_AUTO_TEST_CASE(k8_half_open_connections_have_a_bound) {
     // A new client is accepted after all of them, so now all have been.
     grpc::ChannelArguments own;
     own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    const auto fresh = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port()), grpc::InsecureChannelCredentials(), own);
+    const auto fresh =
+        grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port()), grpc::InsecureChannelCredentials(), own);
     Context context;
     v1::SysEmpty reply;
     BOOST_TEST(v1::Sys::NewStub(fresh)->Seal(&context, {}, &reply).ok());
@@ -497,13 +508,13 @@ BOOST_AUTO_TEST_CASE(messages_over_the_limit_are_refused) {
   v1::Response reply;
   request.set_path("a");
   request.set_data_json("{\"a\":\"" + std::string(2000, 'x') + "\"}");
-  BOOST_TEST(v1::Logical::NewStub(channel)->Write(&context, request, &reply).error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
+  BOOST_TEST(v1::Logical::NewStub(channel)->Write(&context, request, &reply).error_code() ==
+             grpc::StatusCode::RESOURCE_EXHAUSTED);
   BOOST_TEST(recorder.last() == "");
 }
 
 BOOST_AUTO_TEST_CASE(bad_settings_are_named) {
-  config.listeners[0].tls = true;
-  config.listeners[0].tls_files = {"/nowhere/cert.pem", "/nowhere/key.pem", "", false};
+  config.listeners[0].tls = crypto::TlsFiles{"/nowhere/cert.pem", "/nowhere/key.pem"};
   auto made = Server::create(config, recorder, system_random(), [](std::string_view) {});
   BOOST_REQUIRE(!made.ok());
   BOOST_TEST(made.status().message().find("tls_cert_file /nowhere/cert.pem") == 0u);

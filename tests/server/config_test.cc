@@ -75,7 +75,9 @@ Config parsed(std::string_view text) {
 }
 
 struct Folder {
-  Folder() : path(fs::temp_directory_path() / ("coffer-config-test-" + std::to_string(::getpid()))) { fs::create_directories(path); }
+  Folder() : path(fs::temp_directory_path() / ("coffer-config-test-" + std::to_string(::getpid()))) {
+    fs::create_directories(path);
+  }
   ~Folder() { fs::remove_all(path); }
   void put(const std::string& name, std::string_view text) const { std::ofstream(path / name) << text; }
   fs::path path;
@@ -110,11 +112,14 @@ BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {
   BOOST_TEST(config->seals[0].static_options.keys[0].reveal_text() == "Z3M5bnR0MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY=");
   BOOST_TEST(!config->listeners[0].tls.has_value());
   BOOST_REQUIRE(config->warnings.size() == 1u);
-  BOOST_TEST(config->warnings[0] == "service_registration \"consul\" at VAULT_LOCAL_CONFIG:13 has no effect in this version; the server starts without it");
+  BOOST_TEST(config->warnings[0] ==
+             "service_registration \"consul\" at VAULT_LOCAL_CONFIG:13 has no effect in this version; the server "
+             "starts without it");
 }
 
 BOOST_AUTO_TEST_CASE(json_says_the_same) {
-  const Config config = parsed(R"({"storage": {"file": {"path": "/data"}}, "listener": [{"tcp": {"address": "[::1]:0", "tls_disable": "true"}},
+  const Config config = parsed(
+      R"({"storage": {"file": {"path": "/data"}}, "listener": [{"tcp": {"address": "[::1]:0", "tls_disable": "true"}},
     {"grpc": {"address": "127.0.0.1", "tls_disable": 1, "max_request_size": 1048576}}], "default_lease_ttl": "1h", "max_lease_ttl": 7200, "log_level": "Debug",
     "log_format": "json", "seal": {"static": {"current_key": "file:///k", "current_key_id": "1"}}, "telemetry": {"disable_hostname": true, "statsd_address": "x"}})");
   BOOST_TEST(validate_config(config).ok());
@@ -137,7 +142,8 @@ BOOST_AUTO_TEST_CASE(spellings_of_false_and_true) {
     BOOST_TEST(!parsed(std::string("listener \"tcp\" { tls_disable = ") + value + " }").listeners[0].tls.has_value());
   for (const char* value : {"false", "0", "\"false\""})
     BOOST_TEST(error_of(std::string("listener \"tcp\" { tls_disable = ") + value + " }") ==
-               "error loading configuration from f.hcl: line 1, column 1: listener \"tcp\": \"tls_cert_file\": must be set, or \"tls_disable = true\"");
+               "error loading configuration from f.hcl: line 1, column 1: listener \"tcp\": \"tls_cert_file\": must be "
+               "set, or \"tls_disable = true\"");
 }
 
 BOOST_AUTO_TEST_CASE(files_and_folders_merge) {
@@ -148,7 +154,9 @@ BOOST_AUTO_TEST_CASE(files_and_folders_merge) {
   folder.put(".hidden.hcl", "not a configuration {{{");
   const Folder* other = &folder;
   other->put("c.hcl.last", "cluster_name = \"c\"\nlistener \"grpc\" { tls_disable = true }");
-  const auto config = load_config({folder.path.string(), (folder.path / "c.hcl.last").string()}, variables({{"VAULT_API_ADDR", "http://a:1"}, {"VAULT_LOG_LEVEL", "trace"}, {"VAULT_UI", "1"}}));
+  const auto config =
+      load_config({folder.path.string(), (folder.path / "c.hcl.last").string()},
+                  variables({{"VAULT_API_ADDR", "http://a:1"}, {"VAULT_LOG_LEVEL", "trace"}, {"VAULT_UI", "1"}}));
   BOOST_REQUIRE_MESSAGE(config.ok(), config.status().message());
   BOOST_TEST(validate_config(*config).ok());
   BOOST_TEST((config->log_level == LogLevel::kTrace));
@@ -163,14 +171,17 @@ BOOST_AUTO_TEST_CASE(files_and_folders_merge) {
   BOOST_TEST(!load_config({}, variables({{"VAULT_LOG_LEVEL", "loud"}})).ok());
   folder.put("bad.hcl", "ui = maybe");
   const auto bad = load_config({folder.path.string()}, variables({}));
-  BOOST_TEST(bad.status().message() == "error loading configuration from " + (folder.path / "bad.hcl").string() + ": line 1, column 6: expected a value; text stands in quotes");
+  BOOST_TEST(bad.status().message() == "error loading configuration from " + (folder.path / "bad.hcl").string() +
+                                           ": line 1, column 6: expected a value; text stands in quotes");
   const Folder* same = &folder;
   same->put("big.hcl", std::string(2u << 20, '#'));
   BOOST_TEST(!load_config({(folder.path / "big.hcl").string()}, variables({})).ok());
 }
 
 BOOST_AUTO_TEST_CASE(raft_variables_win) {
-  const auto config = load_config({}, variables({{"VAULT_LOCAL_CONFIG", std::string(kComposeHcl)}, {"VAULT_RAFT_NODE_ID", "n9"}, {"VAULT_RAFT_PATH", "/d"}}));
+  const auto config = load_config({}, variables({{"VAULT_LOCAL_CONFIG", std::string(kComposeHcl)},
+                                                 {"VAULT_RAFT_NODE_ID", "n9"},
+                                                 {"VAULT_RAFT_PATH", "/d"}}));
   BOOST_TEST(config->storage->node_id == "n9");
   BOOST_TEST(config->storage->path == "/d");
 }
@@ -188,26 +199,41 @@ BOOST_AUTO_TEST_CASE(errors_name_file_place_and_setting) {
   const std::pair<const char*, std::string> cases[] = {
       {"ui = \"maybe\"", at + "line 1, column 6: \"ui\": expected true or false"},
       {"ui = [true]", at + "line 1, column 6: \"ui\": expected true or false"},
-      {"max_lease_ttl = \"soon\"", at + "line 1, column 17: \"max_lease_ttl\": expected a duration such as 90, \"1h30m\" or \"30d\""},
-      {"max_lease_ttl = \"-1h\"", at + "line 1, column 17: \"max_lease_ttl\": expected a duration such as 90, \"1h30m\" or \"30d\""},
+      {"max_lease_ttl = \"soon\"",
+       at + "line 1, column 17: \"max_lease_ttl\": expected a duration such as 90, \"1h30m\" or \"30d\""},
+      {"max_lease_ttl = \"-1h\"",
+       at + "line 1, column 17: \"max_lease_ttl\": expected a duration such as 90, \"1h30m\" or \"30d\""},
       {"api_addr = true", at + "line 1, column 12: \"api_addr\": expected a text"},
       {"log_level = \"loud\"", at + "line 1, column 13: \"log_level\": expected trace, debug, info, warn or error"},
+      {"listener \"grpc\" {\ntls_cert_file = \"c\"\ntls_key_file = \"k\"\ntls_min_version = \"tls13\" }",
+       at + "line 4, column 19: listener \"grpc\": \"tls_min_version\": expected tls12: gRPC offers TLS 1.2 too"},
       {"log_format = \"xml\"", at + "line 1, column 14: \"log_format\": expected standard or json"},
-      {"storage \"consul\" {}", at + "line 1, column 1: unknown storage kind \"consul\": expected \"raft\", \"file\" or \"inmem\""},
+      {"storage \"consul\" {}",
+       at + "line 1, column 1: unknown storage kind \"consul\": expected \"raft\", \"file\" or \"inmem\""},
       {"storage \"inmem\" {}\nstorage \"inmem\" {}", at + "line 2, column 1: \"storage\": only one is allowed"},
-      {"ha_storage \"raft\" {}", at + "line 1, column 19: \"ha_storage\": is not supported; storage \"raft\" is highly available by itself"},
+      {"ha_storage \"raft\" {}",
+       at + "line 1, column 19: \"ha_storage\": is not supported; storage \"raft\" is highly available by itself"},
       {"listener \"unix\" {}", at + "line 1, column 1: unknown listener kind \"unix\": expected \"tcp\" or \"grpc\""},
-      {"listener \"tcp\" { address = \"a:b:c\" }", at + "line 1, column 28: listener \"tcp\": \"address\": expected host:port"},
-      {"listener \"tcp\" { address = \"a:70000\" }", at + "line 1, column 28: listener \"tcp\": \"address\": expected host:port"},
-      {"listener \"tcp\" { tls_disable = 2 }", at + "line 1, column 32: listener \"tcp\": \"tls_disable\": expected true or false"},
-      {"listener \"tcp\" { tls_disable = 1 max_request_size = 0 }", at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a number from 1 to 1099511627776"},
-      {"listener \"tcp\" { tls_disable = 1 max_request_size = \"big\" }", at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a whole number"},
-      {"listener \"tcp\" { tls_disable = 1 chroot_namespace = \"a\" }", at + "line 1, column 53: listener \"tcp\": \"chroot_namespace\": is not supported by this version"},
+      {"listener \"tcp\" { address = \"a:b:c\" }",
+       at + "line 1, column 28: listener \"tcp\": \"address\": expected host:port"},
+      {"listener \"tcp\" { address = \"a:70000\" }",
+       at + "line 1, column 28: listener \"tcp\": \"address\": expected host:port"},
+      {"listener \"tcp\" { tls_disable = 2 }",
+       at + "line 1, column 32: listener \"tcp\": \"tls_disable\": expected true or false"},
+      {"listener \"tcp\" { tls_disable = 1 max_request_size = 0 }",
+       at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a number from 1 to 1099511627776"},
+      {"listener \"tcp\" { tls_disable = 1 max_request_size = \"big\" }",
+       at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a whole number"},
+      {"listener \"tcp\" { tls_disable = 1 chroot_namespace = \"a\" }",
+       at + "line 1, column 53: listener \"tcp\": \"chroot_namespace\": is not supported by this version"},
       {"listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\" tls_min_version = \"tls10\" }",
-       at + "line 1, column 75: listener \"tcp\": \"tls_min_version\": expected tls12 or tls13; older versions are not offered"},
+       at + "line 1, column 75: listener \"tcp\": \"tls_min_version\": expected tls12 or tls13; older versions are not "
+            "offered"},
       {"listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\" tls_require_and_verify_client_cert = 1 }",
-       at + "line 1, column 1: listener \"tcp\": \"tls_client_ca_file\": must be set with tls_require_and_verify_client_cert"},
-      {"seal \"aesgcm\" { keys = \"hunter2\" }", at + "line 1, column 24: seal \"aesgcm\": \"keys\": expected a list of texts"},
+       at + "line 1, column 1: listener \"tcp\": \"tls_client_ca_file\": must be set with "
+            "tls_require_and_verify_client_cert"},
+      {"seal \"aesgcm\" { keys = \"hunter2\" }",
+       at + "line 1, column 24: seal \"aesgcm\": \"keys\": expected a list of texts"},
       {"ui = true\nui = false", at + "line 2, column 1: the key \"ui\" is set twice"},
       {"listener { }\nui = 1", "configuration: a \"storage\" block must be given"},
       {"", "configuration: a \"storage\" block must be given"},
@@ -217,12 +243,16 @@ BOOST_AUTO_TEST_CASE(errors_name_file_place_and_setting) {
   for (const auto& [text, message] : cases)
     BOOST_TEST(error_of(text) == message, text << "\n" << error_of(text));
   const std::pair<const char*, const char*> more[] = {
-      {"api_addr = \"vault:8200\"", "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
-      {"api_addr = \"ftp://vault\"", "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
-      {"cluster_addr = \"https://a:b\"", "configuration: \"cluster_addr\" must be a URL such as https://vault-1.example.com:8201"},
+      {"api_addr = \"vault:8200\"",
+       "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
+      {"api_addr = \"ftp://vault\"",
+       "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
+      {"cluster_addr = \"https://a:b\"",
+       "configuration: \"cluster_addr\" must be a URL such as https://vault-1.example.com:8201"},
       {"max_lease_ttl = \"1h\"", "configuration: \"default_lease_ttl\" (768h) is above \"max_lease_ttl\" (1h)"},
       {"default_lease_ttl = 0", "configuration: \"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0"},
-      {"listener \"grpc\" { address = \"127.0.0.1:8200\" tls_disable = 1 }", "configuration: two listeners have the address 127.0.0.1:8200"},
+      {"listener \"grpc\" { address = \"127.0.0.1:8200\" tls_disable = 1 }",
+       "configuration: two listeners have the address 127.0.0.1:8200"},
       {"seal \"shamir\" {}\nseal \"static\" {}", "configuration: more than one \"seal\" that is not disabled"},
       {"seal \"shamir\" { disabled = true }\nseal \"static\" {}", ""},
       {"api_addr = \"https://[::1]:8200/\"", ""},
@@ -232,8 +262,10 @@ BOOST_AUTO_TEST_CASE(errors_name_file_place_and_setting) {
 }
 
 BOOST_AUTO_TEST_CASE(errors_hold_no_secrets) {
-  for (const char* text : {"seal \"aesgcm\" { keys = [\"hunter2\", 7] }", "seal \"static\" { current_key = [\"hunter2\"] }", "seal \"aesgcm\" { keys = [\"hunter2 }", "api_addr = [\"hunter2\"]",
-                           "max_lease_ttl = \"hunter2\"", "seal \"aesgcm\" { keys = [hunter2] }"})
+  for (const char* text :
+       {"seal \"aesgcm\" { keys = [\"hunter2\", 7] }", "seal \"static\" { current_key = [\"hunter2\"] }",
+        "seal \"aesgcm\" { keys = [\"hunter2 }", "api_addr = [\"hunter2\"]", "max_lease_ttl = \"hunter2\"",
+        "seal \"aesgcm\" { keys = [hunter2] }"})
     BOOST_TEST(error_of(text).find("hunter2") == std::string::npos, text);
 }
 
