@@ -57,7 +57,7 @@ expiry_actor::behavior_type expiry_behavior(expiry_actor::stateful_pointer<Expir
 
 caf::actor_system_config& configured(caf::actor_system_config& config) {
   config.set("scheduler.max-threads", std::size_t{1});      // the node is detached; what is left are timers
-  config.set("scheduler.policy", caf::atom("sharing"));     // waits on a condition; "stealing" polls every 50 us when idle
+  config.set("scheduler.policy", caf::atom("sharing"));  // waits on a condition; "stealing" polls every 50 us when idle
   config.set("logger.verbosity", caf::atom("quiet"));
   return config;
 }

@@ -1,4 +1,5 @@
-// The actor system of one process: starts and stops the actors of actors/interfaces.h. The one door to CAF for the composition.
+// The actor system of one process: starts and stops the actors of actors/interfaces.h. The one door to CAF for the
+// composition.
 #pragma once
 
 #include <functional>

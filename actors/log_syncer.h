@@ -1,5 +1,6 @@
-// The thread that syncs the log, so that the node goes on while the disk works. The node asks for a number; when everything that was appended
-// before is on disk, the number is reported. Requests that arrive during a sync share the next one.
+// The thread that syncs the log, so that the node goes on while the disk works. The node asks for a number; when
+// everything that was appended before is on disk, the number is reported. Requests that arrive during a sync share the
+// next one.
 #pragma once
 
 #include <condition_variable>
@@ -15,8 +16,8 @@ namespace coffer::actors {
 
 class LogSyncer {
  public:
-  // `report(number, status)` runs on the syncer's thread. After a failed sync the thread reports it and ends: a sync is never
-  // repeated. The log outlives the syncer.
+  // `report(number, status)` runs on the syncer's thread. After a failed sync the thread reports it and ends: a sync is
+  // never repeated. The log outlives the syncer.
   LogSyncer(store::Log& log, std::function<void(std::uint64_t, const Status&)> report);
   // Finishes the sync under way.
   ~LogSyncer();

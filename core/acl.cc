@@ -76,10 +76,11 @@ std::size_t common_length(std::string_view a, std::string_view b) noexcept {
   return i;
 }
 
-// The longest text of the sorted `nodes` that `path` begins with, or -1. The last text not above `path` either is that text or has it among
-// its parents: whatever lies between a beginning of `path` and `path` itself begins with it too.
+// The longest text of the sorted `nodes` that `path` begins with, or -1. The last text not above `path` either is that
+// text or has it among its parents: whatever lies between a beginning of `path` and `path` itself begins with it too.
 std::int32_t longest_beginning(const std::vector<Node>& nodes, std::string_view path) noexcept {
-  const auto above = std::upper_bound(nodes.begin(), nodes.end(), path, [](std::string_view p, const Node& node) { return p < node.text; });
+  const auto above = std::upper_bound(nodes.begin(), nodes.end(), path,
+                                      [](std::string_view p, const Node& node) { return p < node.text; });
   std::int32_t at = static_cast<std::int32_t>(above - nodes.begin()) - 1;
   if (at < 0)
     return -1;
@@ -103,7 +104,8 @@ bool take_segment(std::string_view path, std::size_t& at, std::string_view& segm
   if (at > path.size())
     return false;
   const void* slash = at < path.size() ? std::memchr(path.data() + at, '/', path.size() - at) : nullptr;
-  const std::size_t end = slash != nullptr ? static_cast<std::size_t>(static_cast<const char*>(slash) - path.data()) : path.size();
+  const std::size_t end =
+      slash != nullptr ? static_cast<std::size_t>(static_cast<const char*>(slash) - path.data()) : path.size();
   segment = path.substr(at, end - at);
   at = end + 1;
   return true;
@@ -198,14 +200,16 @@ void take_smaller(Nanos& into, Nanos from) {
     into = from;
 }
 
-std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraints>& a, const std::shared_ptr<const Constraints>& b) {
+std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraints>& a,
+                                          const std::shared_ptr<const Constraints>& b) {
   if (a == nullptr || b == nullptr || a == b)
     return a != nullptr ? a : b;
   Constraints out = *a;
   merge_parameters(out.allowed_parameters, b->allowed_parameters);
   merge_parameters(out.denied_parameters, b->denied_parameters);
   for (const std::string& name : b->required_parameters) {
-    if (std::find(out.required_parameters.begin(), out.required_parameters.end(), name) == out.required_parameters.end())
+    if (std::find(out.required_parameters.begin(), out.required_parameters.end(), name) ==
+        out.required_parameters.end())
       out.required_parameters.push_back(name);
   }
   take_smaller(out.min_wrapping_ttl, b->min_wrapping_ttl);
@@ -379,7 +383,8 @@ std::shared_ptr<const Acl> Acl::root() {
   return acl;
 }
 
-std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Policy>> policies, const TemplateValues& values) {
+std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Policy>> policies,
+                                        const TemplateValues& values) {
   std::shared_ptr<Acl> acl(new Acl());
   Index::Rules exact, prefixes, wild;
   for (const std::shared_ptr<const Policy>& policy : policies) {
@@ -440,7 +445,8 @@ bool Acl::has_access_below(std::string_view folder) const noexcept {
   if (capabilities(folder).allowed)
     return true;
   for (const std::vector<Node>* nodes : {&index_->exact, &index_->prefixes}) {
-    auto at = std::lower_bound(nodes->begin(), nodes->end(), folder, [](const Node& node, std::string_view f) { return node.text < f; });
+    auto at = std::lower_bound(nodes->begin(), nodes->end(), folder,
+                               [](const Node& node, std::string_view f) { return node.text < f; });
     for (; at != nodes->end() && at->text.starts_with(folder); ++at) {
       if (grants(at->rule))
         return true;

@@ -1,12 +1,13 @@
-// The access decision. An Acl is compiled from the policies of one token and never changes, so any number of threads ask it at once;
-// asking allocates nothing.
+// The access decision. An Acl is compiled from the policies of one token and never changes, so any number of threads
+// ask it at once; asking allocates nothing.
 //
-// Of the rules that match a path one decides. A rule without wildcards beats all others. Of the rest the one whose first wildcard
-// stands latest decides; then one that does not end in '*'; then the one with fewer '+'; then the longer; then the one later in
-// byte order. Rules of several policies for the same path text are one rule with all their capabilities, or deny if any denies.
+// Of the rules that match a path one decides. A rule without wildcards beats all others. Of the rest the one whose
+// first wildcard stands latest decides; then one that does not end in '*'; then the one with fewer '+'; then the
+// longer; then the one later in byte order. Rules of several policies for the same path text are one rule with all
+// their capabilities, or deny if any denies.
 //
-// LIST of "a/b/" is decided by the best of all rules that match "a/b/" or "a/b", except that an exact rule for "a/b/" comes before an exact
-// rule for "a/b". So a deny of "a/b/*" holds for the list of the folder itself (advisory D3).
+// LIST of "a/b/" is decided by the best of all rules that match "a/b/" or "a/b", except that an exact rule for "a/b/"
+// comes before an exact rule for "a/b". So a deny of "a/b/*" holds for the list of the folder itself (advisory D3).
 #pragma once
 
 #include <functional>
@@ -36,16 +37,19 @@ using TemplateValues = std::function<std::optional<std::string>(std::string_view
 
 class Acl {
  public:
-  // `policies` are those of one token; a policy named "root" makes everything allowed. Rules with templates take their values from
-  // `values`. One that has no value, or whose value is not a single literal segment (it holds '/', '+', '*' or is empty), grants nothing;
-  // if it denies, everything is denied, because what it was to protect is not known (advisories D4, D5).
-  static std::shared_ptr<const Acl> compile(std::span<const std::shared_ptr<const Policy>> policies, const TemplateValues& values = {});
+  // `policies` are those of one token; a policy named "root" makes everything allowed. Rules with templates take their
+  // values from `values`. One that has no value, or whose value is not a single literal segment (it holds '/', '+', '*'
+  // or is empty), grants nothing; if it denies, everything is denied, because what it was to protect is not known
+  // (advisories D4, D5).
+  static std::shared_ptr<const Acl> compile(std::span<const std::shared_ptr<const Policy>> policies,
+                                            const TemplateValues& values = {});
   static std::shared_ptr<const Acl> root();
   ~Acl();
   Acl(const Acl&) = delete;
   Acl& operator=(const Acl&) = delete;
 
-  // `path` is canonical, from the token's namespace on. For kList both spellings, with and without the trailing '/', decide alike.
+  // `path` is canonical, from the token's namespace on. For kList both spellings, with and without the trailing '/',
+  // decide alike.
   Decision allows(std::string_view path, Capability capability) const noexcept;
 
   // What sys/capabilities answers for `path`: the deciding rule's set, as for a list when `path` ends in '/'.
@@ -65,8 +69,10 @@ class Acl {
   std::unique_ptr<const Index> index_;
 };
 
-// The second half of a decision: does a request with this body and wrapping TTL (nothing: not wrapped) keep to the constraints? Parameters are
-// looked at for create, read, update and patch only. kDenied, naming the parameter, when not.
-Status check_constraints(const Decision& decision, Capability capability, const json::Value& data, std::optional<Nanos> wrap_ttl);
+// The second half of a decision: does a request with this body and wrapping TTL (nothing: not wrapped) keep to the
+// constraints? Parameters are looked at for create, read, update and patch only. kDenied, naming the parameter, when
+// not.
+Status check_constraints(const Decision& decision, Capability capability, const json::Value& data,
+                         std::optional<Nanos> wrap_ttl);
 
 }  // namespace coffer::core

@@ -9,7 +9,8 @@ namespace {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   return out;
 }
 
@@ -46,7 +47,8 @@ bool equal(const hcl::Node& rule, const json::Value& value) {
 }
 
 bool listed(const std::vector<hcl::Node>& values, const json::Value& value) {
-  return values.empty() || std::any_of(values.begin(), values.end(), [&](const hcl::Node& rule) { return equal(rule, value); });
+  return values.empty() ||
+         std::any_of(values.begin(), values.end(), [&](const hcl::Node& rule) { return equal(rule, value); });
 }
 
 Status denied(std::string_view what) { return Status(Code::kDenied, std::string(what)); }
@@ -66,7 +68,8 @@ Status check_wrapping(const Constraints& rules, std::optional<Nanos> ttl) {
 
 Status check_parameter(const Constraints& rules, const json::Member& member) {
   const std::string name = lower(member.key());
-  if (const auto at = rules.denied_parameters.find(name); at != rules.denied_parameters.end() && listed(at->second, member.value))
+  if (const auto at = rules.denied_parameters.find(name);
+      at != rules.denied_parameters.end() && listed(at->second, member.value))
     return denied("parameter \"" + name + "\" is denied by the policy");
   const ParameterRules& allowed = rules.allowed_parameters;
   if (allowed.empty() || (allowed.size() == 1 && allowed.contains("*")))
@@ -79,7 +82,8 @@ Status check_parameter(const Constraints& rules, const json::Member& member) {
 
 }  // namespace
 
-Status check_constraints(const Decision& decision, Capability capability, const json::Value& data, std::optional<Nanos> wrap_ttl) {
+Status check_constraints(const Decision& decision, Capability capability, const json::Value& data,
+                         std::optional<Nanos> wrap_ttl) {
   if (decision.constraints == nullptr)
     return ok_status();
   const Constraints& rules = *decision.constraints;
@@ -88,7 +92,8 @@ Status check_constraints(const Decision& decision, Capability capability, const 
       bit(Capability::kCreate) | bit(Capability::kRead) | bit(Capability::kUpdate) | bit(Capability::kPatch);
   if (!(bit(capability) & kLooksAtParameters))
     return ok_status();
-  const bool has_rules = !rules.allowed_parameters.empty() || !rules.denied_parameters.empty() || !rules.required_parameters.empty();
+  const bool has_rules =
+      !rules.allowed_parameters.empty() || !rules.denied_parameters.empty() || !rules.required_parameters.empty();
   if (data.is_raw() && has_rules)
     return denied("the policy limits parameters and these cannot be looked at");
   for (const std::string& name : rules.required_parameters) {

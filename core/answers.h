@@ -10,7 +10,9 @@
 
 namespace coffer::core {
 
-inline std::int64_t whole_seconds(Nanos nanos) { return std::chrono::duration_cast<std::chrono::seconds>(nanos).count(); }
+inline std::int64_t whole_seconds(Nanos nanos) {
+  return std::chrono::duration_cast<std::chrono::seconds>(nanos).count();
+}
 
 inline json::Value text_list(json::Arena& arena, const std::vector<std::string_view>& texts) {
   json::ArrayBuilder list(arena, texts.size() + 1);
@@ -23,7 +25,9 @@ inline json::Value keys_answer(json::Arena& arena, const std::vector<std::string
   return json::ObjectBuilder(arena, 1).add("keys", text_list(arena, keys)).build();
 }
 
-inline void warn(Response& response, json::Arena& arena, std::string_view text) { response.warnings.push_back(arena.copy(text)); }
+inline void warn(Response& response, json::Arena& arena, std::string_view text) {
+  response.warnings.push_back(arena.copy(text));
+}
 
 // An error in the numbered form that Vault's framework prints some errors in.
 inline std::string one_error(std::string_view text) { return "1 error occurred:\n\t* " + std::string(text) + "\n\n"; }

@@ -1,8 +1,9 @@
-// Audit: every request and every answer is a line that at least one device has accepted before anything leaves. Every scalar that
-// came from a client or goes to one is replaced by an HMAC-SHA256 under the device's own key, whatever its type
-// (advisories H1, H5); structure, paths, operation and times stay readable.
+// Audit: every request and every answer is a line that at least one device has accepted before anything leaves. Every
+// scalar that came from a client or goes to one is replaced by an HMAC-SHA256 under the device's own key, whatever its
+// type (advisories H1, H5); structure, paths, operation and times stay readable.
 //
-// Formatting is pure and runs on the request's thread; devices accept lines through bounded rings and answer in batches.
+// Formatting is pure and runs on the request's thread; devices accept lines through bounded rings and answer in
+// batches.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +54,14 @@ class AuditBroker {
  public:
   virtual ~AuditBroker() = default;
   virtual bool any_device() const = 0;
-  // Formats the line of this phase for each device into exchange.audit_lines (no I/O yet) and makes exchange.audit_set keep this
-  // set alive. The request's line comes first; `facts` of the response that equal those of the request (same views) cost nothing
-  // twice. `error` is the text that the client gets, or empty.
-  virtual void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error) = 0;
-  // Hands all lines of the exchange that were prepared and not yet submitted to the devices' rings; `sink` hears of it once, with
-  // the exchange: at once when there is no device or when all refuse, else from a device's thread or from the tick. May be
-  // called on the set of exchange.audit_set only.
+  // Formats the line of this phase for each device into exchange.audit_lines (no I/O yet) and makes exchange.audit_set
+  // keep this set alive. The request's line comes first; `facts` of the response that equal those of the request (same
+  // views) cost nothing twice. `error` is the text that the client gets, or empty.
+  virtual void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
+                       std::string_view error) = 0;
+  // Hands all lines of the exchange that were prepared and not yet submitted to the devices' rings; `sink` hears of it
+  // once, with the exchange: at once when there is no device or when all refuse, else from a device's thread or from
+  // the tick. May be called on the set of exchange.audit_set only.
   virtual void submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) = 0;
 };
 

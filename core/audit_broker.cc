@@ -19,7 +19,8 @@ AuditDeviceConfig AuditDeviceConfig::clone() const {
   return AuditDeviceConfig{path, type, uuid, description, local, salt.clone(), options};
 }
 
-void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error) {
+void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
+                       std::string_view error) {
   if (exchange.audit_set.get() != this || exchange.audit_lines.size() != members_.size()) {
     // Lines that another set has prepared went to its devices.
     exchange.audit_lines.resize(members_.size());
@@ -117,13 +118,15 @@ std::shared_ptr<AuditSet> AuditRegistry::build(std::span<const AuditDeviceConfig
   std::vector<AuditSet::Member> members;
   std::vector<Entry> kept;
   for (const AuditDeviceConfig& config : configs) {
-    const auto known = std::find_if(devices_.begin(), devices_.end(), [&](const Entry& e) { return e.uuid == config.uuid; });
+    const auto known =
+        std::find_if(devices_.begin(), devices_.end(), [&](const Entry& e) { return e.uuid == config.uuid; });
     std::shared_ptr<AuditDevice> device;
     if (known != devices_.end()) {
       device = known->device;
     } else {
       auto options = parse_audit_options(config.type, config.options);
-      device = std::make_shared<AuditDevice>(config, options.ok() ? *options : AuditOptions(), options.status(), environment_);
+      device = std::make_shared<AuditDevice>(config, options.ok() ? *options : AuditOptions(), options.status(),
+                                             environment_);
       if (stopped_)
         device->stop();
     }
@@ -159,7 +162,8 @@ void AuditRegistry::tick(BootTime now) {
   {
     const std::scoped_lock lock(mutex_);
     // Only retired_ refers to it: no set does any more, so nobody can begin to.
-    const auto first = std::partition(retired_.begin(), retired_.end(), [](const auto& d) { return d.use_count() > 1; });
+    const auto first =
+        std::partition(retired_.begin(), retired_.end(), [](const auto& d) { return d.use_count() > 1; });
     unused.assign(std::make_move_iterator(first), std::make_move_iterator(retired_.end()));
     retired_.erase(first, retired_.end());
   }

@@ -2,11 +2,13 @@
 // `AuditSet` is an immutable snapshot of them that core/published carries; requests use the snapshot alone.
 //
 // A way to enable a device:   options = parse_audit_options(...)          (the handler)
-//                             registry.probe(config)                      (the handler: opens the file, writes the test line)
+//                             registry.probe(config)                      (the handler: opens the file, writes the test
+//                             line)
 //                             ...the table record commits and is applied...
-//                             set = registry.build(all configs)           (observer, on every apply that touches the table)
-// After a start, build() alone is called. A file that cannot be opened then leaves its device failing, not missing: every
-// request that needs it is refused until it opens (fail closed), and each batch tries again.
+//                             set = registry.build(all configs)           (observer, on every apply that touches the
+//                             table)
+// After a start, build() alone is called. A file that cannot be opened then leaves its device failing, not missing:
+// every request that needs it is refused until it opens (fail closed), and each batch tries again.
 #pragma once
 
 #include <functional>
@@ -28,7 +30,8 @@ namespace coffer::core {
 class AuditDevice;
 class AuditFileSystem;
 
-// One row of the audit table. The salt is the HMAC key of the device: 32 random bytes made when it is enabled, stored with the row.
+// One row of the audit table. The salt is the HMAC key of the device: 32 random bytes made when it is enabled, stored
+// with the row.
 struct AuditDeviceConfig {
   std::string path;         // "file/"
   std::string type;         // "file"
@@ -62,11 +65,12 @@ class AuditSet final : public AuditBroker, public std::enable_shared_from_this<A
   explicit AuditSet(std::vector<Member> members) : members_(std::move(members)) {}
 
   bool any_device() const override { return !members_.empty(); }
-  void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error) override;
+  void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
+               std::string_view error) override;
   void submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) override;
 
-  // What `input` looks like in the lines of the device at `path` ("file/"): "hmac-sha256:" and 64 hexadecimal digits. kNotFound when
-  // there is no such device.
+  // What `input` looks like in the lines of the device at `path` ("file/"): "hmac-sha256:" and 64 hexadecimal digits.
+  // kNotFound when there is no such device.
   Result<std::string> hash(std::string_view path, std::string_view input) const;
 
  private:
@@ -81,9 +85,9 @@ class AuditRegistry {
   AuditRegistry(const AuditRegistry&) = delete;
   AuditRegistry& operator=(const AuditRegistry&) = delete;
 
-  // Checks what parse_audit_options cannot: opens the device as it will be opened and, unless skip_test, writes the test line
-  // through it. Leaves nothing open, and no file that it made when it fails. Takes as long as the file system does and no longer: a pipe
-  // or terminal that does not take the line at once is refused.
+  // Checks what parse_audit_options cannot: opens the device as it will be opened and, unless skip_test, writes the
+  // test line through it. Leaves nothing open, and no file that it made when it fails. Takes as long as the file system
+  // does and no longer: a pipe or terminal that does not take the line at once is refused.
   Status probe(const AuditDeviceConfig& config, const AuditOptions& options);
 
   // The set of these devices; those known by uuid keep their thread and file. Starts threads, opens nothing itself.
@@ -93,8 +97,8 @@ class AuditRegistry {
   // After a rename of the log files (SIGHUP): each device closes and opens its file before its next batch.
   void reopen();
 
-  // About every 100 ms, from a timer: gives up on what no device has accepted within limits::kAuditAcceptTimeMax, and frees devices
-  // that were disabled and are no longer used. Calls sinks.
+  // About every 100 ms, from a timer: gives up on what no device has accepted within limits::kAuditAcceptTimeMax, and
+  // frees devices that were disabled and are no longer used. Calls sinks.
   void tick(BootTime now);
 
   // Writes what is queued, answers the rest, ends the threads. Every later submission fails.

@@ -1,5 +1,6 @@
-// One audit device: a formatter, a bounded ring, and a thread that writes batch after batch. Group commit: everything that was
-// submitted while one batch was written is the next batch, written by one call where it fits, and its sinks hear of it in order.
+// One audit device: a formatter, a bounded ring, and a thread that writes batch after batch. Group commit: everything
+// that was submitted while one batch was written is the next batch, written by one call where it fits, and its sinks
+// hear of it in order.
 #pragma once
 
 #include <memory>
@@ -19,21 +20,23 @@ class AuditFile;
 class AuditDevice {
  public:
   // `broken`: why the row that the device was made from is unusable, or success. Then it refuses everything.
-  AuditDevice(const AuditDeviceConfig& config, const AuditOptions& options, Status broken, const AuditEnvironment& environment);
+  AuditDevice(const AuditDeviceConfig& config, const AuditOptions& options, Status broken,
+              const AuditEnvironment& environment);
   ~AuditDevice();  // as stop()
   AuditDevice(const AuditDevice&) = delete;
   AuditDevice& operator=(const AuditDevice&) = delete;
 
   const AuditFormatter& formatter() const noexcept { return formatter_; }
 
-  // Queues whole lines; the ticket is finished later by the device's thread, by tick() or by stop(). When the device refuses (ring full,
-  // hung, stopped), the ticket is untouched and the status says why.
+  // Queues whole lines; the ticket is finished later by the device's thread, by tick() or by stop(). When the device
+  // refuses (ring full, hung, stopped), the ticket is untouched and the status says why.
   Status offer(std::string_view lines, AuditTicket& ticket);
   // The next batch opens the file anew.
   void reopen();
   // Fails what has waited too long. Calls sinks.
   void tick(BootTime now);
-  // Writes what is queued, fails what cannot be written, ends the thread. Waits at most limits::kAuditAcceptTimeMax for a write that hangs.
+  // Writes what is queued, fails what cannot be written, ends the thread. Waits at most limits::kAuditAcceptTimeMax for
+  // a write that hangs.
   void stop();
 
  private:
@@ -44,8 +47,8 @@ class AuditDevice {
   std::shared_ptr<State> state_;
 };
 
-// Writes everything: short writes go on where they ended. `torn` becomes true when a failure left part of a line behind; the next
-// call then begins with a line end of its own. Exposed for tests.
+// Writes everything: short writes go on where they ended. `torn` becomes true when a failure left part of a line
+// behind; the next call then begins with a line end of its own. Exposed for tests.
 Status write_all(AuditFile& file, std::string_view bytes, bool& torn);
 
 }  // namespace coffer::core

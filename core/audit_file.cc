@@ -56,7 +56,8 @@ class PosixAuditFile final : public AuditFile {
       if (written > 0)
         return static_cast<std::size_t>(written);
       if (written < 0 && errno == EAGAIN) {
-        // A pipe that somebody set non-blocking. Waiting here is like a write that blocks: the device's watch notices it.
+        // A pipe that somebody set non-blocking. Waiting here is like a write that blocks: the device's watch notices
+        // it.
         pollfd ready{fd_.get(), POLLOUT, 0};
         ::poll(&ready, 1, -1);
         continue;
@@ -128,7 +129,8 @@ Status check_folder(int folder, std::span<const std::string> forbidden) {
   return ok_status();
 }
 
-// The folder part of a path, opened component by component; what is missing is made, unless it would stand in a forbidden folder.
+// The folder part of a path, opened component by component; what is missing is made, unless it would stand in a
+// forbidden folder.
 Result<Descriptor> open_folder(std::string_view folder, std::span<const std::string> forbidden) {
   constexpr int kFlags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   Descriptor at(::open(folder.starts_with('/') ? "/" : ".", kFlags));

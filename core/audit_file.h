@@ -1,6 +1,6 @@
-// Where a file device's bytes go: a port, its implementation on the operating system, and the rules for which file may be an audit file
-// (advisory I1). The rules are checked on the opened descriptors, not on the path's text, so nothing can be exchanged between check
-// and use.
+// Where a file device's bytes go: a port, its implementation on the operating system, and the rules for which file may
+// be an audit file (advisory I1). The rules are checked on the opened descriptors, not on the path's text, so nothing
+// can be exchanged between check and use.
 #pragma once
 
 #include <memory>
@@ -32,8 +32,8 @@ struct OpenedAuditFile {
 class AuditFileSystem {
  public:
   virtual ~AuditFileSystem() = default;
-  // kInvalid when a rule refuses the file, kIo when the system does; both name the rule or the system's words, not the path.
-  // Afterwards the file has options.mode, whatever the umask, unless that is 0. Missing folders are made, 0700.
+  // kInvalid when a rule refuses the file, kIo when the system does; both name the rule or the system's words, not the
+  // path. Afterwards the file has options.mode, whatever the umask, unless that is 0. Missing folders are made, 0700.
   virtual Result<OpenedAuditFile> open(const AuditOptions& options, std::span<const std::string> forbidden_folders) = 0;
   // Takes back what open() made in vain.
   virtual void remove(const AuditOptions& options) = 0;

@@ -103,8 +103,8 @@ Status set_option(std::string_view name, std::string_view text, AuditOptions& in
     return text.empty() ? ok_status() : Status(Code::kInvalid, "audit log prefixing is not allowed");
   if (name == "format")
     return text == "json" ? ok_status() : refuse(name, "must be json");
-  return Status(Code::kInvalid, "an audit device of type file has no such option; see file_path, mode, sync, hmac_accessor, "
-                                "log_raw, elide_list_responses, format, skip_test");
+  return Status(Code::kInvalid, "an audit device of type file has no such option; see file_path, mode, sync, "
+                                "hmac_accessor, log_raw, elide_list_responses, format, skip_test");
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What may be said when an audit device is enabled: parsed and checked in one place, for the API, the configuration and stored records
-// alike (advisories I1-I3, rule R7). Pure.
+// What may be said when an audit device is enabled: parsed and checked in one place, for the API, the configuration and
+// stored records alike (advisories I1-I3, rule R7). Pure.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct AuditOptions {
 
 using OptionPairs = std::span<const std::pair<std::string, std::string>>;
 
-// kInvalid names the option and the rule that it breaks, never its value. Every spelling of an option (`path` is the old name of
-// `file_path`) goes through the same checks; both at once are refused.
+// kInvalid names the option and the rule that it breaks, never its value. Every spelling of an option (`path` is the
+// old name of `file_path`) goes through the same checks; both at once are refused.
 Result<AuditOptions> parse_audit_options(std::string_view type, OptionPairs options);
 
 }  // namespace coffer::core

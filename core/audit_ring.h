@@ -1,5 +1,6 @@
-// What waits for one audit device: lines in submission order, cut into batches, and who is to be told about each. Pure: no clock, no
-// thread, no I/O; whoever shares one between threads holds a lock around every call and calls tickets back outside of it.
+// What waits for one audit device: lines in submission order, cut into batches, and who is to be told about each. Pure:
+// no clock, no thread, no I/O; whoever shares one between threads holds a lock around every call and calls tickets back
+// outside of it.
 #pragma once
 
 #include <atomic>
@@ -18,7 +19,8 @@
 
 namespace coffer::core {
 
-// One exchange that several devices were asked to log: answered by the first that accepts, or by the last that does not.
+// One exchange that several devices were asked to log: answered by the first that accepts, or by the last that does
+// not.
 class AuditVote {
  public:
   AuditVote(std::unique_ptr<Exchange> exchange, AuditSink& sink, std::uint32_t devices)
@@ -76,11 +78,12 @@ class AuditRing {
   AuditRing() = default;
   explicit AuditRing(Limits limits) : limits_(limits) {}
 
-  // Queues whole lines. False when full: `ticket` is untouched. One submission may be larger than the byte limit when nothing waits.
+  // Queues whole lines. False when full: `ticket` is untouched. One submission may be larger than the byte limit when
+  // nothing waits.
   bool offer(std::string_view lines, AuditTicket& ticket, BootTime deadline);
 
-  // The next batch to write, empty when nothing waits. Its waiters stay here (give_up reaches them) until finish_batch. There is at
-  // most one batch out at a time. The view stays valid until finish_batch.
+  // The next batch to write, empty when nothing waits. Its waiters stay here (give_up reaches them) until finish_batch.
+  // There is at most one batch out at a time. The view stays valid until finish_batch.
   std::string_view take();
   // The batch that take() gave is done with: `waiters` becomes those of it who have not been given up.
   void finish_batch(std::vector<Waiter>& waiters);

@@ -1,4 +1,5 @@
-// What `init` writes first: the keyring, the mounts and policies that every cluster has, and the first root token; as one batch.
+// What `init` writes first: the keyring, the mounts and policies that every cluster has, and the first root token; as
+// one batch.
 #pragma once
 
 #include <string>
@@ -23,8 +24,9 @@ struct Bootstrap {
   SecretBytes root_token;
 };
 
-// `barrier` is made from the new keyring, `root_key` seals it. Fails only when the random source does or a given token is no token.
-Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key, const BootstrapOptions& options,
-                                RandomSource& random);
+// `barrier` is made from the new keyring, `root_key` seals it. Fails only when the random source does or a given token
+// is no token.
+Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key,
+                                const BootstrapOptions& options, RandomSource& random);
 
 }  // namespace coffer::core

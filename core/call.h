@@ -1,5 +1,5 @@
-// What handlers of the server's own mounts (sys/, auth/token/) work with beyond a HandlerContext: they know tokens, policies, mounts and
-// devices. Engines never see this header.
+// What handlers of the server's own mounts (sys/, auth/token/) work with beyond a HandlerContext: they know tokens,
+// policies, mounts and devices. Engines never see this header.
 #pragma once
 
 #include "core/audit_broker.h"

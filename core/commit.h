@@ -1,5 +1,5 @@
-// The port from the request pipeline to the replicated log: implemented by the node actor in production, by the simulator
-// and by a single-threaded fake in tests.
+// The port from the request pipeline to the replicated log: implemented by the node actor in production, by the
+// simulator and by a single-threaded fake in tests.
 #pragma once
 
 #include <memory>
@@ -25,7 +25,8 @@ class CommitSink {
   virtual void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) = 0;
 };
 
-// For jobs and timers of the server itself (expiry, token clean-up, unseal bookkeeping): a proposal without an exchange.
+// For jobs and timers of the server itself (expiry, token clean-up, unseal bookkeeping): a proposal without an
+// exchange.
 class SystemCommit {
  public:
   virtual ~SystemCommit() = default;
@@ -35,8 +36,8 @@ class SystemCommit {
 class Committer {
  public:
   virtual ~Committer() = default;
-  // Any thread. The proposal is proposal_of(*exchange) (core/pipeline.h). Answers kRefused with kExhausted at once when the
-  // bounded queue is full.
+  // Any thread. The proposal is proposal_of(*exchange) (core/pipeline.h). Answers kRefused with kExhausted at once when
+  // the bounded queue is full.
   virtual void submit(std::unique_ptr<Exchange> exchange, CommitSink& sink) = 0;
   // Any thread. `done` must stay alive until it was called.
   virtual void submit_system(Proposal proposal, SystemCommit& done) = 0;

@@ -1,5 +1,6 @@
-// What a secrets engine or auth method is: a table of paths, each with its operations, fields and flags (core/path_table.h), and
-// handlers that run inside a transaction. Engines know nothing of tokens, policies, audit, HTTP or storage layout.
+// What a secrets engine or auth method is: a table of paths, each with its operations, fields and flags
+// (core/path_table.h), and handlers that run inside a transaction. Engines know nothing of tokens, policies, audit,
+// HTTP or storage layout.
 #pragma once
 
 #include <functional>
@@ -52,8 +53,8 @@ class Storage {
   store::KeyClass class_;
 };
 
-// What a handler works with. Everything is valid for this run only; a run may be repeated after a conflict, with a fresh
-// response. A handler does no I/O and has no effect but through `storage` and `response`.
+// What a handler works with. Everything is valid for this run only; a run may be repeated after a conflict, with a
+// fresh response. A handler does no I/O and has no effect but through `storage` and `response`.
 struct HandlerContext {
   const Request& request;
   Response& response;
@@ -70,7 +71,8 @@ struct HandlerContext {
   // A field of the body, or null; and typed readers which fail with kInvalid naming the field, never its content.
   json::Value field(std::string_view name) const;
   Result<std::string_view> string_field(std::string_view name, std::string_view fallback) const;
-  Result<std::int64_t> int_field(std::string_view name, std::int64_t fallback, std::int64_t min, std::int64_t max) const;
+  Result<std::int64_t> int_field(std::string_view name, std::int64_t fallback, std::int64_t min,
+                                 std::int64_t max) const;
   Result<bool> bool_field(std::string_view name, bool fallback) const;
   Result<Nanos> duration_field(std::string_view name, Nanos fallback) const;
   // A list of strings, or one string with commas; empty when absent.

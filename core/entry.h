@@ -1,5 +1,6 @@
-// The body of a Raft data entry: the records that one transaction writes, sealed (docs/formats/entry.md). Decoding any bytes ends in
-// a value or a Status, never worse (rule R10), and what encode() makes of a proposal that passed the limits always decodes.
+// The body of a Raft data entry: the records that one transaction writes, sealed (docs/formats/entry.md). Decoding any
+// bytes ends in a value or a Status, never worse (rule R10), and what encode() makes of a proposal that passed the
+// limits always decodes.
 //
 // Pure functions, any thread.
 #pragma once
@@ -32,8 +33,8 @@ constexpr std::size_t op_bytes(std::size_t key_bytes, std::size_t plaintext_byte
 
 // Appends to `out`.
 void encode(std::uint64_t epoch, KeyTerm key_term, std::span<const store::Op> ops, std::string& out);
-// kDataLoss for everything that encode() does not make: unknown format, a length beyond the end, bytes left over, a key that is none, more
-// than limits::kEntryOpsMax records.
+// kDataLoss for everything that encode() does not make: unknown format, a length beyond the end, bytes left over, a key
+// that is none, more than limits::kEntryOpsMax records.
 Result<Entry> decode(std::string_view body);
 
 }  // namespace coffer::core::entry

@@ -1,7 +1,8 @@
-// What runs out when: leases and tokens by cluster time. Says what to revoke now and when to ask again; revoking is the caller's.
+// What runs out when: leases and tokens by cluster time. Says what to revoke now and when to ask again; revoking is the
+// caller's.
 //
-// A lease stays here until revoked() says that it is gone. One whose revocation failed is tried again with growing pauses; after the last
-// try it is irrevocable: kept, listed, tried again only when an operator asks.
+// A lease stays here until revoked() says that it is gone. One whose revocation failed is tried again with growing
+// pauses; after the last try it is irrevocable: kept, listed, tried again only when an operator asks.
 // Threads: one (the expiry actor's). No clock: `now` is cluster time and an argument.
 #pragma once
 
@@ -35,14 +36,15 @@ class Expiry {
 
   explicit Expiry(const Options& options) : options_(options) {}
 
-  // A new lease, or a new end of one that is here (renewed, or revoked early by an end in the past). One that is being revoked is
-  // not brought back by it.
+  // A new lease, or a new end of one that is here (renewed, or revoked early by an end in the past). One that is being
+  // revoked is not brought back by it.
   void put(std::string_view id, WallTime end);
   // The lease is gone, whoever revoked it.
   void revoked(std::string_view id);
   // It could not be revoked at `now`.
   void failed(std::string_view id, WallTime now);
-  // It was not even tried, because the node takes no writes now: again after the first pause, and that counts as no try.
+  // It was not even tried, because the node takes no writes now: again after the first pause, and that counts as no
+  // try.
   void put_off(std::string_view id, WallTime now);
   // An operator asks for one more round of tries.
   bool retry(std::string_view id, WallTime now);

@@ -76,8 +76,8 @@ Result<Front> read_front(const store::View& view, WallTime now, std::size_t limi
   return front;
 }
 
-// Revokes the token of this row if its time is over as of this transaction: one that was renewed meanwhile is left alone. True when the row
-// itself leads nowhere and was removed.
+// Revokes the token of this row if its time is over as of this transaction: one that was renewed meanwhile is left
+// alone. True when the row itself leads nowhere and was removed.
 Result<bool> revoke_row(TxnImpl& txn, TokenStore& tokens, json::Arena& arena, const std::string& row) {
   const std::string_view hash = arena.copy(std::string_view(row).substr(kTimeDigits + 1));
   COFFER_ASSIGN(const std::optional<StoredToken> token, tokens.stored(hash));
@@ -100,7 +100,8 @@ struct Outcome {
 };
 
 // What cannot be revoked is named in `out` and does not hold up the others.
-Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, const std::vector<std::string>& rows, Outcome& out) {
+Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, const std::vector<std::string>& rows,
+                  Outcome& out) {
   TokenStore tokens(txn, published, arena);
   out = Outcome();
   for (const std::string& row : rows) {
@@ -121,7 +122,8 @@ Status revoke_due(TxnImpl& txn, const Published& published, json::Arena& arena, 
 
 // The node takes no writes at present; the token is not at fault.
 bool not_tried(Code code) {
-  return code == Code::kUnavailable || code == Code::kExhausted || code == Code::kSealed || code == Code::kOutcomeUnknown;
+  return code == Code::kUnavailable || code == Code::kExhausted || code == Code::kSealed ||
+         code == Code::kOutcomeUnknown;
 }
 
 }  // namespace

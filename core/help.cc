@@ -31,8 +31,13 @@ json::Value describe_path(json::Arena& arena, const PathSpec& spec, std::string_
   if (!spec.fields.empty()) {
     text.append("\n\n## PARAMETERS\n");
     for (const Field& field : spec.fields)
-      text.append("\n    ").append(field.name).append(" (").append(type_name(field.type)).append(")\n\n        ").append(field.help).append(
-          "\n");
+      text.append("\n    ")
+          .append(field.name)
+          .append(" (")
+          .append(type_name(field.type))
+          .append(")\n\n        ")
+          .append(field.help)
+          .append("\n");
   }
   text.append("\n\n## DESCRIPTION\n\n").append(spec.help);
   return json::ObjectBuilder(arena, 3).add("help", text).add("openapi", nullptr).add("see_also", nullptr).build();

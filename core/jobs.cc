@@ -12,10 +12,11 @@ Status erase_job(TxnImpl& txn, const Job& job) {
 }
 
 Status step_delete_mount(TxnImpl& txn, const Job& job) {
-  for (const store::KeyClass cls : {store::KeyClass::kShared, store::KeyClass::kClusterLocal, store::KeyClass::kNotReplicated}) {
+  for (const store::KeyClass cls :
+       {store::KeyClass::kShared, store::KeyClass::kClusterLocal, store::KeyClass::kNotReplicated}) {
     bool more = false;
-    COFFER_ASSIGN(const auto keys,
-                  txn.stored_keys({cls, layout::kRootNamespace, job.mount, {}}, limits::kJobStepKeysMax - txn.ops(), &more));
+    COFFER_ASSIGN(const auto keys, txn.stored_keys({cls, layout::kRootNamespace, job.mount, {}},
+                                                   limits::kJobStepKeysMax - txn.ops(), &more));
     for (const std::string_view key : keys)
       COFFER_TRY(txn.erase_stored(key));
     if (more)
@@ -74,7 +75,8 @@ void SystemTask::done(CommitOutcome outcome, Index, Status status) {
     return run();
   if (outcome == CommitOutcome::kCommitted)
     return finish(ok_status());
-  finish(status.ok() ? Status(Code::kOutcomeUnknown, "the outcome of the server's own transaction is unknown") : status);
+  finish(status.ok() ? Status(Code::kOutcomeUnknown, "the outcome of the server's own transaction is unknown")
+                     : status);
 }
 
 void SystemTask::finish(const Status& status) {

@@ -1,5 +1,5 @@
-// Work that exceeds one entry: its first entry made the effect visible and left a record; here are its further steps, each idempotent
-// and one entry, which whoever leads carries on until the record is gone.
+// Work that exceeds one entry: its first entry made the effect visible and left a record; here are its further steps,
+// each idempotent and one entry, which whoever leads carries on until the record is gone.
 #pragma once
 
 #include <atomic>
@@ -13,8 +13,8 @@ namespace coffer::core {
 // Part of a request's transaction: from the commit on the job runs.
 Status add_job(TxnImpl& txn, const Job& job);
 
-// A transaction of the server's own, without a request: runs, proposes, runs again after a conflict. Owns itself until `done` was
-// called, which happens once, on the thread of start() or on the node's.
+// A transaction of the server's own, without a request: runs, proposes, runs again after a conflict. Owns itself until
+// `done` was called, which happens once, on the thread of start() or on the node's.
 class SystemTask final : public SystemCommit {
  public:
   using Work = std::function<Status(TxnImpl&, const Published&, json::Arena&)>;

@@ -1,5 +1,5 @@
-// Where the core's own records stand: all below mount 0 of their namespace. Names are fixed forever; ids in names are lower-case hex
-// of fixed width, so that byte order is number order.
+// Where the core's own records stand: all below mount 0 of their namespace. Names are fixed forever; ids in names are
+// lower-case hex of fixed width, so that byte order is number order.
 #pragma once
 
 #include <string>

@@ -1,8 +1,9 @@
-// From an empty store to a serving node and back: init, unseal, seal, and what is told to everybody about it (seal-status, health, leader).
-// These paths need no token; they are answered here before the pipeline looks at anything else.
+// From an empty store to a serving node and back: init, unseal, seal, and what is told to everybody about it
+// (seal-status, health, leader). These paths need no token; they are answered here before the pipeline looks at
+// anything else.
 //
-// The ceremonies are pure (seal/init.h, seal/unseal.h); this class keeps the one that is under way, writes what it made through the
-// log, and starts or stops the derivation of state on the applier's thread.
+// The ceremonies are pure (seal/init.h, seal/unseal.h); this class keeps the one that is under way, writes what it made
+// through the log, and starts or stops the derivation of state on the applier's thread.
 #pragma once
 
 #include <functional>
@@ -21,8 +22,8 @@
 
 namespace coffer::core {
 
-// Runs `step` on the applier's thread between two batches, then publishes the deriver's attachment, then runs `then`. Both run once, or
-// neither when the node has stopped. Any thread.
+// Runs `step` on the applier's thread between two batches, then publishes the deriver's attachment, then runs `then`.
+// Both run once, or neither when the node has stopped. Any thread.
 class ApplierPort {
  public:
   virtual ~ApplierPort() = default;
@@ -57,11 +58,13 @@ class Lifecycle final : public LifecycleHandler {
   Lifecycle(Info info, Ports ports);
   ~Lifecycle() override;
 
-  // Applier's thread, when the node first serves: looks what the store holds, and unseals an automatic seal. kDataLoss, with the record
-  // and what to do, when the seal's records are damaged or only some of them are there: the server must not go on then.
+  // Applier's thread, when the node first serves: looks what the store holds, and unseals an automatic seal. kDataLoss,
+  // with the record and what to do, when the seal's records are damaged or only some of them are there: the server must
+  // not go on then.
   Status begin();
 
-  // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows it comes out.
+  // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows
+  // it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
 
   // `done` runs when the node is sealed. Any thread.
@@ -70,7 +73,8 @@ class Lifecycle final : public LifecycleHandler {
   bool initialized() const;
   bool sealed() const;
 
-  // For dev mode: init with one share and unseal, without an exchange. `done` gets the root token and the share, or the failure.
+  // For dev mode: init with one share and unseal, without an exchange. `done` gets the root token and the share, or the
+  // failure.
   struct DevKeys {
     std::string root_token;
     std::string unseal_key;

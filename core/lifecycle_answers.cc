@@ -26,7 +26,8 @@ Result<int> chosen_code(const json::Value& query, std::string_view name, int oth
   return code;
 }
 
-json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares, std::string (*encode)(std::string_view)) {
+json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares,
+                         std::string (*encode)(std::string_view)) {
   json::ArrayBuilder list(arena);
   for (const SecretBytes& share : shares)
     list.add(encode(share.reveal_text()));
@@ -40,7 +41,8 @@ void Lifecycle::answer_status(Exchange& exchange, const Status_& status) const {
   const bool automatic = status.type != seal::kShamirKind;
   body.add("type", status.type).add("initialized", status.initialized).add("sealed", status.sealed);
   body.add("t", status.counts.threshold).add("n", status.counts.shares);
-  body.add("progress", status.sealed ? status.progress.have : 0u).add("nonce", status.sealed ? status.progress.nonce : std::string());
+  body.add("progress", status.sealed ? status.progress.have : 0u)
+      .add("nonce", status.sealed ? status.progress.nonce : std::string());
   body.add("version", kVaultVersion).add("build_date", build_date()).add("migration", false);
   if (!status.sealed)
     body.add("cluster_name", status.cluster_name).add("cluster_id", status.cluster_id);
@@ -79,8 +81,11 @@ void Lifecycle::answer_health(Exchange& exchange) const {
   const std::string_view replication = status->sealed ? "unknown" : "disabled";
   json::ObjectBuilder body(exchange.arena, 16);
   body.add("initialized", status->initialized).add("sealed", status->sealed).add("standby", status->sealed || !leading);
-  body.add("performance_standby", false).add("replication_performance_mode", replication).add("replication_dr_mode", replication);
-  body.add("server_time_utc", std::chrono::duration_cast<std::chrono::seconds>(ports_.clock.wall_now().time_since_epoch()).count());
+  body.add("performance_standby", false)
+      .add("replication_performance_mode", replication)
+      .add("replication_dr_mode", replication);
+  body.add("server_time_utc",
+           std::chrono::duration_cast<std::chrono::seconds>(ports_.clock.wall_now().time_since_epoch()).count());
   body.add("version", kVaultVersion).add("enterprise", false);
   if (!status->sealed)
     body.add("cluster_name", status->cluster_name).add("cluster_id", status->cluster_id);
@@ -113,7 +118,8 @@ void Lifecycle::answer_init(Exchange& exchange, const seal::Initialized& made, s
   json::ObjectBuilder body(arena);
   const std::vector<SecretBytes> none;
   const std::vector<SecretBytes>& unseal = made.recovery && !made.asked_as_secret ? none : made.shares;
-  body.add("keys", encoded_list(arena, unseal, hex_encode)).add("keys_base64", encoded_list(arena, unseal, base64_encode));
+  body.add("keys", encoded_list(arena, unseal, hex_encode))
+      .add("keys_base64", encoded_list(arena, unseal, base64_encode));
   if (made.recovery) {
     body.add("recovery_keys", encoded_list(arena, made.shares, hex_encode));
     body.add("recovery_keys_base64", encoded_list(arena, made.shares, base64_encode));

@@ -1,5 +1,5 @@
-// The mount table: one record a mount (docs/formats/mount_table.md). Ids are never reused, so what a disabled mount left behind can never
-// appear under another.
+// The mount table: one record a mount (docs/formats/mount_table.md). Ids are never reused, so what a disabled mount
+// left behind can never appear under another.
 #pragma once
 
 #include <memory>
@@ -43,7 +43,8 @@ Result<std::vector<MountRecord>> read_mounts(TxnImpl& txn);
 // Nothing when there is none at `path` of `table`.
 Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, MountTable table, std::string_view path);
 
-// Takes the next id, checks the path against every other mount and writes the record. kInvalid: "path is already in use at kv/".
+// Takes the next id, checks the path against every other mount and writes the record. kInvalid: "path is already in use
+// at kv/".
 Status add_mount(TxnImpl& txn, MountRecord& record);
 Status put_mount(TxnImpl& txn, const MountRecord& record);
 Status erase_mount(TxnImpl& txn, MountId id);

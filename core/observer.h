@@ -1,5 +1,5 @@
-// The port from the applier to what is derived from the state: keyring, mount table, policies, audit devices. The node's
-// thread calls it for each committed batch, before anyone who waits for the batch is woken.
+// The port from the applier to what is derived from the state: keyring, mount table, policies, audit devices. The
+// node's thread calls it for each committed batch, before anyone who waits for the batch is woken.
 #pragma once
 
 #include <memory>

@@ -16,9 +16,10 @@ struct Name {
 
 // In alphabetical order of the names.
 constexpr Name kNames[] = {
-    {"create", Capability::kCreate}, {"delete", Capability::kDelete},   {"deny", Capability::kDeny}, {"list", Capability::kList},
-    {"patch", Capability::kPatch},   {"read", Capability::kRead},       {"recover", Capability::kRecover}, {"scan", Capability::kScan},
-    {"subscribe", Capability::kSubscribe}, {"sudo", Capability::kSudo}, {"update", Capability::kUpdate},
+    {"create", Capability::kCreate},   {"delete", Capability::kDelete}, {"deny", Capability::kDeny},
+    {"list", Capability::kList},       {"patch", Capability::kPatch},   {"read", Capability::kRead},
+    {"recover", Capability::kRecover}, {"scan", Capability::kScan},     {"subscribe", Capability::kSubscribe},
+    {"sudo", Capability::kSudo},       {"update", Capability::kUpdate},
 };
 
 // `policy = "write"`, the spelling that came before capabilities.
@@ -27,13 +28,15 @@ struct OldName {
   CapabilitySet set;
 };
 constexpr CapabilitySet kOldRead = bit(Capability::kRead) | bit(Capability::kList);
-constexpr CapabilitySet kOldWrite = kOldRead | bit(Capability::kCreate) | bit(Capability::kUpdate) | bit(Capability::kDelete);
+constexpr CapabilitySet kOldWrite =
+    kOldRead | bit(Capability::kCreate) | bit(Capability::kUpdate) | bit(Capability::kDelete);
 constexpr OldName kOldNames[] = {{"deny", bit(Capability::kDeny)},
                                  {"read", kOldRead},
                                  {"write", kOldWrite},
                                  {"sudo", kOldWrite | bit(Capability::kSudo)}};
 
-constexpr std::string_view kDefaultText = R"hcl(# What every token may do unless it was created without this policy: look after itself and after what was
+constexpr std::string_view kDefaultText =
+    R"hcl(# What every token may do unless it was created without this policy: look after itself and after what was
 # handed to it. Operators may change this text.
 
 # The token itself.
@@ -113,7 +116,8 @@ path "identity/oidc/provider/+/authorize" {
 
 std::string lower(std::string_view text) {
   std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
   return out;
 }
 
@@ -181,8 +185,12 @@ class PathReader {
       return read_ttl(item, constraints.min_wrapping_ttl);
     if (item.key == "max_wrapping_ttl")
       return read_ttl(item, constraints.max_wrapping_ttl);
-    static constexpr std::string_view kNotEnforced[] = {"mfa_methods", "control_group", "pagination_limit", "expiration",
-                                                        "list_scan_response_keys_filter_path", "subscribe_event_types"};
+    static constexpr std::string_view kNotEnforced[] = {"mfa_methods",
+                                                        "control_group",
+                                                        "pagination_limit",
+                                                        "expiration",
+                                                        "list_scan_response_keys_filter_path",
+                                                        "subscribe_event_types"};
     if (std::find(std::begin(kNotEnforced), std::end(kNotEnforced), item.key) != std::end(kNotEnforced))
       return fail(value.at, "\"" + item.key + "\" is not enforced by this server");
     return fail(item.at, "invalid key \"" + item.key + "\"");
@@ -254,8 +262,8 @@ class PathReader {
 }  // namespace
 
 bool Constraints::empty() const noexcept {
-  return allowed_parameters.empty() && denied_parameters.empty() && required_parameters.empty() && min_wrapping_ttl.count() == 0 &&
-         max_wrapping_ttl.count() == 0;
+  return allowed_parameters.empty() && denied_parameters.empty() && required_parameters.empty() &&
+         min_wrapping_ttl.count() == 0 && max_wrapping_ttl.count() == 0;
 }
 
 std::vector<std::string_view> capability_names(CapabilitySet set) {

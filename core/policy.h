@@ -1,4 +1,5 @@
-// ACL policies as people write them, and the built-in ones. A Policy is plain data; core/acl.h makes decisions out of several.
+// ACL policies as people write them, and the built-in ones. A Policy is plain data; core/acl.h makes decisions out of
+// several.
 #pragma once
 
 #include <cstdint>
@@ -60,8 +61,9 @@ struct Policy {
   std::vector<PathRule> paths;
 };
 
-// Reads HCL or JSON. kInvalid names the line, path, key or capability that is wrong. Refused: unknown keys and capabilities, "+*",
-// and constraints that this server does not enforce (a policy that seems to restrict and does not would be worse than none).
+// Reads HCL or JSON. kInvalid names the line, path, key or capability that is wrong. Refused: unknown keys and
+// capabilities, "+*", and constraints that this server does not enforce (a policy that seems to restrict and does not
+// would be worse than none).
 Result<Policy> parse_policy(std::string_view name, std::string_view text);
 
 inline constexpr std::string_view kDefaultPolicyName = "default";
@@ -69,8 +71,8 @@ inline constexpr std::string_view kRootPolicyName = "root";
 // The text that `default` starts with; operators may replace it. `root` has no text and cannot be written.
 std::string_view default_policy_text() noexcept;
 
-// Names that a policy may have: one canonical segment without upper-case letters, not "root" (advisory D6). Every door that takes a policy
-// name uses this.
+// Names that a policy may have: one canonical segment without upper-case letters, not "root" (advisory D6). Every door
+// that takes a policy name uses this.
 Status check_policy_name(std::string_view name);
 
 }  // namespace coffer::core

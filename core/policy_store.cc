@@ -19,8 +19,11 @@ path "sys/wrapping/unwrap" { capabilities = ["update"] }
 
 std::string encode_policy(const PolicyEntry& entry) {
   std::string out;
-  ByteWriter(out).u8(1).u64(static_cast<std::uint64_t>(entry.modified.time_since_epoch().count())).varint(entry.version).bytes(
-      entry.text);
+  ByteWriter(out)
+      .u8(1)
+      .u64(static_cast<std::uint64_t>(entry.modified.time_since_epoch().count()))
+      .varint(entry.version)
+      .bytes(entry.text);
   return out;
 }
 

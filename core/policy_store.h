@@ -40,8 +40,8 @@ class PolicyStore {
   const Entries& entries() const noexcept { return entries_; }
   const PolicyEntry* find(std::string_view name) const;
 
-  // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as long as this
-  // object or as `owner`, whichever is shorter.
+  // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as
+  // long as this object or as `owner`, whichever is shorter.
   const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const;
 
  private:

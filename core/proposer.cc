@@ -35,7 +35,8 @@ Proposer::Answers Proposer::step_down() {
   Answers answers;
   for (auto& [key, queue] : queues_) {
     for (const Waiter& waiter : queue.waiters)
-      answers.push_back({waiter.ticket, CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "leadership was lost")});
+      answers.push_back(
+          {waiter.ticket, CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "leadership was lost")});
   }
   queues_.clear();
   holders_.clear();

@@ -196,7 +196,12 @@ Result<Job> decode_job(std::string_view id, std::string_view plaintext) {
 std::string encode(const AuditDeviceConfig& config) {
   std::string out;
   ByteWriter writer(out);
-  writer.u8(1).u8(config.local ? 1 : 0).bytes(config.path).bytes(config.type).bytes(config.uuid).bytes(config.description);
+  writer.u8(1)
+      .u8(config.local ? 1 : 0)
+      .bytes(config.path)
+      .bytes(config.type)
+      .bytes(config.uuid)
+      .bytes(config.description);
   writer.bytes(config.salt.reveal_text()).varint(config.options.size());
   for (const auto& [name, value] : config.options)
     writer.bytes(name).bytes(value);

@@ -1,5 +1,5 @@
-// What the applier publishes together with an index: everything that is derived from the state and that each request needs. Requests take it
-// with their view; nobody changes it.
+// What the applier publishes together with an index: everything that is derived from the state and that each request
+// needs. Requests take it with their view; nobody changes it.
 #pragma once
 
 #include <map>

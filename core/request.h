@@ -1,5 +1,5 @@
-// One request and its answer, the same for HTTP and gRPC. Both live in an Exchange, which owns the arena that holds all their
-// text; the arena is wiped when the exchange is reused or destroyed, so string_views into it must not outlive it.
+// One request and its answer, the same for HTTP and gRPC. Both live in an Exchange, which owns the arena that holds all
+// their text; the arena is wiped when the exchange is reused or destroyed, so string_views into it must not outlive it.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@
 
 namespace coffer::core {
 
-// What the client asks for. Whether a write is a create or an update (two capabilities) is decided by the engine's existence
-// check, as in Vault.
+// What the client asks for. Whether a write is a create or an update (two capabilities) is decided by the engine's
+// existence check, as in Vault.
 enum class Operation : std::uint8_t { kRead, kWrite, kDelete, kList, kPatch, kHelp };
 
 enum class Surface : std::uint8_t { kHttp, kGrpc };
@@ -33,7 +33,7 @@ struct Request {
   std::uint16_t remote_port = 0;
   std::optional<Nanos> wrap_ttl;          // X-Vault-Wrap-TTL
   std::string_view content_type;          // tells merge-patch from json-patch
-  json::Value data;                       // an object, or null when there was no body; query parameters of a read are members
+  json::Value data;  // an object, or null when there was no body; query parameters of a read are members
 };
 
 // A token handed out or described. Text lives in the arena.
@@ -66,7 +66,7 @@ struct Response {
   int status = 0;
   json::Value data;                     // object or null: `data` of the envelope
   bool data_also_top_level = false;     // sys/mounts and its kind answer both ways
-  bool bare = false;                    // the body is `data` itself, without the envelope (health, seal-status, key-status…)
+  bool bare = false;  // the body is `data` itself, without the envelope (health, seal-status, key-status…)
   std::optional<Auth> auth;
   std::optional<WrapInfo> wrap_info;
   std::string_view lease_id;
@@ -95,7 +95,8 @@ class Home {
 // What the pipeline keeps of a request between its stages; defined in core/pipeline.h.
 class PipelineState;
 
-// The formatted lines of an exchange for one device; `device` is its place in the broker's set. Only the broker reads or writes it.
+// The formatted lines of an exchange for one device; `device` is its place in the broker's set. Only the broker reads
+// or writes it.
 struct AuditLine {
   std::uint32_t device = 0;
   std::string text;                 // whole lines

@@ -1,4 +1,5 @@
-// One run of one request against one view: who asks, what for, whether they may, and the handler. Part of core/pipeline.
+// One run of one request against one view: who asks, what for, whether they may, and the handler. Part of
+// core/pipeline.
 #pragma once
 
 #include <optional>
@@ -12,9 +13,11 @@ namespace coffer::core {
 // Everything given outlives it. Call authorise(), handle(), finish() once, in this order.
 class Run {
  public:
-  Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view, const Published& published);
+  Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view,
+      const Published& published);
 
-  // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit facts.
+  // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit
+  // facts.
   void authorise();
   // The handler, and wrapping of its answer where that was asked for.
   void handle();

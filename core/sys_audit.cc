@@ -107,8 +107,13 @@ Status handle_hash(HandlerContext& base) {
 
 std::vector<PathSpec> sys_audit_specs() {
   std::vector<PathSpec> specs;
-  specs.push_back({"audit", "Which audit devices there are.", {},
-                   {{Operation::kRead, Effect::kReads, handle_list, "Lists the audit devices."}}, nullptr, false, true});
+  specs.push_back({"audit",
+                   "Which audit devices there are.",
+                   {},
+                   {{Operation::kRead, Effect::kReads, handle_list, "Lists the audit devices."}},
+                   nullptr,
+                   false,
+                   true});
   specs.push_back({"audit/*path", "One audit device: enable or disable it.",
                    {{"type", FieldType::kString, "Which kind of device; only file.", true},
                     {"description", FieldType::kString, "A note for people."},

@@ -1,5 +1,5 @@
-// sys/: mounts, policies, audit devices, capabilities, keys, wrapping. What works without a barrier (init, unseal, health…) is
-// core/lifecycle's.
+// sys/: mounts, policies, audit devices, capabilities, keys, wrapping. What works without a barrier (init, unseal,
+// health…) is core/lifecycle's.
 #pragma once
 
 #include <memory>

@@ -51,7 +51,8 @@ Status show_capabilities(CallContext& ctx, const StoredToken& token) {
     seen.push_back(path);
     const std::string_view asked = path.starts_with('/') ? path.substr(1) : path;
     const Decision decision = acl.capabilities(asked);
-    last = decision.root ? text_list(ctx.arena, {"root"}) : text_list(ctx.arena, capability_names(decision.capabilities));
+    last =
+        decision.root ? text_list(ctx.arena, {"root"}) : text_list(ctx.arena, capability_names(decision.capabilities));
     data.add(path, last);
   }
   if (seen.size() == 1 && seen.front() != "capabilities")
@@ -130,8 +131,14 @@ std::vector<PathSpec> sys_key_specs() {
   for (const std::string_view pattern : {"rotate", "rotate/keyring"})
     specs.push_back({pattern, "Add a new key; from then on it seals whatever is written.", {},
                      {{Operation::kWrite, Effect::kWrites, handle_rotate, "Adds a term."}}, nullptr, false, true});
-  specs.push_back({"seal", "Seals this node.", {},
-                   {{Operation::kWrite, Effect::kOutside, handle_seal, "Forgets the keys until the node is unsealed again."}}, nullptr, false, true});
+  specs.push_back(
+      {"seal",
+       "Seals this node.",
+       {},
+       {{Operation::kWrite, Effect::kOutside, handle_seal, "Forgets the keys until the node is unsealed again."}},
+       nullptr,
+       false,
+       true});
   specs.push_back({"capabilities-self", "What the calling token may do at some paths.", paths,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_self, "Tells capabilities."}}});
   specs.push_back({"capabilities", "What another token may do at some paths.", paths,

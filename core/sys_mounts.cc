@@ -68,8 +68,9 @@ Status read_options(const json::Value& given, MountInfo& info) {
 Status check_ttls(const MountInfo& info, const SystemConfig& system) {
   const Nanos most = info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl;
   if (info.default_lease_ttl > most)
-    return Status(Code::kInvalid, info.max_lease_ttl > Nanos(0) ? "given default lease TTL greater than given max lease TTL"
-                                                                : "given default lease TTL greater than system max lease TTL");
+    return Status(Code::kInvalid, info.max_lease_ttl > Nanos(0)
+                                      ? "given default lease TTL greater than given max lease TTL"
+                                      : "given default lease TTL greater than system max lease TTL");
   return ok_status();
 }
 
@@ -122,7 +123,8 @@ Status read_tune(CallContext& ctx, MountTable table) {
   const MountInfo& info = route->record.info;
   const SystemConfig& system = ctx.published.config;
   json::ObjectBuilder data(ctx.arena, 8);
-  data.add("default_lease_ttl", whole_seconds(info.default_lease_ttl > Nanos(0) ? info.default_lease_ttl : system.default_lease_ttl))
+  data.add("default_lease_ttl",
+           whole_seconds(info.default_lease_ttl > Nanos(0) ? info.default_lease_ttl : system.default_lease_ttl))
       .add("description", info.description)
       .add("force_no_cache", info.force_no_cache)
       .add("max_lease_ttl", whole_seconds(info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl));
@@ -142,7 +144,8 @@ Status read_mount(HandlerContext& base, MountTable table) {
   const std::string path = mount_path(ctx);
   const Route* route = ctx.published.router->find(table, path);
   if (route == nullptr)
-    return Status(Code::kInvalid, (table == MountTable::kAuth ? "No auth engine at " : "No secret engine mount at ") + path);
+    return Status(Code::kInvalid,
+                  (table == MountTable::kAuth ? "No auth engine at " : "No secret engine mount at ") + path);
   ctx.response.data = mount_value(ctx, *route, false);
   ctx.response.data_also_top_level = true;
   return ok_status();
@@ -258,7 +261,8 @@ json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
   if (with_path)
     value.add("path", info.path);
   value.add("plugin_version", "")
-      .add("running_plugin_version", "v" + ctx.services.version.substr(0, ctx.services.version.find('+')) + "+builtin.vault")
+      .add("running_plugin_version",
+           "v" + ctx.services.version.substr(0, ctx.services.version.find('+')) + "+builtin.vault")
       .add("running_sha256", "")
       .add("seal_wrap", info.seal_wrap)
       .add("type", info.type)
@@ -278,16 +282,24 @@ std::vector<PathSpec> sys_mount_specs() {
   std::vector<PathSpec> specs;
   specs.push_back({"mounts", "Which secrets engines there are, and where.", {},
                    {{Operation::kRead, Effect::kReads, handle_list_mounts, "Lists the mounts."}}});
-  specs.push_back({"mounts/*path", "One secrets engine: enable, tune or disable it.", fields,
-                   {{Operation::kRead, Effect::kReads, handle_read, "Reads a mount, or its tuning below /tune."},
-                    {Operation::kWrite, Effect::kWrites, handle_write, "Enables an engine, or tunes it below /tune."},
-                    {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an engine and deletes its data."}}});
+  specs.push_back(
+      {"mounts/*path",
+       "One secrets engine: enable, tune or disable it.",
+       fields,
+       {{Operation::kRead, Effect::kReads, handle_read, "Reads a mount, or its tuning below /tune."},
+        {Operation::kWrite, Effect::kWrites, handle_write, "Enables an engine, or tunes it below /tune."},
+        {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an engine and deletes its data."}}});
   specs.push_back({"auth", "Which auth methods there are, and where.", {},
                    {{Operation::kRead, Effect::kReads, handle_list_auth, "Lists the auth methods."}}});
-  specs.push_back({"auth/*path", "One auth method: read or tune it.", fields,
-                   {{Operation::kRead, Effect::kReads, handle_read_auth, "Reads an auth method, or its tuning below /tune."},
-                    {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."}},
-                   nullptr, false, true});
+  specs.push_back(
+      {"auth/*path",
+       "One auth method: read or tune it.",
+       fields,
+       {{Operation::kRead, Effect::kReads, handle_read_auth, "Reads an auth method, or its tuning below /tune."},
+        {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."}},
+       nullptr,
+       false,
+       true});
   return specs;
 }
 

@@ -16,7 +16,8 @@ Status handle_mounts(HandlerContext& base) {
   json::ObjectBuilder secret(ctx.arena);
   for (const Route& route : ctx.published.router->routes())
     if (visible(ctx, route))
-      (route.record.table == MountTable::kAuth ? auth : secret).add(route.record.info.path, mount_value(ctx, route, false));
+      (route.record.table == MountTable::kAuth ? auth : secret)
+          .add(route.record.info.path, mount_value(ctx, route, false));
   ctx.response.data = json::ObjectBuilder(ctx.arena, 2).add("auth", auth.build()).add("secret", secret.build()).build();
   return ok_status();
 }
@@ -33,7 +34,8 @@ Status handle_mount(HandlerContext& base) {
     return ok_status();
   }
   ctx.response.status = 403;
-  const std::string text = "preflight capability check returned 403, please ensure client's policies grant access to path \"" + path + "\"";
+  const std::string text =
+      "preflight capability check returned 403, please ensure client's policies grant access to path \"" + path + "\"";
   ctx.response.errors = {ctx.arena.copy(text), "permission denied"};
   return ok_status();
 }
@@ -42,10 +44,18 @@ Status handle_mount(HandlerContext& base) {
 
 std::vector<PathSpec> sys_ui_specs() {
   std::vector<PathSpec> specs;
-  specs.push_back({"internal/ui/mounts", "The mounts that the calling token can reach into.", {},
-                   {{Operation::kRead, Effect::kReads, handle_mounts, "Lists the mounts that the token reaches."}}, nullptr, true});
-  specs.push_back({"internal/ui/mounts/*path", "Information about one mount, for a token that reaches something below it.", {},
-                   {{Operation::kRead, Effect::kReads, handle_mount, "Reads the mount that a path belongs to."}}, nullptr, true});
+  specs.push_back({"internal/ui/mounts",
+                   "The mounts that the calling token can reach into.",
+                   {},
+                   {{Operation::kRead, Effect::kReads, handle_mounts, "Lists the mounts that the token reaches."}},
+                   nullptr,
+                   true});
+  specs.push_back({"internal/ui/mounts/*path",
+                   "Information about one mount, for a token that reaches something below it.",
+                   {},
+                   {{Operation::kRead, Effect::kReads, handle_mount, "Reads the mount that a path belongs to."}},
+                   nullptr,
+                   true});
   return specs;
 }
 

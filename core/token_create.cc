@@ -125,8 +125,9 @@ Result<TtlGrant> choose_ttl(CallContext& ctx, const Wish& wish, std::string_view
   request.period = wish.period;
   COFFER_ASSIGN(const TtlGrant grant, grant_ttl(request));
   if (grant.capped && wish.ttl > request.max_ttl)
-    warn(ctx.response, ctx.arena, "TTL of \"" + format_duration_short(wish.ttl) + "\" exceeded the effective max_ttl of \"" +
-                                      format_duration_short(request.max_ttl) + "\"; TTL value is capped accordingly");
+    warn(ctx.response, ctx.arena,
+         "TTL of \"" + format_duration_short(wish.ttl) + "\" exceeded the effective max_ttl of \"" +
+             format_duration_short(request.max_ttl) + "\"; TTL value is capped accordingly");
   return grant;
 }
 

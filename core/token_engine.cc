@@ -58,8 +58,12 @@ Status show(CallContext& ctx, const Subject& subject) {
       .add("id", subject.text)
       .add("issue_time", format_time(record.created));
   if (record.renewed != record.created)
-    data.add("last_renewal", format_time(record.renewed)).add("last_renewal_time", whole_seconds(record.renewed.time_since_epoch()));
-  data.add("meta", auth.metadata).add("num_uses", record.num_uses).add("orphan", record.orphan).add("path", record.path);
+    data.add("last_renewal", format_time(record.renewed))
+        .add("last_renewal_time", whole_seconds(record.renewed.time_since_epoch()));
+  data.add("meta", auth.metadata)
+      .add("num_uses", record.num_uses)
+      .add("orphan", record.orphan)
+      .add("path", record.path);
   if (record.period > Nanos(0))
     data.add("period", whole_seconds(record.period));
   const Nanos left = record.expires ? *record.expires - ctx.now : Nanos(0);
@@ -171,7 +175,8 @@ Status handle_accessors(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const std::string_view after, ctx.string_field("after", ""));
   COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, -1, INT32_MAX));
-  const std::size_t most = limit <= 0 ? limits::kListNamesMax : std::min(static_cast<std::size_t>(limit), limits::kListNamesMax);
+  const std::size_t most =
+      limit <= 0 ? limits::kListNamesMax : std::min(static_cast<std::size_t>(limit), limits::kListNamesMax);
   COFFER_ASSIGN(const TokenStore::Accessors accessors, store_of(ctx).accessors(after, most));
   if (accessors.texts.empty())
     return Status(Code::kNotFound, "");
@@ -190,7 +195,8 @@ class TokenEngine final : public Engine {
  private:
   static std::vector<PathSpec> specs() {
     const std::vector<Field> token = {{"token", FieldType::kString, "Which token, in the body."}};
-    const std::vector<Field> accessor = {{"accessor", FieldType::kString, "The accessor of the token that is meant, in the body."}};
+    const std::vector<Field> accessor = {
+        {"accessor", FieldType::kString, "The accessor of the token that is meant, in the body."}};
     const Field increment = {"increment", FieldType::kDuration, "How long it shall live from now on."};
     std::vector<Field> token_increment = token;
     token_increment.push_back(increment);

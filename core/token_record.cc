@@ -81,7 +81,8 @@ void encode(const TokenRecord& record, std::string& out) {
   writer.u64(to_stored(record.created)).u64(to_stored(record.renewed));
   if (record.expires)
     writer.u64(to_stored(*record.expires));
-  writer.varint(static_cast<std::uint64_t>(record.creation_ttl.count())).varint(static_cast<std::uint64_t>(record.ttl.count()));
+  writer.varint(static_cast<std::uint64_t>(record.creation_ttl.count()))
+      .varint(static_cast<std::uint64_t>(record.ttl.count()));
   writer.varint(static_cast<std::uint64_t>(record.explicit_max_ttl.count()));
   writer.varint(static_cast<std::uint64_t>(record.period.count()));
   writer.varint(static_cast<std::uint64_t>(record.num_uses));

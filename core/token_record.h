@@ -1,5 +1,5 @@
-// What is stored of a token (docs/formats/token.md), and the names that it is stored under. A token's text is never stored: records stand
-// under its keyed hash.
+// What is stored of a token (docs/formats/token.md), and the names that it is stored under. A token's text is never
+// stored: records stand under its keyed hash.
 #pragma once
 
 #include <optional>

@@ -95,7 +95,8 @@ Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
   COFFER_TRY(txn_.put(Name(layout::kTokenPrefix).add(hash).key(), bytes));
   bytes.clear();
   ByteWriter(bytes).bytes(hash).bytes(record.accessor);
-  COFFER_TRY(txn_.put(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
+  COFFER_TRY(
+      txn_.put(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
   if (!record.parent.empty())
     COFFER_TRY(txn_.put(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
   if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
@@ -133,8 +134,9 @@ Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) 
 Result<bool> TokenStore::erase_cubbyhole(std::string_view hash) {
   const std::string prefix = std::string(hash) + "/";
   bool more = false;
-  COFFER_ASSIGN(const auto keys, txn_.stored_keys({store::KeyClass::kClusterLocal, layout::kRootNamespace, kCubbyholeMountId, prefix},
-                                                  limits::kJobStepKeysMax, &more));
+  COFFER_ASSIGN(const auto keys,
+                txn_.stored_keys({store::KeyClass::kClusterLocal, layout::kRootNamespace, kCubbyholeMountId, prefix},
+                                 limits::kJobStepKeysMax, &more));
   for (const std::string_view key : keys)
     COFFER_TRY(txn_.erase_stored(key));
   return !more;
@@ -198,8 +200,8 @@ Status TokenStore::revoke_orphaning(std::string_view hash) {
 }
 
 Result<bool> TokenStore::step_tree(std::string_view root) {
-  // Down the first branch to a leaf, again and again: a token goes only when nothing is below it, so the chain from any token that is left
-  // up to the root stays whole.
+  // Down the first branch to a leaf, again and again: a token goes only when nothing is below it, so the chain from any
+  // token that is left up to the root stays whole.
   std::vector<std::string_view> branch{root};
   for (std::size_t erased = 0; erased < limits::kTokenTreeEntryMax && txn_.ops() < limits::kEntryOpsMax / 2;) {
     const std::string_view hash = branch.back();
@@ -249,7 +251,8 @@ Result<TokenStore::Accessors> TokenStore::accessors(std::string_view after, std:
     buffers.ranges.clear();
     TxnImpl page_txn = txn_.beside(arena, buffers);
     TokenStore page(page_txn, published_, arena);
-    COFFER_ASSIGN(const ListPage names, page_txn.list(layout::token_key(layout::kAccessorPrefix), at, kAccessorsPageMax));
+    COFFER_ASSIGN(const ListPage names,
+                  page_txn.list(layout::token_key(layout::kAccessorPrefix), at, kAccessorsPageMax));
     for (const std::string_view name : names.names) {
       COFFER_ASSIGN(const std::string_view accessor, page.live_accessor(name));
       if (accessor.empty())

@@ -1,5 +1,5 @@
-// Tokens in the state: what is written and erased together, so that no request ever leaves a token without its expiry, its accessor or its
-// place in the tree (advisory G3). All functions work inside one transaction.
+// Tokens in the state: what is written and erased together, so that no request ever leaves a token without its expiry,
+// its accessor or its place in the tree (advisory G3). All functions work inside one transaction.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,8 @@ struct StoredToken {
 class TokenStore {
  public:
   // All outlive it. `arena` is the transaction's.
-  TokenStore(TxnImpl& txn, const Published& published, json::Arena& arena) : txn_(txn), published_(published), arena_(arena) {}
+  TokenStore(TxnImpl& txn, const Published& published, json::Arena& arena)
+      : txn_(txn), published_(published), arena_(arena) {}
 
   std::string_view hash_of(std::string_view token) const;
 
@@ -35,17 +36,18 @@ class TokenStore {
   // Replaces the record; moves its place in the order of expiry.
   Status replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after);
 
-  // Revokes the token and all tokens below it with their cubbyholes, in this entry when they are few, else by a job whose record makes the
-  // whole tree invalid at once. A token that is not there is a success.
+  // Revokes the token and all tokens below it with their cubbyholes, in this entry when they are few, else by a job
+  // whose record makes the whole tree invalid at once. A token that is not there is a success.
   Status revoke_tree(std::string_view hash);
   // Revokes this token alone; its children become orphans. kTooLarge when they are too many for one entry.
   Status revoke_orphaning(std::string_view hash);
 
-  // One step of a tree's job: revokes at most limits::kTokenTreeEntryMax tokens, leaves first. True when nothing is left.
+  // One step of a tree's job: revokes at most limits::kTokenTreeEntryMax tokens, leaves first. True when nothing is
+  // left.
   Result<bool> step_tree(std::string_view root);
 
-  // Accessors of tokens that may be used now, at most `limit`, beginning after that of `after` when it is not empty. As of the view: own
-  // writes are not seen. What is read on the way takes a bounded amount of memory.
+  // Accessors of tokens that may be used now, at most `limit`, beginning after that of `after` when it is not empty. As
+  // of the view: own writes are not seen. What is read on the way takes a bounded amount of memory.
   struct Accessors {
     std::vector<std::string_view> texts;  // in the arena
     bool more = false;                    // there are others behind these

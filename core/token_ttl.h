@@ -1,5 +1,5 @@
-// How long a token lives. Pure. An expiry is a time or "never", never a number of seconds in which zero could mean either
-// (advisory G1).
+// How long a token lives. Pure. An expiry is a time or "never", never a number of seconds in which zero could mean
+// either (advisory G1).
 #pragma once
 
 #include <optional>

@@ -1,5 +1,5 @@
-// One request's transaction: reads see one view, writes go into a buffer, and what was read is remembered, so that the proposer
-// can tell whether it still holds. Values are plaintext here; they are opened on reading and sealed when the
+// One request's transaction: reads see one view, writes go into a buffer, and what was read is remembered, so that the
+// proposer can tell whether it still holds. Values are plaintext here; they are opened on reading and sealed when the
 // transaction is finished, before it leaves the thread.
 #pragma once
 
@@ -52,8 +52,8 @@ class Txn {
   virtual Result<std::optional<std::string_view>> get(const store::StoreKey& key) = 0;
   virtual Status put(const store::StoreKey& key, std::string_view plaintext) = 0;
   virtual Status erase(const store::StoreKey& key) = 0;
-  // Names directly below `folder` (empty or ending in '/'), after `after` (exclusive), at most `limit` (0: no limit other than
-  // the server's). Sees this transaction's own writes. The range becomes part of the read set.
+  // Names directly below `folder` (empty or ending in '/'), after `after` (exclusive), at most `limit` (0: no limit
+  // other than the server's). Sees this transaction's own writes. The range becomes part of the read set.
   virtual Result<ListPage> list(const store::StoreKey& folder, std::string_view after, std::size_t limit) = 0;
 
   virtual bool writes() const = 0;

@@ -42,7 +42,8 @@ struct TxnImpl::Walk {
   }
 };
 
-TxnImpl::TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now, Buffers& buffers)
+TxnImpl::TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now,
+                 Buffers& buffers)
     : view_(view), barrier_(barrier), arena_(arena), now_(now), buffers_(buffers) {
   buffers_.writes.clear();
   buffers_.reads.clear();
@@ -113,17 +114,22 @@ Result<std::optional<std::string_view>> TxnImpl::get_as_is(const store::StoreKey
 }
 
 Status TxnImpl::write(const Write& write) {
-  const std::size_t size = entry::op_bytes(write.key.size(), write.plaintext ? write.plaintext->size() + write.rest.size() : 0);
+  const std::size_t size =
+      entry::op_bytes(write.key.size(), write.plaintext ? write.plaintext->size() + write.rest.size() : 0);
   const Write* mine = own(write.key);
   const std::size_t before =
-      mine == nullptr ? 0 : entry::op_bytes(mine->key.size(), mine->plaintext ? mine->plaintext->size() + mine->rest.size() : 0);
+      mine == nullptr
+          ? 0
+          : entry::op_bytes(mine->key.size(), mine->plaintext ? mine->plaintext->size() + mine->rest.size() : 0);
   const std::size_t total = bytes_ - before + size;
   // What cannot be proposed is refused here: nothing that enters the log may be too large to apply (advisory K6).
   if (!mutant(Mutant::kEntrySizeUnchecked)) {
     if (total > limits::kEntryBytesMax - entry::kHeadBytesMax)
-      return Status(Code::kTooLarge, "the request writes more than " + std::to_string(limits::kEntryBytesMax) + " bytes");
+      return Status(Code::kTooLarge,
+                    "the request writes more than " + std::to_string(limits::kEntryBytesMax) + " bytes");
     if (mine == nullptr && buffers_.writes.size() >= limits::kEntryOpsMax)
-      return Status(Code::kTooLarge, "the request writes more than " + std::to_string(limits::kEntryOpsMax) + " records");
+      return Status(Code::kTooLarge,
+                    "the request writes more than " + std::to_string(limits::kEntryOpsMax) + " records");
   }
   bytes_ = total;
   if (mine != nullptr) {
@@ -142,7 +148,8 @@ Status TxnImpl::write(const Write& write) {
 
 Status TxnImpl::put(const store::StoreKey& key, std::string_view plaintext) {
   const std::string_view at = stored(key);
-  return write({at, store::is_shortened(at) ? arena_.copy(key.rest) : std::string_view(), arena_.copy(plaintext), false});
+  return write(
+      {at, store::is_shortened(at) ? arena_.copy(key.rest) : std::string_view(), arena_.copy(plaintext), false});
 }
 
 Status TxnImpl::put_as_is(const store::StoreKey& key, std::string_view bytes) {
@@ -153,7 +160,9 @@ Status TxnImpl::put_as_is(const store::StoreKey& key, std::string_view bytes) {
 
 Status TxnImpl::erase(const store::StoreKey& key) { return write({stored(key), {}, std::nullopt, false}); }
 
-Status TxnImpl::erase_stored(std::string_view stored_key) { return write({arena_.copy(stored_key), {}, std::nullopt, false}); }
+Status TxnImpl::erase_stored(std::string_view stored_key) {
+  return write({arena_.copy(stored_key), {}, std::nullopt, false});
+}
 
 void TxnImpl::depend(const store::StoreKey& key) { buffers_.reads.push_back(stored(key)); }
 
@@ -245,7 +254,8 @@ Result<ListPage> TxnImpl::list(const store::StoreKey& folder, std::string_view a
   return ListPage{std::move(state.names), state.more};
 }
 
-Result<std::vector<std::string_view>> TxnImpl::stored_keys(const store::StoreKey& prefix, std::size_t limit, bool* more) {
+Result<std::vector<std::string_view>> TxnImpl::stored_keys(const store::StoreKey& prefix, std::size_t limit,
+                                                           bool* more) {
   store::KeyRange range = store::range_of_prefix(store::full_key(prefix.cls, prefix.ns, prefix.mount, prefix.rest));
   std::vector<std::string_view> keys;
   *more = false;

@@ -1,5 +1,5 @@
-// The one implementation of Txn: a view, a barrier and a buffer. Values are opened into the request's arena; nothing is allocated
-// for a record that is only read but its text there.
+// The one implementation of Txn: a view, a barrier and a buffer. Values are opened into the request's arena; nothing is
+// allocated for a record that is only read but its text there.
 #pragma once
 
 #include <string>
@@ -13,7 +13,8 @@
 
 namespace coffer::core {
 
-// One run of one handler, one thread. View, barrier and arena outlive it. The buffers are kept by the caller and reused.
+// One run of one handler, one thread. View, barrier and arena outlive it. The buffers are kept by the caller and
+// reused.
 class TxnImpl final : public Txn {
  public:
   struct Write {
@@ -48,13 +49,13 @@ class TxnImpl final : public Txn {
   Result<std::optional<std::string_view>> get_as_is(const store::StoreKey& key);
   Status put_as_is(const store::StoreKey& key, std::string_view bytes);
 
-  // Stored keys of every record whose name begins with `prefix`, at most `limit`; for jobs that delete whole ranges. Own writes
-  // are not seen. The range becomes part of the read set. False in `*more` when these are all.
+  // Stored keys of every record whose name begins with `prefix`, at most `limit`; for jobs that delete whole ranges.
+  // Own writes are not seen. The range becomes part of the read set. False in `*more` when these are all.
   Result<std::vector<std::string_view>> stored_keys(const store::StoreKey& prefix, std::size_t limit, bool* more);
   Status erase_stored(std::string_view stored_key);
 
-  // Another one on the same view, with memory of its own: for work that reads many records and keeps little of them. It does not see this
-  // one's writes, and what it reads is in no read set.
+  // Another one on the same view, with memory of its own: for work that reads many records and keeps little of them. It
+  // does not see this one's writes, and what it reads is in no read set.
   TxnImpl beside(json::Arena& arena, Buffers& buffers) const { return TxnImpl(view_, barrier_, arena, now_, buffers); }
 
   // Adds a record to the read set that was read by other means (what is derived in core::Published).

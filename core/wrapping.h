@@ -1,4 +1,5 @@
-// Response wrapping: an answer is kept in the cubbyhole of a new single-use token, and the client gets that token instead.
+// Response wrapping: an answer is kept in the cubbyhole of a new single-use token, and the client gets that token
+// instead.
 #pragma once
 
 #include "core/call.h"

@@ -44,7 +44,8 @@ void append_number(std::size_t value, std::string& out) {
   out.append(text, end);
 }
 
-void append_head(int status, std::string_view content_type, std::size_t body_bytes, const AnswerStyle& style, std::string& out) {
+void append_head(int status, std::string_view content_type, std::size_t body_bytes, const AnswerStyle& style,
+                 std::string& out) {
   if (status == 200) {
     out += "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n";
   } else {
@@ -93,7 +94,8 @@ void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std:
     out += scratch;
 }
 
-void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch, std::string& out) {
+void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch,
+                   std::string& out) {
   scratch.clear();
   write_errors(error, scratch);
   append_head(status, kJson, scratch.size(), style, out);
@@ -114,7 +116,8 @@ std::string_view reason_phrase(int status) noexcept {
 
 void format_date(WallTime now, std::string& out) {
   constexpr std::string_view kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-  constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  constexpr std::string_view kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   const std::time_t at = std::chrono::duration_cast<std::chrono::seconds>(now.time_since_epoch()).count();
   std::tm civil{};
   gmtime_r(&at, &civil);

@@ -19,7 +19,8 @@ struct AnswerStyle {
 void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std::string& scratch, std::string& out);
 
 // The same for an answer that no dispatcher gave.
-void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch, std::string& out);
+void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch,
+                   std::string& out);
 
 // The reason phrase; "Unknown" for a status that this server never sends.
 std::string_view reason_phrase(int status) noexcept;

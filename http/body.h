@@ -1,5 +1,5 @@
-// Memory for request bodies. All bodies of a server together stay below an allowance, small and large ones apart, so that clients that
-// send much and slowly cannot take the machine's memory or each other's turn (advisory K1).
+// Memory for request bodies. All bodies of a server together stay below an allowance, small and large ones apart, so
+// that clients that send much and slowly cannot take the machine's memory or each other's turn (advisory K1).
 #pragma once
 
 #include <array>
@@ -25,8 +25,8 @@ class BodyBudget {
   std::array<std::atomic<std::size_t>, 2> held_{};
 };
 
-// One body as it arrives, contiguous. Grows by doubling and charges what it allocates before it allocates; wipes what it lets go. Used
-// by one thread at a time.
+// One body as it arrives, contiguous. Grows by doubling and charges what it allocates before it allocates; wipes what
+// it lets go. Used by one thread at a time.
 class BodyBuffer {
  public:
   explicit BodyBuffer(BodyBudget& budget) : budget_(budget) {}

@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::uint8_t kTurnsMax = 32;                    // pipelined requests of one connection in one round
 constexpr std::size_t kInputKeptBytesMax = 4096;          // capacity that an idle connection keeps
-constexpr std::uint32_t kDiscardedBytesMax = 256u << 10;  // read and thrown away so that a refusal is not lost to a reset
+// read and thrown away so that a refusal is not lost to a reset
+constexpr std::uint32_t kDiscardedBytesMax = 256u << 10;
 constexpr Nanos kLingerTime = std::chrono::seconds(1);
 
 void wipe_text(std::string& text) {
@@ -86,7 +87,9 @@ void Connection::advance() {
       return;
     if (closed() || state_ == State::kWaiting)
       return;
-    const bool go_on = state_ == State::kHandshake ? shake_hands() : state_ == State::kLinger ? discard() : read_and_process();
+    const bool go_on = state_ == State::kHandshake ? shake_hands()
+                       : state_ == State::kLinger  ? discard()
+                                                   : read_and_process();
     if (!go_on)
       return;
   }
@@ -289,14 +292,16 @@ void Connection::refuse() {
   const Refusal& refusal = reader_.refusal();
   bump(thread_.counters().refused);
   // The log says who; the answer says only what, whoever asks (advisory B6).
-  const std::string line = "request from " + peer() + " refused: " + (refusal.text.empty() ? "no such path or method" : refusal.text);
-  const std::string_view text = mutant(Mutant::kHttpErrorNamesAddress) ? std::string_view(line) : std::string_view(refusal.text);
+  const std::string line =
+      "request from " + peer() + " refused: " + (refusal.text.empty() ? "no such path or method" : refusal.text);
+  const std::string_view text =
+      mutant(Mutant::kHttpErrorNamesAddress) ? std::string_view(line) : std::string_view(refusal.text);
   const bool whole = reader_.whole();
   const bool close_after = !whole || !reader_.keep_alive() || thread_.stopping();
   if (refusal.status != 404 && refusal.status != 405)
     thread_.log_failure(line);
-  write_refusal(refusal.status, text, {reader_.is_head(), close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(),
-                thread_.out());
+  write_refusal(refusal.status, text, {reader_.is_head(), close_after, tls_ != nullptr, thread_.date()},
+                thread_.scratch(), thread_.out());
   if (exchange_)
     thread_.keep_exchange(std::move(exchange_));
   reader_.reset();
@@ -307,8 +312,8 @@ void Connection::refuse() {
     linger();
 }
 
-// Says that nothing follows and reads on for a moment: closing with bytes unread would reset the connection, and the client
-// might never see its answer.
+// Says that nothing follows and reads on for a moment: closing with bytes unread would reset the connection, and the
+// client might never see its answer.
 void Connection::linger() {
   if (closed())
     return;
@@ -414,7 +419,8 @@ void Connection::on_tick() {
   if (closed() || state_ == State::kWaiting || thread_.now() < deadline_)
     return;
   if ((state_ == State::kHead || state_ == State::kBody) && output_.empty()) {
-    write_refusal(408, "request timeout", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+    write_refusal(408, "request timeout", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(),
+                  thread_.out());
     write_out(true);
   }
   if (state_ == State::kHandshake)

@@ -1,4 +1,5 @@
-// One client's connection: handshake, requests one after the other, answers. Lives on one io thread, which calls everything here.
+// One client's connection: handshake, requests one after the other, answers. Lives on one io thread, which calls
+// everything here.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +21,8 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Events of epoll, edge-triggered. After each of these the connection may be closed: closed() says so, and the thread was told by
-  // release().
+  // Events of epoll, edge-triggered. After each of these the connection may be closed: closed() says so, and the thread
+  // was told by release().
   void on_event(std::uint32_t events);
   // Goes on with input that is there.
   void advance();
@@ -38,7 +39,8 @@ class Connection {
   bool awaits_answer() const noexcept { return state_ == State::kWaiting; }
   // May be closed to make room: it is between requests, or has not shown a whole head.
   bool evictable() const noexcept {
-    return !closed() && output_.empty() && (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake);
+    return !closed() && output_.empty() &&
+           (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake);
   }
   int fd() const noexcept { return fd_; }
 

@@ -74,8 +74,8 @@ void append_wrap_info(const core::WrapInfo& wrap, std::string& out) {
 }
 
 bool is_envelope_field(std::string_view name) {
-  for (const std::string_view field : {"request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth",
-                                       "mount_type"}) {
+  for (const std::string_view field : {"request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info",
+                                       "warnings", "auth", "mount_type"}) {
     if (name == field)
       return true;
   }
@@ -138,8 +138,8 @@ void append_failure(const Response& response, std::string& out) {
 }
 
 bool has_content(const Response& response) noexcept {
-  return !response.data.is_null() || response.auth || response.wrap_info || !response.warnings.empty() || !response.lease_id.empty() ||
-         !response.content_type.empty();
+  return !response.data.is_null() || response.auth || response.wrap_info || !response.warnings.empty() ||
+         !response.lease_id.empty() || !response.content_type.empty();
 }
 
 }  // namespace

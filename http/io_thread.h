@@ -1,6 +1,6 @@
-// One io thread: an epoll loop that owns its connections, reads requests, hands them to the dispatcher, and writes answers. Connections never
-// change thread. Exchanges that other threads give back arrive in a mailbox, which wakes the loop once a batch and only while it
-// sleeps. One coarse clock tick serves all deadlines.
+// One io thread: an epoll loop that owns its connections, reads requests, hands them to the dispatcher, and writes
+// answers. Connections never change thread. Exchanges that other threads give back arrive in a mailbox, which wakes the
+// loop once a batch and only while it sleeps. One coarse clock tick serves all deadlines.
 #pragma once
 
 #include <array>
@@ -18,7 +18,8 @@ namespace coffer::http {
 
 class IoThread final : public core::Home {
  public:
-  // All of `shared` is borrowed and outlives the thread. `listeners` is accepted from by this thread; only one thread gets them.
+  // All of `shared` is borrowed and outlives the thread. `listeners` is accepted from by this thread; only one thread
+  // gets them.
   IoThread(Shared& shared, std::vector<int> listeners);
   ~IoThread() override;
 

@@ -13,11 +13,12 @@ namespace coffer::http {
 struct Query {
   bool list = false;  // list=true or list=1
   bool help = false;  // help=true or help=1, or without a value
-  json::Value data;   // an object of the other parameters, or null when there is none; a name that comes several times is an array
+  // an object of the other parameters, or null when there is none; a name that comes several times is an array
+  json::Value data;
 };
 
-// `text` is still encoded, without the '?'. kInvalid for a broken escape, text that is not UTF-8, an empty name, or more than
-// limits::kQueryParametersMax parameters. Strings live in the arena or in `text`.
+// `text` is still encoded, without the '?'. kInvalid for a broken escape, text that is not UTF-8, an empty name, or
+// more than limits::kQueryParametersMax parameters. Strings live in the arena or in `text`.
 Result<Query> parse_query(Arena& arena, std::string_view text);
 
 // The same for a form body, where `list` and `help` are members like others. Null when empty.

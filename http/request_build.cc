@@ -146,8 +146,8 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, core::
     return Refusal{404, ""};
   Request& request = exchange.request;
   request.surface = core::Surface::kHttp;
-  const auto query = parse_query(exchange.arena, head.method == Method::kPost || head.method == Method::kPut ? std::string_view()
-                                                                                                          : target->query);
+  const auto query = parse_query(
+      exchange.arena, head.method == Method::kPost || head.method == Method::kPut ? std::string_view() : target->query);
   if (!query.ok())
     return Refusal{400, query.status().message()};
   const auto operation = operation_of(head.method, *query);
@@ -183,7 +183,8 @@ std::optional<Refusal> build_body(std::string_view body, const Config& config, c
     json_limits = {SIZE_MAX, SIZE_MAX, SIZE_MAX};
   auto value = json::parse(exchange.arena, body, json_limits);
   if (!value.ok())
-    return Refusal{value.code() == Code::kTooLarge ? 413 : 400, "failed to parse JSON input: " + value.status().message()};
+    return Refusal{value.code() == Code::kTooLarge ? 413 : 400,
+                   "failed to parse JSON input: " + value.status().message()};
   const bool array_allowed = same_ignoring_case(request.content_type, "application/json-patch+json");
   if (!value->is_object() && !value->is_null() && !(array_allowed && value->is_array()))
     return Refusal{400, "failed to parse JSON input: the body is not an object"};

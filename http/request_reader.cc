@@ -45,7 +45,8 @@ bool begins_method(char c) {
 // Beast reads the grammar; this keeps what Coffer needs of it. One object a request.
 class Parser final : public bhttp::basic_parser<true> {
  public:
-  Parser(const Config& config, BodyBuffer& body, core::Exchange& exchange) : config_(config), body_(body), exchange_(exchange) {
+  Parser(const Config& config, BodyBuffer& body, core::Exchange& exchange)
+      : config_(config), body_(body), exchange_(exchange) {
     eager(true);
     body_limit(boost::none);  // checked here, where it is known whether there is a token
     header_limit(static_cast<std::uint32_t>(config.limits.header_bytes));
@@ -130,7 +131,8 @@ class Parser final : public bhttp::basic_parser<true> {
       return;
     }
     const bool anonymous = exchange_.request.token.empty() && !mutant(Mutant::kHttpTokenlessBodyUnbounded);
-    body_bytes_max_ = anonymous ? std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes) : config_.limits.body_bytes;
+    body_bytes_max_ = anonymous ? std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes)
+                                : config_.limits.body_bytes;
     const auto length = content_length();
     if (length && *length > body_bytes_max_)
       refuse(413, "http: request body too large", ec);
@@ -217,7 +219,8 @@ class RequestReader::Impl {
   bool continue_taken = false;
 };
 
-RequestReader::RequestReader(const Config& config, BodyBudget& budget) : impl_(std::make_unique<Impl>(config, budget)) {}
+RequestReader::RequestReader(const Config& config, BodyBudget& budget)
+    : impl_(std::make_unique<Impl>(config, budget)) {}
 RequestReader::~RequestReader() = default;
 
 RequestReader::Step RequestReader::scan_head(std::string_view input, std::size_t& skipped) {

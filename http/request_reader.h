@@ -1,5 +1,6 @@
-// From bytes to a core::Request, without a socket. The head is looked at only when it is there as a whole, so a client that sends it
-// byte by byte costs its bytes and nothing else; each limit is checked before what it limits is kept or parsed.
+// From bytes to a core::Request, without a socket. The head is looked at only when it is there as a whole, so a client
+// that sends it byte by byte costs its bytes and nothing else; each limit is checked before what it limits is kept or
+// parsed.
 //
 //   scan_head(input)            until kReady
 //   begin(input, exchange, n)   reads the head and what there is of the body
@@ -7,8 +8,9 @@
 //   ... dispatch, answer ...
 //   reset()
 //
-// `n` is how much of the input was used; the caller keeps the rest and shows it again with more behind it. Used by one thread at a
-// time. After kRefused the connection can go on only if whole(): else where the next request would begin is not known.
+// `n` is how much of the input was used; the caller keeps the rest and shows it again with more behind it. Used by one
+// thread at a time. After kRefused the connection can go on only if whole(): else where the next request would begin is
+// not known.
 #pragma once
 
 #include <cstddef>
@@ -41,7 +43,8 @@ class RequestReader {
   // `input` is everything received and not used. kReady, kMore or kRefused. Leading line ends are counted in `skipped`.
   Step scan_head(std::string_view input, std::size_t& skipped);
 
-  // Fills exchange.request but for id and remote address. kMore, kDone or kRefused. The exchange stays with the reader until reset().
+  // Fills exchange.request but for id and remote address. kMore, kDone or kRefused. The exchange stays with the reader
+  // until reset().
   Step begin(std::string_view input, core::Exchange& exchange, std::size_t& used);
   Step more(std::string_view input, std::size_t& used);
 

@@ -49,7 +49,8 @@ class Server::Impl {
       sockets.fds.push_back(fd);
       bound.push_back({listener.host, bound_port(fd), listener.tls.has_value()});
     }
-    const unsigned wanted = shared.config.threads != 0 ? shared.config.threads : std::max(1u, std::thread::hardware_concurrency());
+    const unsigned wanted =
+        shared.config.threads != 0 ? shared.config.threads : std::max(1u, std::thread::hardware_concurrency());
     for (unsigned i = 0; i < wanted; ++i)
       shared.threads.push_back(std::make_unique<IoThread>(shared, i == 0 ? sockets.fds : std::vector<int>()));
     return ok_status();
@@ -79,8 +80,8 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() { stop(Nanos(0)); }
 
-Result<std::unique_ptr<Server>> Server::create(Config config, core::Dispatcher& dispatcher, RandomSource& random, const Clock& clock,
-                                               LogFn log) {
+Result<std::unique_ptr<Server>> Server::create(Config config, core::Dispatcher& dispatcher, RandomSource& random,
+                                               const Clock& clock, LogFn log) {
   COFFER_CHECK(log != nullptr);
   auto impl = std::make_unique<Impl>(std::move(config), dispatcher, random, clock, std::move(log));
   COFFER_TRY(impl->open());

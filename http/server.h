@@ -1,6 +1,6 @@
-// The HTTP listener: plain and TLS addresses, a fixed set of io threads, each connection pinned to one of them. It turns bytes into
-// core::Exchange objects and answers into bytes; it knows nothing of secrets, tokens or mounts. Every limit is enforced before the
-// bytes that it limits are parsed or kept (http/README.md has the list).
+// The HTTP listener: plain and TLS addresses, a fixed set of io threads, each connection pinned to one of them. It
+// turns bytes into core::Exchange objects and answers into bytes; it knows nothing of secrets, tokens or mounts. Every
+// limit is enforced before the bytes that it limits are parsed or kept (http/README.md has the list).
 #pragma once
 
 #include <chrono>
@@ -44,13 +44,14 @@ struct Stats {
   std::uint64_t tls_handshakes_failed = 0;
 };
 
-// Dispatcher, random source and clock are borrowed and outlive the server. create(), start(), stop() and the destructor are called by
-// one thread; the rest by any.
+// Dispatcher, random source and clock are borrowed and outlive the server. create(), start(), stop() and the destructor
+// are called by one thread; the rest by any.
 class Server {
  public:
-  // Reads certificates and binds all addresses, so that bound() is known; nothing is accepted yet. On failure nothing stays bound.
-  static Result<std::unique_ptr<Server>> create(Config config, core::Dispatcher& dispatcher, RandomSource& random, const Clock& clock,
-                                                LogFn log);
+  // Reads certificates and binds all addresses, so that bound() is known; nothing is accepted yet. On failure nothing
+  // stays bound.
+  static Result<std::unique_ptr<Server>> create(Config config, core::Dispatcher& dispatcher, RandomSource& random,
+                                                const Clock& clock, LogFn log);
   // Stops without a drain if stop() was not called.
   ~Server();
   Server(const Server&) = delete;
@@ -65,8 +66,9 @@ class Server {
   // Reads all certificates again (SIGHUP). New handshakes use them; on failure the old ones stay, for all listeners.
   Status reload_tls();
 
-  // No new connections; idle ones close, requests in flight are answered until `drain` has passed, then every connection closes. Returns
-  // when no exchange is out any more (the dispatcher answers each) and the threads have ended. Once.
+  // No new connections; idle ones close, requests in flight are answered until `drain` has passed, then every
+  // connection closes. Returns when no exchange is out any more (the dispatcher answers each) and the threads have
+  // ended. Once.
   void stop(Nanos drain);
 
   Stats stats() const;

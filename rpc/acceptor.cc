@@ -39,7 +39,10 @@ std::uint64_t idleness(int fd) {
 
 Acceptor::Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover,
                    std::function<void(std::string_view)> log)
-    : listeners_(std::move(listeners)), connections_max_(connections_max), handover_(std::move(handover)), log_(std::move(log)) {
+    : listeners_(std::move(listeners)),
+      connections_max_(connections_max),
+      handover_(std::move(handover)),
+      log_(std::move(log)) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   stop_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   COFFER_CHECK(epoll_ >= 0 && stop_ >= 0 && connections_max_ > 0);
@@ -102,7 +105,8 @@ void Acceptor::track(int fd) {
   if (copy < 0)
     return;
   epoll_event event{};
-  event.events = EPOLLET;  // EPOLLHUP and EPOLLERR come unasked: both directions are shut, as gRPC does before it closes
+  // EPOLLHUP and EPOLLERR come unasked: both directions are shut, as gRPC does before it closes
+  event.events = EPOLLET;
   event.data.u64 = static_cast<std::uint64_t>(copy);
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, copy, &event) != 0) {
     ::close(copy);

@@ -1,6 +1,6 @@
-// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the bound is reached a
-// connection makes room: one that has not greeted, or else the one that has been silent longest, whose client comes back by
-// itself.
+// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the
+// bound is reached a connection makes room: one that has not greeted, or else the one that has been silent longest,
+// whose client comes back by itself.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,8 @@ class Acceptor {
   using Handover = std::function<void(std::size_t listener, int listener_fd, int fd)>;
 
   // Owns the listening sockets. `log` hears of evictions, the first and then every thousandth.
-  Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover, std::function<void(std::string_view)> log);
+  Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover,
+           std::function<void(std::string_view)> log);
   // Stops accepting; connections stay with gRPC.
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;

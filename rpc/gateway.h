@@ -1,4 +1,5 @@
-// The way from a call to the core and back: one Exchange a call, with what the metadata says, and answers that come from any thread.
+// The way from a call to the core and back: one Exchange a call, with what the metadata says, and answers that come
+// from any thread.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -28,9 +29,11 @@ class Pending {
 struct Ask {
   core::Operation operation = core::Operation::kRead;
   std::string path;
-  // The request's data, made in the exchange's arena; what it refers to outside lives until the answer. Null function: no data.
+  // The request's data, made in the exchange's arena; what it refers to outside lives until the answer. Null function:
+  // no data.
   std::function<Result<json::Value>(json::Arena&)> data;
-  // Whether the reply has a place for a wrapping token. Where it has none, a call that asks for one is refused before anything is done.
+  // Whether the reply has a place for a wrapping token. Where it has none, a call that asks for one is refused before
+  // anything is done.
   bool wrappable = false;
 };
 
@@ -98,10 +101,11 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
   const Decode decode_;
 };
 
-// Asks and, when the answer is there, decodes it into `reply`. `context`, `reply` and what `ask` refers to belong to the call.
+// Asks and, when the answer is there, decodes it into `reply`. `context`, `reply` and what `ask` refers to belong to
+// the call.
 template <typename Reply>
-grpc::ServerUnaryReactor* unary(Gateway& gateway, const grpc::CallbackServerContext& context, const Ask& ask, Reply& reply,
-                                typename UnaryCall<Reply>::Decode decode) {
+grpc::ServerUnaryReactor* unary(Gateway& gateway, const grpc::CallbackServerContext& context, const Ask& ask,
+                                Reply& reply, typename UnaryCall<Reply>::Decode decode) {
   auto* call = new UnaryCall<Reply>(reply, std::move(decode));
   if (const Status status = gateway.send(context, ask, *call); !status.ok())
     call->Finish(failure_of(status));

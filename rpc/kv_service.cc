@@ -128,11 +128,13 @@ class KvService final : public v1::KV::CallbackService {
   Reactor* put(Context& context, Operation operation, const Request& request, v1::KVPutResponse& reply) {
     const Ask ask{operation, under(request.mount(), "/data/", request.path()),
                   [&request, this](json::Arena& arena) -> Result<json::Value> {
-                    COFFER_ASSIGN(const json::Value secret, parse_object(arena, request.data_json(), gateway_.limits(), "data_json"));
+                    COFFER_ASSIGN(const json::Value secret,
+                                  parse_object(arena, request.data_json(), gateway_.limits(), "data_json"));
                     json::ObjectBuilder data(arena);
                     data.add("data", secret);
                     if (request.has_cas()) {
-                      const json::Value options = json::ObjectBuilder(arena, 1).add("cas", static_cast<std::int64_t>(request.cas())).build();
+                      const json::Value options =
+                          json::ObjectBuilder(arena, 1).add("cas", static_cast<std::int64_t>(request.cas())).build();
                       data.add("options", options);
                     }
                     return data.build();

@@ -44,10 +44,11 @@ class LogicalService final : public v1::Logical::CallbackService {
     return unary<v1::Response>(gateway_, context, ask, reply, decode);
   }
 
-  Reactor* with_json(Context& context, Operation operation, const std::string& path, const std::string& text, v1::Response& reply) {
-    const Ask ask{operation, path,
-                  [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); },
-                  true};
+  Reactor* with_json(Context& context, Operation operation, const std::string& path, const std::string& text,
+                     v1::Response& reply) {
+    const Ask ask{
+        operation, path,
+        [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); }, true};
     return unary<v1::Response>(gateway_, context, ask, reply, decode);
   }
 
@@ -56,6 +57,8 @@ class LogicalService final : public v1::Logical::CallbackService {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway) { return std::make_unique<LogicalService>(gateway); }
+std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway) {
+  return std::make_unique<LogicalService>(gateway);
+}
 
 }  // namespace coffer::rpc

@@ -1,5 +1,5 @@
-// The services of package coffer.v1. Each method names an operation and a path and turns fields into JSON and back; what happens is
-// the core's business alone.
+// The services of package coffer.v1. Each method names an operation and a path and turns fields into JSON and back;
+// what happens is the core's business alone.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -16,7 +16,9 @@ std::string text_of(const json::Value& value) {
   return text;
 }
 
-std::string string_of(const json::Value& object, std::string_view key) { return std::string(object.string_or(key, "")); }
+std::string string_of(const json::Value& object, std::string_view key) {
+  return std::string(object.string_or(key, ""));
+}
 
 std::int64_t integer_of(const json::Value& object, std::string_view key) {
   const json::Value* value = object.find(key);
@@ -48,7 +50,8 @@ void list_of(const json::Value& object, std::string_view key, StringList& out) {
 
 void map_of(const json::Value& object, StringMap& out) {
   for (const json::Member& member : object.members())
-    out[std::string(member.key())] = member.value.is_string() ? std::string(member.value.as_string()) : text_of(member.value);
+    out[std::string(member.key())] =
+        member.value.is_string() ? std::string(member.value.as_string()) : text_of(member.value);
 }
 
 json::Value object_from(json::Arena& arena, const StringMap& map) {
@@ -65,7 +68,8 @@ json::Value array_from(json::Arena& arena, const StringList& list) {
   return array.build();
 }
 
-Result<json::Value> parse_object(json::Arena& arena, const std::string& text, const json::Limits& limits, const char* field) {
+Result<json::Value> parse_object(json::Arena& arena, const std::string& text, const json::Limits& limits,
+                                 const char* field) {
   if (text.empty())
     return json::Value::null();
   auto value = json::parse(arena, text, limits);

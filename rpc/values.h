@@ -34,7 +34,8 @@ void map_of(const json::Value& object, StringMap& out);
 json::Value object_from(json::Arena& arena, const StringMap& map);
 json::Value array_from(json::Arena& arena, const StringList& list);
 // A client's JSON: an object, or null when empty. Borrows `text`.
-Result<json::Value> parse_object(json::Arena& arena, const std::string& text, const json::Limits& limits, const char* field);
+Result<json::Value> parse_object(json::Arena& arena, const std::string& text, const json::Limits& limits,
+                                 const char* field);
 
 // "secret/" + "/data/" + path, for a mount with or without its slash.
 std::string under(std::string_view mount, std::string_view middle, std::string_view path);

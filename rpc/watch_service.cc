@@ -13,8 +13,8 @@ namespace {
 
 constexpr int kPollMillis = 500;
 
-// One stream: asks, writes what is new, waits, asks again. gRPC and the gateway call it from their threads; one step is under way at a
-// time, only the cancellation can come beside it. Deletes itself when gRPC is done with it.
+// One stream: asks, writes what is new, waits, asks again. gRPC and the gateway call it from their threads; one step is
+// under way at a time, only the cancellation can come beside it. Deletes itself when gRPC is done with it.
 class SealWatch final : public grpc::ServerWriteReactor<v1::SealStatusResponse>, public Pending {
  public:
   SealWatch(Gateway& gateway, grpc::CallbackServerContext& context) : gateway_(gateway), context_(context) {}

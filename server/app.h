@@ -35,9 +35,11 @@ struct AppOptions {
 
 class App {
  public:
-  // Opens the store, starts the node, waits until it serves, then listens. On failure nothing is left running; the message names the
-  // setting, file or address. `fatal` may be called later, once, from any thread: the process must end.
-  static Result<std::unique_ptr<App>> start(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal);
+  // Opens the store, starts the node, waits until it serves, then listens. On failure nothing is left running; the
+  // message names the setting, file or address. `fatal` may be called later, once, from any thread: the process must
+  // end.
+  static Result<std::unique_ptr<App>> start(AppOptions options, Logger& logger,
+                                            std::function<void(const Status&)> fatal);
   // As stop() if that was not called.
   ~App();
   App(const App&) = delete;

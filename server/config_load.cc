@@ -93,7 +93,9 @@ Status apply_variables(const Environment& environment, Config& config) {
     if (const auto value = environment(name); value.has_value() && !value->empty())
       out = *value;
   };
-  const auto wrong = [](const char* name, const Status& status) { return status.with_context("environment variable " + std::string(name)); };
+  const auto wrong = [](const char* name, const Status& status) {
+    return status.with_context("environment variable " + std::string(name));
+  };
   text("VAULT_API_ADDR", config.api_addr);
   text("VAULT_CLUSTER_ADDR", config.cluster_addr);
   if (config.storage.has_value() && config.storage->kind == StorageKind::kRaft) {

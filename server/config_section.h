@@ -1,5 +1,5 @@
-// Reads the settings of one block by name and remembers which were asked for, so that the rest can be reported. Private to
-// server/config*.cc.
+// Reads the settings of one block by name and remembers which were asked for, so that the rest can be reported. Private
+// to server/config*.cc.
 #pragma once
 
 #include <set>
@@ -14,11 +14,12 @@
 
 namespace coffer::server {
 
-// Borrows the object and the names. Every getter leaves `out` as it is when the setting is absent, and fails with file, place and
-// setting when its value has the wrong type.
+// Borrows the object and the names. Every getter leaves `out` as it is when the setting is absent, and fails with file,
+// place and setting when its value has the wrong type.
 class Section {
  public:
-  Section(const hcl::Node& object, const std::string& file, std::string name) : object_(object), file_(file), name_(std::move(name)) {}
+  Section(const hcl::Node& object, const std::string& file, std::string name)
+      : object_(object), file_(file), name_(std::move(name)) {}
 
   const hcl::Node* find(std::string_view key);
   bool has(std::string_view key) const noexcept { return object_.find(key) != nullptr; }
@@ -63,6 +64,7 @@ Status config_error(const std::string& file, hcl::Position at, std::string_view 
 struct Config;
 struct ListenerConfig;
 // server/config_listener.cc
-Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file, std::vector<std::string>& warnings);
+Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file,
+                                     std::vector<std::string>& warnings);
 
 }  // namespace coffer::server

@@ -40,7 +40,8 @@ Status check_storage(const Config& config) {
   const StorageConfig& storage = *config.storage;
   if (storage.kind != StorageKind::kInmem && storage.path.empty())
     return invalid("storage: \"path\" must be set");
-  if (storage.max_entry_bytes != 0 && (storage.max_entry_bytes < 4096 || storage.max_entry_bytes > limits::kRequestBodyBytesMax))
+  if (storage.max_entry_bytes != 0 &&
+      (storage.max_entry_bytes < 4096 || storage.max_entry_bytes > limits::kRequestBodyBytesMax))
     return invalid("storage: \"max_entry_size\" must be from 4096 to " + std::to_string(limits::kRequestBodyBytesMax));
   return ok_status();
 }
@@ -81,8 +82,8 @@ Status validate_config(const Config& config) {
   if (config.default_lease_ttl.count() == 0 || config.max_lease_ttl.count() == 0)
     return invalid("\"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0");
   if (config.default_lease_ttl > config.max_lease_ttl)
-    return invalid("\"default_lease_ttl\" (" + format_duration_short(config.default_lease_ttl) + ") is above \"max_lease_ttl\" (" +
-                   format_duration_short(config.max_lease_ttl) + ")");
+    return invalid("\"default_lease_ttl\" (" + format_duration_short(config.default_lease_ttl) +
+                   ") is above \"max_lease_ttl\" (" + format_duration_short(config.max_lease_ttl) + ")");
   return ok_status();
 }
 

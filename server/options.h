@@ -20,10 +20,12 @@ struct StartOptions {
   std::vector<std::string> warnings;  // settings that are read and have no effect yet, or none at all
 };
 
-// Reads files, so call it before anything depends on the result. kInvalid names file, line and setting, never a key's content.
+// Reads files, so call it before anything depends on the result. kInvalid names file, line and setting, never a key's
+// content.
 Result<StartOptions> start_options(const RunOptions& options);
 
 // "127.0.0.1:8200", "[::1]:8200", ":8200"; a missing port is `port`. kInvalid names `setting`.
-Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port, std::string_view setting);
+Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port,
+                                                            std::string_view setting);
 
 }  // namespace coffer::server

@@ -31,7 +31,8 @@ std::vector<std::string> harden_process() {
   while (std::getline(swaps, line))
     ++lines;
   if (lines > 1)
-    notes.emplace_back("swap is in use: request data may reach the disk; switch it off or set MemorySwapMax=0 for the service");
+    notes.emplace_back(
+        "swap is in use: request data may reach the disk; switch it off or set MemorySwapMax=0 for the service");
   return notes;
 }
 

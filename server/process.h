@@ -1,5 +1,5 @@
-// What a server process asks of the operating system: no core dumps, no reading of its memory by others, private files, and signals that arrive in
-// one place.
+// What a server process asks of the operating system: no core dumps, no reading of its memory by others, private files,
+// and signals that arrive in one place.
 #pragma once
 
 #include <atomic>
@@ -10,10 +10,12 @@
 
 namespace coffer::server {
 
-// Not dumpable, core size 0, umask 077. Returns what an operator should know (swap in use, memory not locked), one line each.
+// Not dumpable, core size 0, umask 077. Returns what an operator should know (swap in use, memory not locked), one line
+// each.
 std::vector<std::string> harden_process();
 
-// SIGTERM, SIGINT and SIGHUP as values. Construct before any thread starts: they are blocked for all threads from then on.
+// SIGTERM, SIGINT and SIGHUP as values. Construct before any thread starts: they are blocked for all threads from then
+// on.
 class Signals {
  public:
   enum class Event { kStop, kReload, kFailed };

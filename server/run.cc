@@ -14,7 +14,11 @@ constexpr std::size_t kSecretArenaBytes = 1u << 20;
 
 void print_row(std::string& out, std::string_view name, std::string_view value) {
   constexpr std::size_t kNameColumns = 24;
-  out.append(name.size() < kNameColumns ? kNameColumns - name.size() : 0, ' ').append(name).append(": ").append(value).append("\n");
+  out.append(name.size() < kNameColumns ? kNameColumns - name.size() : 0, ' ')
+      .append(name)
+      .append(": ")
+      .append(value)
+      .append("\n");
 }
 
 void print_banner(const RunOptions& options, const StartOptions& start, const App& app) {
@@ -34,9 +38,13 @@ void print_banner(const RunOptions& options, const StartOptions& start, const Ap
 }
 
 void print_dev_banner(const RunOptions& options, const App& app, const core::Lifecycle::DevKeys& keys) {
-  std::string text = "WARNING! Dev mode: everything is kept in memory and lost when this server ends, and it starts unsealed with one key\n"
-                     "share and a root token. Never use it in production.\n\nFor the command line in another terminal:\n\n    $ export VAULT_ADDR='" +
-                     app.http_addresses().front() + "'\n\nThe key share and the root token, should you want to seal and unseal:\n\n";
+  std::string text =
+      "WARNING! Dev mode: everything is kept in memory and lost when this server ends, and it starts "
+      "unsealed with one key\nshare and a root token. Never use it in production.\n\n"
+      "For the command line in another terminal:\n\n    $ export VAULT_ADDR='" +
+      app.http_addresses().front() +
+      "'\n\n"
+      "The key share and the root token, should you want to seal and unseal:\n\n";
   text += "Unseal Key: " + keys.unseal_key + "\nRoot Token: " + keys.root_token + "\n\n";
   options.print(text);
 }
@@ -98,7 +106,8 @@ int run(const RunOptions& options) {
     (*logger)->warn("server", note);
   if (!locked && !start->disable_mlock)
     (*logger)->warn("server", "memory for keys could not be locked: raise RLIMIT_MEMLOCK or grant CAP_IPC_LOCK");
-  Result<std::unique_ptr<App>> app = App::start(std::move(start->app), **logger, [&signals](const Status&) { signals.fail(); });
+  Result<std::unique_ptr<App>> app =
+      App::start(std::move(start->app), **logger, [&signals](const Status&) { signals.fail(); });
   if (!app.ok()) {
     options.complain("Error starting the server: " + app.status().message() + "\n");
     return 1;

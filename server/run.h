@@ -30,8 +30,8 @@ struct RunOptions {
   std::function<void(std::string_view text)> complain;                     // standard error
 };
 
-// Returns when the server has ended: 0 after SIGTERM or SIGINT, 1 when it could not start or had to stop. Call on the main thread,
-// before any other exists.
+// Returns when the server has ended: 0 after SIGTERM or SIGINT, 1 when it could not start or had to stop. Call on the
+// main thread, before any other exists.
 int run(const RunOptions& options);
 
 }  // namespace coffer::server

@@ -1,5 +1,5 @@
-// The port between the server and whatever holds its state: views to read from and committed batches to apply. Implementations:
-// LMDB behind a multi-version overlay (`raft`, `file`), and the overlay alone (`inmem`).
+// The port between the server and whatever holds its state: views to read from and committed batches to apply.
+// Implementations: LMDB behind a multi-version overlay (`raft`, `file`), and the overlay alone (`inmem`).
 //
 // Threads: view() and everything on a View may be called from any thread (one View from one thread at a time); apply(),
 // publish() and the flush calls belong to one thread, the applier.
@@ -69,7 +69,8 @@ class Backend {
   // Applier thread. From here on view() sees everything up to the last applied index, with this attachment.
   virtual void publish(std::shared_ptr<const Attachment> attachment) = 0;
 
-  // The highest index that survives a crash without the log (0 for a memory store). The log is cut only below it. Any thread.
+  // The highest index that survives a crash without the log (0 for a memory store). The log is cut only below it. Any
+  // thread.
   virtual Index durable_index() const = 0;
   // The index applied last; after opening, the one found on disk. Applier thread.
   virtual Index applied_index() const = 0;

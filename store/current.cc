@@ -23,8 +23,10 @@ std::string checksum_line(std::string_view body) {
 }
 
 Status damaged(const std::string& path) {
-  return Status(Code::kDataLoss, path + " is damaged: restore the newest snapshot of this node, or write the file again with the name of the "
-                                        "state file that was in use (see docs/formats/current.md)");
+  return Status(Code::kDataLoss,
+                path +
+                    " is damaged: restore the newest snapshot of this node, or write the file "
+                    "again with the name of the state file that was in use (see docs/formats/current.md)");
 }
 
 Status remove_state_file(Disk& disk, const std::string& folder, const std::string& name) {
@@ -56,8 +58,8 @@ Status check_nothing_lost(Disk& disk, const std::string& folder, const LmdbOptio
     const auto state = LmdbState::open(path, options);
     if (size > kFirstStateBytesMax || (state.ok() && (*state)->durable_index() > Index(0)))
       return Status(Code::kDataLoss, folder + "/" + std::string(kCurrentName) + " is missing, but " + name +
-                                         " holds data: write the file again with the name of the state file that was in use (see "
-                                         "docs/formats/current.md), or restore a snapshot");
+                                         " holds data: write the file again with the name of the state file that was "
+                                         "in use (see docs/formats/current.md), or restore a snapshot");
   }
   return ok_status();
 }
@@ -116,7 +118,8 @@ Status write_current(Disk& disk, const std::string& folder, const std::string& n
   return replace_file(disk, folder, std::string(kCurrentName), body + checksum_line(body));
 }
 
-Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& folder, const LmdbOptions& options, RandomSource& random) {
+Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& folder, const LmdbOptions& options,
+                                              RandomSource& random) {
   COFFER_ASSIGN(const auto current, read_current(disk, folder));
   if (current) {
     COFFER_ASSIGN(auto state, LmdbState::open(folder + "/" + *current, options));

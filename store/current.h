@@ -1,5 +1,5 @@
-// CURRENT names the state file in use. It is replaced atomically and synced, so a switch to the next generation file (restore, received
-// snapshot, compaction) happens as a whole or not at all (docs/formats/current.md).
+// CURRENT names the state file in use. It is replaced atomically and synced, so a switch to the next generation file
+// (restore, received snapshot, compaction) happens as a whole or not at all (docs/formats/current.md).
 #pragma once
 
 #include <memory>
@@ -22,9 +22,10 @@ std::optional<std::uint64_t> state_file_number(const std::string& name);
 // One above every state file there, in use or left over.
 Result<std::string> next_state_file(Disk& disk, const std::string& folder);
 
-// Opens the state that CURRENT names, or makes the first one. Removes what an interrupted switch left behind. kDataLoss, naming the
-// file and what to do, when the state there is damaged or CURRENT is missing beside a state with content. The folder exists and
-// is locked by the caller.
-Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& folder, const LmdbOptions& options, RandomSource& random);
+// Opens the state that CURRENT names, or makes the first one. Removes what an interrupted switch left behind.
+// kDataLoss, naming the file and what to do, when the state there is damaged or CURRENT is missing beside a state with
+// content. The folder exists and is locked by the caller.
+Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& folder, const LmdbOptions& options,
+                                              RandomSource& random);
 
 }  // namespace coffer::store

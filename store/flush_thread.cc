@@ -4,7 +4,8 @@
 
 namespace coffer::store {
 
-FlushThread::FlushThread(StateBackend& backend, std::function<void(const Status&)> on_failure, std::chrono::seconds scrub_pause)
+FlushThread::FlushThread(StateBackend& backend, std::function<void(const Status&)> on_failure,
+                         std::chrono::seconds scrub_pause)
     : backend_(backend), on_failure_(std::move(on_failure)), scrub_pause_(scrub_pause) {
   backend_.set_flush_wanted([this] {
     {
@@ -38,7 +39,8 @@ Status FlushThread::work() {
       std::unique_lock lock(mutex_);
       const auto due = [this] { return stop_ || wanted_; };
       if (scrubbing)
-        wake_.wait_for(lock, limits::kScrubStepPause, due);  // leaves the disk and the processor to others between steps
+        // leaves the disk and the processor to others between steps
+        wake_.wait_for(lock, limits::kScrubStepPause, due);
       else if (scrub_pause_.count() == 0)
         wake_.wait(lock, due);
       else

@@ -1,5 +1,5 @@
-// The thread that commits overlay generations and scrubs the state in between: a shell around StateBackend's flush_step() and scrub_step().
-// Owned by whoever composes the store; the backend must outlive it.
+// The thread that commits overlay generations and scrubs the state in between: a shell around StateBackend's
+// flush_step() and scrub_step(). Owned by whoever composes the store; the backend must outlive it.
 #pragma once
 
 #include <condition_variable>
@@ -15,8 +15,9 @@ namespace coffer::store {
 
 class FlushThread {
  public:
-  // `on_failure` runs once, on this thread, with the failure that ended it (kIo, kDataLoss): the node must stop. The backend's
-  // set_flush_wanted is taken. A first scrub begins at once, then one every `scrub_pause` (zero: no more after the first).
+  // `on_failure` runs once, on this thread, with the failure that ended it (kIo, kDataLoss): the node must stop. The
+  // backend's set_flush_wanted is taken. A first scrub begins at once, then one every `scrub_pause` (zero: no more
+  // after the first).
   FlushThread(StateBackend& backend, std::function<void(const Status&)> on_failure, std::chrono::seconds scrub_pause);
   // Finishes the commit under way; what was not handed over yet stays in the log.
   ~FlushThread();

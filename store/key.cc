@@ -11,8 +11,8 @@ std::string sha256(std::string_view bytes) {
   std::string digest(32, '\0');
   unsigned int size = 0;
   // Cannot fail for a fixed digest unless the library is broken, and then no key may be made up.
-  COFFER_CHECK(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha256(),
-                          nullptr) == 1);
+  COFFER_CHECK(EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                          EVP_sha256(), nullptr) == 1);
   COFFER_CHECK(size == digest.size());
   return digest;
 }
@@ -52,8 +52,8 @@ Result<KeyHead> parse_key(std::string_view stored) {
   const NamespaceId ns(in.u32_be());
   const MountId mount(in.u32_be());
   const std::string_view rest = in.raw(in.left());
-  if (!in.ok() || cls < static_cast<std::uint8_t>(KeyClass::kShared) || cls > static_cast<std::uint8_t>(KeyClass::kNotReplicated) ||
-      stored.size() > limits::kStoreKeyBytesMax)
+  if (!in.ok() || cls < static_cast<std::uint8_t>(KeyClass::kShared) ||
+      cls > static_cast<std::uint8_t>(KeyClass::kNotReplicated) || stored.size() > limits::kStoreKeyBytesMax)
     return Status(Code::kDataLoss, "a record's key has no valid head");
   return KeyHead{static_cast<KeyClass>(cls), ns, mount, rest};
 }

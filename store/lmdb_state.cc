@@ -174,8 +174,8 @@ LmdbState::~LmdbState() {
 
 Status LmdbState::damaged(std::string_view what) const {
   return Status(Code::kDataLoss, "state file " + path_ + " is damaged (" + std::string(what) +
-                                     "): stop this node and restore its newest snapshot, or empty its data folder and let it join "
-                                     "its cluster again");
+                                     "): stop this node and restore its newest snapshot, or empty its data folder and "
+                                     "let it join its cluster again");
 }
 
 Status LmdbState::failed(std::string_view what, int error) const {
@@ -205,8 +205,8 @@ Result<std::unique_ptr<LmdbState>> LmdbState::open_env(const std::string& path, 
   return state;
 }
 
-Result<std::unique_ptr<LmdbState>> LmdbState::create(const std::string& path, const LmdbOptions& options, RandomSource& random,
-                                                     std::optional<SetHashKey> hash_key) {
+Result<std::unique_ptr<LmdbState>> LmdbState::create(const std::string& path, const LmdbOptions& options,
+                                                     RandomSource& random, std::optional<SetHashKey> hash_key) {
   if (!hash_key)
     COFFER_TRY(random.fill(hash_key.emplace()));
   COFFER_ASSIGN(auto state, open_env(path, options));
@@ -217,7 +217,10 @@ Result<std::unique_ptr<LmdbState>> LmdbState::create(const std::string& path, co
   if (const int error = mdb_dbi_open(txn, nullptr, 0, &state->dbi_); error != 0)
     return state->failed("create", error);
   std::string format;
-  ByteWriter(format).u32(0).u32(kFormatVersion).raw({reinterpret_cast<const char*>(hash_key->data()), hash_key->size()});
+  ByteWriter(format)
+      .u32(0)
+      .u32(kFormatVersion)
+      .raw({reinterpret_cast<const char*>(hash_key->data()), hash_key->size()});
   store_u32(format.data(), record_checksum(kFormatKey, std::string_view(format).substr(kChecksumBytes)));
   MDB_val key = to_val(kFormatKey);
   MDB_val value = to_val(format);
@@ -234,11 +237,11 @@ Result<std::unique_ptr<LmdbState>> LmdbState::open(const std::string& path, cons
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0)
     return Status(Code::kDataLoss, "state file " + path +
-                                       " is missing: restore the newest snapshot of this node, or empty its data folder and let it "
-                                       "join its cluster again");
+                                       " is missing: restore the newest snapshot of this node, or empty its data "
+                                       "folder and let it join its cluster again");
   COFFER_ASSIGN(auto state, open_env(path, options));
-  // A process that was killed in the middle of a commit may have left the new root in the page cache only. What is read from here on counts
-  // as durable, and the log is cut below it.
+  // A process that was killed in the middle of a commit may have left the new root in the page cache only. What is read
+  // from here on counts as durable, and the log is cut below it.
   if (const int error = mdb_env_sync(state->env_, 1); error != 0)
     return state->failed("sync", error);
   COFFER_TRY(state->check_file_size());
@@ -246,7 +249,8 @@ Result<std::unique_ptr<LmdbState>> LmdbState::open(const std::string& path, cons
   return state;
 }
 
-// LMDB maps the file without comparing its length with what its root says; a page beyond the end would kill the process.
+// LMDB maps the file without comparing its length with what its root says; a page beyond the end would kill the
+// process.
 Status LmdbState::check_file_size() const {
   MDB_envinfo info{};
   MDB_stat stat{};
@@ -278,8 +282,8 @@ Status LmdbState::load_meta() {
   if (!in.finish().ok())
     return damaged("its format record has another length");
   if (version != kFormatVersion)
-    return Status(Code::kUnsupported, "state file " + path_ + " has format " + std::to_string(version) + "; this version reads format " +
-                                          std::to_string(kFormatVersion));
+    return Status(Code::kUnsupported, "state file " + path_ + " has format " + std::to_string(version) +
+                                          "; this version reads format " + std::to_string(kFormatVersion));
   std::copy(hash_key.begin(), hash_key.end(), hash_key_.begin());
   if (const int error = mdb_txn_commit(hold.release()); error != 0)  // keeps dbi_ open for later transactions
     return failed("read", error);
@@ -293,8 +297,8 @@ Status LmdbState::load_meta() {
   return ok_status();
 }
 
-// Lets go of mapped pages: they stay in the page cache, and those in use are mapped again at the next touch. Without it a walk over all
-// records would make the whole file count as this process's memory.
+// Lets go of mapped pages: they stay in the page cache, and those in use are mapped again at the next touch. Without it
+// a walk over all records would make the whole file count as this process's memory.
 void LmdbState::trim_memory() noexcept {
   since_trim_ = 0;
   MDB_envinfo info{};
@@ -315,7 +319,8 @@ void LmdbState::find_map() {
   std::string line;
   while (map_ == nullptr && std::getline(maps, line)) {
     unsigned long long begin = 0, offset = 0, inode = 0;
-    if (std::sscanf(line.c_str(), "%llx-%*x %*s %llx %*s %llu", &begin, &offset, &inode) == 3 && inode == info.st_ino && offset == 0)
+    if (std::sscanf(line.c_str(), "%llx-%*x %*s %llx %*s %llu", &begin, &offset, &inode) == 3 && inode == info.st_ino &&
+        offset == 0)
       map_ = reinterpret_cast<void*>(static_cast<std::uintptr_t>(begin));
   }
 }
@@ -398,7 +403,12 @@ Status LmdbState::grow_map() {
 
 Status LmdbState::put_summary(MDB_txn* txn, const StateSummary& summary) {
   std::string bytes;
-  ByteWriter(bytes).u32(0).u64(summary.applied.get()).u64(summary.records).u64(summary.set_hash.low).u64(summary.set_hash.high);
+  ByteWriter(bytes)
+      .u32(0)
+      .u64(summary.applied.get())
+      .u64(summary.records)
+      .u64(summary.set_hash.low)
+      .u64(summary.set_hash.high);
   store_u32(bytes.data(), record_checksum(kSummaryKey, std::string_view(bytes).substr(kChecksumBytes)));
   MDB_val key = to_val(kSummaryKey);
   MDB_val value = to_val(bytes);

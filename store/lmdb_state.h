@@ -1,8 +1,8 @@
-// One generation file of the state: an LMDB environment in one file. Records carry a checksum each; a set hash over all of them stands beside
-// the applied index and is committed with it (docs/formats/state.md).
+// One generation file of the state: an LMDB environment in one file. Records carry a checksum each; a set hash over all
+// of them stands beside the applied index and is committed with it (docs/formats/state.md).
 //
-// Readers are pooled: a view costs the renewal of a read transaction, not its creation. Commits sync fully. When the map is full it is
-// enlarged, which waits for readers in use to come back; commit() is the only one that notices.
+// Readers are pooled: a view costs the renewal of a read transaction, not its creation. Commits sync fully. When the
+// map is full it is enlarged, which waits for readers in use to come back; commit() is the only one that notices.
 #pragma once
 
 #include <array>
@@ -37,7 +37,8 @@ struct StateSummary {
 class LmdbState final : public StateTable {
  public:
   // A new file with no records at index 0. `hash_key` is drawn from `random` unless given (a snapshot brings its own).
-  static Result<std::unique_ptr<LmdbState>> create(const std::string& path, const LmdbOptions& options, RandomSource& random,
+  static Result<std::unique_ptr<LmdbState>> create(const std::string& path, const LmdbOptions& options,
+                                                   RandomSource& random,
                                                    std::optional<SetHashKey> hash_key = std::nullopt);
   // kDataLoss, naming the file and what to do, when it is not whole.
   static Result<std::unique_ptr<LmdbState>> open(const std::string& path, const LmdbOptions& options);
@@ -70,8 +71,8 @@ class LmdbState final : public StateTable {
   Status load_meta();
   Status check_file_size() const;
   Status try_commit(const Generation& generation, Index applied);
-  Status put_record(MDB_txn* txn, std::string_view key, std::optional<std::string_view> value, SetHash& hash, StateSummary& summary,
-                    Scrub& scrub);
+  Status put_record(MDB_txn* txn, std::string_view key, std::optional<std::string_view> value, SetHash& hash,
+                    StateSummary& summary, Scrub& scrub);
   Status put_summary(MDB_txn* txn, const StateSummary& summary);
   Status grow_map();
   Result<Reader*> make_reader();

@@ -1,7 +1,7 @@
 // The port between the Raft group and its log: a segmented write-ahead log on disk, or memory.
 //
-// Threads: append(), truncate_from(), save_hard_state(), cut_below() and reads belong to one thread at a time (the node's);
-// sync() may run on another thread while the first appends on; it covers what was appended before it began.
+// Threads: append(), truncate_from(), save_hard_state(), cut_below() and reads belong to one thread at a time (the
+// node's); sync() may run on another thread while the first appends on; it covers what was appended before it began.
 #pragma once
 
 #include <cstdint>
@@ -39,14 +39,14 @@ class Log {
   virtual Term last_term() const = 0;
   virtual HardState hard_state() const = 0;
 
-  // Buffers records; indexes are contiguous and follow last_index(). Durable after the next sync() that succeeds. A failure is
-  // final: the log must be reopened.
+  // Buffers records; indexes are contiguous and follow last_index(). Durable after the next sync() that succeeds. A
+  // failure is final: the log must be reopened.
   virtual Status append(std::span<const LogRecord> records) = 0;
   // Drops `from` and everything after it. Never below the commit index (the core's invariant).
   virtual Status truncate_from(Index from) = 0;
   virtual Status save_hard_state(const HardState& state) = 0;
-  // Everything appended or saved before the call is on disk when it returns. After a failure every later call fails: a sync is
-  // never retried on the same descriptor.
+  // Everything appended or saved before the call is on disk when it returns. After a failure every later call fails: a
+  // sync is never retried on the same descriptor.
   virtual Status sync() = 0;
 
   virtual Result<Term> term_at(Index index) const = 0;  // also for first_index()-1

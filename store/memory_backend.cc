@@ -101,13 +101,15 @@ void MemoryBackend::apply(Index index, std::span<const Op> ops) {
     Versions& versions = at->second;
     if (!versions.empty() && versions.back().index == index)
       versions.pop_back();
-    versions.push_back({index, op.value ? std::optional(std::make_shared<const std::string>(*op.value)) : std::nullopt});
+    versions.push_back(
+        {index, op.value ? std::optional(std::make_shared<const std::string>(*op.value)) : std::nullopt});
     if (!is_new || !op.value)
       superseded_.emplace_back(index, op.key);
   }
   applied_ = index;
   // Twice as many as were added, so that the list shrinks once old views are gone.
-  for (std::size_t left = 2 * ops.size(); left > 0 && !superseded_.empty() && superseded_.front().first <= needed; --left) {
+  for (std::size_t left = 2 * ops.size(); left > 0 && !superseded_.empty() && superseded_.front().first <= needed;
+       --left) {
     collapse(superseded_.front().second, needed);
     superseded_.pop_front();
   }
@@ -119,7 +121,8 @@ void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
   published_.store(fresh);
 }
 
-// A view that is being made holds the publication that it was loaded from, so one that has expired can serve nobody any more.
+// A view that is being made holds the publication that it was loaded from, so one that has expired can serve nobody any
+// more.
 Index MemoryBackend::oldest_needed() {
   std::shared_ptr<const Publication> oldest;
   while (!live_.empty() && (oldest = live_.front().lock()) == nullptr)

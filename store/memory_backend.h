@@ -1,7 +1,8 @@
-// The Backend of `inmem` and dev mode: versions in memory alone. A version that no live view can see is freed, so memory follows the number of
-// records and not the number of writes.
+// The Backend of `inmem` and dev mode: versions in memory alone. A version that no live view can see is freed, so
+// memory follows the number of records and not the number of writes.
 //
-// Threads: as store/backend.h says. One shared lock guards the table: a get or a cursor step takes it for the time of one lookup.
+// Threads: as store/backend.h says. One shared lock guards the table: a get or a cursor step takes it for the time of
+// one lookup.
 #pragma once
 
 #include <deque>
@@ -49,7 +50,7 @@ class MemoryBackend final : public Backend {
 
   // Applier thread.
   Index applied_;
-  std::deque<std::weak_ptr<const Publication>> live_;          // published, oldest first; expired ones go from the front
+  std::deque<std::weak_ptr<const Publication>> live_;  // published, oldest first; expired ones go from the front
   std::deque<std::pair<Index, std::string>> superseded_;       // keys that got a newer version at an index
 
   Published<Publication> published_;

@@ -51,7 +51,8 @@ Generation::Mapping::~Mapping() {
 
 // Zero bytes are null pointers.
 Generation::Generation()
-    : bucket_memory_(kBuckets * sizeof(std::atomic<Node*>)), buckets_(static_cast<std::atomic<Node*>*>(bucket_memory_.data())) {
+    : bucket_memory_(kBuckets * sizeof(std::atomic<Node*>)),
+      buckets_(static_cast<std::atomic<Node*>*>(bucket_memory_.data())) {
   static_assert(std::atomic<Node*>::is_always_lock_free && sizeof(std::atomic<Node*>) == sizeof(Node*));
 }
 Generation::~Generation() = default;
@@ -96,7 +97,8 @@ Generation::Node* Generation::lower_bound(std::string_view key, Node** before) c
   Node* last = nullptr;  // stands for head_
   Node* at = nullptr;
   for (int level = kHeightMax - 1; level >= 0; --level) {
-    at = last == nullptr ? head_[level].load(std::memory_order_acquire) : last->links()[level].load(std::memory_order_acquire);
+    at = last == nullptr ? head_[level].load(std::memory_order_acquire)
+                         : last->links()[level].load(std::memory_order_acquire);
     while (at != nullptr && at->key() < key) {
       last = at;
       at = at->links()[level].load(std::memory_order_acquire);
@@ -113,7 +115,10 @@ Generation::Node* Generation::insert(std::uint64_t hash, std::string_view key) {
   const int height = pick_height(hash);
   void* memory = allocate(sizeof(Node) + sizeof(std::atomic<Node*>) * static_cast<std::size_t>(height) + key.size());
   std::atomic<Node*>& bucket = buckets_[hash % kBuckets];
-  Node* node = new (memory) Node{{nullptr}, bucket.load(std::memory_order_relaxed), hash, static_cast<std::uint32_t>(key.size()),
+  Node* node = new (memory) Node{{nullptr},
+                                 bucket.load(std::memory_order_relaxed),
+                                 hash,
+                                 static_cast<std::uint32_t>(key.size()),
                                  static_cast<std::uint32_t>(height)};
   for (int level = 0; level < height; ++level)
     new (&node->links()[level]) std::atomic<Node*>(nullptr);
@@ -137,7 +142,8 @@ void Generation::put(Index index, std::string_view key, const std::optional<std:
     node = insert(hash, key);
   const std::string_view bytes = value.value_or(std::string_view());
   auto* version = new (allocate(sizeof(Version) + bytes.size()))
-      Version{node->newest.load(std::memory_order_relaxed), index.get(), static_cast<std::uint32_t>(bytes.size()), !value.has_value()};
+      Version{node->newest.load(std::memory_order_relaxed), index.get(), static_cast<std::uint32_t>(bytes.size()),
+              !value.has_value()};
   if (!bytes.empty())
     std::memcpy(version->data(), bytes.data(), bytes.size());
   node->newest.store(version, std::memory_order_release);

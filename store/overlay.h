@@ -1,8 +1,9 @@
 // The part of the state that LMDB does not hold yet: a multi-version table, ordered by key, in generations.
 //
-// A Generation has one writer (the applier) and any number of readers, which take no lock: a node becomes reachable by one release store when it
-// is complete, and nothing reachable is changed or freed before the generation itself. Readers ignore versions above their index.
-// Memory is taken from the system in blocks and returned with the generation, which lives as long as its last shared_ptr.
+// A Generation has one writer (the applier) and any number of readers, which take no lock: a node becomes reachable by
+// one release store when it is complete, and nothing reachable is changed or freed before the generation itself.
+// Readers ignore versions above their index. Memory is taken from the system in blocks and returned with the
+// generation, which lives as long as its last shared_ptr.
 #pragma once
 
 #include <atomic>
@@ -86,7 +87,8 @@ class Generation {
   std::atomic<std::size_t> keys_{0};
 };
 
-// Walks the keys of one generation that have a version at or below an index, deleted ones included. Borrows the generation.
+// Walks the keys of one generation that have a version at or below an index, deleted ones included. Borrows the
+// generation.
 class GenerationCursor {
  public:
   GenerationCursor(const Generation& generation, Index index) : generation_(&generation), index_(index) {}

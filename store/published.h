@@ -1,8 +1,9 @@
 // The cell through which the applier hands a new immutable object to all readers: one pointer, swapped as a whole.
 //
-// load() copies a shared_ptr under a spin lock that is held for a few instructions; a thread that meets it taken for long yields, because
-// the holder may have been preempted. Compared in bench/store_bench.cc with std::atomic<std::shared_ptr> (whose unlock in this
-// standard library is a data race by the letter and to the thread sanitizer) and with std::mutex.
+// load() copies a shared_ptr under a spin lock that is held for a few instructions; a thread that meets it taken for
+// long yields, because the holder may have been preempted. Compared in bench/store_bench.cc with
+// std::atomic<std::shared_ptr> (whose unlock in this standard library is a data race by the letter and to the thread
+// sanitizer) and with std::mutex.
 #pragma once
 
 #include <atomic>

@@ -1,6 +1,6 @@
-// One number for a whole set of records, kept up to date record by record: the sum modulo 2^128 of a keyed hash of each. Adding and removing
-// commute, so any order of the same changes gives the same sum, and two replicas with one key can compare theirs.
-// It finds damage, not forgery: the key stands in the file that it guards.
+// One number for a whole set of records, kept up to date record by record: the sum modulo 2^128 of a keyed hash of
+// each. Adding and removing commute, so any order of the same changes gives the same sum, and two replicas with one key
+// can compare theirs. It finds damage, not forgery: the key stands in the file that it guards.
 #pragma once
 
 #include <array>

@@ -15,7 +15,9 @@ constexpr std::uint8_t kRecordsChunk = 2;
 constexpr std::uint8_t kEndChunk = 3;
 constexpr std::size_t kChunkHeadBytes = 9;  // length, checksum, kind
 
-std::uint32_t chunk_checksum(std::uint32_t number, std::string_view kind_and_body) { return crc32c(kind_and_body, number); }
+std::uint32_t chunk_checksum(std::uint32_t number, std::string_view kind_and_body) {
+  return crc32c(kind_and_body, number);
+}
 
 }  // namespace
 
@@ -82,8 +84,8 @@ Result<std::unique_ptr<SnapshotReader>> SnapshotReader::open(std::unique_ptr<Fil
 }
 
 Status SnapshotReader::damaged(std::string_view what) const {
-  return Status(Code::kDataLoss, "snapshot " + name_ + " is damaged at offset " + std::to_string(offset_) + " (" + std::string(what) +
-                                     "): use another one");
+  return Status(Code::kDataLoss, "snapshot " + name_ + " is damaged at offset " + std::to_string(offset_) + " (" +
+                                     std::string(what) + "): use another one");
 }
 
 Result<std::uint8_t> SnapshotReader::read_chunk() {

@@ -1,5 +1,6 @@
-// The whole state at one index as a stream of checksummed chunks, spooled to a file (docs/formats/snapshot.md): for a member that is too far behind,
-// for backups, and to write a fresh generation file. Memory is one chunk, whatever the size.
+// The whole state at one index as a stream of checksummed chunks, spooled to a file (docs/formats/snapshot.md): for a
+// member that is too far behind, for backups, and to write a fresh generation file. Memory is one chunk, whatever the
+// size.
 #pragma once
 
 #include <memory>
@@ -43,8 +44,8 @@ class SnapshotWriter {
 // Everything of `view`, with the index that the view has.
 Status write_snapshot(const View& view, SnapshotMeta meta, File& out);
 
-// Reads what SnapshotWriter wrote. kDataLoss, naming the file and the offset, for anything else; what was read before that must then not be
-// used, so a reader who acts while reading acts on something that can be thrown away.
+// Reads what SnapshotWriter wrote. kDataLoss, naming the file and the offset, for anything else; what was read before
+// that must then not be used, so a reader who acts while reading acts on something that can be thrown away.
 class SnapshotReader {
  public:
   static Result<std::unique_ptr<SnapshotReader>> open(std::unique_ptr<File> file, std::string name);
@@ -77,8 +78,8 @@ class SnapshotReader {
   bool ended_ = false;
 };
 
-// Writes the snapshot into the next generation file of `folder`, checks it against the stream's set hash, and switches CURRENT. After a failure
-// the state in use is what it was.
+// Writes the snapshot into the next generation file of `folder`, checks it against the stream's set hash, and switches
+// CURRENT. After a failure the state in use is what it was.
 Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                                     RandomSource& random, SnapshotReader& snapshot);
 

@@ -1,11 +1,11 @@
 // The Backend of `raft` and `file`: an overlay of at most two generations above a StateTable (LMDB).
 //
-// The active generation takes what is applied. When it is full or old it is frozen, its successor becomes active, and the flusher commits
-// the frozen one to the table. While both are in use flush_pressure() asks the proposer to slow down; apply() itself never waits and
-// never fails, the active generation simply grows.
+// The active generation takes what is applied. When it is full or old it is frozen, its successor becomes active, and
+// the flusher commits the frozen one to the table. While both are in use flush_pressure() asks the proposer to slow
+// down; apply() itself never waits and never fails, the active generation simply grows.
 //
-// Threads: as store/backend.h says; flush_step() and scrub_step() belong to the flusher's thread (store/flush_thread.h is its shell, tests call
-// them directly).
+// Threads: as store/backend.h says; flush_step() and scrub_step() belong to the flusher's thread (store/flush_thread.h
+// is its shell, tests call them directly).
 #pragma once
 
 #include <atomic>
@@ -38,10 +38,12 @@ class StateBackend final : public Backend {
   Index durable_index() const override { return table_->durable_index(); }
   Index applied_index() const override { return applied_; }
 
-  // Applier thread, about once a second and whenever convenient: freezes a generation that is old, drops one that was flushed.
+  // Applier thread, about once a second and whenever convenient: freezes a generation that is old, drops one that was
+  // flushed.
   void tick(BootTime now);
-  // Applier thread. Freezes the active generation whatever its size, so that the flusher commits everything published so far. False when that
-  // has to wait for the flush under way; ask again after it. True as well when there is nothing left to commit.
+  // Applier thread. Freezes the active generation whatever its size, so that the flusher commits everything published
+  // so far. False when that has to wait for the flush under way; ask again after it. True as well when there is nothing
+  // left to commit.
   bool freeze();
   // Called (on the applier thread) when there is work for flush_step(). Set before the first apply.
   void set_flush_wanted(std::function<void()> flush_wanted) { flush_wanted_ = std::move(flush_wanted); }

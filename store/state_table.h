@@ -29,17 +29,19 @@ class StateTable {
  public:
   virtual ~StateTable() = default;
 
-  // A reader of the newest committed state, to be handed back with release() soon: it keeps old pages from being used again.
+  // A reader of the newest committed state, to be handed back with release() soon: it keeps old pages from being used
+  // again.
   virtual Result<StateReader*> acquire() = 0;
   virtual void release(StateReader* reader) noexcept = 0;
 
-  // Makes the generation's newest versions and `applied` durable, both or neither. After a failure every later call fails.
+  // Makes the generation's newest versions and `applied` durable, both or neither. After a failure every later call
+  // fails.
   virtual Status commit(const Generation& generation, Index applied) = 0;
   // Of the last commit. Any thread.
   virtual Index durable_index() const = 0;
 
-  // Compares up to `records_max` more records with what was committed. True when a pass over all has ended; the next call begins a
-  // new one. kDataLoss when something differs.
+  // Compares up to `records_max` more records with what was committed. True when a pass over all has ended; the next
+  // call begins a new one. kDataLoss when something differs.
   virtual Result<bool> scrub_step(std::size_t records_max) = 0;
 };
 

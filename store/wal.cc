@@ -13,20 +13,23 @@ WriteAheadLog::WriteAheadLog(Disk& disk, std::string folder, const WalOptions& o
 
 WriteAheadLog::~WriteAheadLog() = default;
 
-Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(Disk& disk, const std::string& folder, const WalOptions& options) {
+Result<std::unique_ptr<WriteAheadLog>> WriteAheadLog::open(Disk& disk, const std::string& folder,
+                                                           const WalOptions& options) {
   std::unique_ptr<WriteAheadLog> log(new WriteAheadLog(disk, folder, options));
   COFFER_TRY(WalRecovery(*log).run());
   return log;
 }
 
-std::string WriteAheadLog::segment_path(std::uint64_t sequence) const { return folder_ + "/" + wal_segment_name(sequence); }
+std::string WriteAheadLog::segment_path(std::uint64_t sequence) const {
+  return folder_ + "/" + wal_segment_name(sequence);
+}
 std::string WriteAheadLog::spare_path(std::uint64_t sequence) const { return folder_ + "/" + wal_spare_name(sequence); }
 
 Status WriteAheadLog::damaged(std::uint64_t segment, std::uint64_t offset, std::string_view what) const {
-  return Status(Code::kDataLoss, "log file " + segment_path(segment) + " is damaged at offset " + std::to_string(offset) + " (" +
-                                     std::string(what) +
-                                     "): restore the newest snapshot of this node, or empty its data folder and let it join its "
-                                     "cluster again");
+  return Status(Code::kDataLoss, "log file " + segment_path(segment) + " is damaged at offset " +
+                                     std::to_string(offset) + " (" + std::string(what) +
+                                     "): restore the newest snapshot of this node, or empty its data folder and let it "
+                                     "join its cluster again");
 }
 
 WriteAheadLog::Position WriteAheadLog::last_locked() const {
@@ -41,7 +44,8 @@ WriteAheadLog::Position WriteAheadLog::last_locked() const {
 Term WriteAheadLog::term_locked(Index index) const {
   if (index == base_.index)
     return base_.term;
-  auto after = std::upper_bound(terms_.begin(), terms_.end(), index, [](Index i, const TermStart& start) { return i < start.first; });
+  auto after = std::upper_bound(terms_.begin(), terms_.end(), index,
+                                [](Index i, const TermStart& start) { return i < start.first; });
   COFFER_CHECK(after != terms_.begin());
   return std::prev(after)->term;
 }
@@ -253,7 +257,8 @@ Result<std::shared_ptr<File>> WriteAheadLog::reuse_segment(std::uint64_t sequenc
     spares_.pop_back();
   }
   COFFER_TRY(disk_.rename(spare_path(spare), segment_path(sequence)));
-  // Before the first byte of it changes: a crash must not bring the file back under the name of the segment that it was.
+  // Before the first byte of it changes: a crash must not bring the file back under the name of the segment that it
+  // was.
   COFFER_TRY(disk_.sync_folder(folder_));
   COFFER_ASSIGN(auto file, disk_.open(segment_path(sequence), OpenMode::kReadWrite));
   return std::shared_ptr<File>(std::move(file));
@@ -268,8 +273,8 @@ Result<Term> WriteAheadLog::term_at(Index index) const {
   const std::lock_guard lock(mutex_);
   const Index last = last_locked().index;
   if (index < base_.index || index > last)
-    return Status(Code::kNotFound, "the log holds records " + std::to_string(base_.index.get() + 1) + " to " + std::to_string(last.get()) +
-                                       ", not " + std::to_string(index.get()));
+    return Status(Code::kNotFound, "the log holds records " + std::to_string(base_.index.get() + 1) + " to " +
+                                       std::to_string(last.get()) + ", not " + std::to_string(index.get()));
   return term_locked(index);
 }
 

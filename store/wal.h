@@ -1,10 +1,11 @@
-// The write-ahead log: segments of a fixed size, allocated before use, one write and one fdatasync a batch (docs/formats/log.md).
-// Segments that were cut off are used again: syncing into blocks that were written before is faster by a third (bench/log_bench.cc),
-// because the file system has nothing of its own to write. In a new segment, zeros are written some way ahead for the same reason.
+// The write-ahead log: segments of a fixed size, allocated before use, one write and one fdatasync a batch
+// (docs/formats/log.md). Segments that were cut off are used again: syncing into blocks that were written before is
+// faster by a third (bench/log_bench.cc), because the file system has nothing of its own to write. In a new segment,
+// zeros are written some way ahead for the same reason.
 //
-// append(), truncate_from(), save_hard_state() and reset_to() only encode into memory; sync() writes what has gathered as one frame and syncs
-// it. It may run on a thread of its own while the node's thread appends on. The first failure of a write or sync is final: every later
-// call returns it, and the process must start anew from what the disk then holds.
+// append(), truncate_from(), save_hard_state() and reset_to() only encode into memory; sync() writes what has gathered
+// as one frame and syncs it. It may run on a thread of its own while the node's thread appends on. The first failure of
+// a write or sync is final: every later call returns it, and the process must start anew from what the disk then holds.
 #pragma once
 
 #include <deque>
@@ -26,9 +27,9 @@ struct WalOptions {
 
 class WriteAheadLog final : public Log {
  public:
-  // Reads the log in `folder`, which exists and is locked by the caller, and makes what it found durable. A last frame that was cut short by a
-  // crash is dropped: it was never acknowledged. kDataLoss, naming file and offset, for all other damage, and when the hard state
-  // promises more than the log holds.
+  // Reads the log in `folder`, which exists and is locked by the caller, and makes what it found durable. A last frame
+  // that was cut short by a crash is dropped: it was never acknowledged. kDataLoss, naming file and offset, for all
+  // other damage, and when the hard state promises more than the log holds.
   static Result<std::unique_ptr<WriteAheadLog>> open(Disk& disk, const std::string& folder, const WalOptions& options);
   ~WriteAheadLog() override;
 

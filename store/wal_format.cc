@@ -34,8 +34,8 @@ bool same(const HardState& a, const HardState& b) {
 }  // namespace
 
 bool operator==(const SegmentHeader& a, const SegmentHeader& b) {
-  return a.sequence == b.sequence && a.first_frame == b.first_frame && a.last_index == b.last_index && a.last_term == b.last_term &&
-         same(a.hard_state, b.hard_state);
+  return a.sequence == b.sequence && a.first_frame == b.first_frame && a.last_index == b.last_index &&
+         a.last_term == b.last_term && same(a.hard_state, b.hard_state);
 }
 
 std::string encode_segment_header(const SegmentHeader& header) {

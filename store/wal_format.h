@@ -1,8 +1,8 @@
-// The bytes of the write-ahead log (docs/formats/log.md). Pure functions: nothing here reads a file, and no input makes them fail other than by
-// returning so.
+// The bytes of the write-ahead log (docs/formats/log.md). Pure functions: nothing here reads a file, and no input makes
+// them fail other than by returning so.
 //
-// A segment is a header block, then frames. One frame is what one sync made durable, so of a crash only the last frame can be cut short; a
-// frame that does not fit its checksum and has a good one behind it is damage.
+// A segment is a header block, then frames. One frame is what one sync made durable, so of a crash only the last frame
+// can be cut short; a frame that does not fit its checksum and has a good one behind it is damage.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,8 @@
 
 namespace coffer::store {
 
-inline constexpr std::size_t kWalBlockBytes = 4096;  // frames begin at its multiples: no write touches a block that was synced before
+// frames begin at its multiples: no write touches a block that was synced before
+inline constexpr std::size_t kWalBlockBytes = 4096;
 inline constexpr std::size_t kFrameHeadBytes = 40;
 
 // The log as of the segment's first frame, so that older segments can be removed.
@@ -58,9 +59,12 @@ struct Frame {
   FrameHead head;
   std::string_view body;
   std::size_t size = 0;  // in the file, padding included
-  bool belongs_at(std::uint64_t sequence, std::uint64_t offset) const { return head.sequence == sequence && head.offset == offset; }
+  bool belongs_at(std::uint64_t sequence, std::uint64_t offset) const {
+    return head.sequence == sequence && head.offset == offset;
+  }
 };
-// How many bytes the frame that begins here takes, going by its unchecked head; 0 when none begins here or it does not fit `room`.
+// How many bytes the frame that begins here takes, going by its unchecked head; 0 when none begins here or it does not
+// fit `room`.
 std::size_t frame_size(std::string_view head, std::size_t room) noexcept;
 // A whole frame, of whatever place, or nothing.
 std::optional<Frame> decode_frame(std::string_view bytes);

@@ -49,13 +49,13 @@ Status WalRecovery::run() {
   COFFER_TRY(log_.disk_.sync_folder(log_.folder_));
   if (log_.hard_state_.commit > log_.last_locked().index)
     return log_.damaged(log_.tail_segment_, log_.tail_offset_,
-                        "records up to " + std::to_string(log_.hard_state_.commit.get()) + " were committed, but it ends at " +
-                            std::to_string(log_.last_locked().index.get()));
+                        "records up to " + std::to_string(log_.hard_state_.commit.get()) +
+                            " were committed, but it ends at " + std::to_string(log_.last_locked().index.get()));
   return ok_status();
 }
 
-// The newest segments without a gap. Removals go from the oldest on and are not synced one by one, so a crash may bring back a
-// segment older than a removed one.
+// The newest segments without a gap. Removals go from the oldest on and are not synced one by one, so a crash may bring
+// back a segment older than a removed one.
 Result<std::vector<std::uint64_t>> WalRecovery::find_segments() {
   COFFER_ASSIGN(const auto names, log_.disk_.list(log_.folder_));
   std::vector<std::uint64_t> sequences;
@@ -165,8 +165,8 @@ Status WalRecovery::check_torn(std::uint64_t sequence, std::uint64_t bad) {
   return ok_status();
 }
 
-// A write of the header replaces its sector or does not: a crash leaves zeros, or the header of an older segment. With anything else there,
-// a whole first frame was synced together with a header that was whole then.
+// A write of the header replaces its sector or does not: a crash leaves zeros, or the header of an older segment. With
+// anything else there, a whole first frame was synced together with a header that was whole then.
 Status WalRecovery::check_unfinished(std::uint64_t sequence, std::string_view block) {
   const auto header = decode_segment_header(block);
   if ((header && header->sequence < sequence) || block.find_first_not_of('\0') == std::string_view::npos)
@@ -178,9 +178,9 @@ Status WalRecovery::check_unfinished(std::uint64_t sequence, std::string_view bl
   return ok_status();
 }
 
-// After a sync that failed, the system takes the pages for clean: a restart reads them and its sync succeeds, yet nothing is written. So
-// what no finished sync may cover is written once more: the last frame, and the header when nothing was synced after it. The bytes are
-// the same, so a crash in between harms nothing.
+// After a sync that failed, the system takes the pages for clean: a restart reads them and its sync succeeds, yet
+// nothing is written. So what no finished sync may cover is written once more: the last frame, and the header when
+// nothing was synced after it. The bytes are the same, so a crash in between harms nothing.
 Status WalRecovery::rewrite_last() {
   if (frames_ <= 1)
     COFFER_TRY(log_.tail_->write_at(0, encode_segment_header(header_)));
@@ -247,8 +247,8 @@ Status WalRecovery::replay_entry(const LogRecord& entry, const Frame& frame, Wri
   const Index last_index = run.first != Index() ? run.last : log_.last_locked().index;
   const Term last_term = log_.terms_.empty() ? log_.base_.term : log_.terms_.back().term;
   if (entry.index != last_index.next() || entry.term < last_term)
-    return log_.damaged(frame.head.sequence, frame.head.offset, "record " + std::to_string(entry.index.get()) + " follows " +
-                                                                    std::to_string(last_index.get()));
+    return log_.damaged(frame.head.sequence, frame.head.offset,
+                        "record " + std::to_string(entry.index.get()) + " follows " + std::to_string(last_index.get()));
   log_.note_term_locked(entry.index, entry.term);
   if (run.first == Index())
     run.first = entry.index;

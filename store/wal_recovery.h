@@ -1,4 +1,5 @@
-// How a write-ahead log is read when it is opened: the rules that tell a crash from damage. Used by WriteAheadLog::open only.
+// How a write-ahead log is read when it is opened: the rules that tell a crash from damage. Used by WriteAheadLog::open
+// only.
 #pragma once
 
 #include <cstdint>

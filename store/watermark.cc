@@ -11,7 +11,8 @@ void DiskWatermark::measure() {
 Status DiskWatermark::check() const {
   if (!refusing_.load(std::memory_order_relaxed))
     return ok_status();
-  return Status(Code::kUnavailable, "the disk of " + folder_ + " is nearly full: free space or enlarge it, then writes go on by themselves");
+  return Status(Code::kUnavailable, "the disk of " + folder_ +
+                                        " is nearly full: free space or enlarge it, then writes go on by themselves");
 }
 
 }  // namespace coffer::store

@@ -1,4 +1,5 @@
-// Refuses writes before the disk is full, so that log and state never meet a full one. Asked by the proposer; any thread.
+// Refuses writes before the disk is full, so that log and state never meet a full one. Asked by the proposer; any
+// thread.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// The access decision again, written from the rules as prose and with no regard for speed: the oracle of core/acl.h. Shares no code with
-// it. Header only, so that the unit test and the long run use the same.
+// The access decision again, written from the rules as prose and with no regard for speed: the oracle of core/acl.h.
+// Shares no code with it. Header only, so that the unit test and the long run use the same.
 #pragma once
 
 #include <cstdint>

@@ -28,7 +28,9 @@ std::shared_ptr<const Acl> acl_of(std::initializer_list<std::string_view> texts,
   return Acl::compile(policies, values);
 }
 
-bool can(const std::shared_ptr<const Acl>& acl, std::string_view path, Capability capability) { return acl->allows(path, capability).allowed; }
+bool can(const std::shared_ptr<const Acl>& acl, std::string_view path, Capability capability) {
+  return acl->allows(path, capability).allowed;
+}
 
 std::size_t from_env(const char* name, std::size_t otherwise) {
   const char* text = std::getenv(name);
@@ -48,15 +50,18 @@ BOOST_AUTO_TEST_CASE(s0_13_reads_and_lists_but_does_not_write) {
   BOOST_TEST(can(acl, "kv/data/team/x", Capability::kRead));
   BOOST_TEST(can(acl, "kv/data/team/x/", Capability::kList));
   BOOST_TEST(can(acl, "kv/data/team/", Capability::kList));
-  for (const Capability capability : {Capability::kCreate, Capability::kUpdate, Capability::kDelete, Capability::kPatch, Capability::kSudo})
+  for (const Capability capability :
+       {Capability::kCreate, Capability::kUpdate, Capability::kDelete, Capability::kPatch, Capability::kSudo})
     BOOST_TEST(!can(acl, "kv/data/team/x", capability));
   BOOST_TEST(!can(acl, "kv/data/teamx", Capability::kRead));
   BOOST_TEST(!can(acl, "kv/data/other/x", Capability::kRead));
 }
 
 BOOST_AUTO_TEST_CASE(s4_61_each_capability_is_its_own) {
-  const std::pair<const char*, Capability> all[] = {{"create", Capability::kCreate}, {"read", Capability::kRead}, {"update", Capability::kUpdate}, {"delete", Capability::kDelete},
-                                                    {"list", Capability::kList}, {"sudo", Capability::kSudo}, {"patch", Capability::kPatch}, {"scan", Capability::kScan}};
+  const std::pair<const char*, Capability> all[] = {{"create", Capability::kCreate}, {"read", Capability::kRead},
+                                                    {"update", Capability::kUpdate}, {"delete", Capability::kDelete},
+                                                    {"list", Capability::kList},     {"sudo", Capability::kSudo},
+                                                    {"patch", Capability::kPatch},   {"scan", Capability::kScan}};
   for (const auto& [name, granted] : all) {
     const auto acl = acl_of({"path \"a\" { capabilities = [\"" + std::string(name) + "\"] }"});
     for (const auto& [other, asked] : all)
@@ -99,13 +104,25 @@ BOOST_AUTO_TEST_CASE(policies_unite) {
 BOOST_AUTO_TEST_CASE(the_most_specific_rule_decides) {
   // Each row: a better rule, a worse one, a path that both match.
   const std::array<const char*, 3> rows[] = {
-      {"a/b", "a/*", "a/b"},           {"a/b", "a/+", "a/b"},         {"a/b/*", "a/*", "a/b/c"},       {"a/b*", "a/*", "a/b/c"},
-      {"a/b/+", "a/+/c", "a/b/c"},     {"a/b*", "a/+/c", "a/b/c"},    {"a/+/c", "a/+/*", "a/b/c"},     {"a/+", "a/*", "a/b"},
-      {"a/+/c", "a/+/+", "a/b/c"},     {"a/+/c/*", "a/+/+/*", "a/b/c/d"}, {"a/+/cc*", "a/+/c*", "a/b/ccc"}, {"a/*", "a/+/*", "a/b/c"},
-      {"a/*", "*", "a/b"},             {"+/b", "*", "a/b"},
+      {"a/b", "a/*", "a/b"},
+      {"a/b", "a/+", "a/b"},
+      {"a/b/*", "a/*", "a/b/c"},
+      {"a/b*", "a/*", "a/b/c"},
+      {"a/b/+", "a/+/c", "a/b/c"},
+      {"a/b*", "a/+/c", "a/b/c"},
+      {"a/+/c", "a/+/*", "a/b/c"},
+      {"a/+", "a/*", "a/b"},
+      {"a/+/c", "a/+/+", "a/b/c"},
+      {"a/+/c/*", "a/+/+/*", "a/b/c/d"},
+      {"a/+/cc*", "a/+/c*", "a/b/ccc"},
+      {"a/*", "a/+/*", "a/b/c"},
+      {"a/*", "*", "a/b"},
+      {"+/b", "*", "a/b"},
   };
   for (const auto& [better, worse, path] : rows) {
-    const auto rule = [](const char* text, const char* capability) { return std::string("path \"") + text + "\" { capabilities = [\"" + capability + "\"] }\n"; };
+    const auto rule = [](const char* text, const char* capability) {
+      return std::string("path \"") + text + "\" { capabilities = [\"" + capability + "\"] }\n";
+    };
     const auto acl = acl_of({rule(worse, "read") + rule(better, "deny")});
     BOOST_TEST(!can(acl, path, Capability::kRead), better << " over " << worse);
     const auto other = acl_of({rule(worse, "deny") + rule(better, "read")});
@@ -129,9 +146,11 @@ BOOST_AUTO_TEST_CASE(a_plus_beside_other_characters_is_only_a_character) {
 }
 
 BOOST_AUTO_TEST_CASE(plus_is_one_segment) {
-  const auto acl = acl_of({"path \"secret/+/team\" { capabilities = [\"read\"] }\npath \"x/+y/z\" { capabilities = [\"read\"] }"});
+  const auto acl = acl_of({"path \"secret/+/team\" { capabilities = [\"read\"] }\n"
+                           "path \"x/+y/z\" { capabilities = [\"read\"] }"});
   BOOST_TEST(can(acl, "secret/a/team", Capability::kRead));
-  for (const char* path : {"secret/team", "secret/a/b/team", "secret/a/team/b", "secret/a/teams", "secretx/a/team", "secret/a", "x/qy/z"})
+  for (const char* path :
+       {"secret/team", "secret/a/b/team", "secret/a/team/b", "secret/a/teams", "secretx/a/team", "secret/a", "x/qy/z"})
     BOOST_TEST(!can(acl, path, Capability::kRead), path);
   BOOST_TEST(can(acl, "x/+y/z", Capability::kRead));
 }
@@ -172,9 +191,12 @@ BOOST_AUTO_TEST_CASE(root_may_everything) {
 }
 
 BOOST_AUTO_TEST_CASE(templates_fill_one_literal_segment) {
-  const std::string_view text = "path \"users/{{ identity.entity.name }}/*\" { capabilities = [\"read\"] }\npath \"other/*\" { capabilities = [\"read\"] }";
+  const std::string_view text = "path \"users/{{ identity.entity.name }}/*\" { capabilities = [\"read\"] }\n"
+                                "path \"other/*\" { capabilities = [\"read\"] }";
   const auto with = [](std::string value) {
-    return [value](std::string_view expression) { return expression == "identity.entity.name" ? std::optional(value) : std::nullopt; };
+    return [value](std::string_view expression) {
+      return expression == "identity.entity.name" ? std::optional(value) : std::nullopt;
+    };
   };
   BOOST_TEST(can(acl_of({text}, with("anna")), "users/anna/x", Capability::kRead));
   BOOST_TEST(!can(acl_of({text}, with("anna")), "users/bob/x", Capability::kRead));
@@ -191,7 +213,8 @@ BOOST_AUTO_TEST_CASE(templates_fill_one_literal_segment) {
 }
 
 BOOST_AUTO_TEST_CASE(d5_a_deny_that_cannot_be_filled_denies_all) {
-  const std::string_view text = "path \"*\" { capabilities = [\"read\"] }\npath \"users/{{identity.entity.id}}/*\" { capabilities = [\"deny\"] }";
+  const std::string_view text = "path \"*\" { capabilities = [\"read\"] }\n"
+                                "path \"users/{{identity.entity.id}}/*\" { capabilities = [\"deny\"] }";
   const auto acl = acl_of({text});
   BOOST_TEST(!can(acl, "anything", Capability::kRead));
   BOOST_TEST(!acl->capabilities("anything").allowed);
@@ -204,7 +227,8 @@ BOOST_AUTO_TEST_CASE(access_below_a_mount) {
   const auto below = [](std::string_view rule, std::string_view folder) {
     return acl_of({"path \"" + std::string(rule) + "\" { capabilities = [\"read\"] }"})->has_access_below(folder);
   };
-  for (const char* rule : {"secret/data/x", "secret/*", "secret/data/+/x", "+/data/x", "*", "s*", "secret/", "+/*", "secret/data/*", "sec*", "secret", "+"})
+  for (const char* rule : {"secret/data/x", "secret/*", "secret/data/+/x", "+/data/x", "*", "s*", "secret/", "+/*",
+                           "secret/data/*", "sec*", "secret", "+"})
     BOOST_TEST(below(rule, "secret/"), rule);
   for (const char* rule : {"secrets/x", "kv/*", "kv/+/x", "t*"})
     BOOST_TEST(!below(rule, "secret/"), rule);
@@ -212,28 +236,36 @@ BOOST_AUTO_TEST_CASE(access_below_a_mount) {
   BOOST_TEST(!denied->has_access_below("secret/"));
 }
 
-std::string constraint_error(std::string_view rules, std::string_view data, Capability capability = Capability::kUpdate, std::optional<Nanos> ttl = {}) {
-  const auto acl = acl_of({"path \"a\" { capabilities = [\"create\", \"read\", \"update\", \"delete\"]\n" + std::string(rules) + "}"});
+std::string constraint_error(std::string_view rules, std::string_view data, Capability capability = Capability::kUpdate,
+                             std::optional<Nanos> ttl = {}) {
+  const auto acl = acl_of(
+      {"path \"a\" { capabilities = [\"create\", \"read\", \"update\", \"delete\"]\n" + std::string(rules) + "}"});
   const auto document = json::Document::parse(data);
   return check_constraints(acl->allows("a", capability), capability, document->root, ttl).message();
 }
 
 BOOST_AUTO_TEST_CASE(parameters_are_enforced) {
   const char* allowed = "allowed_parameters = { Name = [] color = [\"red\", \"bl*\"] n = [5, true] }";
-  for (const char* data : {"{}", "null", R"({"name":"x"})", R"({"NAME":7,"color":"red"})", R"({"color":"blue"})", R"({"n":5})", R"({"n":true})"})
+  for (const char* data : {"{}", "null", R"({"name":"x"})", R"({"NAME":7,"color":"red"})", R"({"color":"blue"})",
+                           R"({"n":5})", R"({"n":true})"})
     BOOST_TEST(constraint_error(allowed, data) == "", data);
-  for (const char* data : {R"({"other":1})", R"({"color":"green"})", R"({"n":6})", R"({"n":"5"})", R"({"color":null})", R"({"color":{"a":"red"}})"})
+  for (const char* data : {R"({"other":1})", R"({"color":"green"})", R"({"n":6})", R"({"n":"5"})", R"({"color":null})",
+                           R"({"color":{"a":"red"}})"})
     BOOST_TEST(constraint_error(allowed, data) != "", data);
-  BOOST_TEST(constraint_error("allowed_parameters = { \"*\" = [] color = [\"red\"] }", R"({"x":1,"color":"red"})") == "");
-  BOOST_TEST(constraint_error("allowed_parameters = { \"*\" = [] color = [\"red\"] }", R"({"x":1,"color":"blue"})") != "");
-  BOOST_TEST(constraint_error("denied_parameters = { color = [\"red\"] }", R"({"color":"red"})") == "parameter \"color\" is denied by the policy");
+  BOOST_TEST(constraint_error("allowed_parameters = { \"*\" = [] color = [\"red\"] }", R"({"x":1,)"
+                                                                                       R"("color":"red"})") == "");
+  BOOST_TEST(constraint_error("allowed_parameters = { \"*\" = [] color = [\"red\"] }", R"({"x":1,)"
+                                                                                       R"("color":"blue"})") != "");
+  BOOST_TEST(constraint_error("denied_parameters = { color = [\"red\"] }", R"({"color":"red"})") ==
+             "parameter \"color\" is denied by the policy");
   BOOST_TEST(constraint_error("denied_parameters = { color = [\"red\"] }", R"({"COLOR":"red"})") != "");
   BOOST_TEST(constraint_error("denied_parameters = { color = [\"red\"] }", R"({"color":"blue"})") == "");
   BOOST_TEST(constraint_error("denied_parameters = { color = [] }", R"({"color":"blue"})") != "");
   BOOST_TEST(constraint_error("denied_parameters = { \"*\" = [] }", R"({"x":"blue"})") != "");
   BOOST_TEST(constraint_error("denied_parameters = { \"*\" = [] }", "{}") == "");
   BOOST_TEST(constraint_error("required_parameters = [\"Name\"]", R"({"name":1})") == "");
-  BOOST_TEST(constraint_error("required_parameters = [\"name\"]", R"({"other":1})") == "the policy requires parameter \"name\"");
+  BOOST_TEST(constraint_error("required_parameters = [\"name\"]", R"({"other":1})") ==
+             "the policy requires parameter \"name\"");
   BOOST_TEST(constraint_error("required_parameters = [\"name\"]", "null", Capability::kDelete) == "");
   BOOST_TEST(constraint_error("allowed_parameters = { l = [[\"a\", \"b\"]] }", R"({"l":["a","b"]})") == "");
   BOOST_TEST(constraint_error("allowed_parameters = { l = [[\"a\", \"b\"]] }", R"({"l":["a"]})") != "");
@@ -249,11 +281,15 @@ BOOST_AUTO_TEST_CASE(wrapping_is_enforced) {
 }
 
 BOOST_AUTO_TEST_CASE(constraints_of_policies_merge) {
-  const auto acl = acl_of({R"(path "a" { capabilities = ["update"] allowed_parameters = { x = ["1"] } max_wrapping_ttl = 60 })",
-                           R"(path "a" { capabilities = ["update"] allowed_parameters = { x = ["2"] y = [] } max_wrapping_ttl = 30 required_parameters = ["x"] })"});
+  const auto acl = acl_of(
+      {R"(path "a" { capabilities = ["update"] allowed_parameters = { x = ["1"] } max_wrapping_ttl = 60 })",
+       R"(path "a" { capabilities = ["update"] allowed_parameters = { x = ["2"] y = [] } max_wrapping_ttl = 30 )"
+       R"(required_parameters = ["x"] })"});
   const auto check = [&](std::string_view data, std::int64_t ttl) {
     const auto document = json::Document::parse(data);
-    return check_constraints(acl->allows("a", Capability::kUpdate), Capability::kUpdate, document->root, std::chrono::seconds(ttl)).ok();
+    return check_constraints(acl->allows("a", Capability::kUpdate), Capability::kUpdate, document->root,
+                             std::chrono::seconds(ttl))
+        .ok();
   };
   BOOST_TEST(check(R"({"x":"1"})", 30));
   BOOST_TEST(check(R"({"x":"2","y":3})", 30));
@@ -293,7 +329,8 @@ class RandomWorld {
   }
 
   CapabilitySet capabilities() {
-    return pick(5) == 0 ? bit(Capability::kDeny) : static_cast<CapabilitySet>(2u << pick(7)) | static_cast<CapabilitySet>(2u << pick(7));
+    return pick(5) == 0 ? bit(Capability::kDeny)
+                        : static_cast<CapabilitySet>(2u << pick(7)) | static_cast<CapabilitySet>(2u << pick(7));
   }
 
   std::size_t pick(std::size_t below) { return static_cast<std::size_t>(random_()) % below; }
@@ -355,7 +392,9 @@ std::size_t resident_pages() {
 
 // K3: checks take no memory that stays.
 BOOST_AUTO_TEST_CASE(k3_checks_keep_no_memory) {
-  const auto acl = acl_of({"path \"secret/*\" { capabilities = [\"read\"] }\npath \"kv/+/x\" { capabilities = [\"read\"] }\npath \"sys/health\" { capabilities = [\"read\"] }"});
+  const auto acl = acl_of({"path \"secret/*\" { capabilities = [\"read\"] }\n"
+                           "path \"kv/+/x\" { capabilities = [\"read\"] }\n"
+                           "path \"sys/health\" { capabilities = [\"read\"] }"});
   const std::array<std::string, 4> paths{"secret/data/a/b/c", "kv/team/x", "sys/health", "unknown/path/of/some/length"};
   const auto check_all = [&](std::size_t times) {
     std::size_t allowed = 0;

@@ -28,7 +28,8 @@ class SharedClock final : public Clock {
   std::atomic<std::int64_t> boot_{1'000'000'000};
 };
 
-AuditDeviceConfig config_of(std::string path, std::string uuid, std::vector<std::pair<std::string, std::string>> options) {
+AuditDeviceConfig config_of(std::string path, std::string uuid,
+                            std::vector<std::pair<std::string, std::string>> options) {
   AuditDeviceConfig config;
   config.path = std::move(path);
   config.type = "file";
@@ -77,7 +78,9 @@ struct Devices {
   core::AuditRegistry registry;
 };
 
-std::size_t lines_in(const std::string& text) { return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')); }
+std::size_t lines_in(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
 
 BOOST_FIXTURE_TEST_SUITE(audit_broker, Devices)
 
@@ -171,7 +174,8 @@ BOOST_AUTO_TEST_CASE(a_full_disk_refuses_requests_and_leaves_whole_lines_behind)
   {
     const std::scoped_lock lock(complaints_mutex);
     BOOST_REQUIRE(complaints.size() == 1u);
-    BOOST_TEST(complaints[0] == "audit log write failed: device file/: write: No space left on device (1 requests refused)");
+    BOOST_TEST(complaints[0] ==
+               "audit log write failed: device file/: write: No space left on device (1 requests refused)");
   }
   {
     const std::scoped_lock lock(files->mutex);
@@ -235,7 +239,8 @@ BOOST_AUTO_TEST_CASE(each_device_has_its_own_key_and_options) {
   AuditedRead read;
   set->prepare(*read.exchange, AuditPhase::kRequest, read.facts, read.now, {});
   BOOST_TEST(read.exchange->audit_lines[0].text.find("hvs.CAES") == std::string::npos);
-  BOOST_TEST(read.exchange->audit_lines[0].text.find(*set->hash("a/", read.exchange->request.token)) != std::string::npos);
+  BOOST_TEST(read.exchange->audit_lines[0].text.find(*set->hash("a/", read.exchange->request.token)) !=
+             std::string::npos);
   BOOST_TEST(read.exchange->audit_lines[1].text.find("hvs.CAES") != std::string::npos);
 }
 
@@ -335,7 +340,8 @@ BOOST_AUTO_TEST_CASE(probe_writes_the_test_line) {
   auto options = core::parse_audit_options("file", config.options);
   BOOST_REQUIRE(options.ok());
   BOOST_TEST(registry.probe(config, *options).ok());
-  BOOST_TEST(content() == R"({"time":"2026-11-22T02:40:30Z","type":"request","auth":{"token_type":"default"},"request":{"id":"1",)"
+  BOOST_TEST(content() == R"({"time":"2026-11-22T02:40:30Z","type":"request","auth":{"token_type":"default"},)"
+                          R"("request":{"id":"1",)"
                           R"("operation":"update","namespace":{"id":"root"},"path":"sys/audit/test"}})" "\n");
   options->skip_test = true;
   BOOST_TEST(registry.probe(config, *options).ok());
@@ -348,7 +354,8 @@ BOOST_AUTO_TEST_CASE(probe_names_what_is_wrong_and_leaves_nothing) {
   files->room = 10;
   const Status full = registry.probe(config, *options);
   BOOST_TEST((full.code() == Code::kInvalid));
-  BOOST_TEST(full.message() == "sanity check failed; unable to open the file for writing: write: No space left on device");
+  BOOST_TEST(full.message() ==
+             "sanity check failed; unable to open the file for writing: write: No space left on device");
   BOOST_TEST(files->removed == 1);
   files->open_fails = Status(Code::kInvalid, "file_path: must be a regular file");
   BOOST_TEST(registry.probe(config, *options).message() == "file_path: must be a regular file");
@@ -362,7 +369,8 @@ BOOST_AUTO_TEST_CASE(probe_does_not_wait_for_who_does_not_read) {
   const bool at_once = probed.wait_for(std::chrono::seconds(10)) == std::future_status::ready;
   files->set_blocked(false);
   BOOST_TEST(at_once);
-  BOOST_TEST(probed.get().message() == "sanity check failed; unable to open the file for writing: nobody reads what is written to it");
+  BOOST_TEST(probed.get().message() ==
+             "sanity check failed; unable to open the file for writing: nobody reads what is written to it");
   BOOST_TEST(content() == "");
   BOOST_TEST(registry.probe(config, *options).ok());
 }

@@ -107,8 +107,8 @@ void check_i1_refusals(Folder& f, bool refused) {
   f.put(f.root / "logs" / "names", "");
   fs::create_hard_link(f.root / "logs" / "names", f.root / "plugins" / "names");
   fs::create_directory_symlink(f.root / "data", f.root / "logs" / "link-to-data");
-  for (const char* path : {"data/a.log", "data/deep/a.log", "plugins/run", "logs/link-to-data/a.log", "logs/foreign", "logs/runs",
-                           "logs/names", "data/made/a.log", "not-there/a.log"})
+  for (const char* path : {"data/a.log", "data/deep/a.log", "plugins/run", "logs/link-to-data/a.log", "logs/foreign",
+                           "logs/runs", "logs/names", "data/made/a.log", "not-there/a.log"})
     BOOST_TEST(!f.opens(f.root / path) == refused, path);
   BOOST_TEST(fs::exists(f.root / "data" / "made") != refused);
 }

@@ -27,7 +27,10 @@ struct AuditedRead {
     q.token = "hvs.CAESIKtokentokentoken";
     q.remote_address = "127.0.0.1";
     q.remote_port = 50482;
-    auto data = json::parse_copy(exchange->arena, R"({"data":{"k":"v","n":1.10},"metadata":{"created_time":"2026-11-22T02:40:30.814566774Z","custom_metadata":null,"deletion_time":"","destroyed":false,"version":1}})");
+    auto data = json::parse_copy(exchange->arena, R"({"data":{"k":"v","n":1.10},)"
+                                                  R"("metadata":{"created_time":"2026-11-22T02:40:30.814566774Z",)"
+                                                  R"("custom_metadata":null,"deletion_time":"","destroyed":false,)"
+                                                  R"("version":1}})");
     COFFER_CHECK(data.ok());
     exchange->response.data = *data;
     facts.accessor = "9JHN8Q3cx0jsFsjkJ0OgyzFZ";

@@ -26,8 +26,9 @@ std::size_t token_records(CoreFixture& core) { return core.records(store::KeyCla
 // A policy that lets its holder make tokens, and one that adds sudo.
 void write_policies(CoreFixture& core) {
   const auto put = [&core](std::string_view name, std::string_view capabilities) {
-    const Answer written = core.write("sys/policies/acl/" + std::string(name),
-                                      R"({"policy":"path \"auth/token/*\" { capabilities = [)" + std::string(capabilities) + R"(] }"})");
+    const Answer written =
+        core.write("sys/policies/acl/" + std::string(name),
+                   R"({"policy":"path \"auth/token/*\" { capabilities = [)" + std::string(capabilities) + R"(] }"})");
     BOOST_TEST_REQUIRE(written.status == 204);
   };
   put("maker", R"(\"create\", \"update\", \"list\")");
@@ -69,7 +70,8 @@ BOOST_FIXTURE_TEST_CASE(is_looked_up, CoreFixture) {
   BOOST_TEST(read("auth/token/lookup-self").text("data|expire_time") == "null");
   BOOST_TEST(write("auth/token/lookup", R"({"token":"nope"})").status == 403);
   BOOST_TEST(write("auth/token/lookup", R"({"token":"nope"})").text("errors|0") == "bad token");
-  BOOST_TEST(write("auth/token/lookup-accessor", R"({"accessor":"nope"})").text("errors|0") == "1 error occurred:\n\t* invalid accessor\n\n");
+  BOOST_TEST(write("auth/token/lookup-accessor", R"({"accessor":"nope"})").text("errors|0") ==
+             "1 error occurred:\n\t* invalid accessor\n\n");
   const Answer accessors = list("auth/token/accessors");
   BOOST_TEST(accessors.at("data|keys").size() == 2u);
 }
@@ -101,7 +103,8 @@ BOOST_FIXTURE_TEST_CASE(revocation_takes_the_tree_and_leaves_nothing, CoreFixtur
   BOOST_TEST(records(store::KeyClass::kClusterLocal, kCubbyholeMountId) == 0u);
   BOOST_TEST(write("auth/token/revoke", R"({"token":"nope"})").status == 204);
   BOOST_TEST(write("auth/token/revoke").status == 400);
-  BOOST_TEST(write("auth/token/revoke-accessor", R"({"accessor":"nope"})").text("warnings|0") == "No token found with this accessor");
+  BOOST_TEST(write("auth/token/revoke-accessor", R"({"accessor":"nope"})").text("warnings|0") ==
+             "No token found with this accessor");
 }
 
 BOOST_FIXTURE_TEST_CASE(revoke_orphan_keeps_the_children, CoreFixture) {
@@ -176,7 +179,8 @@ BOOST_FIXTURE_TEST_CASE(sudo_decides_what_may_be_chosen, CoreFixture) {
   BOOST_TEST(error(R"({"no_parent":true})", maker) == "root or sudo privileges required to create orphan token");
   BOOST_TEST(error(R"({"id":"zzz"})", maker) == "root or sudo privileges required to specify token id");
   BOOST_TEST(error(R"({"period":"1h"})", maker) == "root or sudo privileges required to create periodic token");
-  BOOST_TEST(error(R"({"policies":["root"]})", sudoer) == "root tokens may not be created without parent token being root");
+  BOOST_TEST(error(R"({"policies":["root"]})", sudoer) ==
+             "root tokens may not be created without parent token being root");
   BOOST_TEST(error(R"({"policies":["anything"],"period":"1h","id":"mine"})", sudoer) == "200");
   BOOST_TEST(error(R"({"id":"mine"})", sudoer) == "cannot create a token with a duplicate ID");
   BOOST_TEST(error(R"({"id":"a.b"})", "root") == "custom token ID cannot have a '.' in the value");
@@ -193,8 +197,10 @@ BOOST_FIXTURE_TEST_CASE(h7_errors_do_not_tell_what_was_sent, CoreFixture) {
   const std::string canary = "canary-5f1c9a";
   const auto leaks = [&] {
     bool leaked = false;
-    for (const std::string field : {"ttl", "num_uses", "renewable", "meta", "policies", "period", "explicit_max_ttl", "type"}) {
-      for (const std::string value : {"\"" + canary + "\"", "{\"" + canary + "\":\"" + canary + "\"}", "[{\"a\":\"" + canary + "\"}]"}) {
+    for (const std::string field :
+         {"ttl", "num_uses", "renewable", "meta", "policies", "period", "explicit_max_ttl", "type"}) {
+      for (const std::string value :
+           {"\"" + canary + "\"", "{\"" + canary + "\":\"" + canary + "\"}", "[{\"a\":\"" + canary + "\"}]"}) {
         const Answer answer = write("auth/token/create", "{\"" + field + "\":" + value + "}");
         if (answer.status == 400)
           leaked |= answer.text("errors").find(canary) != std::string::npos;
@@ -271,7 +277,8 @@ BOOST_FIXTURE_TEST_CASE(accessors_are_paged_and_a_cut_is_told, CoreFixture) {
 // Rows that were not written by a server as it should be.
 void put_expiry_row(CoreFixture& core, std::string_view name) {
   const store::StoreKey key = layout::token_key("");
-  const store::Op op{store::make_key(key.cls, key.ns, key.mount, "token/expiry/" + std::string(name)), std::string("canary")};
+  const store::Op op{store::make_key(key.cls, key.ns, key.mount, "token/expiry/" + std::string(name)),
+                     std::string("canary")};
   core.committer.apply({&op, 1});
 }
 
@@ -288,7 +295,8 @@ BOOST_FIXTURE_TEST_CASE(a_damaged_expiry_row_is_named_once_and_holds_up_no_other
     driver.tick();
   BOOST_TEST(token_records(*this) == before + 2);
   BOOST_TEST_REQUIRE(lines.size() == 2u);
-  BOOST_TEST(lines[0] == "the record token/expiry/0000\\x0a\\x20not\\x20a\\x20time has no time in its name and is passed over");
+  BOOST_TEST(lines[0] ==
+             "the record token/expiry/0000\\x0a\\x20not\\x20a\\x20time has no time in its name and is passed over");
   BOOST_TEST(lines[1].find("token/expiry/0000000000000001/aaaa") != std::string::npos);
   for (const std::string& line : lines)
     BOOST_TEST(line.find("canary") == std::string::npos);
@@ -390,7 +398,8 @@ BOOST_FIXTURE_TEST_CASE(c5_numbers_outside_their_range_are_refused, CoreFixture)
       const Answer answer = write("auth/token/create", "{\"" + field + "\":" + value + "}");
       BOOST_TEST(answer.status == 400, field << " = " << value << " gives " << answer.status);
     }
-  BOOST_TEST(write("auth/token/create", R"({"policies":["default"],"ttl":9223372036})").text("auth|lease_duration") == "2764800");
+  BOOST_TEST(write("auth/token/create", R"({"policies":["default"],)"
+                                        R"("ttl":9223372036})").text("auth|lease_duration") == "2764800");
 }
 
 BOOST_FIXTURE_TEST_CASE(uses_are_counted, CoreFixture) {
@@ -400,7 +409,8 @@ BOOST_FIXTURE_TEST_CASE(uses_are_counted, CoreFixture) {
   BOOST_TEST(read("secret/data/x", twice).status == 403);
   BOOST_TEST(read("auth/token/lookup-self", twice).status == 403);
   const std::string once = token(R"(["root"])", R"(,"num_uses":1)");
-  BOOST_TEST(write("auth/token/create", "{}", once).text("errors|0") == "restricted use token cannot generate child tokens");
+  BOOST_TEST(write("auth/token/create", "{}", once).text("errors|0") ==
+             "restricted use token cannot generate child tokens");
   BOOST_TEST(write("auth/token/create", "{}", once).status == 403);
 }
 
