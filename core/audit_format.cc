@@ -6,8 +6,10 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/check.h"
 #include "base/mutant.h"
 #include "base/time_text.h"
+#include "core/audit_file.h"
 
 namespace coffer::core {
 namespace {
@@ -240,6 +242,13 @@ void AuditFormatter::append_accessor(std::string_view text, std::string& out) co
     append_hidden(text, out);
   else
     json::write_string(text, out);
+}
+
+void set_line_time(std::string& line, WallTime now) {
+  COFFER_CHECK(line.starts_with(kAuditLineHead));
+  const std::size_t end = line.find('"', kAuditLineHead.size());
+  COFFER_CHECK(end != std::string::npos);
+  line.replace(kAuditLineHead.size(), end - kAuditLineHead.size(), format_time(now));
 }
 
 void AuditFormatter::append(const Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,

@@ -40,6 +40,9 @@ class AuditHasher {
   Hash false_;
 };
 
+// Gives a line that was made ahead the time at which it takes effect.
+void set_line_time(std::string& line, WallTime now);
+
 class AuditFormatter {
  public:
   AuditFormatter(const SecretBytes& salt, const AuditOptions& options, std::string_view running_version);

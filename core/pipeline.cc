@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/mutant.h"
+#include "core/audit_format.h"
 #include "core/jobs.h"
 #include "core/run.h"
 #include "core/token_store.h"
@@ -86,7 +87,8 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
     return Next::kRunAgain;
   }
   if (state.audit)
-    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, state.now, first_error(exchange.response));
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
+                         first_error(exchange.response));
   return writes ? Next::kPropose : Next::kAnswer;
 }
 
@@ -96,7 +98,8 @@ Pipeline::Next Pipeline::refuse(Exchange& exchange, const Status& status) {
   fail(exchange, status);
   exchange.audit_lines.clear();
   if (state.audit)
-    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, state.now, first_error(exchange.response));
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
+                         first_error(exchange.response));
   return Next::kAnswer;
 }
 
@@ -168,6 +171,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
   state.proposal = Proposal();
   exchange->audit_lines.swap(state.response_lines);
   state.response_lines.clear();
+  for (AuditLine& line : exchange->audit_lines)
+    set_line_time(line.text, services_.committer.cluster_now());
   answer(std::move(exchange));
 }
 

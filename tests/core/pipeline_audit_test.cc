@@ -66,6 +66,23 @@ BOOST_FIXTURE_TEST_CASE(each_request_is_two_lines, Audited) {
   BOOST_TEST(all.find("secret/data/x") != std::string::npos);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_response_line_has_the_time_of_the_response, Audited) {
+  const auto times = [this] {
+    std::vector<std::string> out;
+    const std::string all = content();
+    for (std::size_t at = all.find("{\"time\":\""); at != std::string::npos; at = all.find("\n{\"time\":\"", at + 1))
+      out.push_back(all.substr(all.find(":\"", at) + 2, 20));
+    return out;
+  };
+  core.committer.now = WallTime(std::chrono::seconds(1795315230));
+  core.committer.before = [this](const Proposal&) { core.committer.now += std::chrono::seconds(5); };
+  BOOST_TEST(core.write("secret/data/x", R"({"data":{"a":"b"}})").status == 200);
+  const std::vector<std::string> written = times();
+  BOOST_TEST_REQUIRE(written.size() == 2u);
+  BOOST_TEST(written[0] == "2026-11-22T02:40:30Z");
+  BOOST_TEST(written[1] == "2026-11-22T02:40:35Z");
+}
+
 BOOST_FIXTURE_TEST_CASE(lists_hashes_and_disables_the_device, Audited) {
   BOOST_TEST(core.read("sys/audit").text("data|file/|type") == "file");
   BOOST_TEST(core.read("sys/audit").text("data|file/|options|file_path") == "/var/log/audit.log");
