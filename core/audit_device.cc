@@ -3,6 +3,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <pthread.h>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -111,7 +112,15 @@ AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& op
     state_->over = true;
     return;
   }
-  state_->thread = std::thread([state = state_] { run(state); });
+  try {
+    state_->thread = std::thread([state = state_] { run(state); });
+  } catch (const std::system_error& error) {
+    // Devices are made when their entry is applied, and that cannot fail: this one refuses every line.
+    state_->complain(Status(Code::kUnavailable, std::string("no thread could be started: ") + error.what()), 0);
+    state_->stopping = true;
+    state_->over = true;
+    return;
+  }
   ::pthread_setname_np(state_->thread.native_handle(), "audit");
 }
 

@@ -1,5 +1,7 @@
 #include "core/pipeline.h"
 
+#include <new>
+
 #include "base/check.h"
 #include "base/mutant.h"
 #include "core/audit_format.h"
@@ -43,7 +45,7 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
 void Pipeline::resume(std::unique_ptr<Exchange> exchange) { run(std::move(exchange)); }
 
 void Pipeline::run(std::unique_ptr<Exchange> exchange) {
-  Next next = run_once(*exchange);
+  const Next next = try_once(*exchange);
   if (next == Next::kRunAgain)
     return exchange->home->resume_later(std::move(exchange));
   if (next == Next::kPropose)
@@ -51,6 +53,16 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
   if (exchange->pipeline->runs > 0)
     services_.committer.abandon(*exchange);
   answer(std::move(exchange));
+}
+
+// What a request asks for beyond the memory that there is fails that request alone.
+Pipeline::Next Pipeline::try_once(Exchange& exchange) {
+  try {
+    return run_once(exchange);
+  } catch (const std::bad_alloc&) {
+    exchange.pipeline->proposal = Proposal();
+    return refuse(exchange, Status(Code::kUnavailable, "the server is out of memory"));
+  }
 }
 
 // Everything that needs the view: it is let go when this returns.

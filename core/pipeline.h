@@ -36,6 +36,7 @@ class Pipeline final : public Dispatcher, private AuditSink, private CommitSink 
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
 
   void run(std::unique_ptr<Exchange> exchange);
+  Next try_once(Exchange& exchange);
   Next run_once(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
   void answer(std::unique_ptr<Exchange> exchange);

@@ -15,6 +15,8 @@ namespace coffer::core::testing {
 Status CountingRandom::fill(std::span<std::uint8_t> out) {
   if (failing)
     return Status(Code::kIo, "no randomness");
+  if (out_of_memory)
+    throw std::bad_alloc();
   for (std::uint8_t& byte : out) {
     state_ ^= state_ << 13;
     state_ ^= state_ >> 7;

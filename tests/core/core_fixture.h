@@ -21,6 +21,7 @@ class CountingRandom final : public RandomSource {
  public:
   Status fill(std::span<std::uint8_t> out) override;
   bool failing = false;
+  bool out_of_memory = false;  // throws, as an allocation would
 
  private:
   std::uint64_t state_ = 0x9e3779b97f4a7c15;

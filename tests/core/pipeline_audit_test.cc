@@ -83,6 +83,18 @@ BOOST_FIXTURE_TEST_CASE(a_response_line_has_the_time_of_the_response, Audited) {
   BOOST_TEST(written[1] == "2026-11-22T02:40:35Z");
 }
 
+BOOST_FIXTURE_TEST_CASE(a_request_beyond_the_memory_fails_alone, Audited) {
+  core.random.out_of_memory = true;
+  const std::size_t commits = core.committer.commits;
+  const Answer failed = core.write("secret/data/x", R"({"data":{"a":"canary-2"}})");
+  BOOST_TEST(failed.status == 503);
+  BOOST_TEST(failed.text("errors|0") == "the server is out of memory");
+  BOOST_TEST(core.committer.commits == commits);
+  BOOST_TEST(lines() >= 1u);
+  core.random.out_of_memory = false;
+  BOOST_TEST(core.write("secret/data/x", R"({"data":{"a":"b"}})").status == 200);
+}
+
 BOOST_FIXTURE_TEST_CASE(lists_hashes_and_disables_the_device, Audited) {
   BOOST_TEST(core.read("sys/audit").text("data|file/|type") == "file");
   BOOST_TEST(core.read("sys/audit").text("data|file/|options|file_path") == "/var/log/audit.log");
