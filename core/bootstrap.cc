@@ -64,8 +64,6 @@ Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes&
   json::Arena arena;
   TxnImpl::Buffers buffers;
   TxnImpl txn(*view, barrier, arena, options.now, buffers);
-  COFFER_ASSIGN(const std::string keyring, barrier.keyring()->seal(root_key, random));
-  COFFER_TRY(txn.put_as_is(layout::core_key(layout::kKeyring), keyring));
   COFFER_TRY(add_mounts(txn, options, random));
   PolicyEntry policy;
   policy.text = default_policy_text();
@@ -78,6 +76,10 @@ Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes&
   Bootstrap made;
   COFFER_ASSIGN(Proposal proposal, txn.finish(Term(), random));
   made.ops = std::move(proposal.ops);
+  // Last, so that its count of encryptions holds those of this batch.
+  COFFER_ASSIGN(std::string keyring, barrier.keyring()->seal(root_key, random));
+  const store::StoreKey at = layout::core_key(layout::kKeyring);
+  made.ops.push_back({store::make_key(at.cls, at.ns, at.mount, at.rest), std::move(keyring)});
   made.root_token = SecretBytes::copy_of(token);
   wipe(token.data(), token.size());
   return made;

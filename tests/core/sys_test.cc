@@ -189,6 +189,19 @@ BOOST_FIXTURE_TEST_CASE(root_protected_paths_need_sudo, CoreFixture) {
   BOOST_TEST(write("sys/rotate", "{}", most).status == 204);
 }
 
+BOOST_FIXTURE_TEST_CASE(counts_what_the_key_has_sealed, CoreFixture) {
+  const auto count = [this] { return std::stoull(read("sys/key-status").text("data|encryptions")); };
+  // What init wrote is counted.
+  const std::uint64_t first = count();
+  BOOST_TEST(first >= records(store::KeyClass::kShared, MountId(0)) - 1);
+  BOOST_TEST(write("secret/data/x", R"({"data":{"a":"b"}})").status == 200);
+  const std::uint64_t second = count();
+  BOOST_TEST(second > first);
+  // A new key has sealed nothing.
+  BOOST_TEST(write("sys/rotate").status == 204);
+  BOOST_TEST(count() == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(rotates_the_key, CoreFixture) {
   write("secret/data/x", R"({"data":{"a":"b"}})");
   BOOST_TEST(read("sys/key-status").text("data|term") == "1");
