@@ -3,7 +3,8 @@
 
 Each writer owns some keys and writes the numbers 1, 2, 3 … into them, so that a key's version is its number. After each restart, for
 every key touched since the last one: the number read is the last one acknowledged or the one in flight, its version says the same, and the version
-before it still holds its own number (a request writes both records or neither). At the end every key that was ever acknowledged is read back.
+before it still holds its own number (the data is large enough that it moves to a record of its own: a request writes both records or
+neither). At the end every key that was ever acknowledged is read back.
 Every tenth kill comes while the server is still starting.
 
 usage: kill9.py [--kills N] [--writers N] [--between N] [--state FOLDER] [--seed N]
@@ -26,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BINARY = pathlib.Path(os.environ.get("COFFER_BUILD", ROOT / "build/release")) / "coffer"
 HOST = "127.0.0.1:8200"
 RESTART_SECONDS_MAX = 2.0
+PAD = "x" * 1100  # more than a secret's head keeps of older versions
 CONFIG = '''
 storage "raft" {{
   path = "{folder}/data"
@@ -114,7 +116,7 @@ class Storm:
             self.attempted[key] = value
             self.touched.add(key)
             try:
-                status, answer = call(connection, "POST", f"/v1/secret/data/{key}", self.token, {"data": {"n": value, "copy": value}})
+                status, answer = call(connection, "POST", f"/v1/secret/data/{key}", self.token, {"data": {"n": value, "copy": value, "pad": PAD}})
             except (OSError, http.client.HTTPException, ValueError):
                 return  # the server is gone
             if status != 200:
