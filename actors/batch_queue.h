@@ -13,22 +13,18 @@ class BatchQueue {
  public:
   explicit BatchQueue(std::size_t items_max) : items_max_(items_max) {}
 
-  enum class Push { kFull, kQueued, kQueuedWake };
+  enum class Push { kFull, kClosed, kQueued, kQueuedWake };
 
-  // Any thread. kQueuedWake: the owner must be woken, nobody has done so since it drained last. kFull (or closed): `item` is untouched.
-  Push push(T&& item) {
+  // Any thread. kQueuedWake: the owner must be woken, nobody has done so since it drained last. kFull, kClosed: `item` is untouched.
+  // `extra_items` is room beyond the bound, for what must get through when ordinary items fill the queue.
+  Push push(T&& item, std::size_t extra_items = 0) {
     const std::lock_guard lock(mutex_);
-    if (closed_ || items_.size() >= items_max_)
+    if (closed_)
+      return Push::kClosed;
+    if (items_.size() >= items_max_ + extra_items)
       return Push::kFull;
     items_.push_back(std::move(item));
     return std::exchange(signalled_, true) ? Push::kQueued : Push::kQueuedWake;
-  }
-
-  // Any thread, for what must not be refused: reports of the owner's own helpers, which are few.
-  bool push_unbounded(T&& item) {
-    const std::lock_guard lock(mutex_);
-    items_.push_back(std::move(item));
-    return !std::exchange(signalled_, true);
   }
 
   // Owner. `out` must be empty; its capacity is kept for the next round. False when there was nothing.

@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::chrono::seconds kDiskCheckInterval{1};
 
+// Room in the queue beyond the proposals. Steps: one unseal or init at a time, and a sys/seal for each request that asks for it. Reports: the
+// log's thread makes one for each round of work(), which drains the queue first, and may be late with one more.
+constexpr std::size_t kStepsQueuedMax = 1024;
+constexpr std::size_t kReportsQueuedMax = 4;
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports) {
@@ -31,36 +36,40 @@ Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core
     Input report;
     report.persisted = number;
     report.status = status;
-    if (inputs_.push_unbounded(std::move(report)))
-      ports_.wake();
+    COFFER_CHECK(push(std::move(report), kStepsQueuedMax + kReportsQueuedMax) != Push::kFull);
   });
 }
 
 Node::~Node() = default;
 
-bool Node::push(Input&& input) {
-  switch (inputs_.push(std::move(input))) {
-    case BatchQueue<Input>::Push::kFull: return false;
-    case BatchQueue<Input>::Push::kQueued: return true;
-    case BatchQueue<Input>::Push::kQueuedWake: ports_.wake(); return true;
-  }
-  COFFER_CHECK(false);
+Node::Push Node::push(Input&& input, std::size_t extra_items) {
+  const Push pushed = inputs_.push(std::move(input), extra_items);
+  if (pushed == Push::kQueuedWake)
+    ports_.wake();
+  return pushed;
+}
+
+void Node::refuse(Input& input, Push why) {
+  if (why == Push::kClosed)
+    answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "the node has stopped"));
+  else if (why == Push::kFull)
+    answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
 }
 
 void Node::submit(std::unique_ptr<core::Exchange> exchange, core::CommitSink& sink) {
   Input input;
   input.exchange = std::move(exchange);
   input.sink = &sink;
-  if (!push(std::move(input)))
-    answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
+  const Push pushed = push(std::move(input));
+  refuse(input, pushed);
 }
 
 void Node::submit_system(core::Proposal proposal, core::SystemCommit& done) {
   Input input;
   input.proposal = std::make_unique<core::Proposal>(std::move(proposal));
   input.done = &done;
-  if (!push(std::move(input)))
-    answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
+  const Push pushed = push(std::move(input));
+  refuse(input, pushed);
 }
 
 // When the queue is full the key is free a little later, by itself.
@@ -74,8 +83,7 @@ void Node::on_applier(std::function<void()> step, std::function<void()> then) {
   Input input;
   input.step = std::move(step);
   input.then = std::move(then);
-  if (inputs_.push_unbounded(std::move(input)))
-    ports_.wake();
+  push(std::move(input), kStepsQueuedMax);
 }
 
 WallTime Node::cluster_now() const {
@@ -132,20 +140,24 @@ void Node::tick() {
 void Node::stop() {
   syncer_.reset();
   serving_term_.store(0, std::memory_order_release);
+  give_up(Status(Code::kUnavailable, "the server is stopping"));
+}
+
+// Answers everything there is. What was proposed may be in the log and take effect after the next start.
+void Node::give_up(const Status& why) {
   inputs_.close();
-  inputs_.drain(batch_);
-  const Status stopping(Code::kUnavailable, "the server is stopping");
-  for (Input& input : batch_) {
+  std::vector<Input> unseen;
+  inputs_.drain(unseen);
+  deliver(proposer_.step_down());
+  for (auto& [ticket, input] : std::exchange(waiting_, {}))
+    answer(input, core::CommitOutcome::kOutcomeUnknown, Index(0),
+           Status(Code::kOutcomeUnknown, why.message() + " before the write was confirmed"));
+  for (Input& input : std::exchange(held_, {}))
+    answer(input, core::CommitOutcome::kRefused, Index(0), why);
+  for (Input& input : unseen) {
     if (input.is_proposal())
-      answer(input, core::CommitOutcome::kRefused, Index(0), stopping);
+      answer(input, core::CommitOutcome::kRefused, Index(0), why);
   }
-  batch_.clear();
-  for (Input& input : held_)
-    answer(input, core::CommitOutcome::kRefused, Index(0), stopping);
-  held_.clear();
-  for (auto& [ticket, input] : waiting_)
-    answer(input, core::CommitOutcome::kOutcomeUnknown, Index(0), Status(Code::kOutcomeUnknown, "the server stopped before the write was confirmed"));
-  waiting_.clear();
 }
 
 void Node::handle(Input& input) {
@@ -337,6 +349,7 @@ void Node::fail(const Status& status) {
   serving_term_.store(0, std::memory_order_release);
   ports_.logger.error("storage", "the node stops: " + status.message());
   ports_.fatal(status);
+  give_up(Status(Code::kUnavailable, "the node has stopped"));
 }
 
 }  // namespace coffer::actors

@@ -3,6 +3,9 @@
 //
 // Order for a committed batch: apply to the store, derive, publish, and only then wake who waits, so that whoever saw an index
 // acknowledged is served from a view at or above it.
+//
+// A node that fails (its log or its state cannot be trusted any more) answers everything that it was given at once, refuses what comes later,
+// and drops steps for the applier unrun.
 #pragma once
 
 #include <atomic>
@@ -44,7 +47,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     Logger& logger;
     std::function<void()> wake;                     // any thread: makes work() run soon
     std::function<void(const Status&)> fatal;       // node's thread, once: the process must end
-      std::function<Result<std::uint64_t>()> free_bytes;  // of the disk; may be empty
+    std::function<Result<std::uint64_t>()> free_bytes;  // of the disk; may be empty
     std::function<void()> serves;                   // node's thread: this node leads and everything before is applied; once a term
   };
 
@@ -85,7 +88,9 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   };
 
   Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core);
-  bool push(Input&& input);
+  using Push = BatchQueue<Input>::Push;
+  Push push(Input&& input, std::size_t extra_items = 0);
+  void refuse(Input& input, Push why);
   void handle(Input& input);
   void propose(Input& input);
   core::Ticket ticket_of(const Input& input);
@@ -102,6 +107,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   bool flush_pressure() const;
   void check_disk(BootTime now);
   void fail(const Status& status);
+  void give_up(const Status& why);
 
   const Options options_;
   Ports ports_;

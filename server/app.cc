@@ -87,6 +87,9 @@ class App::Impl {
   void stop();
   Status reload();
 
+  // Waits until it is set; no longer once the node has failed, or than a start may take.
+  Status await(Latch& latch, const std::string& what);
+
   core::Lifecycle& lifecycle() { return *lifecycle_; }
   http::Server& http() { return *http_; }
   rpc::Server* rpc() { return rpc_.get(); }
@@ -100,7 +103,8 @@ class App::Impl {
   Logger& logger_;
   std::function<void(const Status&)> fatal_;  // any thread
   std::mutex failure_mutex_;
-  Status failure_;  // guarded by failure_mutex_: the first
+  Status failure_;             // guarded by failure_mutex_: the first
+  Latch* awaited_ = nullptr;   // guarded by failure_mutex_
 
   // The store.
   std::unique_ptr<FolderLock> lock_;
@@ -167,14 +171,25 @@ Status App::Impl::open_store() {
   return Status();
 }
 
-// Whoever waits for the node to serve need not wait longer.
 void App::Impl::note_failure(const Status& status) {
+  const std::lock_guard lock(failure_mutex_);
+  if (failure_.ok())
+    failure_ = status;
+  if (awaited_ != nullptr)
+    awaited_->set();
+}
+
+Status App::Impl::await(Latch& latch, const std::string& what) {
   {
     const std::lock_guard lock(failure_mutex_);
-    if (failure_.ok())
-      failure_ = status;
+    COFFER_TRY(failure_);
+    awaited_ = &latch;
   }
-  serves_.set();
+  const bool set = latch.wait(kStartTimeMax);
+  const std::lock_guard lock(failure_mutex_);
+  awaited_ = nullptr;
+  COFFER_TRY(failure_);
+  return set ? Status() : Status(Code::kUnavailable, what + " within " + std::to_string(kStartTimeMax.count()) + " s");
 }
 
 Status App::Impl::compose_core() {
@@ -221,12 +236,7 @@ Status App::Impl::start_node() {
   expiry_ = std::make_unique<core::ExpiryDriver>(*services_, [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
   host_->start_node(*node_, kTickInterval);
-  if (!serves_.wait(kStartTimeMax))
-    return Status(Code::kUnavailable, "the node did not come to serve within 120 s");
-  {
-    const std::lock_guard lock(failure_mutex_);
-    COFFER_TRY(failure_);
-  }
+  COFFER_TRY(await(serves_, "the node did not come to serve"));
   host_->start_expiry([this] { return housekeeping(); });
   return Status();
 }
@@ -311,8 +321,7 @@ Result<core::Lifecycle::DevKeys> App::init_dev() {
     outcome->keys.emplace(std::move(keys));
     outcome->done.set();
   });
-  if (!outcome->done.wait(kStartTimeMax))
-    return Status(Code::kUnavailable, "the dev server was not initialized within 120 s");
+  COFFER_TRY(impl_->await(outcome->done, "the dev server was not initialized"));
   return std::move(*outcome->keys);
 }
 

@@ -309,6 +309,33 @@ BOOST_AUTO_TEST_CASE(a_failed_sync_stops_the_node_before_anything_is_acknowledge
   BOOST_TEST(!std::move(std::move(backend.view()).value()->get(key("k"), value)).value());
 }
 
+BOOST_AUTO_TEST_CASE(a_node_that_fails_answers_what_it_was_given_at_once) {
+  core::Proposal read_before = proposal("k", "2");
+  read_before.read_keys = {key("k")};
+  log.failing = true;
+  Outcomes behind;
+  node->submit_system(proposal("k", "1"), outcomes);
+  node->submit_system(std::move(read_before), behind);
+  BOOST_TEST(wait(fatal) == "sync of the log failed");
+  const auto proposed = outcomes.wait_for(1);
+  BOOST_REQUIRE_EQUAL(proposed.size(), 1u);
+  BOOST_TEST((proposed[0] == core::CommitOutcome::kOutcomeUnknown));
+  // It waited for the other's key, or came later: nothing of it was proposed.
+  const auto waited = behind.wait_for(1);
+  BOOST_REQUIRE_EQUAL(waited.size(), 1u);
+  BOOST_TEST((waited[0] == core::CommitOutcome::kRefused));
+  Outcomes later;
+  node->submit_system(proposal("later", "1"), later);
+  BOOST_REQUIRE_EQUAL(later.wait_for(1).size(), 1u);
+  BOOST_TEST((later.wait_for(1)[0] == core::CommitOutcome::kRefused));
+  // A step that will not run is let go, so that whoever it stands for can be told.
+  auto owed = std::make_shared<int>(1);
+  const std::weak_ptr<int> held = owed;
+  node->on_applier([owed] {}, [owed] {});
+  owed.reset();
+  BOOST_TEST(held.expired());
+}
+
 BOOST_AUTO_TEST_CASE(steps_run_on_the_applier_between_batches) {
   std::string order;
   node->on_applier([&] { order += "step "; }, [&] {
