@@ -1,5 +1,6 @@
 #include "actors/node.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/limits.h"
@@ -195,7 +196,7 @@ void Node::propose(Input& input) {
     return answer(input, core::CommitOutcome::kRefused, Index(0), std::move(accepting));
   const core::Proposal& proposal = input.exchange ? core::proposal_of(*input.exchange) : *input.proposal;
   const BootTime now = ports_.clock.boot_now();
-  const BootTime deadline = now + options_.commit_time_max;
+  const BootTime deadline = now + std::min(options_.commit_time_max, time_left(input));
   const core::Ticket ticket = ticket_of(input);
   switch (proposer_.judge(proposal, ticket, now, deadline)) {
     case core::Proposer::Verdict::kAccepted: break;
@@ -215,6 +216,13 @@ void Node::propose(Input& input) {
   }
   proposer_.proposed(proposal, ticket, *index, deadline);
   waiting_.emplace(ticket, std::move(input));
+}
+
+// Of the request's own time; the server's proposals have no bound but the node's.
+Nanos Node::time_left(const Input& input) const {
+  if (!input.exchange || input.exchange->pipeline->deadline == WallTime::max())
+    return Nanos::max();
+  return std::max(Nanos(0), input.exchange->pipeline->deadline - cluster_now());
 }
 
 // The same on every run: a key is kept for whoever was told to run again, and under another name it would wait behind itself.

@@ -94,6 +94,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   void handle(Input& input);
   void propose(Input& input);
   core::Ticket ticket_of(const Input& input);
+  Nanos time_left(const Input& input) const;
   void answer(Input& input, core::CommitOutcome outcome, Index index, Status status);
   void deliver(core::Proposer::Answers answers) override;
   void publish() override;

@@ -18,6 +18,15 @@ std::string_view first_error(const Response& response) {
   return response.errors.empty() ? std::string_view() : response.errors.front();
 }
 
+// Nothing was proposed; what the handler found out stays here.
+void fail_late(Exchange& exchange) {
+  const std::string_view mount_type = exchange.response.mount_type;
+  exchange.pipeline->proposal = Proposal();
+  fail(exchange, Status(Code::kUnavailable, "the request took longer than it may"));
+  exchange.response.mount_type = mount_type;
+  exchange.response.late = true;
+}
+
 // The request's part of each line stays; the response's part waits in the state until the commit.
 void split_lines(Exchange& exchange, PipelineState& state) {
   state.response_lines.clear();
@@ -39,6 +48,8 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
     exchange->pipeline = std::make_unique<PipelineState>();
   if (lifecycle_ != nullptr && lifecycle_->handle(exchange))
     return;
+  if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
+    exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
   run(std::move(exchange));
 }
 
@@ -93,14 +104,19 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
       state.request_bytes.push_back(line.text.size());
   }
   once.handle();
-  const bool writes = once.finish(term);
+  bool writes = once.finish(term);
   if (once.wants_newer_keyring() && !state.keyring_awaited) {
     state.keyring_awaited = true;
     return Next::kRunAgain;
   }
+  const WallTime done = services_.committer.cluster_now();
+  if (done > state.deadline) {
+    writes = false;
+    state.handed_out.clear();
+    fail_late(exchange);
+  }
   if (state.audit)
-    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
-                         first_error(exchange.response));
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, done, first_error(exchange.response));
   return writes ? Next::kPropose : Next::kAnswer;
 }
 

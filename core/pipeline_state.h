@@ -34,6 +34,7 @@ class PipelineState {
   std::vector<std::size_t> request_bytes;  // of each line's text that is the request's
   std::vector<std::string> handed_out;     // hashes of tokens to revoke if the answer is withheld
   WallTime now{};
+  WallTime deadline = WallTime::max();     // in cluster time
 
   void reset() {
     stage = Stage::kRunning;
@@ -48,6 +49,7 @@ class PipelineState {
     response_lines.clear();
     request_bytes.clear();
     handed_out.clear();
+    deadline = WallTime::max();
   }
 };
 

@@ -31,6 +31,7 @@ struct Request {
   std::string_view token;                 // empty when none was sent
   std::string_view remote_address;
   std::uint16_t remote_port = 0;
+  Nanos time_max{0};                      // from dispatch to answer; 0: no bound of its own
   std::optional<Nanos> wrap_ttl;          // X-Vault-Wrap-TTL
   std::string_view content_type;          // tells merge-patch from json-patch
   json::Value data;  // an object, or null when there was no body; query parameters of a read are members
@@ -75,6 +76,7 @@ struct Response {
   std::string_view mount_type;
   std::vector<std::string_view> warnings;
   std::vector<std::string_view> errors;
+  bool late = false;                    // failed because its time was over
   std::string_view raw_body;            // when content_type is set: the body is this text
   std::string_view content_type;
   bool has_errors() const noexcept { return status >= 400; }

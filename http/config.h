@@ -38,6 +38,7 @@ struct Timeouts {
   Nanos body = std::chrono::seconds(30);    // from there to the end of its body
   Nanos idle = std::chrono::minutes(5);     // between requests
   Nanos write = std::chrono::seconds(30);   // a client that does not read its answer
+  Nanos request = limits::kRequestTimeMax;  // from a whole request to its answer
 };
 
 struct Config {

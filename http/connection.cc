@@ -253,6 +253,7 @@ void Connection::start_request() {
   exchange_->connection = this;
   exchange_->request.remote_address = address_;
   exchange_->request.remote_port = port_;
+  exchange_->request.time_max = thread_.shared().config.timeouts.request;
   state_ = State::kWaiting;
   if (!thread_.set_request_id(*exchange_)) {
     core::fail(*exchange_, 500, "the random source failed");

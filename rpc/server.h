@@ -32,8 +32,10 @@ struct Listener {
 struct Config {
   std::vector<Listener> listeners;
   std::size_t message_bytes = limits::kGrpcMessageBytesMax;
+  std::size_t tokenless_message_bytes = limits::kTokenlessBodyBytesMax;  // texts of a call that shows no token
   std::size_t connections = limits::kGrpcConnectionsMax;
   std::size_t streams = limits::kGrpcStreamsMax;
+  Nanos request = limits::kRequestTimeMax;          // from a whole request to its answer
   Nanos handshake = limits::kGrpcHandshakeTimeMax;  // TCP accept to the end of TLS and HTTP/2 settings
   json::Limits json;
 };
@@ -66,8 +68,8 @@ class Server {
   // never.
   Status reload_tls();
 
-  // No new calls; those in flight are answered until `drain` has passed, then they are cancelled. Returns when no
-  // exchange is out any more. Once.
+  // No new calls, and streams end; calls in flight are answered until `drain` has passed, then they are cancelled.
+  // Connections are cut once nothing is in flight. Returns when no exchange is out any more. Once.
   void stop(Nanos drain);
 
   // Connections open now.

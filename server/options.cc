@@ -1,5 +1,6 @@
 #include "server/options.h"
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -9,6 +10,7 @@
 namespace coffer::server {
 namespace {
 
+constexpr Nanos kRequestTimeAtMost = std::chrono::hours(24);
 constexpr std::uint16_t kHttpPort = 8200;
 constexpr std::uint16_t kGrpcPort = 8210;
 
@@ -68,13 +70,35 @@ void tighten(http::Config& http, const ListenerConfig& listener) {
   http.require_request_header = http.require_request_header || listener.require_request_header;
 }
 
+// gRPC has the limits of a message; its timeouts are its own.
+void tighten(rpc::Config& rpc, const ListenerConfig& listener) {
+  rpc.message_bytes = std::min(rpc.message_bytes, listener.max_request_bytes.value_or(rpc.message_bytes));
+  rpc.json.strings = std::min(rpc.json.strings, listener.max_json_strings.value_or(rpc.json.strings));
+  rpc.json.memory_bytes = std::min(rpc.json.memory_bytes, listener.max_json_memory_bytes.value_or(rpc.json.memory_bytes));
+  rpc.json.depth = std::min(rpc.json.depth, listener.max_json_depth.value_or(rpc.json.depth));
+}
+
+// The shortest of all listeners of a kind, each with the configuration's default for want of its own.
+Nanos request_time(const Config& config, ListenerKind kind) {
+  Nanos shortest = Nanos::max();
+  for (const ListenerConfig& listener : config.listeners) {
+    const Nanos own = listener.max_request_duration.value_or(Nanos(0));
+    if (listener.kind == kind)
+      shortest = std::min(shortest, own > Nanos(0) ? own : config.default_max_request_duration);
+  }
+  return std::min(shortest, kRequestTimeAtMost);
+}
+
 void add_listeners(const Config& config, AppOptions& app) {
+  app.http.timeouts.request = request_time(config, ListenerKind::kTcp);
+  app.rpc.request = request_time(config, ListenerKind::kGrpc);
   for (const ListenerConfig& listener : config.listeners) {
     if (listener.kind == ListenerKind::kTcp) {
       app.http.listeners.push_back({listener.host, listener.port, listener.tls});
       tighten(app.http, listener);
     } else {
       app.rpc.listeners.push_back({listener.host, listener.port, listener.tls});
+      tighten(app.rpc, listener);
     }
   }
 }

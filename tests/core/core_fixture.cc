@@ -106,6 +106,7 @@ Answer answer_of(Exchange& exchange) {
   if (response.has_errors())
     all.add("errors", text_list(arena, response.errors));
   Answer answer;
+  answer.late = response.late;
   answer.status = response.status != 0 ? response.status : body ? 200 : 204;
   json::write(all.build(), answer.body);
   Result<json::Value> parsed = json::parse_copy(answer.json.arena, answer.body, {2 * limits::kJsonDepthMax, SIZE_MAX, SIZE_MAX});
@@ -171,6 +172,7 @@ Answer CoreFixture::request(Operation operation, std::string_view path, std::str
   request.path = *canonical;
   request.token = exchange->arena.copy(token);
   request.namespace_path = exchange->arena.copy(ns);
+  request.time_max = time_max;
   if (!wrap_ttl.empty())
     request.wrap_ttl = *parse_duration(wrap_ttl);
   if (!body.empty()) {

@@ -29,6 +29,7 @@ class CountingRandom final : public RandomSource {
 
 struct Answer {
   int status = 0;
+  bool late = false;
   std::string body;    // {"data":…,"auth":…,"wrap_info":…,"warnings":…,"errors":…}, absent ones left out
   json::Document json;
   // The member at "data/keys/0", or null.
@@ -79,6 +80,7 @@ class CoreFixture : private Home {
   Services services;
   std::unique_ptr<Pipeline> pipeline;
   SecretBytes root_key;
+  Nanos time_max{0};  // of each request
 
  private:
   void resume_later(std::unique_ptr<Exchange> exchange) override;

@@ -95,6 +95,30 @@ BOOST_FIXTURE_TEST_CASE(a_request_beyond_the_memory_fails_alone, Audited) {
   BOOST_TEST(core.write("secret/data/x", R"({"data":{"a":"b"}})").status == 200);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_request_that_takes_too_long_is_refused_and_changes_nothing, Audited) {
+  core.time_max = std::chrono::seconds(90);
+  const auto put = [this](Nanos each_try) {
+    // Loses once; both tries take as long.
+    core.committer.before = [this, each_try](const Proposal&) {
+      core.committer.now += each_try;
+      core.committer.forced.push_back({CommitOutcome::kConflict, ok_status()});
+    };
+    return core.write("secret/data/x", R"({"data":{"a":"b"}})");
+  };
+  BOOST_TEST(put(std::chrono::seconds(90)).status == 200);
+  clear();
+  const std::size_t commits = core.committer.commits;
+  const std::size_t abandoned = core.committer.abandoned;
+  const Answer late = put(std::chrono::seconds(91));
+  BOOST_TEST(late.status == 503);
+  BOOST_TEST(late.late);
+  BOOST_TEST(late.text("errors|0") == "the request took longer than it may");
+  BOOST_TEST(core.committer.commits == commits);
+  BOOST_TEST(core.committer.abandoned == abandoned + 1);
+  BOOST_TEST(lines() == 2u);
+  BOOST_TEST(core.read("secret/data/x").status == 200);
+}
+
 BOOST_FIXTURE_TEST_CASE(lists_hashes_and_disables_the_device, Audited) {
   BOOST_TEST(core.read("sys/audit").text("data|file/|type") == "file");
   BOOST_TEST(core.read("sys/audit").text("data|file/|options|file_path") == "/var/log/audit.log");

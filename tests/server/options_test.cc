@@ -36,6 +36,24 @@ BOOST_AUTO_TEST_CASE(flags_win_over_the_configured_log) {
   BOOST_TEST(start->log.file == "/tmp/b");
 }
 
+BOOST_AUTO_TEST_CASE(the_shortest_time_of_a_request_counts) {
+  using std::chrono::seconds;
+  const auto times = [](const std::string& text) {
+    const Result<StartOptions> start = start_options(configured("storage \"inmem\" {}\n" + text));
+    BOOST_REQUIRE_MESSAGE(start.ok(), start.status().message());
+    return std::pair(start->app.http.timeouts.request, start->app.rpc.request);
+  };
+  const std::string tcp = "listener \"tcp\" {\n tls_disable = true\n address = \"127.0.0.1:8200\"\n";
+  const std::string grpc = "listener \"grpc\" {\n tls_disable = true\n";
+  BOOST_TEST((times(tcp + "}").first == Nanos(seconds(90))));
+  BOOST_TEST((times("default_max_request_duration = \"5s\"\n" + tcp + "}").first == Nanos(seconds(5))));
+  // A listener's own counts, be it longer.
+  BOOST_TEST((times(tcp + "max_request_duration = \"200s\"\n}").first == Nanos(seconds(200))));
+  const auto both = times(tcp + "max_request_duration = \"7s\"\n}\n" + grpc + "max_request_duration = \"3s\"\n}");
+  BOOST_TEST((both.first == Nanos(seconds(7))));
+  BOOST_TEST((both.second == Nanos(seconds(3))));
+}
+
 BOOST_AUTO_TEST_CASE(a_wrong_log_flag_is_named) {
   RunOptions run;
   run.dev = true;
