@@ -57,9 +57,21 @@ Acceptor::Acceptor(std::vector<int> listeners, std::size_t connections_max, Hand
   thread_ = std::thread([this] { run(); });
 }
 
-Acceptor::~Acceptor() {
+void Acceptor::close() {
+  if (!thread_.joinable())
+    return;
   ::eventfd_write(stop_, 1);
   thread_.join();
+}
+
+void Acceptor::disconnect() {
+  COFFER_CHECK(!thread_.joinable());
+  for (const int fd : watched_)
+    ::shutdown(fd, SHUT_RDWR);
+}
+
+Acceptor::~Acceptor() {
+  close();
   for (const int fd : watched_)
     ::close(fd);
   for (const int fd : listeners_)

@@ -21,10 +21,15 @@ class Acceptor {
   // Owns the listening sockets. `log` hears of evictions, the first and then every thousandth.
   Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover,
            std::function<void(std::string_view)> log);
-  // Stops accepting; connections stay with gRPC.
+  // As close(); connections stay with gRPC.
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
+
+  // Accepts no more.
+  void close();
+  // Ends every connection that is open, in both directions; gRPC sees that. After close().
+  void disconnect();
 
   std::size_t connections() const noexcept { return open_.load(std::memory_order_relaxed); }
 

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/time_text.h"
+#include "rpc/values.h"
 
 namespace coffer::rpc {
 namespace {
@@ -86,7 +87,7 @@ Status set_metadata(const grpc::CallbackServerContext& context, core::Exchange& 
 
 }  // namespace
 
-Gateway::Gateway(core::Dispatcher& dispatcher, RandomSource& random, const json::Limits& limits)
+Gateway::Gateway(core::Dispatcher& dispatcher, RandomSource& random, const CallLimits& limits)
     : dispatcher_(dispatcher), random_(random), limits_(limits), thread_([this] { run(); }) {}
 
 Gateway::~Gateway() {
@@ -97,6 +98,23 @@ Gateway::~Gateway() {
   }
   changed_.notify_all();
   thread_.join();
+}
+
+void Gateway::begin_call() {
+  const std::lock_guard lock(mutex_);
+  ++calls_;
+}
+
+void Gateway::end_call() {
+  const std::lock_guard lock(mutex_);
+  COFFER_CHECK(calls_ > 0);
+  if (--calls_ == 0)
+    changed_.notify_all();
+}
+
+void Gateway::await_quiet(Nanos time_max) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time_max, [this] { return calls_ == 0; });
 }
 
 Status Gateway::send(const grpc::CallbackServerContext& context, const Ask& ask, Pending& pending) {
@@ -126,6 +144,7 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   core::Request& request = exchange.request;
   request.surface = core::Surface::kGrpc;
   request.operation = ask.operation;
+  request.time_max = limits_.time_max;
   std::string path = ask.path;
   if (ask.operation == core::Operation::kList && !path.empty() && path.back() != '/')
     path += '/';
@@ -140,7 +159,7 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   if (ask.data) {
     COFFER_ASSIGN(request.data, ask.data(exchange.arena));
   }
-  return ok_status();
+  return check_data(request.data, limits_.json, request.token.empty() ? limits_.tokenless_bytes_max : SIZE_MAX);
 }
 
 Status Gateway::set_id(core::Exchange& exchange) {

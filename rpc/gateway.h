@@ -39,15 +39,28 @@ struct Ask {
 
 class Gateway final : public core::Home {
  public:
+  // What one call may take.
+  struct CallLimits {
+    json::Limits json;
+    std::size_t tokenless_bytes_max = SIZE_MAX;  // of the texts of a call that shows no token
+    Nanos time_max{0};                           // from the call to its answer; 0: no bound
+  };
+
   // Borrowed; they outlive the gateway.
-  Gateway(core::Dispatcher& dispatcher, RandomSource& random, const json::Limits& limits);
+  Gateway(core::Dispatcher& dispatcher, RandomSource& random, const CallLimits& limits);
   // Waits for every exchange that is out.
   ~Gateway() override;
 
-  const json::Limits& limits() const noexcept { return limits_; }
+  const json::Limits& limits() const noexcept { return limits_.json; }
 
   // On success `pending` hears exactly once, perhaps before this returns. On failure it never does.
   Status send(const grpc::CallbackServerContext& context, const Ask& ask, Pending& pending);
+
+  // A call with one answer exists, from its first moment until its answer was handed to the client's connection.
+  void begin_call();
+  void end_call();
+  // Waits until there is none, or until the time is up.
+  void await_quiet(Nanos time_max);
 
   void resume_later(std::unique_ptr<core::Exchange> exchange) override;
   void respond(std::unique_ptr<core::Exchange> exchange) override;
@@ -68,13 +81,14 @@ class Gateway final : public core::Home {
 
   core::Dispatcher& dispatcher_;
   RandomSource& random_;
-  const json::Limits limits_;
+  const CallLimits limits_;
 
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Mail> mail_;                                  // guarded by mutex_, as is all below
   std::vector<std::unique_ptr<core::Exchange>> exchanges_;
   std::size_t out_ = 0;                                     // exchanges sent and not answered
+  std::size_t calls_ = 0;
   bool stopping_ = false;
   std::thread thread_;                                      // last: it uses all of the above
 };
@@ -84,7 +98,10 @@ template <typename Reply>
 class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
  public:
   using Decode = std::function<Status(core::Exchange&, Reply&)>;
-  UnaryCall(Reply& reply, Decode decode) : reply_(reply), decode_(std::move(decode)) {}
+  UnaryCall(Gateway& gateway, Reply& reply, Decode decode)
+      : gateway_(gateway), reply_(reply), decode_(std::move(decode)) {
+    gateway_.begin_call();
+  }
 
   void answered(core::Exchange& exchange) override {
     if (exchange.response.has_errors() && !exchange.response.bare) {
@@ -94,9 +111,13 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
     const Status status = decode_(exchange, reply_);
     Finish(status.ok() ? grpc::Status::OK : failure_of(status));
   }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    gateway_.end_call();
+    delete this;
+  }
 
  private:
+  Gateway& gateway_;
   Reply& reply_;
   const Decode decode_;
 };
@@ -106,7 +127,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
 template <typename Reply>
 grpc::ServerUnaryReactor* unary(Gateway& gateway, const grpc::CallbackServerContext& context, const Ask& ask,
                                 Reply& reply, typename UnaryCall<Reply>::Decode decode) {
-  auto* call = new UnaryCall<Reply>(reply, std::move(decode));
+  auto* call = new UnaryCall<Reply>(gateway, reply, std::move(decode));
   if (const Status status = gateway.send(context, ask, *call); !status.ok())
     call->Finish(failure_of(status));
   return call;

@@ -12,17 +12,20 @@
 #include <unistd.h>
 
 #include <mutex>
+#include <thread>
 
 #include "base/check.h"
 #include "base/listen.h"
 #include "rpc/acceptor.h"
 #include "rpc/gateway.h"
 #include "rpc/services.h"
+#include "rpc/ticker.h"
 
 namespace coffer::rpc {
 namespace {
 
 constexpr unsigned kCertificatePollSeconds = 1;
+constexpr std::chrono::milliseconds kWatchInterval{500};
 constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for all connections
 
 Status file_error(const char* setting, const std::string& file) {
@@ -76,9 +79,12 @@ class Server::Impl {
   Impl(Config c, core::Dispatcher& dispatcher, RandomSource& random, LogFn log)
       : config(std::move(c)),
         log_(std::move(log)),
-        gateway(std::make_unique<Gateway>(dispatcher, random, config.json)) {
-    for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_sys_service, make_watch_service})
+        gateway(std::make_unique<Gateway>(
+            dispatcher, random,
+            Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request})) {
+    for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_sys_service})
       services.push_back(make(*gateway));
+    services.push_back(make_watch_service(*gateway, ticker));
   }
 
   ~Impl() { stop(Nanos(0)); }
@@ -152,10 +158,18 @@ class Server::Impl {
   void stop(Nanos drain) {
     if (!server)
       return;
-    acceptor.reset();
+    acceptor->close();
+    ticker.stop();
     const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(drain).count();
-    server->Shutdown(gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(millis, GPR_TIMESPAN)));
+    const gpr_timespec deadline =
+        gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_millis(millis, GPR_TIMESPAN));
+    // It waits for every connection, those that nobody uses too: once all calls are answered, what is left is cut.
+    std::thread closing([&] { server->Shutdown(deadline); });
+    gateway->await_quiet(drain);
+    acceptor->disconnect();
+    closing.join();
     server->Wait();
+    acceptor.reset();
     doors.clear();
     server.reset();
     gateway.reset();
@@ -163,6 +177,7 @@ class Server::Impl {
 
   const Config config;
   const LogFn log_;
+  Ticker ticker{kWatchInterval};
   std::unique_ptr<Gateway> gateway;
   std::vector<std::unique_ptr<grpc::Service>> services;
   std::vector<std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor>> doors;

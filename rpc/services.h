@@ -12,11 +12,13 @@
 
 namespace coffer::rpc {
 
-// All borrow the gateway, which outlives them.
+class Ticker;
+
+// All borrow the gateway and the ticker, which outlive them.
 std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_kv_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
-std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway, Ticker& ticker);
 
 }  // namespace coffer::rpc

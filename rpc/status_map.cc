@@ -63,7 +63,7 @@ grpc::Status failure_of(const core::Exchange& exchange) {
     if (error.data_json().size() > kDetailDataBytesMax)
       error.clear_data_json();
   }
-  return with_details(code_of_http(response.status), error);
+  return with_details(response.late ? grpc::StatusCode::DEADLINE_EXCEEDED : code_of_http(response.status), error);
 }
 
 grpc::Status failure_of(const Status& status) {

@@ -80,6 +80,50 @@ Result<json::Value> parse_object(json::Arena& arena, const std::string& text, co
   return *value;
 }
 
+namespace {
+
+struct Count {
+  std::size_t strings = 0;
+  std::size_t bytes = 0;
+  void add(std::string_view text) {
+    ++strings;
+    bytes += text.size();
+  }
+};
+
+// False when it is deeper than that.
+bool count(const json::Value& value, std::size_t levels, Count& sum) {
+  if (value.is_string())
+    sum.add(value.as_string());
+  if (!value.is_object() && !value.is_array())
+    return true;
+  if (levels == 0)
+    return false;
+  for (const json::Member& member : value.members()) {
+    sum.add(member.key());
+    if (!count(member.value, levels - 1, sum))
+      return false;
+  }
+  for (const json::Value& element : value.elements()) {
+    if (!count(element, levels - 1, sum))
+      return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Status check_data(const json::Value& data, const json::Limits& limits, std::size_t text_bytes_max) {
+  Count sum;
+  if (!count(data, limits.depth, sum))
+    return Status(Code::kTooLarge, "the request has more than " + std::to_string(limits.depth) + " levels");
+  if (sum.strings > limits.strings)
+    return Status(Code::kTooLarge, "the request has more than " + std::to_string(limits.strings) + " keys and texts");
+  if (sum.bytes > text_bytes_max)
+    return Status(Code::kTooLarge, "the request is larger than " + std::to_string(text_bytes_max) + " bytes");
+  return ok_status();
+}
+
 std::string under(std::string_view mount, std::string_view middle, std::string_view path) {
   while (!mount.empty() && mount.back() == '/')
     mount.remove_suffix(1);

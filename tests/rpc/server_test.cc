@@ -42,6 +42,7 @@ class Recorder final : public core::Dispatcher {
       namespace_ = request.namespace_path;
       wrap_ = request.wrap_ttl.value_or(Nanos(0));
       remote_ = request.remote_address;
+      time_max_ = request.time_max;
       later = later_;
     }
     if (!later)
@@ -65,6 +66,7 @@ class Recorder final : public core::Dispatcher {
   }
   std::string token_, namespace_, remote_;
   Nanos wrap_{0};
+  Nanos time_max_{0};
 
  private:
   void answer(std::unique_ptr<core::Exchange> exchange) {
@@ -209,6 +211,18 @@ BOOST_AUTO_TEST_CASE(failures_carry_code_and_detail) {
     const v1::Error error = detail_of(status);
     BOOST_TEST(error.http_status() == http);
     BOOST_TEST(error.errors(0) == "why not");
+  }
+  recorder.set([](core::Exchange& exchange) {
+    core::fail(exchange, 503, "too late");
+    exchange.response.late = true;
+  });
+  {
+    Context context;
+    v1::ReadRequest request;
+    v1::Response reply;
+    request.set_path("a");
+    BOOST_TEST(stub->Read(&context, request, &reply).error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+    BOOST_TEST((recorder.time_max_ == Nanos(limits::kRequestTimeMax)));
   }
   const std::string before = recorder.last();
   for (const char* path : {"a/../b", "a//b", "", "a\\b"}) {
@@ -511,6 +525,88 @@ BOOST_AUTO_TEST_CASE(messages_over_the_limit_are_refused) {
   BOOST_TEST(v1::Logical::NewStub(channel)->Write(&context, request, &reply).error_code() ==
              grpc::StatusCode::RESOURCE_EXHAUSTED);
   BOOST_TEST(recorder.last() == "");
+}
+
+BOOST_AUTO_TEST_CASE(texts_and_bytes_are_limited_as_on_http) {
+  config.json.strings = 10;
+  config.tokenless_message_bytes = 1000;
+  start();
+  const auto stub = v1::Sys::NewStub(channel);
+  const auto enable = [&](int options, std::size_t value_bytes, bool token) {
+    Context context;
+    if (token)
+      context.AddMetadata("x-vault-token", "hvs.t");
+    v1::EnableAuditDeviceRequest request;
+    request.set_path("file");
+    request.set_type("file");
+    for (int i = 0; i < options; ++i)
+      (*request.mutable_options())["o" + std::to_string(i)] = std::string(value_bytes, 'x');
+    v1::SysEmpty reply;
+    return stub->EnableAuditDevice(&context, request, &reply);
+  };
+  BOOST_TEST(enable(2, 1, true).ok());
+  const grpc::Status many = enable(10, 1, true);
+  BOOST_TEST(many.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
+  BOOST_TEST(detail_of(many).http_status() == 413);
+  BOOST_TEST(detail_of(many).errors(0) == "the request has more than 10 keys and texts");
+  BOOST_TEST(enable(2, 600, true).ok());
+  const grpc::Status large = enable(2, 600, false);
+  BOOST_TEST(large.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED);
+  BOOST_TEST(detail_of(large).errors(0) == "the request is larger than 1000 bytes");
+}
+
+// Clients that use their connection, that watch, and that say nothing.
+BOOST_AUTO_TEST_CASE(a_stop_waits_for_answers_and_not_for_connections) {
+  start();
+  recorder.set([](core::Exchange& exchange) {
+    exchange.response.bare = true;
+    exchange.response.data = json::Value::raw(R"({"sealed":true})");
+  });
+  Context call;
+  v1::SysEmpty reply;
+  BOOST_REQUIRE(v1::Sys::NewStub(channel)->Seal(&call, {}, &reply).ok());
+  Context watch;
+  const auto reader = v1::Watch::NewStub(channel)->SealStatus(&watch, {});
+  v1::SealStatusResponse status;
+  BOOST_REQUIRE(reader->Read(&status));
+  const int silent = connect_to(port());
+  // One call is under way when the stop begins, and gets its answer.
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool entered = false;
+  bool go = false;
+  recorder.set([&](core::Exchange& exchange) {
+    if (exchange.request.path.view() != "sys/seal")
+      return data(R"({"sealed":true})")(exchange);
+    std::unique_lock lock(mutex);
+    entered = true;
+    changed.notify_all();
+    changed.wait(lock, [&] { return go; });
+  });
+  bool answered = false;
+  std::thread client([&] {
+    Context context;
+    v1::SysEmpty last;
+    answered = v1::Sys::NewStub(channel)->Seal(&context, {}, &last).ok();
+  });
+  {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return entered; });
+  }
+  const auto begun = std::chrono::steady_clock::now();
+  std::thread stopping([&] { server->stop(std::chrono::seconds(30)); });
+  BOOST_TEST(!reader->Read(&status));  // the stream ends while the call is still under way
+  BOOST_TEST(reader->Finish().error_code() == grpc::StatusCode::UNAVAILABLE);
+  {
+    const std::lock_guard lock(mutex);
+    go = true;
+  }
+  changed.notify_all();
+  client.join();
+  stopping.join();
+  BOOST_TEST(answered);
+  BOOST_TEST((std::chrono::steady_clock::now() - begun < std::chrono::seconds(5)));
+  ::close(silent);
 }
 
 BOOST_AUTO_TEST_CASE(bad_settings_are_named) {
