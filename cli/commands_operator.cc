@@ -143,11 +143,14 @@ int unseal(Context& context) {
     return 2;
   Arena& arena = context.arena();
   if (context.flags().boolean("reset")) {
+    // A reset names the attempt that it ends.
+    Reply status = client->call({.method = "GET", .path = "sys/seal-status"});
+    if (report(context, status, "Error checking seal status"))
+      return 2;
     json::ObjectBuilder body(arena);
-    Reply reply = client->call({.method = "PUT",
-                                .path = "sys/unseal",
-                                .body = Context::body_of(body.add("reset", true).build()),
-                                .has_body = true});
+    body.add("reset", true).add("nonce", status.json.string_or("nonce", ""));
+    Reply reply = client->call(
+        {.method = "PUT", .path = "sys/unseal", .body = Context::body_of(body.build()), .has_body = true});
     return report(context, reply, "Error resetting unseal process") ? 2
                                                                     : show_seal_status(context, *client, reply.json);
   }

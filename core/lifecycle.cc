@@ -446,6 +446,10 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   if (!status_.sealed || busy_)
     return answer_now(Status());
   if (reset != nullptr && reset->is_bool() && reset->as_bool()) {
+    // Nobody drops shares that others have given without having looked at them (advisory J9).
+    if (status_.progress.have > 0 && body.string_or("nonce", "") != status_.progress.nonce)
+      return answer_now(Status(
+          Code::kInvalid, "shares have been given: 'reset' needs the 'nonce' of this attempt, see sys/seal-status"));
     ceremony_.reset();
     status_.progress = {};
     publish(status_);

@@ -127,11 +127,11 @@ class SysService final : public v1::Sys::CallbackService {
   }
   Reactor* Unseal(Context* context, const v1::UnsealRequest* request, v1::SealStatusResponse* reply) override {
     const Ask ask{Operation::kWrite, "sys/unseal", [request](json::Arena& arena) -> Result<json::Value> {
-                    json::ObjectBuilder data(arena, 2);
+                    json::ObjectBuilder data(arena, 3);
                     if (!request->key().empty())
                       data.add("key", request->key());
                     if (request->reset())
-                      data.add("reset", true);
+                      data.add("reset", true).add("nonce", request->nonce());
                     return data.build();
                   }};
     return unary<v1::SealStatusResponse>(gateway_, *context, ask, *reply, decode_seal_status);

@@ -108,6 +108,40 @@ class Operator(harness.Contract):
         self.unseal(keys)
         self.shell("vault status")
 
+    def test_J9_a_reset_names_its_attempt(self):
+        self.server()
+        keys, _ = self.init()
+        self.shell(f"vault operator unseal {keys[0]}")
+        nonce = self.table(self.stdout)["Unseal Nonce"]
+        for body in ({"reset": True}, {"reset": True, "nonce": "00000000-0000-4000-8000-000000000000"}):
+            status, answer = harness.http("POST", "/v1/sys/unseal", body=body)
+            self.assertEqual(status, 400)
+            self.assertIn("nonce", answer["errors"][0])
+        self.assertEqual(harness.http("GET", "/v1/sys/seal-status")[1]["progress"], 1)
+        self.assertEqual(harness.http("POST", "/v1/sys/unseal", body={"reset": True, "nonce": nonce})[1]["progress"], 0)
+        self.shell(f"vault operator unseal {keys[1]}")
+        self.shell("vault operator unseal -reset")
+        self.assertEqual(self.table(self.stdout)["Unseal Progress"], "0/3")
+        self.unseal(keys)
+        self.shell("vault status")
+
+    def test_max_request_duration(self):
+        """Nothing can be done within a nanosecond, but what needs no handler is answered."""
+        self.configured(f'''
+storage "inmem" {{}}
+listener "tcp" {{
+  address = "127.0.0.1:8200"
+  tls_disable = true
+  max_request_duration = "1ns"
+}}
+disable_mlock = true
+''')
+        keys, token = self.init()
+        self.unseal(keys)
+        status, answer = harness.http("POST", "/v1/sys/mounts/late", token, {"type": "kv"})
+        self.assertEqual((status, answer), (503, {"errors": ["the request took longer than it may"]}))
+        self.assertEqual(harness.http("GET", "/v1/sys/health")[0], 200)
+
     def test_S0_04_rotate(self):
         self.server()
         keys, token = self.init()

@@ -270,6 +270,38 @@ BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_
   BOOST_TEST(begun.message().find("core/keyring") != std::string::npos);
 }
 
+// J9: the attempt of others ends by its nonce alone.
+BOOST_FIXTURE_TEST_CASE(j9_a_reset_needs_the_nonce_of_the_attempt, Fixture) {
+  auto exchange = asked("sys/init");
+  exchange->request.data =
+      json::ObjectBuilder(exchange->arena, 2).add("secret_shares", std::int64_t{3}).add("secret_threshold", std::int64_t{2}).build();
+  ask(std::move(exchange));
+  const std::string share(answered->response.data.find("keys")->elements()[0].as_string());
+  const auto reset = [this](std::string_view nonce) {
+    auto asking = asked("sys/unseal");
+    json::ObjectBuilder body(asking->arena);
+    body.add("reset", true);
+    if (!nonce.empty())
+      body.add("nonce", nonce);
+    asking->request.data = body.build();
+    ask(std::move(asking));
+    return answered->response.has_errors() ? -1 : static_cast<int>(*answered->response.data.find("progress")->as_int64());
+  };
+  BOOST_TEST(reset("") == 0);  // nothing to drop
+  unseal(share);
+  const std::string nonce(answered->response.data.string_or("nonce", ""));
+  BOOST_TEST(!nonce.empty());
+  BOOST_TEST(reset("") == -1);
+  BOOST_TEST(answered->response.status == 400);
+  BOOST_TEST(answered->response.errors[0].find(nonce) == std::string_view::npos);
+  BOOST_TEST(reset("another") == -1);
+  unseal(share);
+  BOOST_TEST(*answered->response.data.find("progress")->as_int64() == 1);
+  BOOST_TEST(reset(nonce) == 0);
+  unseal(share);
+  BOOST_TEST(answered->response.data.string_or("nonce", "") != nonce);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace coffer::core
