@@ -38,6 +38,15 @@ std::vector<FlagGroup> server_flags() {
            {.name = "dev-no-store-token",
             .kind = FlagKind::kBool,
             .usage = "Do not keep the root token in the token helper."},
+           {.name = "dev-tls",
+            .kind = FlagKind::kBool,
+            .usage = "As -dev, over TLS, with an authority and a certificate made for this run."},
+           {.name = "dev-tls-cert-dir",
+            .usage = "A folder for vault-ca.pem, vault-cert.pem and vault-key.pem, which stay there. By default they go to "
+                     "a temporary folder that is removed at the end."},
+           {.name = "dev-tls-san",
+            .kind = FlagKind::kList,
+            .usage = "A further DNS name or IP address for the certificate. May be given several times."},
        }},
   };
 }
@@ -52,7 +61,10 @@ int run_server(Context& ctx) {
   options.log_level = flags.text("log-level");
   options.log_format = flags.text("log-format");
   options.log_file = flags.text("log-file");
-  options.dev = flags.boolean("dev");
+  options.dev_tls = flags.boolean("dev-tls");
+  options.dev_tls_cert_dir = flags.text("dev-tls-cert-dir");
+  options.dev_tls_names = flags.list("dev-tls-san");
+  options.dev = flags.boolean("dev") || options.dev_tls;
   options.dev_root_token = flags.text("dev-root-token-id");
   options.dev_listen = flags.text("dev-listen-address");
   options.dev_grpc_listen = flags.text("dev-grpc-listen-address");

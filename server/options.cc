@@ -42,12 +42,22 @@ Result<StartOptions> dev_options(const RunOptions& run) {
   start.app.info.first.kv_v1 = run.dev_kv_v1;
   start.app.info.first.root_token = run.dev_root_token;
   COFFER_ASSIGN(auto http, parse_address(run.dev_listen, kHttpPort, "-dev-listen-address"));
-  start.app.http.listeners.push_back({http.first, http.second, std::nullopt});
+  std::optional<crypto::TlsFiles> tls;
+  if (run.dev_tls) {
+    std::vector<std::string> names = run.dev_tls_names;
+    if (http.first != "0.0.0.0" && http.first != "::")
+      names.push_back(http.first);
+    COFFER_ASSIGN(start.dev_tls, DevTls::create(run.dev_tls_cert_dir, names));
+    tls = start.dev_tls->files();
+  } else if (!run.dev_tls_cert_dir.empty() || !run.dev_tls_names.empty()) {
+    return Status(Code::kInvalid, "-dev-tls-cert-dir and -dev-tls-san need -dev-tls");
+  }
+  start.app.http.listeners.push_back({http.first, http.second, tls});
   if (!run.dev_grpc_listen.empty()) {
     COFFER_ASSIGN(auto grpc, parse_address(run.dev_grpc_listen, kGrpcPort, "-dev-grpc-listen-address"));
-    start.app.rpc.listeners.push_back({grpc.first, grpc.second, std::nullopt});
+    start.app.rpc.listeners.push_back({grpc.first, grpc.second, tls});
   }
-  start.app.info.api_address = "http://" + run.dev_listen;
+  start.app.info.api_address = (tls ? "https://" : "http://") + run.dev_listen;
   start.app.info.cluster_address = "https://127.0.0.1:8201";
   start.disable_mlock = true;
   return start;

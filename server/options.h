@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/status.h"
 #include "server/app.h"
+#include "server/dev_tls.h"
 #include "server/run.h"
 
 namespace coffer::server {
@@ -17,6 +18,7 @@ struct StartOptions {
   std::string seal_kind;
   Logger::Options log;
   bool disable_mlock = false;
+  std::unique_ptr<DevTls> dev_tls;    // with -dev-tls: its files live as long as this
   std::vector<std::string> warnings;  // settings that are read and have no effect yet, or none at all
 };
 

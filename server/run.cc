@@ -37,25 +37,26 @@ void print_banner(const RunOptions& options, const StartOptions& start, const Ap
   options.print(text);
 }
 
-void print_dev_banner(const RunOptions& options, const App& app, const core::Lifecycle::DevKeys& keys) {
+void print_dev_banner(const RunOptions& options, const DevTls* tls, const App& app,
+                      const core::Lifecycle::DevKeys& keys) {
   std::string text =
       "WARNING! Dev mode: everything is kept in memory and lost when this server ends, and it starts "
       "unsealed with one key\nshare and a root token. Never use it in production.\n\n"
       "For the command line in another terminal:\n\n    $ export VAULT_ADDR='" +
-      app.http_addresses().front() +
-      "'\n\n"
-      "The key share and the root token, should you want to seal and unseal:\n\n";
+      app.http_addresses().front() + "'\n" +
+      (tls != nullptr ? "    $ export VAULT_CACERT='" + tls->ca_file() + "'\n" : std::string()) +
+      "\nThe key share and the root token, should you want to seal and unseal:\n\n";
   text += "Unseal Key: " + keys.unseal_key + "\nRoot Token: " + keys.root_token + "\n\n";
   options.print(text);
 }
 
-Status start_dev(const RunOptions& options, App& app, Logger& logger) {
+Status start_dev(const RunOptions& options, const DevTls* tls, App& app, Logger& logger) {
   COFFER_ASSIGN(const core::Lifecycle::DevKeys keys, app.init_dev());
   if (!options.dev_no_store_token) {
     if (const Status stored = options.store_token(keys.root_token); !stored.ok())
       logger.warn("server", "the root token was not kept for the command line: " + stored.message());
   }
-  print_dev_banner(options, app, keys);
+  print_dev_banner(options, tls, app, keys);
   return Status();
 }
 
@@ -114,7 +115,7 @@ int run(const RunOptions& options) {
   }
   print_banner(options, *start, **app);
   if (options.dev) {
-    if (const Status status = start_dev(options, **app, **logger); !status.ok()) {
+    if (const Status status = start_dev(options, start->dev_tls.get(), **app, **logger); !status.ok()) {
       options.complain("Error initializing dev mode: " + status.message() + "\n");
       return 1;
     }

@@ -24,6 +24,9 @@ struct RunOptions {
   std::string dev_grpc_listen = "127.0.0.1:8210";
   bool dev_kv_v1 = false;
   bool dev_no_store_token = false;
+  bool dev_tls = false;                     // with certificates made for it
+  std::string dev_tls_cert_dir;             // empty: a temporary folder
+  std::vector<std::string> dev_tls_names;   // that the certificate is for, besides localhost
   std::function<std::optional<std::string>(const std::string&)> variable;  // environment
   std::function<Status(const std::string& token)> store_token;             // for the command line's next calls
   std::function<void(std::string_view text)> print;                        // standard output
