@@ -3,6 +3,9 @@
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
+#include <new>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "actors/host.h"
@@ -300,14 +303,23 @@ App::App(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 App::~App() { impl_->stop(); }
 
-Result<std::unique_ptr<App>> App::start(AppOptions options, Logger& logger, std::function<void(const Status&)> fatal) {
-  auto impl = std::make_unique<Impl>(std::move(options), logger, std::move(fatal));
-  std::unique_ptr<App> app(new App(std::move(impl)));  // from here on its destructor ends what was started
-  COFFER_TRY(app->impl_->compose_core());
-  COFFER_TRY(app->impl_->open_store());
-  COFFER_TRY(app->impl_->start_node());
-  COFFER_TRY(app->impl_->listen());
-  return app;
+Result<std::unique_ptr<App>> App::start(AppOptions options, Logger& logger,
+                                        std::function<void(const Status&)> fatal) {
+  try {
+    // CAF starts threads where a failure ends the process, so one is tried before.
+    std::thread([] {}).join();
+    auto impl = std::make_unique<Impl>(std::move(options), logger, std::move(fatal));
+    std::unique_ptr<App> app(new App(std::move(impl)));  // from here on its destructor ends what was started
+    COFFER_TRY(app->impl_->compose_core());
+    COFFER_TRY(app->impl_->open_store());
+    COFFER_TRY(app->impl_->start_node());
+    COFFER_TRY(app->impl_->listen());
+    return app;
+  } catch (const std::system_error& error) {
+    return Status(Code::kUnavailable, std::string("a thread could not be started: ") + error.what());
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kUnavailable, "there is not enough memory");
+  }
 }
 
 Result<core::Lifecycle::DevKeys> App::init_dev() {

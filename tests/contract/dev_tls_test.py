@@ -1,6 +1,7 @@
-"""`server -dev-tls`: DEV-03."""
+"""`server -dev-tls`: DEV-03. And a start for which the operating system has no thread."""
 import pathlib
 import re
+import resource
 import stat
 import subprocess
 
@@ -57,6 +58,16 @@ class DevTls(harness.Contract):
                                   env=self.environment)
             self.assertEqual(done.returncode, 1, flags)
             self.assertRegex(done.stderr, words)
+
+
+class NoThreads(harness.Contract):
+    def test_a_start_without_threads_says_so(self):
+        def no_room_for_stacks():
+            resource.setrlimit(resource.RLIMIT_STACK, (1 << 46, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+        done = subprocess.run([harness.VAULT, "server", "-dev"], capture_output=True, text=True, timeout=30,
+                              env=self.environment, preexec_fn=no_room_for_stacks)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stderr, "Error starting the server: a thread could not be started")
 
 
 if __name__ == "__main__":
