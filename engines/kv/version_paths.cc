@@ -6,66 +6,56 @@ namespace {
 
 using core::HandlerContext;
 
-Status delete_versions(HandlerContext& ctx) {
+// Does `change` with every version that the request names and that is there; `change` says whether it changed it.
+template <typename Change>
+Status change_versions(HandlerContext& ctx, std::string_view when_none, Change change) {
   const std::string_view path = ctx.captures[0];
   COFFER_ASSIGN(const std::vector<std::uint64_t> numbers, versions_field(ctx));
   if (numbers.empty())
-    return invalid("No version number provided");
+    return invalid(when_none);
   COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
   if (!head)
     return ok_status();
   bool changed = false;
   for (const std::uint64_t number : numbers) {
-    Version* version = head->find(number);
-    if (version == nullptr || !version->readable_at(ctx.now))
-      continue;
-    version->deletion = ctx.now;
-    changed = true;
+    if (Version* version = head->find(number)) {
+      COFFER_ASSIGN(const bool did, change(*head, *version));
+      changed = changed || did;
+    }
   }
   return changed ? store_head(ctx, path, *head) : ok_status();
+}
+
+Status delete_versions(HandlerContext& ctx) {
+  return change_versions(ctx, "No version number provided", [&](Head&, Version& version) -> Result<bool> {
+    if (!version.readable_at(ctx.now))
+      return false;
+    version.deletion = ctx.now;
+    return true;
+  });
 }
 
 Status undelete_versions(HandlerContext& ctx) {
-  const std::string_view path = ctx.captures[0];
-  COFFER_ASSIGN(const std::vector<std::uint64_t> numbers, versions_field(ctx));
-  if (numbers.empty())
-    return invalid("No version number provided");
-  COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
-  if (!head)
-    return ok_status();
-  bool changed = false;
-  for (const std::uint64_t number : numbers) {
-    Version* version = head->find(number);
-    if (version == nullptr || version->destroyed || version->deletion == WallTime{})
-      continue;
-    version->deletion = WallTime{};
-    changed = true;
-  }
-  return changed ? store_head(ctx, path, *head) : ok_status();
+  return change_versions(ctx, "No version number provided", [](Head&, Version& version) -> Result<bool> {
+    if (version.destroyed || version.deletion == WallTime{})
+      return false;
+    version.deletion = WallTime{};
+    return true;
+  });
 }
 
 Status destroy_versions(HandlerContext& ctx) {
-  const std::string_view path = ctx.captures[0];
-  COFFER_ASSIGN(const std::vector<std::uint64_t> numbers, versions_field(ctx));
-  if (numbers.empty())
-    return invalid("no version number provided");
-  COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
-  if (!head)
-    return ok_status();
-  bool changed = false;
-  for (const std::uint64_t number : numbers) {
-    Version* version = head->find(number);
-    if (version == nullptr || version->destroyed)
-      continue;
-    if (version == &head->newest.version)
-      head->newest.data = {};
-    else if (version->has_own_record())
-      COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, number, path)));
-    version->destroyed = true;
-    version->kept = {};
-    changed = true;
-  }
-  return changed ? store_head(ctx, path, *head) : ok_status();
+  return change_versions(ctx, "no version number provided", [&](Head& head, Version& version) -> Result<bool> {
+    if (version.destroyed)
+      return false;
+    if (&version == &head.newest.version)
+      head.newest.data = {};
+    else if (version.has_own_record())
+      COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, version.number, ctx.captures[0])));
+    version.destroyed = true;
+    version.kept = {};
+    return true;
+  });
 }
 
 core::PathSpec spec(std::string_view pattern, std::string_view help, core::Handler handler) {
