@@ -15,6 +15,7 @@ constexpr std::uint8_t kVersionDestroyed = 1;
 constexpr std::uint8_t kVersionKept = 2;  // its data follows
 constexpr std::uint8_t kVersionFlags = kVersionDestroyed | kVersionKept;
 constexpr std::uint8_t kConfigCasRequired = 1;
+constexpr std::uint8_t kConfigVersionsStay = 2;
 
 std::uint64_t nanos_of(WallTime time) {
   COFFER_CHECK(time >= WallTime{});
@@ -150,7 +151,8 @@ Result<Head> decode_head(std::string_view record) {
 
 void encode(const Config& config, std::string& out) {
   ByteWriter w(out);
-  w.u8(kFormat).u8(config.cas_required ? kConfigCasRequired : 0);
+  const int flags = (config.cas_required ? kConfigCasRequired : 0) | (config.versions_stay ? kConfigVersionsStay : 0);
+  w.u8(kFormat).u8(static_cast<std::uint8_t>(flags));
   w.varint(config.max_versions).varint(static_cast<std::uint64_t>(config.delete_version_after.count()));
 }
 
@@ -160,9 +162,10 @@ Result<Config> decode_config(std::string_view record) {
     return damaged();
   Config config;
   const std::uint8_t flags = r.u8();
-  if ((flags & ~kConfigCasRequired) != 0)
+  if ((flags & ~(kConfigCasRequired | kConfigVersionsStay)) != 0)
     return damaged();
   config.cas_required = (flags & kConfigCasRequired) != 0;
+  config.versions_stay = (flags & kConfigVersionsStay) != 0;
   if (!read_limits(r, config.max_versions, config.delete_version_after))
     return damaged();
   COFFER_TRY(r.finish());

@@ -56,6 +56,7 @@ struct Config {
   bool cas_required = false;
   std::uint32_t max_versions = 0;    // 0: kDefaultMaxVersions
   Nanos delete_version_after{0};
+  bool versions_stay = false;        // none is deleted for its age, whatever a secret says; delete_version_after is 0
 };
 
 inline constexpr std::uint32_t kDefaultMaxVersions = 10;

@@ -34,6 +34,8 @@ std::optional<std::int64_t> whole_number(const json::Value& value) {
 
 // How long a version lives: the shorter of what the secret and the mount say, where both say something.
 Nanos life_of(const Head& head, const Config& config) {
+  if (config.versions_stay)
+    return Nanos{0};
   if (head.delete_version_after == Nanos{0})
     return config.delete_version_after;
   if (config.delete_version_after == Nanos{0})

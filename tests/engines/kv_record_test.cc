@@ -92,6 +92,13 @@ BOOST_AUTO_TEST_CASE(a_configuration_comes_back) {
   BOOST_TEST(read->cas_required);
   BOOST_TEST(read->max_versions == 7u);
   BOOST_TEST((read->delete_version_after == std::chrono::minutes(3)));
+  BOOST_TEST(!read->versions_stay);
+  record.clear();
+  encode(Config{.versions_stay = true}, record);
+  BOOST_TEST(decode_config(record)->versions_stay);
+  BOOST_TEST(!decode_config(record)->cas_required);
+  record[1] = 4;
+  BOOST_TEST((decode_config(record).code() == Code::kDataLoss));
   BOOST_TEST((decode_config("").code() == Code::kDataLoss));
   BOOST_TEST((decode_data("").code() == Code::kDataLoss));
   BOOST_TEST((decode_data("\x02{}").code() == Code::kDataLoss));

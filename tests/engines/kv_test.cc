@@ -319,6 +319,22 @@ BOOST_AUTO_TEST_CASE(versions_expire_by_the_shorter_of_both_times) {
   BOOST_TEST(member(second, {"deletion_time"}) == "\"" + format_time(now + std::chrono::minutes(10)) + "\"");
 }
 
+BOOST_AUTO_TEST_CASE(a_negative_time_of_the_mount_keeps_versions_for_ever) {
+  write("metadata/e", R"({"delete_version_after":"10m"})");
+  BOOST_TEST(write("config", R"({"delete_version_after":"-7h"})").status == 204);
+  BOOST_TEST(member(read("config"), {"delete_version_after"}) == "\"-1s\"");
+  BOOST_TEST(member(write("data/e", R"({"data":{}})"), {"deletion_time"}) == "\"\"");
+  now += std::chrono::hours(1);
+  BOOST_TEST(read("data/e").status == 200);
+  write("config", R"({"max_versions":3})");
+  BOOST_TEST(member(read("config"), {"delete_version_after"}) == "\"-1s\"");
+  write("config", R"({"delete_version_after":0})");
+  BOOST_TEST(member(read("config"), {"delete_version_after"}) == "\"0s\"");
+  const Answer put = write("data/e", R"({"data":{}})");
+  BOOST_TEST(member(put, {"deletion_time"}) == "\"" + format_time(now + std::chrono::minutes(10)) + "\"");
+  BOOST_TEST(write("metadata/e", R"({"delete_version_after":"-1s"})").status == 400);
+}
+
 BOOST_AUTO_TEST_CASE(configuration) {
   BOOST_TEST(read("config").data == R"({"cas_required":false,"delete_version_after":"0s","max_versions":0})");
   write("config", R"({"max_versions":5,"delete_version_after":"3h25m19s"})");
