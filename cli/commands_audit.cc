@@ -1,7 +1,7 @@
 #include "cli/commands.h"
 #include "cli/kv_args.h"
-#include "cli/render.h"
-#include "cli/table.h"
+#include "cli/mounts.h"
+#include "cli/secret.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
 
@@ -14,36 +14,24 @@ int enable(Context& context) {
     return context.fail(
         1, "Error enabling audit device: audit type missing. Valid types include 'file', 'socket' and 'syslog'.");
   std::string type(trim(args[0]));
-  std::string path = context.flags().text("path").empty() ? type : context.flags().text("path");
-  path = with_trailing_slash(sanitize_path(path));
+  std::string path = mount_path(context.flags().text("path").empty() ? type : context.flags().text("path"));
   auto options = parse_text_data(context.arena(), {args.begin() + 1, args.end()}, context.invocation().in);
   if (!options.ok())
     return context.fail(1, "Failed to parse K=V data: " + options.status().message());
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
   json::ObjectBuilder body(context.arena());
   body.add("type", type).add("description", context.flags().text("description"));
   body.add("options", object_of(context.arena(), *options)).add("local", context.flags().boolean("local"));
-  Reply reply = client->call(
-      {.method = "PUT", .path = "sys/audit/" + path, .body = Context::body_of(body.build()), .has_body = true});
-  if (report(context, reply, "Error enabling audit device"))
-    return 2;
-  context.ui().out("Success! Enabled the " + type + " audit device at: " + path);
-  return 0;
+  return change_mounts(
+      context, {.method = "PUT", .path = "sys/audit/" + path, .body = Context::body_of(body.build()), .has_body = true},
+      "Error enabling audit device", "Success! Enabled the " + type + " audit device at: " + path);
 }
 
 int disable(Context& context) {
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path = with_trailing_slash(sanitize_path(context.args()[0]));
-  if (report(context, client->call({.method = "DELETE", .path = "sys/audit/" + path}), "Error disabling audit device"))
-    return 2;
-  context.ui().out("Success! Disabled audit device (if it was enabled) at: " + path);
-  return 0;
+  const std::string path = mount_path(context.args()[0]);
+  return change_mounts(context, {.method = "DELETE", .path = "sys/audit/" + path}, "Error disabling audit device",
+                       "Success! Disabled audit device (if it was enabled) at: " + path);
 }
 
 std::string options_text(const json::Value& device) {
@@ -54,42 +42,30 @@ std::string options_text(const json::Value& device) {
   return join(pairs, " ");
 }
 
+json::Value printable_device(Arena& arena, const json::Value& device) {
+  return picked(arena, device, {"type", "description", "options", "local", "path"});
+}
+
+Row device_row(const std::string& path, const json::Value& device) {
+  return {path, std::string(device.string_or("type", "")), std::string(device.string_or("description", ""))};
+}
+
+Row detailed_row(const std::string& path, const json::Value& device) {
+  Row row = device_row(path, device);
+  row.push_back(bool_or(device, "local", false) ? "local" : "replicated");
+  row.push_back(options_text(device));
+  return row;
+}
+
 int list(Context& context) {
-  if (!context.arity(0, 0))
-    return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  Reply reply = client->call({.method = "GET", .path = "sys/audit"});
-  if (report(context, reply, "Error listing audits"))
-    return 2;
-  json::Value devices = sorted(context.arena(), Secret::of(reply.json).data);
-  if (!context.ui().is_table()) {
-    json::ObjectBuilder out(context.arena(), devices.size() + 1);
-    for (const json::Member& m : devices.members())
-      out.add(m.key(), picked(context.arena(), m.value, {"type", "description", "options", "local", "path"}));
-    return output_data(context, out.build());
-  }
-  if (devices.size() == 0) {
-    context.ui().out("No audit devices are enabled.");
-    return 2;
-  }
-  bool detailed = context.flags().boolean("detailed");
-  std::vector<Row> rows;
-  for (const json::Member& m : devices.members()) {
-    Row row = {std::string(m.key()), std::string(m.value.string_or("type", "")),
-               std::string(m.value.string_or("description", ""))};
-    if (detailed) {
-      row.push_back(bool_or(m.value, "local", false) ? "local" : "replicated");
-      row.push_back(options_text(m.value));
-    }
-    rows.push_back(std::move(row));
-  }
-  Row titles = {"Path", "Type", "Description"};
-  if (detailed)
-    titles.insert(titles.end(), {"Replication", "Options"});
-  context.ui().out(table(titles, rows));
-  return 0;
+  return list_mounts(context, {.endpoint = "sys/audit",
+                               .lead = "Error listing audits",
+                               .none = "No audit devices are enabled.",
+                               .titles = {"Path", "Type", "Description"},
+                               .detailed_titles = {"Path", "Type", "Description", "Replication", "Options"},
+                               .printable = printable_device,
+                               .row = device_row,
+                               .detailed_row = detailed_row});
 }
 
 }  // namespace

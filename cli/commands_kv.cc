@@ -3,8 +3,8 @@
 #include "cli/commands.h"
 #include "cli/kv_args.h"
 #include "cli/kv_mount.h"
+#include "cli/mounts.h"
 #include "cli/render.h"
-#include "cli/text.h"
 #include "cli/value_text.h"
 
 namespace coffer::cli {
@@ -23,41 +23,53 @@ json::Value versioned(Arena& arena, json::Value data, json::Value options) {
   return body.add("data", data).add("options", options).build();
 }
 
-int put(Context& context) {
+// The data behind the key; none at all is right only when something is `removed` instead. Returns 0, or the exit code
+// after what is wrong was printed.
+int data_of(Context& context, const std::vector<std::string>& removed, std::map<std::string, json::Value>& data) {
   const std::vector<std::string>& args = context.args();
   if (args.empty())
     return context.fail(1, "Not enough arguments (expected >1, got 0)");
-  if (args.size() == 1)
+  if (args.size() == 1 && removed.empty())
     return context.fail(1, "Must supply data");
-  Client* client = context.client();
-  if (client == nullptr)
+  if (context.client() == nullptr)
     return 2;
-  auto data = parse_data(context.arena(), {args.begin() + 1, args.end()}, context.invocation().in);
-  if (!data.ok())
-    return context.fail(1, "Failed to parse K=V data: " + data.status().message());
-  std::optional<KvPath> path = kv_path(context, *client, args[0], "data");
-  if (!path)
+  auto parsed = parse_data(context.arena(), {args.begin() + 1, args.end()}, context.invocation().in);
+  if (!parsed.ok())
+    return context.fail(1, "Failed to parse K=V data: " + parsed.status().message());
+  data = std::move(*parsed);
+  for (const std::string& key : removed)
+    data[key] = json::Value::null();
+  return 0;
+}
+
+int put(Context& context) {
+  std::map<std::string, json::Value> data;
+  if (int code = data_of(context, {}, data); code != 0)
+    return code;
+  std::optional<KvTarget> key = kv_target(context, "data");
+  if (!key)
     return 2;
-  json::Value body = sorted(context.arena(), object_of(context.arena(), *data));
-  if (path->v2)
+  json::Value body = sorted(context.arena(), object_of(context.arena(), data));
+  if (key->v2)
     body = versioned(context.arena(), body, write_options(context, 0));
-  Reply reply = client->call({.method = "PUT", .path = path->full, .body = Context::body_of(body), .has_body = true});
-  if (report(context, reply, "Error writing data to " + path->full))
+  Reply reply =
+      key->client->call({.method = "PUT", .path = key->full, .body = Context::body_of(body), .has_body = true});
+  if (report(context, reply, "Error writing data to " + key->full))
     return 2;
-  return kv_show_written(context, reply, path->full, true);
+  return kv_show_written(context, reply, key->full, true);
 }
 
 // Path, metadata and data of a version, as a table.
-int show_version(Context& context, const Secret& secret, const KvPath& path) {
-  if (path.v2)
-    output_path(context, path.full, "Secret Path");
+int show_version(Context& context, const Secret& secret, const KvTarget& key) {
+  if (key.v2)
+    output_path(context, key.full, "Secret Path");
   const json::Value* metadata = member(secret.data, "metadata");
-  if (path.v2 && metadata != nullptr) {
+  if (key.v2 && metadata != nullptr) {
     context.ui().out(map_banner("Metadata", *metadata));
     output_map(context, *metadata);
     context.ui().out("");
   }
-  const json::Value* data = path.v2 ? member(secret.data, "data") : &secret.data;
+  const json::Value* data = key.v2 ? member(secret.data, "data") : &secret.data;
   if (data == nullptr || !data->is_object())
     return 0;
   context.ui().out(map_banner("Data", *data));
@@ -67,33 +79,30 @@ int show_version(Context& context, const Secret& secret, const KvPath& path) {
 int get(Context& context) {
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::optional<KvPath> path = kv_path(context, *client, context.args()[0], "data");
-  if (!path)
+  std::optional<KvTarget> key = kv_target(context, "data");
+  if (!key)
     return 2;
   std::vector<std::pair<std::string, std::string>> query;
-  if (path->v2 && context.flags().integer("version") > 0)
+  if (key->v2 && context.flags().integer("version") > 0)
     query.emplace_back("version", std::to_string(context.flags().integer("version")));
-  KvRead read = kv_read(context, *client, path->full, query, "Error reading " + path->full);
+  KvRead read = kv_read(context, *key->client, key->full, query, "Error reading " + key->full);
   if (read.failed)
     return 2;
   if (!read.secret)
-    return context.fail(2, "No value found at " + path->full);
+    return context.fail(2, "No value found at " + key->full);
   const Secret& secret = *read.secret;
   if (const std::string& field = context.flags().text("field"); !field.empty()) {
-    if (!path->v2 || secret.data.is_null())
+    if (!key->v2 || secret.data.is_null())
       return output_raw_field(context, raw_field(context.arena(), secret, field), field);
     const json::Value* data = member(secret.data, "data");
     if (data == nullptr)
-      return context.fail(2, "No data found at " + path->full);
+      return context.fail(2, "No data found at " + key->full);
     const json::Value* value = member(*data, field);
     return output_raw_field(context, value == nullptr ? std::nullopt : std::optional<json::Value>(*value), field);
   }
   if (secret.wrapped() || !context.ui().is_table())
     return output_secret(context, secret);
-  return show_version(context, secret, *path);
+  return show_version(context, secret, *key);
 }
 
 // The versions of a key that has nothing below it, as names in a list. Nothing when it is no such key.
@@ -114,22 +123,19 @@ int list(Context& context) {
   bool by_flag = !context.flags().text("mount").empty();
   if (!context.arity(by_flag ? 0 : 1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
+  std::optional<KvTarget> key = kv_target(context, "metadata");
+  if (!key)
     return 2;
-  std::optional<KvPath> path = kv_path(context, *client, context.args().empty() ? "" : context.args()[0], "metadata");
-  if (!path)
-    return 2;
-  Reply reply = client->call({.method = "GET", .path = path->full, .query = {{"list", "true"}}});
+  Reply reply = key->client->call({.method = "GET", .path = key->full, .query = {{"list", "true"}}});
   bool missing = reply.kind == Reply::Kind::kHttp && reply.status == 404;
-  if (!missing && report(context, reply, "Error listing " + path->full))
+  if (!missing && report(context, reply, "Error listing " + key->full))
     return 2;
   Secret secret = Secret::of(reply.json);
   if (secret.wrapped())
     return output_secret(context, secret);
   const json::Value* keys = member(secret.data, "keys");
-  if (keys == nullptr && missing && path->v2) {
-    if (std::vector<std::string> versions = versions_of(context, *client, path->full); !versions.empty())
+  if (keys == nullptr && missing && key->v2) {
+    if (std::vector<std::string> versions = versions_of(context, *key->client, key->full); !versions.empty())
       return output_strings(context, versions);
   }
   if (keys == nullptr && !context.ui().is_table()) {
@@ -137,7 +143,7 @@ int list(Context& context) {
     return 2;
   }
   if (keys == nullptr)
-    return context.fail(2, (secret.data.is_null() ? "No value found at " : "No entries found at ") + path->full);
+    return context.fail(2, (secret.data.is_null() ? "No value found at " : "No entries found at ") + key->full);
   return output_list(context, secret);
 }
 
@@ -152,27 +158,24 @@ std::string versions_body(Context& context, const std::vector<std::string>& vers
 int remove(Context& context) {
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::optional<KvPath> path = kv_path(context, *client, context.args()[0], "data");
-  if (!path)
+  std::optional<KvTarget> key = kv_target(context, "data");
+  if (!key)
     return 2;
   std::vector<std::string> versions = kv_versions(context.flags().list("versions"));
-  Call call{.method = "DELETE", .path = path->full};
-  if (path->v2 && !versions.empty())
+  Call call{.method = "DELETE", .path = key->full};
+  if (key->v2 && !versions.empty())
     call = {.method = "PUT",
-            .path = kv_api_path(path->typed, path->mount, "delete"),
+            .path = kv_api_path(key->typed, key->mount, "delete"),
             .body = versions_body(context, versions),
             .has_body = true};
-  Reply reply = client->call(call);
-  if (report(context, reply, "Error deleting " + path->full))
+  Reply reply = key->client->call(call);
+  if (report(context, reply, "Error deleting " + key->full))
     return 2;
   Secret secret = Secret::of(reply.json);
   if (secret.data.size() > 0 || secret.wrapped())
-    return kv_show_written(context, reply, path->full, false);
+    return kv_show_written(context, reply, key->full, false);
   if (context.ui().is_table())
-    context.ui().out("Success! Data deleted (if it existed) at: " + path->full);
+    context.ui().out("Success! Data deleted (if it existed) at: " + key->full);
   return 0;
 }
 
@@ -183,19 +186,16 @@ int on_versions(Context& context, const std::string& verb, const std::string& ti
   std::vector<std::string> versions = kv_versions(context.flags().list("versions"));
   if (versions.empty())
     return context.fail(1, "No versions provided, use the \"-versions\" flag to specify the version to " + verb + ".");
-  Client* client = context.client();
-  if (client == nullptr)
+  std::optional<KvTarget> key = kv_target(context, verb);
+  if (!key)
     return 2;
-  std::optional<KvPath> path = kv_path(context, *client, context.args()[0], verb);
-  if (!path)
-    return 2;
-  if (!path->v2)
+  if (!key->v2)
     return context.fail(1, title + " not supported on KV Version 1");
-  Reply reply =
-      client->call({.method = "PUT", .path = path->full, .body = versions_body(context, versions), .has_body = true});
-  if (report(context, reply, "Error writing data to " + path->full))
+  Reply reply = key->client->call(
+      {.method = "PUT", .path = key->full, .body = versions_body(context, versions), .has_body = true});
+  if (report(context, reply, "Error writing data to " + key->full))
     return 2;
-  return kv_show_written(context, reply, path->full, false);
+  return kv_show_written(context, reply, key->full, false);
 }
 
 // Reads the version that is there, with its metadata; prints what is wrong otherwise.
@@ -244,19 +244,16 @@ int rollback(Context& context) {
   if (context.flags().integer("version") <= 0)
     return context.fail(
         1, "Invalid value " + std::to_string(context.flags().integer("version")) + " for the version flag");
-  Client* client = context.client();
-  if (client == nullptr)
+  std::optional<KvTarget> key = kv_target(context, "data");
+  if (!key)
     return 2;
-  std::optional<KvPath> path = kv_path(context, *client, context.args()[0], "data");
-  if (!path)
-    return 2;
-  if (!path->v2)
+  if (!key->v2)
     return context.fail(2, "K/V engine mount must be version 2 for rollback support");
-  std::optional<Existing> now = existing(context, *client, path->full, "", "rollback");
+  std::optional<Existing> now = existing(context, *key->client, key->full, "", "rollback");
   if (!now)
     return 2;
   std::optional<Existing> then =
-      existing(context, *client, path->full, std::to_string(context.flags().integer("version")), "rollback");
+      existing(context, *key->client, key->full, std::to_string(context.flags().integer("version")), "rollback");
   if (!then)
     return 2;
   if (!then->metadata.string_or("deletion_time", "").empty())
@@ -264,8 +261,8 @@ int rollback(Context& context) {
   if (bool_or(then->metadata, "destroyed", false))
     return context.fail(2, "Cannot roll back to a version that has been destroyed");
   if (!then->data.is_object())
-    return context.fail(2, "No data found at " + path->full + "; rollback only works on existing data");
-  return write_with_cas(context, *client, path->full, then->data, now->metadata, false);
+    return context.fail(2, "No data found at " + key->full + "; rollback only works on existing data");
+  return write_with_cas(context, *key->client, key->full, then->data, now->metadata, false);
 }
 
 int patch_by_rewrite(Context& context, Client& client, const std::string& path,
@@ -306,46 +303,30 @@ int patch_by_merge(Context& context, Client& client, const std::string& path,
 }
 
 int patch(Context& context) {
-  const std::vector<std::string>& args = context.args();
-  const std::vector<std::string>& removed = context.flags().list("remove-data");
-  if (args.empty())
-    return context.fail(1, "Not enough arguments (expected >1, got 0)");
-  if (args.size() == 1 && removed.empty())
-    return context.fail(1, "Must supply data");
-  Client* client = context.client();
-  if (client == nullptr)
+  std::map<std::string, json::Value> data;
+  if (int code = data_of(context, context.flags().list("remove-data"), data); code != 0)
+    return code;
+  std::optional<KvTarget> key = kv_target(context, "data");
+  if (!key)
     return 2;
-  auto data = parse_data(context.arena(), {args.begin() + 1, args.end()}, context.invocation().in);
-  if (!data.ok())
-    return context.fail(1, "Failed to parse K=V data: " + data.status().message());
-  for (const std::string& key : removed)
-    (*data)[key] = json::Value::null();
-  std::optional<KvPath> path = kv_path(context, *client, args[0], "data");
-  if (!path)
-    return 2;
-  if (!path->v2)
+  if (!key->v2)
     return context.fail(2, "K/V engine mount must be version 2 for patch support");
   const std::string& method = context.flags().text("method");
   if (method == "rw")
-    return patch_by_rewrite(context, *client, path->full, *data);
+    return patch_by_rewrite(context, *key->client, key->full, data);
   if (method.empty() || method == "patch")
-    return patch_by_merge(context, *client, path->full, *data, method.empty());
+    return patch_by_merge(context, *key->client, key->full, data, method.empty());
   return context.fail(2, "Unsupported method provided to -method flag: " + method);
 }
 
 int enable_versioning(Context& context) {
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path = with_trailing_slash(sanitize_path(context.args()[0]));
+  const std::string path = mount_path(context.args()[0]);
   std::string body = R"({"options":{"version":"2"},"default_lease_ttl":"","max_lease_ttl":"","force_no_cache":false})";
-  Reply reply = client->call({.method = "POST", .path = "sys/mounts/" + path + "tune", .body = body, .has_body = true});
-  if (report(context, reply, "Error tuning secrets engine " + path))
-    return 2;
-  context.ui().out("Success! Tuned the secrets engine at: " + path);
-  return 0;
+  return change_mounts(context,
+                       {.method = "POST", .path = "sys/mounts/" + path + "tune", .body = body, .has_body = true},
+                       "Error tuning secrets engine " + path, "Success! Tuned the secrets engine at: " + path);
 }
 
 void add_basic_commands(std::vector<Command>& commands) {

@@ -11,14 +11,16 @@
 namespace coffer::cli {
 namespace {
 
-// 0, or the exit code after what is wrong was printed.
-int metadata_path(Context& context, Client& client, std::string& path) {
-  std::optional<KvPath> found = kv_path(context, client, context.args()[0], "metadata");
+// Where the settings of the one key stand. 0, or the exit code after what is wrong was printed.
+int metadata_target(Context& context, KvTarget& target) {
+  if (!context.arity(1, 1))
+    return 1;
+  std::optional<KvTarget> found = kv_target(context, "metadata");
   if (!found)
     return 2;
   if (!found->v2)
     return context.fail(1, "Metadata not supported on KV Version 1");
-  path = found->full;
+  target = *found;
   return 0;
 }
 
@@ -46,25 +48,20 @@ void show_versions(Context& context, const json::Value& versions) {
 }
 
 int get(Context& context) {
-  if (!context.arity(1, 1))
-    return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path;
-  if (int code = metadata_path(context, *client, path); code != 0)
+  KvTarget key;
+  if (int code = metadata_target(context, key); code != 0)
     return code;
-  Reply reply = client->call({.method = "GET", .path = path});
+  Reply reply = key.client->call({.method = "GET", .path = key.full});
   if (reply.kind == Reply::Kind::kHttp && reply.status == 404)
-    return context.fail(2, "No value found at " + path);
-  if (report(context, reply, "Error reading " + path))
+    return context.fail(2, "No value found at " + key.full);
+  if (report(context, reply, "Error reading " + key.full))
     return 2;
   Secret secret = Secret::of(reply.json);
   if (secret.wrapped() || !context.ui().is_table())
     return output_secret(context, secret);
   const json::Value* versions = member(secret.data, "versions");
   json::Value rest = without(context.arena(), secret.data, "versions");
-  output_path(context, path, "Metadata Path");
+  output_path(context, key.full, "Metadata Path");
   context.ui().out(map_banner("Metadata", rest));
   output_map(context, rest);
   if (versions != nullptr)
@@ -97,41 +94,31 @@ std::map<std::string, json::Value> settings(Context& context) {
 }
 
 int write(Context& context, bool merge) {
-  if (!context.arity(1, 1))
-    return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path;
-  if (int code = metadata_path(context, *client, path); code != 0)
+  KvTarget key;
+  if (int code = metadata_target(context, key); code != 0)
     return code;
   std::string body = Context::body_of(object_of(context.arena(), settings(context)));
-  Reply reply = client->call(
-      {.method = merge ? "PATCH" : "PUT", .path = path, .body = body, .has_body = true, .merge_patch = merge});
-  if (report(context, reply, "Error writing data to " + path))
+  Reply reply = key.client->call(
+      {.method = merge ? "PATCH" : "PUT", .path = key.full, .body = body, .has_body = true, .merge_patch = merge});
+  if (report(context, reply, "Error writing data to " + key.full))
     return 2;
-  return kv_show_written(context, reply, path, false);
+  return kv_show_written(context, reply, key.full, false);
 }
 
 int remove(Context& context, bool for_good) {
-  if (!context.arity(1, 1))
-    return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path;
-  if (int code = metadata_path(context, *client, path); code != 0)
+  KvTarget key;
+  if (int code = metadata_target(context, key); code != 0)
     return code;
-  Call call{.method = "DELETE", .path = path};
+  Call call{.method = "DELETE", .path = key.full};
   if (for_good)
     call.query = {{"destroy", "true"}};
-  Reply reply = client->call(call);
-  if (report(context, reply, "Error deleting " + path))
+  Reply reply = key.client->call(call);
+  if (report(context, reply, "Error deleting " + key.full))
     return 2;
   if (Secret secret = Secret::of(reply.json); secret.wrapped())
     return output_secret(context, secret);
   if (context.ui().is_table())
-    context.ui().out("Success! Data deleted (if it existed) at: " + path);
+    context.ui().out("Success! Data deleted (if it existed) at: " + key.full);
   return 0;
 }
 

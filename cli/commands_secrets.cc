@@ -3,8 +3,8 @@
 #include "cli/commands.h"
 #include "cli/duration.h"
 #include "cli/kv_args.h"
-#include "cli/render.h"
-#include "cli/table.h"
+#include "cli/mounts.h"
+#include "cli/secret.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
 
@@ -59,10 +59,7 @@ int enable(Context& context) {
     return context.fail(1, "Missing plugin name: use -plugin-name");
   if (type == "plugin")
     type = flags.text("plugin-name");
-  std::string path = with_trailing_slash(sanitize_path(flags.text("path").empty() ? type : flags.text("path")));
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
+  std::string path = mount_path(flags.text("path").empty() ? type : flags.text("path"));
   json::ObjectBuilder config(context.arena());
   config.add("options", nullptr);
   config.add("default_lease_ttl", format_duration(flags.duration_nanos("default-lease-ttl")));
@@ -73,36 +70,26 @@ int enable(Context& context) {
   body.add("type", type).add("description", flags.text("description")).add("config", config.build());
   body.add("local", flags.boolean("local")).add("seal_wrap", flags.boolean("seal-wrap"));
   body.add("external_entropy_access", flags.boolean("external-entropy-access")).add("options", options_of(context));
-  Reply reply = client->call(
-      {.method = "POST", .path = "sys/mounts/" + path, .body = Context::body_of(body.build()), .has_body = true});
-  if (report(context, reply, "Error enabling"))
-    return 2;
-  context.ui().out("Success! Enabled the " + type + " secrets engine at: " + path);
-  return 0;
+  return change_mounts(
+      context,
+      {.method = "POST", .path = "sys/mounts/" + path, .body = Context::body_of(body.build()), .has_body = true},
+      "Error enabling", "Success! Enabled the " + type + " secrets engine at: " + path);
 }
 
 int disable(Context& context) {
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path = with_trailing_slash(sanitize_path(context.args()[0]));
-  if (report(context, client->call({.method = "DELETE", .path = "sys/mounts/" + path}),
-             "Error disabling secrets engine at " + path))
-    return 2;
-  context.ui().out("Success! Disabled the secrets engine (if it existed) at: " + path);
-  return 0;
+  const std::string path = mount_path(context.args()[0]);
+  return change_mounts(context, {.method = "DELETE", .path = "sys/mounts/" + path},
+                       "Error disabling secrets engine at " + path,
+                       "Success! Disabled the secrets engine (if it existed) at: " + path);
 }
 
 int tune(Context& context) {
   const FlagSet& flags = context.flags();
   if (!context.arity(1, 1))
     return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  std::string path = with_trailing_slash(sanitize_path(context.args()[0]));
+  const std::string path = mount_path(context.args()[0]);
   json::ObjectBuilder body(context.arena());
   body.add("options", options_of(context));
   body.add("default_lease_ttl", ttl_for_tune(flags.duration_nanos("default-lease-ttl")));
@@ -111,14 +98,12 @@ int tune(Context& context) {
   body.add("max_lease_ttl", ttl_for_tune(flags.duration_nanos("max-lease-ttl")));
   body.add("force_no_cache", false);
   add_tunables(context, body);
-  Reply reply = client->call({.method = "POST",
-                              .path = "sys/mounts/" + path + "tune",
-                              .body = Context::body_of(body.build()),
-                              .has_body = true});
-  if (report(context, reply, "Error tuning secrets engine " + path))
-    return 2;
-  context.ui().out("Success! Tuned the secrets engine at: " + path);
-  return 0;
+  return change_mounts(context,
+                       {.method = "POST",
+                        .path = "sys/mounts/" + path + "tune",
+                        .body = Context::body_of(body.build()),
+                        .has_body = true},
+                       "Error tuning secrets engine " + path, "Success! Tuned the secrets engine at: " + path);
 }
 
 json::Value printable_mount(Arena& arena, const json::Value& mount) {
@@ -171,50 +156,23 @@ Row detailed_row(const std::string& path, const json::Value& mount) {
           text("deprecation_status")};
 }
 
+Row mount_row(const std::string& path, const json::Value& mount) {
+  auto text = [&](std::string_view key) { return std::string(mount.string_or(key, "")); };
+  return {path, text("type"), text("accessor"), text("description")};
+}
+
 int list(Context& context) {
-  if (!context.arity(0, 0))
-    return 1;
-  Client* client = context.client();
-  if (client == nullptr)
-    return 2;
-  Reply reply = client->call({.method = "GET", .path = "sys/mounts"});
-  if (report(context, reply, "Error listing secrets engines"))
-    return 2;
-  json::Value mounts = sorted(context.arena(), Secret::of(reply.json).data);
-  bool detailed = context.flags().boolean("detailed");
-  if (!context.ui().is_table()) {
-    json::ObjectBuilder out(context.arena(), mounts.size() + 1);
-    for (const json::Member& m : mounts.members())
-      out.add(m.key(), printable_mount(context.arena(), m.value));
-    return output_data(context, out.build());
-  }
-  std::vector<Row> rows;
-  for (const json::Member& m : mounts.members()) {
-    std::string path(m.key());
-    auto text = [&](std::string_view key) { return std::string(m.value.string_or(key, "")); };
-    rows.push_back(detailed ? detailed_row(path, m.value)
-                            : Row{path, text("type"), text("accessor"), text("description")});
-  }
-  Row titles = {"Path", "Type", "Accessor", "Description"};
-  if (detailed)
-    titles = {"Path",
-              "Plugin",
-              "Accessor",
-              "Default TTL",
-              "Max TTL",
-              "Force No Cache",
-              "Replication",
-              "Seal Wrap",
-              "External Entropy Access",
-              "Options",
-              "Description",
-              "UUID",
-              "Version",
-              "Running Version",
-              "Running SHA256",
-              "Deprecation Status"};
-  context.ui().out(table(titles, rows));
-  return 0;
+  return list_mounts(context,
+                     {.endpoint = "sys/mounts",
+                      .lead = "Error listing secrets engines",
+                      .titles = {"Path", "Type", "Accessor", "Description"},
+                      .detailed_titles = {"Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Force No Cache",
+                                          "Replication", "Seal Wrap", "External Entropy Access", "Options",
+                                          "Description", "UUID", "Version", "Running Version", "Running SHA256",
+                                          "Deprecation Status"},
+                      .printable = printable_mount,
+                      .row = mount_row,
+                      .detailed_row = detailed_row});
 }
 
 std::vector<Flag> tunable_flags() {

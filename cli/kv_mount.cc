@@ -26,17 +26,19 @@ std::string kv_api_path(const std::string& typed, const std::string& mount, std:
   return join_path({at, std::string(prefix), rest});
 }
 
-std::optional<KvPath> kv_path(Context& context, Client& client, const std::string& argument, std::string_view prefix) {
+std::optional<KvTarget> kv_target(Context& context, std::string_view prefix) {
+  KvTarget target{.client = context.client()};
+  if (target.client == nullptr)
+    return std::nullopt;
   const std::string& flag = context.flags().text("mount");
-  std::string name = sanitize_path(argument);
+  std::string name = context.args().empty() ? "" : sanitize_path(context.args()[0]);
   std::string asked = flag.empty() ? name : sanitize_path(flag);
-  Reply reply = client.call({.method = "GET", .path = "sys/internal/ui/mounts/" + asked, .aside = true});
-  KvPath path;
-  path.mount = with_trailing_slash(asked);
+  Reply reply = target.client->call({.method = "GET", .path = "sys/internal/ui/mounts/" + asked, .aside = true});
+  target.mount = with_trailing_slash(asked);
   if (reply.kind == Reply::Kind::kHttp && reply.status == 404) {
-    path.mount = flag.empty() ? "" : path.mount;  // an old server: version 1
+    target.mount = flag.empty() ? "" : target.mount;  // an old server: version 1
   } else if (!reply.ok()) {
-    bool prints = client.options().print_curl || client.options().print_policy;
+    bool prints = target.client->options().print_curl || target.client->options().print_policy;
     if (prints && reply.status == 403)
       context.ui().error("To print the request, the version of the store at " + asked +
                          " must be known, and the token may not read it there.");
@@ -45,13 +47,13 @@ std::optional<KvPath> kv_path(Context& context, Client& client, const std::strin
     return std::nullopt;
   } else {
     json::Value data = Secret::of(reply.json).data;
-    path.mount = std::string(data.string_or("path", path.mount));
+    target.mount = std::string(data.string_or("path", target.mount));
     const json::Value* options = member(data, "options");
-    path.v2 = options != nullptr && options->string_or("version", "") == "2";
+    target.v2 = options != nullptr && options->string_or("version", "") == "2";
   }
-  path.typed = flag.empty() ? name : join_path({path.mount, name});
-  path.full = path.v2 ? kv_api_path(path.typed, path.mount, prefix) : path.typed;
-  return path;
+  target.typed = flag.empty() ? name : join_path({target.mount, name});
+  target.full = target.v2 ? kv_api_path(target.typed, target.mount, prefix) : target.typed;
+  return target;
 }
 
 std::vector<std::string> kv_versions(const std::vector<std::string>& given) {

@@ -10,16 +10,18 @@
 
 namespace coffer::cli {
 
-struct KvPath {
+// What a command works on.
+struct KvTarget {
+  Client* client = nullptr;
   std::string full;   // API path: with data/, metadata/ ... for version 2
   std::string typed;  // mount and name, as for version 1
   std::string mount;  // with a slash at the end, as the server knows it
   bool v2 = false;
 };
 
-// Asks the server about the mount of `argument` (or of -mount), and adds `prefix` for version 2. The failure was
-// printed; the exit code is then 2.
-std::optional<KvPath> kv_path(Context& context, Client& client, const std::string& argument, std::string_view prefix);
+// Makes the client, asks the server about the mount of the first argument (or of -mount), and adds `prefix` for version
+// 2. The failure was printed; the exit code is then 2.
+std::optional<KvTarget> kv_target(Context& context, std::string_view prefix);
 
 // `typed` with `prefix` behind the mount.
 std::string kv_api_path(const std::string& typed, const std::string& mount, std::string_view prefix);
