@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -57,6 +58,20 @@ class FileHelper final : public TokenHelper {
   std::string path_;
 };
 
+// Writes to a program that may end without reading; that is its affair, and this program shall not die of SIGPIPE for
+// it.
+void write_to_program(int fd, const std::string& input) {
+  sigset_t broken_pipe, before;
+  sigemptyset(&broken_pipe);
+  sigaddset(&broken_pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &broken_pipe, &before);
+  write_fd(fd, input);
+  const timespec no_time{};
+  while (::sigtimedwait(&broken_pipe, nullptr, &no_time) < 0 && errno == EINTR)
+    continue;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 class ExternalHelper final : public TokenHelper {
  public:
   explicit ExternalHelper(std::string program) : program_(std::move(program)) {}
@@ -90,7 +105,7 @@ class ExternalHelper final : public TokenHelper {
     ::close(to[0]);
     ::close(from[1]);
     if (error == 0)
-      write_fd(to[1], input);
+      write_to_program(to[1], input);
     ::close(to[1]);
     Result<std::string> output = Status(Code::kIo, program_ + ": " + std::strerror(error));
     if (error == 0)

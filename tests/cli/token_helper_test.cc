@@ -57,6 +57,17 @@ BOOST_AUTO_TEST_CASE(external_program) {
   BOOST_TEST(!std::filesystem::exists(home.path + "/.vault-token"));
 }
 
+// More than a pipe holds, so that the write meets the closed end whenever the program is gone.
+BOOST_AUTO_TEST_CASE(a_program_that_reads_nothing) {
+  Home home;
+  home.write("helper.sh", "#!/bin/sh\ncase $1 in store) exit 0;; *) exit 3;; esac\n");
+  chmod((home.path + "/helper.sh").c_str(), 0700);
+  home.write(".vault", "token_helper = \"" + home.path + "/helper.sh\"\n");
+  auto helper = default_token_helper(home.invocation);
+  BOOST_REQUIRE(helper.ok());
+  BOOST_TEST((*helper)->store(std::string(1 << 20, 't')).ok());
+}
+
 BOOST_AUTO_TEST_CASE(relative_program_is_refused) {
   Home home;
   home.write(".vault", "token_helper = \"helper\"\n");
