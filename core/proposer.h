@@ -1,11 +1,12 @@
 // Decides which transactions may enter the log, and tells each how it ended.
 //
-// A transaction is taken when nothing that it read was proposed after the view that it read from. It keeps the index at which each
-// key was last proposed, down to a low-water mark; a view below the mark cannot be judged and is refused. A transaction that lost on a key
-// waits in that key's queue until the entry that it lost to is applied; then the first of the queue runs again, and whoever comes to the
-// key meanwhile queues behind it.
+// A transaction is taken when nothing that it read was proposed after the view that it read from. It keeps the index at
+// which each key was last proposed, down to a low-water mark; a view below the mark cannot be judged and is refused. A
+// transaction that lost on a key waits in that key's queue until the entry that it lost to is applied; then the first
+// of the queue runs again, and whoever comes to the key meanwhile queues behind it.
 //
-// Threads: one (the node's); check and append are one step of it. No clock: `now` is an argument. Everything is bounded.
+// Threads: one (the node's); check and append are one step of it. No clock: `now` is an argument. Everything is
+// bounded.
 #pragma once
 
 #include <deque>
@@ -25,7 +26,7 @@ using Ticket = std::uint64_t;
 class Proposer {
  public:
   struct Options {
-    std::size_t keys_max = 1u << 18;        // remembered keys; older ones raise the mark
+    std::size_t keys_max = 1u << 16;        // remembered keys; older ones raise the mark
     std::size_t proposed_max = 8192;        // under way
     std::size_t queued_max = 8192;          // waiting for a key
     // How long a key is kept for the one that was told to run again, should it not come back.
@@ -51,8 +52,8 @@ class Proposer {
 
   explicit Proposer(const Options& options);
 
-  // This node leads `term`, and everything up to `mark` (at or above the first entry of the term) is applied and published.
-  // What is still under way from an older leadership is answered at the next published() or expire().
+  // This node leads `term`, and everything up to `mark` (at or above the first entry of the term) is applied and
+  // published. What is still under way from an older leadership is answered at the next published() or expire().
   void lead(Term term, Index mark);
   // It does not lead any more. Who waits for a key is refused; what is in the log is answered by applied() or expire().
   Answers step_down();

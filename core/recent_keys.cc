@@ -1,5 +1,6 @@
 #include "core/recent_keys.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -21,17 +22,45 @@ std::uint64_t load(const char* from, std::size_t size) noexcept {
   return value;
 }
 
-// Calls `f` with each key of a note.
-template <typename F>
-void for_each_key(const std::string& packed, F f) {
-  for (std::size_t at = 0; at < packed.size();) {
-    const std::size_t size = static_cast<unsigned char>(packed[at]) | static_cast<unsigned char>(packed[at + 1]) << 8;
-    f(std::string_view(packed).substr(at + 2, size));
-    at += 2 + size;
-  }
-}
-
 }  // namespace
+
+// Walks the notes of a block, oldest first.
+class RecentKeys::Reader {
+ public:
+  Reader(std::string_view bytes, std::size_t at) : bytes_(bytes), at_(at) {}
+  bool more() const noexcept { return at_ < bytes_.size(); }
+  std::size_t at() const noexcept { return at_; }
+
+  Index next_index() const noexcept {
+    std::uint64_t index;
+    std::memcpy(&index, bytes_.data() + at_, sizeof index);
+    return Index(index);
+  }
+  // The next note: its index, and `f` called with each of its keys.
+  template <typename F>
+  Index note(F f) {
+    const Index index(take<std::uint64_t>());
+    const auto keys = take<std::uint32_t>();
+    for (std::uint32_t i = 0; i < keys; ++i) {
+      const std::size_t size = take<std::uint16_t>();
+      f(index, bytes_.substr(at_, size));
+      at_ += size;
+    }
+    return index;
+  }
+
+ private:
+  template <typename T>
+  T take() noexcept {
+    T value;
+    std::memcpy(&value, bytes_.data() + at_, sizeof value);
+    at_ += sizeof value;
+    return value;
+  }
+
+  std::string_view bytes_;
+  std::size_t at_;
+};
 
 RecentKeys::RecentKeys(std::size_t keys_max, std::uint64_t seed)
     : keys_max_(keys_max), seed_(seed), slots_(std::bit_ceil(keys_max * 2)), mask_(slots_.size() - 1) {
@@ -51,58 +80,66 @@ std::uint64_t RecentKeys::hash(std::string_view key) const noexcept {
 }
 
 void RecentKeys::reset(Index mark) {
-  for (const Note& note : notes_) {
-    for_each_key(note.packed, [this](std::string_view key) {
-      if (Slot* slot = find(hash(key)); slot->hash != 0)
-        erase(slot);
-    });
-  }
-  notes_.clear();
-  keys_ = 0;
+  blocks_.clear();
+  forgotten_ = keys_ = 0;
+  std::fill(slots_.begin(), slots_.end(), Slot());
+  noted_ = Index(0);
   mark_ = mark;
 }
 
 void RecentKeys::note(Index index, std::span<const store::Op> ops) {
-  COFFER_CHECK(notes_.empty() || notes_.back().index < index);
-  std::size_t bytes = 0;
-  for (const store::Op& op : ops)
-    bytes += op.key.size() + 2;
-  Note note{index, static_cast<std::uint32_t>(ops.size()), {}};
-  note.packed.reserve(bytes);
+  COFFER_CHECK(noted_ < index);
+  noted_ = index;
+  if (blocks_.empty() || blocks_.back().bytes.size() >= kBlockBytes) {
+    blocks_.push_back({index, {}});
+    blocks_.back().bytes.reserve(kBlockBytes + 256);
+  }
+  std::string& bytes = blocks_.back().bytes;
+  const auto append = [&bytes](auto number) { bytes.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  append(index.get());
+  append(static_cast<std::uint32_t>(ops.size()));
   for (const store::Op& op : ops) {
     COFFER_CHECK(op.key.size() <= limits::kStoreKeyBytesMax);
-    note.packed.push_back(static_cast<char>(op.key.size() & 0xff));
-    note.packed.push_back(static_cast<char>(op.key.size() >> 8));
-    note.packed.append(op.key);
+    append(static_cast<std::uint16_t>(op.key.size()));
+    bytes.append(op.key);
   }
   keys_ += ops.size();
-  // The table has room for all that is noted: more than half of it full means that nothing could be trimmed for long.
-  if (keys_ * 2 > slots_.size()) {
-    std::vector<Slot> old(slots_.size() * 2);
-    old.swap(slots_);
-    mask_ = slots_.size() - 1;
-    for (const Slot& slot : old) {
-      if (slot.hash != 0)
-        *find(slot.hash) = slot;
-    }
-  }
+  while (keys_ * 2 > slots_.size())
+    grow();
   for (const store::Op& op : ops) {
     const std::uint64_t h = hash(op.key);
     *find(h) = {h, index};
   }
-  notes_.push_back(std::move(note));
+}
+
+// The table has room for all that is noted: more than half of it full means that nothing could be trimmed for long.
+void RecentKeys::grow() {
+  std::vector<Slot> old(slots_.size() * 2);
+  old.swap(slots_);
+  mask_ = slots_.size() - 1;
+  for (const Slot& slot : old) {
+    if (slot.hash != 0)
+      *find(slot.hash) = slot;
+  }
 }
 
 void RecentKeys::trim(Index limit) {
-  while (keys_ > keys_max_ && !notes_.empty() && notes_.front().index <= limit) {
-    const Note& note = notes_.front();
-    for_each_key(note.packed, [this, &note](std::string_view key) {
-      if (Slot* slot = find(hash(key)); slot->hash != 0 && slot->index == note.index)
-        erase(slot);
-    });
-    mark_ = note.index;
-    keys_ -= note.keys;
-    notes_.pop_front();
+  while (keys_ > keys_max_ && !blocks_.empty()) {
+    Reader reader(blocks_.front().bytes, forgotten_);
+    while (keys_ > keys_max_ && reader.more()) {
+      if (reader.next_index() > limit)
+        return;
+      mark_ = reader.note([this](Index index, std::string_view key) {
+        --keys_;
+        if (Slot* slot = find(hash(key)); slot->hash != 0 && slot->index == index)
+          erase(slot);
+      });
+      forgotten_ = reader.at();
+    }
+    if (reader.more())
+      return;
+    blocks_.pop_front();
+    forgotten_ = 0;
   }
 }
 
@@ -136,13 +173,15 @@ Index RecentKeys::last(std::uint64_t hash) const noexcept {
 }
 
 std::optional<RecentKeys::Hit> RecentKeys::last_in(const KeyRange& range, Index view) const {
-  for (auto note = notes_.rbegin(); note != notes_.rend() && note->index > view; ++note) {
+  for (std::size_t i = blocks_.size(); i-- > 0;) {
     std::optional<Hit> hit;
-    for_each_key(note->packed, [&](std::string_view key) {
-      if (key >= range.first && (range.last.empty() || key < range.last))
-        hit = Hit{note->index, hash(key)};
-    });
-    if (hit)
+    for (Reader reader(blocks_[i].bytes, i == 0 ? forgotten_ : 0); reader.more();) {
+      reader.note([&](Index index, std::string_view key) {
+        if (index > view && key >= range.first && (range.last.empty() || key < range.last))
+          hit = Hit{index, hash(key)};
+      });
+    }
+    if (hit || blocks_[i].first <= view)
       return hit;
   }
   return std::nullopt;

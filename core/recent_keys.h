@@ -1,9 +1,11 @@
-// The index at which each recently proposed key was proposed last, down to a low-water mark. Points are looked up by a 64-bit hash (two keys
-// that share one conflict for nothing, which is harmless); a range is compared with the keys proposed since the view, which are few.
+// The index at which each recently proposed key was proposed last, down to a low-water mark. Points are looked up by a
+// 64-bit hash (two keys that share one conflict for nothing, which is harmless); a range is compared with the keys
+// proposed since the view, which are few.
 //
-// Threads: one. Memory: about 16 bytes a slot for twice `keys_max` slots, and the keys themselves.
+// Threads: one. Memory: 16 bytes a slot for twice `keys_max` slots, and each key with 14 bytes about it.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <optional>
 #include <span>
@@ -46,21 +48,26 @@ class RecentKeys {
     std::uint64_t hash = 0;  // 0: free
     Index index;
   };
-  struct Note {
-    Index index;
-    std::uint32_t keys;
-    std::string packed;  // each key after its length in 16 bits
+  // Notes one after the other: index (u64), number of keys (u32), each key after its length (u16).
+  struct Block {
+    Index first;
+    std::string bytes;
   };
+  class Reader;
+  static constexpr std::size_t kBlockBytes = 4u << 10;  // a block takes notes until it has so many
 
   Slot* find(std::uint64_t hash) noexcept;
   void erase(Slot* slot) noexcept;
+  void grow();
 
   const std::size_t keys_max_;
   const std::uint64_t seed_;
   std::vector<Slot> slots_;  // open addressing; a power of two
   std::size_t mask_;
-  std::size_t keys_ = 0;     // sum over notes_, at least the used slots
-  std::deque<Note> notes_;   // by index
+  std::size_t keys_ = 0;       // in all notes, at least the used slots
+  std::deque<Block> blocks_;   // by index
+  std::size_t forgotten_ = 0;  // bytes of the first block that are trimmed already
+  Index noted_;                // the newest note
   Index mark_;
 };
 
