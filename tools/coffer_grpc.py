@@ -29,3 +29,18 @@ def load(name):
     """The modules of coffer/v1/NAME.proto: its messages, and its stubs."""
     _compile()
     return importlib.import_module(f"coffer.v1.{name}_pb2"), importlib.import_module(f"coffer.v1.{name}_pb2_grpc")
+
+
+def error_of(error):
+    """The coffer.v1.Error that a grpc.RpcError carries, or None when it has none."""
+    messages, _ = load("logical")
+    packed = dict(error.trailing_metadata() or ()).get("grpc-status-details-bin")
+    if packed is None:
+        return None
+    status = messages.StatusDetails.FromString(packed)
+    assert status.code == error.code().value[0], status
+    for detail in status.details:
+        found = messages.Error()
+        if detail.Unpack(found):
+            return found
+    return None

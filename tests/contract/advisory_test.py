@@ -52,10 +52,8 @@ class Grpc:
                 answer = getattr(stub, method)(request, metadata=[("x-vault-token", token)] if token else [], timeout=20)
                 return answer.http_status, answer.data_json
             except grpc.RpcError as error:
-                packed = dict(error.trailing_metadata()).get("grpc-status-details-bin", b"")
-                match = re.search(rb"\x08([\x80-\xff][\x01-\x7f])", packed[packed.find(b"coffer.v1.Error") + 15:]) if packed else None
-                status = (match.group(1)[0] & 0x7F) | (match.group(1)[1] << 7) if match else -1
-                return status, error.details()
+                told = coffer_grpc.error_of(error)
+                return (told.http_status if told else -1), error.details()
 
 
 SURFACES = [Http(), Grpc()]

@@ -104,7 +104,7 @@ class GrpcClient:
             try:
                 answer = getattr(logical_services.LogicalStub(channel), method)(request, metadata=metadata, timeout=20)
             except grpc.RpcError as error:
-                detail = error_detail(error)
+                detail = coffer_grpc.error_of(error)
                 raise Refused(detail.http_status, "\n".join(detail.errors) + detail.data_json) from error
         envelope = {"data": json.loads(answer.data_json) if answer.data_json else None}
         if answer.HasField("auth"):
@@ -115,17 +115,6 @@ class GrpcClient:
             envelope["wrap_info"] = {"token": answer.wrap_info.token, "ttl": answer.wrap_info.ttl_seconds}
         # System paths answer at the top level too.
         return {**(envelope["data"] or {}), **envelope} if path.startswith("sys/") else envelope
-
-
-def error_detail(error):
-    """The coffer.v1.Error of a failed call."""
-    details = logical.StatusDetails()
-    details.ParseFromString(dict(error.trailing_metadata())["grpc-status-details-bin"])
-    assert details.code == error.code().value[0], details
-    detail = logical.Error()
-    assert details.details[0].type_url.endswith("/coffer.v1.Error"), details
-    assert details.details[0].Unpack(detail)
-    return detail
 
 
 class Work(harness.Contract):
@@ -331,7 +320,7 @@ class Grpc(harness.Contract):
         with self.assertRaises(grpc.RpcError) as caught:
             call(request, metadata=metadata if metadata is not None else self.root, timeout=20)
         self.assertEqual(caught.exception.code(), code, caught.exception.details())
-        return error_detail(caught.exception)
+        return coffer_grpc.error_of(caught.exception)
 
     def test_kv(self):
         stub = kv_services.KVStub(self.channel)
