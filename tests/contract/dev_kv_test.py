@@ -5,6 +5,19 @@ import re
 import harness
 from harness import masked
 
+# What both put and get print of the first version.
+WRITTEN = (
+    "======= Secret Path =======\n"
+    "secret/data/my-app/database\n"
+    "\n"
+    "======= Metadata =======\n"
+    "Key                Value\n"
+    "---                -----\n"
+    "created_time       <time>\n"
+    "custom_metadata    <nil>\n"
+    "deletion_time      n/a\n"
+    "destroyed          false\n"
+    "version            1\n")
 PUT = 'vault kv put secret/my-app/database username="app_user" password="P@ssw0rd!2026" host="postgres.internal" port="5432"'
 
 
@@ -33,34 +46,12 @@ class DevKv(harness.Contract):
 
     def test_S4_04_put(self):
         self.shell(PUT)
-        self.assertEqual(masked(self.stdout), (
-            "======= Secret Path =======\n"
-            "secret/data/my-app/database\n"
-            "\n"
-            "======= Metadata =======\n"
-            "Key                Value\n"
-            "---                -----\n"
-            "created_time       <time>\n"
-            "custom_metadata    <nil>\n"
-            "deletion_time      n/a\n"
-            "destroyed          false\n"
-            "version            1\n"))
+        self.assertEqual(masked(self.stdout), WRITTEN)
 
     def test_S4_05_S4_06_get(self):
         self.shell(PUT)
         self.shell("vault kv get secret/my-app/database")
-        self.assertEqual(masked(self.stdout), (
-            "======= Secret Path =======\n"
-            "secret/data/my-app/database\n"
-            "\n"
-            "======= Metadata =======\n"
-            "Key                Value\n"
-            "---                -----\n"
-            "created_time       <time>\n"
-            "custom_metadata    <nil>\n"
-            "deletion_time      n/a\n"
-            "destroyed          false\n"
-            "version            1\n"
+        self.assertEqual(masked(self.stdout), WRITTEN + (
             "\n"
             "====== Data ======\n"
             "Key         Value\n"
