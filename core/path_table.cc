@@ -1,5 +1,7 @@
 #include "core/path_table.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace coffer::core {
@@ -27,8 +29,8 @@ bool take_segment(std::string_view& rest, std::string_view& segment) {
   return true;
 }
 
-// A folder's trailing '/' belongs to the name that a last `*name` captures; a pattern that ends in a fixed number of segments has no
-// folders, except that a list may spell it with the slash.
+// A folder's trailing '/' belongs to the name that a last `*name` captures; a pattern that ends in a fixed number of
+// segments has no folders, except that a list may spell it with the slash.
 bool match_segments(const std::vector<std::string_view>& segments, std::string_view path, bool list,
                     std::vector<std::string_view>& captures) {
   captures.clear();
@@ -57,6 +59,16 @@ bool match_segments(const std::vector<std::string_view>& segments, std::string_v
 }
 
 }  // namespace
+
+bool PathSpec::knows(std::string_view name) const {
+  if (any_fields || std::ranges::any_of(fields, [name](const Field& field) { return field.name == name; }))
+    return true;
+  return std::ranges::any_of(split(pattern), [name](std::string_view segment) {
+    if (segment.ends_with('?'))
+      segment.remove_suffix(1);
+    return (segment.starts_with(':') || segment.starts_with('*')) && segment.substr(1) == name;
+  });
+}
 
 PathTable::PathTable(std::vector<PathSpec> specs) : specs_(std::move(specs)) {
   segments_.reserve(specs_.size());

@@ -36,8 +36,9 @@ struct OperationSpec {
   std::string_view help;
 };
 
-// `pattern`: literal segments; `:name` captures one segment; a last `*name` captures the rest, which may hold '/' and may be empty
-// when it is written `*name?`. Example: "data/*path", "keys/:name/config". The first match in table order wins.
+// `pattern`: literal segments; `:name` captures one segment; a last `*name` captures the rest, which may hold '/' and
+// may be empty when it is written `*name?`. Example: "data/*path", "keys/:name/config". The first match in table order
+// wins.
 struct PathSpec {
   std::string_view pattern;
   std::string_view help;
@@ -46,6 +47,10 @@ struct PathSpec {
   ExistenceCheck exists = nullptr;   // null: every kWrite is an update
   bool unauthenticated = false;      // no token needed
   bool sudo = false;                 // root-protected: the sudo capability too
+  bool any_fields = false;           // the body is the caller's own: no field of it is unknown
+
+  // True for a field, and for a name that the pattern captures.
+  bool knows(std::string_view name) const;
 };
 
 struct PathMatch {

@@ -1,8 +1,10 @@
 #include "core/run.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/mutant.h"
+#include "core/answers.h"
 #include "core/help.h"
 #include "core/wrapping.h"
 
@@ -21,9 +23,29 @@ std::string_view list_path(json::Arena& arena, std::string_view path) {
   return {text, path.size() + 1};
 }
 
+// An answer with a body tells which fields of the request meant nothing to its path.
+void warn_of_ignored_fields(const PathSpec& spec, Exchange& exchange) {
+  Response& response = exchange.response;
+  if (response.bare || response.has_errors() || (response.data.is_null() && !response.auth))
+    return;
+  std::vector<std::string_view> ignored;
+  for (const json::Member& member : exchange.request.data.members()) {
+    if (!spec.knows(member.key()))
+      ignored.push_back(member.key());
+  }
+  if (ignored.empty())
+    return;
+  std::ranges::sort(ignored);
+  std::string text = "Endpoint ignored these unrecognized parameters:";
+  for (std::size_t i = 0; i < ignored.size(); ++i)
+    text.append(i == 0 ? " [" : " ").append(ignored[i]);
+  warn(response, exchange.arena, text + "]");
+}
+
 }  // namespace
 
-Run::Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view, const Published& published)
+Run::Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view,
+         const Published& published)
     : exchange_(exchange),
       state_(state),
       services_(services),
@@ -41,7 +63,8 @@ void Run::refuse(int status, std::string_view error) {
 void Run::note(const Status& status) {
   if (status.code() == Code::kUnavailable)
     wants_newer_keyring_ = true;
-  // What a damaged record or a failed dependency says stays in the server: the client learns that it is not its fault (advisory H13).
+  // What a damaged record or a failed dependency says stays in the server: the client learns that it is not its fault
+  // (advisory H13).
   if (status.code() == Code::kDataLoss || status.code() == Code::kInternal || status.code() == Code::kIo) {
     std::string text = "internal error";
     if (mutant(Mutant::kRequestInFailureText))
@@ -57,7 +80,8 @@ void Run::resolve() {
   if (request.operation == Operation::kList)
     full_path_ = list_path(exchange_.arena, full_path_);
   else if (full_path_.starts_with("sys/") && full_path_.ends_with('/'))
-    // Clients name mounts both ways. Policy and handler see one spelling, so a rule for it cannot be passed by (rule R2).
+    // Clients name mounts both ways. Policy and handler see one spelling, so a rule for it cannot be passed by (rule
+    // R2).
     full_path_.remove_suffix(1);
   route_ = published_.router->match(full_path_);
   if (route_ == nullptr)
@@ -129,11 +153,21 @@ void Run::fill_facts() {
 }
 
 CallContext Run::context() {
-  return CallContext{{exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
-                      services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
-                      token_ ? token_->hash : std::string_view(), exchange_.request.operation},
-                     txn_, published_, *route_, services_, full_path_, token_ ? &token_->record : nullptr,
-                     token_ ? token_->hash : std::string_view(), acl_, sudo_, {}, false};
+  return CallContext{
+      {exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
+       services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
+       token_ ? token_->hash : std::string_view(), exchange_.request.operation},
+      txn_,
+      published_,
+      *route_,
+      services_,
+      full_path_,
+      token_ ? &token_->record : nullptr,
+      token_ ? token_->hash : std::string_view(),
+      acl_,
+      sudo_,
+      {},
+      false};
 }
 
 Result<Capability> Run::capability() {
@@ -178,7 +212,8 @@ void Run::handle() {
   if (refused_)
     return;
   if (route_ == nullptr)
-    return refuse(404, "no handler for route \"" + std::string(exchange_.request.path.view()) + "\". route entry not found.");
+    return refuse(
+        404, "no handler for route \"" + std::string(exchange_.request.path.view()) + "\". route entry not found.");
   if (!match_)
     return refuse(404, "1 error occurred:\n\t* unsupported path\n\n");
   if (exchange_.request.operation == Operation::kHelp)
@@ -200,6 +235,7 @@ void Run::handle() {
 Status Run::call_handler() {
   CallContext ctx = context();
   COFFER_TRY(match_->operation->handler(ctx));
+  warn_of_ignored_fields(*match_->spec, exchange_);
   // Nobody without a token makes records, unless the answer gives one.
   const bool known = token_ || exchange_.response.auth;
   if (exchange_.request.wrap_ttl && !ctx.wrapped && known && !exchange_.response.has_errors())
@@ -214,8 +250,8 @@ void Run::answer_help() {
   exchange_.response.bare = true;
 }
 
-// A use-limited token is counted whether or not its request succeeded; the last use revokes it. What needs no token uses none up: looking
-// at a wrapping token with itself must not destroy what it wraps.
+// A use-limited token is counted whether or not its request succeeded; the last use revokes it. What needs no token
+// uses none up: looking at a wrapping token with itself must not destroy what it wraps.
 Status Run::count_use() {
   if (!token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
     return ok_status();

@@ -75,15 +75,16 @@ Auth auth_of(const json::Value& value) {
 // The answer as it would have been sent, as the text that the cubbyhole keeps.
 Status keep_response(CallContext& ctx, std::string_view hash) {
   const Response& response = ctx.response;
-  const json::Value envelope = json::ObjectBuilder(ctx.arena, 8)
-                                   .add("request_id", ctx.request.id)
-                                   .add("lease_id", response.lease_id)
-                                   .add("renewable", response.renewable)
-                                   .add("lease_duration", whole_seconds(response.lease_duration))
-                                   .add("data", response.data)
-                                   .add("warnings", response.warnings.empty() ? json::Value() : text_list(ctx.arena, response.warnings))
-                                   .add("auth", response.auth ? auth_value(ctx.arena, *response.auth) : json::Value())
-                                   .build();
+  const json::Value envelope =
+      json::ObjectBuilder(ctx.arena, 8)
+          .add("request_id", ctx.request.id)
+          .add("lease_id", response.lease_id)
+          .add("renewable", response.renewable)
+          .add("lease_duration", whole_seconds(response.lease_duration))
+          .add("data", response.data)
+          .add("warnings", response.warnings.empty() ? json::Value() : text_list(ctx.arena, response.warnings))
+          .add("auth", response.auth ? auth_value(ctx.arena, *response.auth) : json::Value())
+          .build();
   std::string inner;
   json::write(envelope, inner);
   std::string outer;
@@ -101,7 +102,8 @@ struct Wrapper {
   TokenRecord record;
 };
 
-Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creation_path, std::string_view wrapped_accessor) {
+Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creation_path,
+                            std::string_view wrapped_accessor) {
   ttl = std::min(ttl, ctx.published.config.max_lease_ttl);
   COFFER_ASSIGN(const std::string text, new_service_token(ctx.random));
   COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
@@ -208,18 +210,20 @@ Status wrap_response(CallContext& ctx, Nanos ttl) {
   const Response& response = ctx.response;
   if (ttl <= Nanos(0) || (response.data.is_null() && !response.auth) || !response.content_type.empty())
     return ok_status();
-  COFFER_ASSIGN(const Wrapper wrapper,
-                new_wrapper(ctx, ttl, ctx.request.path.view(), response.auth ? response.auth->accessor : std::string_view()));
+  COFFER_ASSIGN(const Wrapper wrapper, new_wrapper(ctx, ttl, ctx.request.path.view(),
+                                                   response.auth ? response.auth->accessor : std::string_view()));
   COFFER_TRY(keep_response(ctx, wrapper.hash));
   show_wrapper(ctx, wrapper);
   return ok_status();
 }
 
 std::vector<PathSpec> wrapping_specs() {
-  const std::vector<Field> token_field = {{"token", FieldType::kString, "The wrapping token; the calling one when absent."}};
+  const std::vector<Field> token_field = {
+      {"token", FieldType::kString, "The wrapping token; the calling one when absent."}};
   std::vector<PathSpec> specs;
   specs.push_back({"wrapping/wrap", "Put any JSON object behind a token that gives it out once.", {},
                    {{Operation::kWrite, Effect::kWrites, handle_wrap, "Wraps the request's body."}}});
+  specs.back().any_fields = true;
   specs.push_back({"wrapping/lookup", "When, how long and by which request something was wrapped.", token_field,
                    {{Operation::kRead, Effect::kReads, handle_lookup, "Looks up the calling token."},
                     {Operation::kWrite, Effect::kReads, handle_lookup, "Looks up a token."}},

@@ -99,6 +99,7 @@ core::PathSpec spec() {
                      {Operation::kDelete, Effect::kWrites, delete_record, "Remove it."},
                      {Operation::kList, Effect::kReads, list_records, "Names in a folder."}},
       .exists = record_exists,
+      .any_fields = true,
   };
 }
 

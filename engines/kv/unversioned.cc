@@ -85,6 +85,7 @@ core::PathSpec unversioned_spec() {
                      {Operation::kDelete, Effect::kWrites, delete_secret, "Remove the secret."},
                      {Operation::kList, Effect::kReads, list_secrets, "Names in a folder."}},
       .exists = unversioned_exists,
+      .any_fields = true,
   };
 }
 
@@ -99,6 +100,7 @@ core::PathSpec wrong_version_spec() {
                      {Operation::kWrite, Effect::kReads, wrong_version<'p'>, "Refused."},
                      {Operation::kDelete, Effect::kReads, wrong_version<'d'>, "Refused."},
                      {Operation::kList, Effect::kReads, wrong_version<'l'>, "Refused."}},
+      .any_fields = true,
   };
 }
 

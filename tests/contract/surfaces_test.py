@@ -195,6 +195,23 @@ class Surfaces(harness.Contract):
         self.assertRegex(self.shell('vault version | xargs echo "vault_version="'), r"^vault_version= Vault v1\.21\.0")
         self.assertEqual(os.readlink(harness.VAULT), "coffer")
 
+    def test_fields_that_mean_nothing_are_named(self):
+        self.dev()
+
+        def warnings_of(method, path, body, **more):
+            status, answer = harness.http(method, path, "root", body, **more)
+            self.assertIn(status, (200, 204), answer)
+            return answer["warnings"] if answer else None
+
+        ignored = ["Endpoint ignored these unrecognized parameters: [ask colour]"]
+        self.assertEqual(warnings_of("POST", "/v1/secret/data/x", {"data": {"any": 1}, "colour": 1, "ask": {}}), ignored)
+        self.assertIsNone(warnings_of("POST", "/v1/secret/data/x", {"data": {"any": 1}, "options": {"cas": 1}, "path": "x"}))
+        self.assertEqual(warnings_of("POST", "/v1/auth/token/create", {"ttl": "1h", "ask": 1, "colour": 1}), ignored)
+        self.assertIsNone(warnings_of("POST", "/v1/sys/wrapping/wrap", {"any": 1}, headers={"X-Vault-Wrap-TTL": "60"}))
+        # An answer without a body has no place for a warning.
+        self.assertIsNone(warnings_of("POST", "/v1/cubbyhole/x", {"any": 1}))
+        self.assertIsNone(warnings_of("POST", "/v1/secret/metadata/x", {"max_versions": 3, "colour": 1}))
+
     def test_both_names_read_the_same_environment(self):
         self.dev()
         self.shell("coffer kv put secret/x a=1 && vault kv get -field=a secret/x")
