@@ -188,31 +188,40 @@ Result<std::string> random_base62(RandomSource& random, std::size_t length) {
   return out;
 }
 
-std::string uuid_text(std::string_view sixteen_bytes) {
-  COFFER_CHECK(sixteen_bytes.size() == 16);
-  std::string out;
-  out.reserve(36);
+static void write_uuid(const std::uint8_t* bytes, char* to) noexcept {
   for (std::size_t i = 0; i < 16; ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10)
-      out.push_back('-');
-    out.push_back(kHex[byte_of(sixteen_bytes[i]) >> 4]);
-    out.push_back(kHex[byte_of(sixteen_bytes[i]) & 15]);
+      *to++ = '-';
+    *to++ = kHex[bytes[i] >> 4];
+    *to++ = kHex[bytes[i] & 15];
   }
+}
+
+std::string uuid_text(std::string_view sixteen_bytes) {
+  COFFER_CHECK(sixteen_bytes.size() == 16);
+  std::string out(kUuidTextBytes, '\0');
+  write_uuid(reinterpret_cast<const std::uint8_t*>(sixteen_bytes.data()), out.data());
   return out;
+}
+
+void write_random_uuid(std::span<std::uint8_t, 16> random, char* to) noexcept {
+  random[6] = static_cast<std::uint8_t>((random[6] & 0x0f) | 0x40);
+  random[8] = static_cast<std::uint8_t>((random[8] & 0x3f) | 0x80);
+  write_uuid(random.data(), to);
 }
 
 Result<std::string> random_uuid(RandomSource& random) {
   std::array<std::uint8_t, 16> bytes;
   COFFER_TRY(random.fill(bytes));
-  bytes[6] = static_cast<std::uint8_t>((bytes[6] & 0x0f) | 0x40);
-  bytes[8] = static_cast<std::uint8_t>((bytes[8] & 0x3f) | 0x80);
-  return uuid_text({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  std::string out(kUuidTextBytes, '\0');
+  write_random_uuid(bytes, out.data());
+  return out;
 }
 
 bool is_uuid(std::string_view text) noexcept {
-  if (text.size() != 36)
+  if (text.size() != kUuidTextBytes)
     return false;
-  for (std::size_t i = 0; i < 36; ++i) {
+  for (std::size_t i = 0; i < kUuidTextBytes; ++i) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
     if (dash ? text[i] != '-' : hex_digit(text[i]) < 0)
       return false;

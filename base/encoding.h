@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -32,6 +34,9 @@ Result<std::string> random_base62(RandomSource& random, std::size_t length);
 // 8-4-4-4-12 in lower case.
 std::string uuid_text(std::string_view sixteen_bytes);
 Result<std::string> random_uuid(RandomSource& random);  // version 4
+// The same of 16 random bytes that the caller has, to kUuidTextBytes bytes at `to`.
+inline constexpr std::size_t kUuidTextBytes = 36;
+void write_random_uuid(std::span<std::uint8_t, 16> random, char* to) noexcept;
 bool is_uuid(std::string_view text) noexcept;
 
 }  // namespace coffer

@@ -14,6 +14,7 @@
 #include <cerrno>
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "base/secret.h"
 #include "http/answer.h"
 
@@ -229,7 +230,8 @@ void IoThread::accept_from(std::size_t listener) {
   for (int i = 0; i < kAcceptedMax && !stopping_; ++i) {
     sockaddr_storage peer{};
     socklen_t size = sizeof peer;
-    const int fd = ::accept4(listeners_[listener], reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd =
+        ::accept4(listeners_[listener], reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
       place(describe(fd, shared_.tls[listener].get(), peer));
       continue;
@@ -280,7 +282,8 @@ void IoThread::add_connection(NewConnection&& connection) {
     connections_.back()->close();
 }
 
-// Makes room by closing one connection that has nothing under way; clients with a request are never touched. False when all have.
+// Makes room by closing one connection that has nothing under way; clients with a request are never touched. False when
+// all have.
 bool IoThread::evict_one() {
   for (std::size_t tried = 0; tried < connections_.size(); ++tried) {
     eviction_hand_ = (eviction_hand_ + 1) % connections_.size();
@@ -338,19 +341,10 @@ bool IoThread::set_request_id(core::Exchange& exchange) {
       return false;
     random_used_ = 0;
   }
-  std::uint8_t* id = random_.data() + random_used_;
+  char* text = static_cast<char*>(exchange.arena.allocate(kUuidTextBytes, 1));
+  write_random_uuid(std::span(random_).subspan(random_used_).first<16>(), text);
   random_used_ += 16;
-  id[6] = static_cast<std::uint8_t>((id[6] & 0x0f) | 0x40);
-  id[8] = static_cast<std::uint8_t>((id[8] & 0x3f) | 0x80);
-  char* text = static_cast<char*>(exchange.arena.allocate(36, 1));
-  char* at = text;
-  for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10)
-      *at++ = '-';
-    *at++ = "0123456789abcdef"[id[i] >> 4];
-    *at++ = "0123456789abcdef"[id[i] & 15];
-  }
-  exchange.request.id = {text, 36};
+  exchange.request.id = {text, kUuidTextBytes};
   return true;
 }
 

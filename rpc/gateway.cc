@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "base/time_text.h"
 #include "rpc/values.h"
 
@@ -165,17 +166,9 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
 Status Gateway::set_id(core::Exchange& exchange) {
   std::array<std::uint8_t, 16> id;
   COFFER_TRY(random_.fill(id));
-  id[6] = static_cast<std::uint8_t>((id[6] & 0x0f) | 0x40);
-  id[8] = static_cast<std::uint8_t>((id[8] & 0x3f) | 0x80);
-  char* text = static_cast<char*>(exchange.arena.allocate(36, 1));
-  char* at = text;
-  for (int i = 0; i < 16; ++i) {
-    if (i == 4 || i == 6 || i == 8 || i == 10)
-      *at++ = '-';
-    *at++ = "0123456789abcdef"[id[i] >> 4];
-    *at++ = "0123456789abcdef"[id[i] & 15];
-  }
-  exchange.request.id = {text, 36};
+  char* text = static_cast<char*>(exchange.arena.allocate(kUuidTextBytes, 1));
+  write_random_uuid(id, text);
+  exchange.request.id = {text, kUuidTextBytes};
   return ok_status();
 }
 
