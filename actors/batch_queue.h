@@ -15,8 +15,8 @@ class BatchQueue {
 
   enum class Push { kFull, kClosed, kQueued, kQueuedWake };
 
-  // Any thread. kQueuedWake: the owner must be woken, nobody has done so since it drained last. kFull, kClosed: `item` is untouched.
-  // `extra_items` is room beyond the bound, for what must get through when ordinary items fill the queue.
+  // Any thread. kQueuedWake: the owner must be woken, nobody has done so since it drained last. kFull, kClosed: `item`
+  // is untouched. `extra_items` is room beyond the bound, for what must get through when ordinary items fill the queue.
   Push push(T&& item, std::size_t extra_items = 0) {
     const std::lock_guard lock(mutex_);
     if (closed_)

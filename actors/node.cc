@@ -13,8 +13,9 @@ namespace {
 
 constexpr std::chrono::seconds kDiskCheckInterval{1};
 
-// Room in the queue beyond the proposals. Steps: one unseal or init at a time, and a sys/seal for each request that asks for it. Reports: the
-// log's thread makes one for each round of work(), which drains the queue first, and may be late with one more.
+// Room in the queue beyond the proposals. Steps: one unseal or init at a time, and a sys/seal for each request that
+// asks for it. Reports: the log's thread makes one for each round of work(), which drains the queue first, and may be
+// late with one more.
 constexpr std::size_t kStepsQueuedMax = 1024;
 constexpr std::size_t kReportsQueuedMax = 4;
 
@@ -179,7 +180,8 @@ void Node::handle(Input& input) {
   if (!flush_pressure())
     return propose(input);
   if (held_.size() >= limits::kProposalsQueuedMax)
-    return answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
+    return answer(input, core::CommitOutcome::kRefused, Index(0),
+                  Status(Code::kExhausted, "too many writes are waiting"));
   held_.push_back(std::move(input));  // tried again every tick: the flusher frees a generation
 }
 
@@ -203,9 +205,11 @@ void Node::propose(Input& input) {
     case core::Proposer::Verdict::kQueued: waiting_.emplace(ticket, std::move(input)); return;
     case core::Proposer::Verdict::kRunAgain: return answer(input, core::CommitOutcome::kConflict, Index(0), Status());
     case core::Proposer::Verdict::kWrongTerm:
-      return answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "this node does not lead"));
+      return answer(input, core::CommitOutcome::kRefused, Index(0),
+                    Status(Code::kUnavailable, "this node does not lead"));
     case core::Proposer::Verdict::kFull:
-      return answer(input, core::CommitOutcome::kRefused, Index(0), Status(Code::kExhausted, "too many writes are waiting"));
+      return answer(input, core::CommitOutcome::kRefused, Index(0),
+                    Status(Code::kExhausted, "too many writes are waiting"));
   }
   std::string payload(raft::kEntryHeaderBytes, '\0');
   core::entry::encode(0, proposal.key_term, proposal.ops, payload);
@@ -225,12 +229,14 @@ Nanos Node::time_left(const Input& input) const {
   return std::max(Nanos(0), input.exchange->pipeline->deadline - cluster_now());
 }
 
-// The same on every run: a key is kept for whoever was told to run again, and under another name it would wait behind itself.
+// The same on every run: a key is kept for whoever was told to run again, and under another name it would wait behind
+// itself.
 core::Ticket Node::ticket_of(const Input& input) {
   if (input.exchange)
     return reinterpret_cast<core::Ticket>(input.exchange.get());
   const auto ticket = reinterpret_cast<core::Ticket>(input.done);
-  return waiting_.contains(ticket) ? next_ticket_++ << 1 | 1 : ticket;  // one that collects several outcomes; odd is nobody's address
+  // one that collects several outcomes; odd is nobody's address
+  return waiting_.contains(ticket) ? next_ticket_++ << 1 | 1 : ticket;
 }
 
 void Node::answer(Input& input, core::CommitOutcome outcome, Index index, Status status) {
@@ -326,7 +332,8 @@ void Node::note_leadership() {
     proposer_.lead(core_->term(), core_->applied_index());
     publish_time();
     serving_term_.store(core_->term().get(), std::memory_order_release);
-    ports_.logger.info("raft", "entered leader state", {{"term", core_->term().get()}, {"applied", core_->applied_index().get()}});
+    ports_.logger.info("raft", "entered leader state",
+                       {{"term", core_->term().get()}, {"applied", core_->applied_index().get()}});
     if (ports_.serves)
       ports_.serves();
   } else {
@@ -348,7 +355,8 @@ void Node::check_disk(BootTime now) {
   const Result<std::uint64_t> free = ports_.free_bytes();
   const bool low = !free.ok() || *free < options_.free_bytes_min;
   if (low != disk_low_)
-    ports_.logger.warn("storage", low ? "the disk is almost full: writes are refused" : "the disk has room again: writes are taken");
+    ports_.logger.warn(
+        "storage", low ? "the disk is almost full: writes are refused" : "the disk has room again: writes are taken");
   disk_low_ = low;
 }
 

@@ -1,11 +1,11 @@
-// One member of the Raft group: proposer, Raft core and applier, moved by one thread. It performs what the pure classes decide
-// (raft/core.h, core/proposer.h): writes the log, applies to the store, publishes, answers.
+// One member of the Raft group: proposer, Raft core and applier, moved by one thread. It performs what the pure classes
+// decide (raft/core.h, core/proposer.h): writes the log, applies to the store, publishes, answers.
 //
-// Order for a committed batch: apply to the store, derive, publish, and only then wake who waits, so that whoever saw an index
-// acknowledged is served from a view at or above it.
+// Order for a committed batch: apply to the store, derive, publish, and only then wake who waits, so that whoever saw
+// an index acknowledged is served from a view at or above it.
 //
-// A node that fails (its log or its state cannot be trusted any more) answers everything that it was given at once, refuses what comes later,
-// and drops steps for the applier unrun.
+// A node that fails (its log or its state cannot be trusted any more) answers everything that it was given at once,
+// refuses what comes later, and drops steps for the applier unrun.
 #pragma once
 
 #include <atomic>
@@ -48,7 +48,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     std::function<void()> wake;                     // any thread: makes work() run soon
     std::function<void(const Status&)> fatal;       // node's thread, once: the process must end
     std::function<Result<std::uint64_t>()> free_bytes;  // of the disk; may be empty
-    std::function<void()> serves;                   // node's thread: this node leads and everything before is applied; once a term
+    std::function<void()> serves;  // node's thread: this node leads and everything before is applied; once a term
   };
 
   // Replays nothing yet: that happens in the first work(). kDataLoss when log and state do not fit together.

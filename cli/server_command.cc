@@ -42,8 +42,8 @@ std::vector<FlagGroup> server_flags() {
             .kind = FlagKind::kBool,
             .usage = "As -dev, over TLS, with an authority and a certificate made for this run."},
            {.name = "dev-tls-cert-dir",
-            .usage = "A folder for vault-ca.pem, vault-cert.pem and vault-key.pem, which stay there. By default they go to "
-                     "a temporary folder that is removed at the end."},
+            .usage = "A folder for vault-ca.pem, vault-cert.pem and vault-key.pem, which stay there. By default they "
+                     "go to a temporary folder that is removed at the end."},
            {.name = "dev-tls-san",
             .kind = FlagKind::kList,
             .usage = "A further DNS name or IP address for the certificate. May be given several times."},

@@ -98,8 +98,8 @@ void AuditDevice::State::complain(const Status& status, std::size_t refused) {
     complained_at = now;
     ++complaints;
   }
-  environment.complain("audit log write failed: device " + path + ": " + status.message() + " (" + std::to_string(refused) +
-                       " requests refused)");
+  environment.complain("audit log write failed: device " + path + ": " + status.message() + " (" +
+                       std::to_string(refused) + " requests refused)");
 }
 
 AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& options, Status broken,
@@ -213,7 +213,8 @@ void AuditDevice::stop() {
     over = state.ended.wait_for(lock, limits::kAuditAcceptTimeMax, [&state] { return state.over; });
     left = state.ring.drain();
   }
-  // A thread inside a write that hangs is left behind with the state that it uses; it ends with the write or with the process.
+  // A thread inside a write that hangs is left behind with the state that it uses; it ends with the write or with the
+  // process.
   if (over)
     state.thread.join();
   else

@@ -118,8 +118,8 @@ class Hide final : public json::ScalarRewriter {
   const AuditHasher& hasher_;
 };
 
-// Tells whether two lines of one exchange say the same about who and what: by where the texts stand, not by what they are, because
-// an exchange's arena does not move them. The request's id keeps two exchanges in one arena apart.
+// Tells whether two lines of one exchange say the same about who and what: by where the texts stand, not by what they
+// are, because an exchange's arena does not move them. The request's id keeps two exchanges in one arena apart.
 class Fingerprint {
  public:
   void add(std::uint64_t value) { state_ = (std::rotl(state_, 23) ^ value) * 0x9e3779b97f4a7c15u; }
@@ -444,7 +444,8 @@ void AuditFormatter::append_data(const json::Value& data, bool listed, std::stri
     return;
   }
   Hide hide(hasher_);
-  // Raw text in a request or an answer was JSON when it was let in. If it is not, the line says so instead of leaking it.
+  // Raw text in a request or an answer was JSON when it was let in. If it is not, the line says so instead of leaking
+  // it.
   if (!json::rewrite_scalars(data, out, hide).ok())
     out.append(R"("unreadable")");
 }

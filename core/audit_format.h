@@ -1,5 +1,5 @@
-// What an audit line looks like (docs/formats/audit_line.md): one JSON object a line, in the shape that Vault's users parse. Pure;
-// a formatter is immutable, so any thread may use it.
+// What an audit line looks like (docs/formats/audit_line.md): one JSON object a line, in the shape that Vault's users
+// parse. Pure; a formatter is immutable, so any thread may use it.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ class AuditHasher {
   const Hash* known(std::string_view text) const noexcept;
 
   crypto::HmacKey key_;
-  // Of what every second answer holds: "", "true", "false" and small numbers. Not secret: anybody who may ask sys/audit-hash can make
-  // the same table.
+  // Of what every second answer holds: "", "true", "false" and small numbers. Not secret: anybody who may ask
+  // sys/audit-hash can make the same table.
   std::vector<Hash> numbers_;
   Hash empty_;
   Hash true_;
@@ -47,8 +47,8 @@ class AuditFormatter {
  public:
   AuditFormatter(const SecretBytes& salt, const AuditOptions& options, std::string_view running_version);
 
-  // Appends the line of this phase, with its newline, to line.text. A response line takes over what the request line before it
-  // said, when that line is there and tells the same.
+  // Appends the line of this phase, with its newline, to line.text. A response line takes over what the request line
+  // before it said, when that line is there and tells the same.
   void append(const Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now, std::string_view error,
               AuditLine& line) const;
   // The line that is written when a device is enabled.
@@ -62,10 +62,13 @@ class AuditFormatter {
     std::size_t at = 0;
     std::size_t size = 0;
   };
-  void append_auth(const Request& request, const AuditFacts& facts, std::string& out, Shown& token, Shown& accessor) const;
-  void append_request(const Request& request, const AuditFacts& facts, std::string& out, Shown token, Shown accessor) const;
+  void append_auth(const Request& request, const AuditFacts& facts, std::string& out, Shown& token,
+                   Shown& accessor) const;
+  void append_request(const Request& request, const AuditFacts& facts, std::string& out, Shown token,
+                      Shown accessor) const;
   void append_mount(const AuditFacts& facts, std::string_view version_name, std::string& out) const;
-  void append_response(const Request& request, const Response& response, const AuditFacts& facts, std::string& out) const;
+  void append_response(const Request& request, const Response& response, const AuditFacts& facts,
+                       std::string& out) const;
   void append_response_auth(const Auth& auth, std::string& out) const;
   void append_wrap_info(const WrapInfo& wrap, std::string& out) const;
   void append_data(const json::Value& data, bool listed, std::string& out) const;

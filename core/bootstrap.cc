@@ -10,8 +10,8 @@
 namespace coffer::core {
 namespace {
 
-Status add_fixed(TxnImpl& txn, MountTable table, std::string_view type, std::string_view path, MountId id, std::string_view text,
-                 bool local, RandomSource& random) {
+Status add_fixed(TxnImpl& txn, MountTable table, std::string_view type, std::string_view path, MountId id,
+                 std::string_view text, bool local, RandomSource& random) {
   COFFER_ASSIGN(MountRecord record, new_mount(table, type, path, random));
   record.info.id = id;
   record.info.description = text;
@@ -23,10 +23,12 @@ Status add_fixed(TxnImpl& txn, MountTable table, std::string_view type, std::str
 Status add_mounts(TxnImpl& txn, const BootstrapOptions& options, RandomSource& random) {
   COFFER_TRY(add_fixed(txn, MountTable::kSecret, "system", "sys/", layout::kSystemMount,
                        "system endpoints used for control, policy and debugging", false, random));
-  COFFER_TRY(add_fixed(txn, MountTable::kAuth, "token", "token/", kTokenMountId, "token based credentials", false, random));
+  COFFER_TRY(
+      add_fixed(txn, MountTable::kAuth, "token", "token/", kTokenMountId, "token based credentials", false, random));
   COFFER_TRY(add_fixed(txn, MountTable::kSecret, "cubbyhole", "cubbyhole/", kCubbyholeMountId,
                        "per-token private secret storage", true, random));
-  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "identity", "identity/", kIdentityMountId, "identity store", false, random));
+  COFFER_TRY(
+      add_fixed(txn, MountTable::kSecret, "identity", "identity/", kIdentityMountId, "identity store", false, random));
   if (!options.dev)
     return ok_status();
   COFFER_ASSIGN(MountRecord secret, new_mount(MountTable::kSecret, "kv", "secret/", random));
@@ -51,8 +53,8 @@ Status add_root_token(TxnImpl& txn, const Published& published, json::Arena& are
 
 }  // namespace
 
-Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key, const BootstrapOptions& options,
-                                RandomSource& random) {
+Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key,
+                                const BootstrapOptions& options, RandomSource& random) {
   if (options.root_token.size() > limits::kTokenBytesMax)
     return Status(Code::kInvalid, "the root token is longer than " + std::to_string(limits::kTokenBytesMax) + " bytes");
   std::string token = options.root_token;
@@ -68,7 +70,8 @@ Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes&
   PolicyEntry policy;
   policy.text = default_policy_text();
   policy.modified = options.now;
-  COFFER_TRY(txn.put(layout::core_key(std::string(layout::kPolicyPrefix).append(kDefaultPolicyName)), encode_policy(policy)));
+  COFFER_TRY(
+      txn.put(layout::core_key(std::string(layout::kPolicyPrefix).append(kDefaultPolicyName)), encode_policy(policy)));
   Published published;
   published.hasher = std::make_shared<const TokenHasher>(barrier.keyring()->derive(kTokenHashPurpose));
   published.jobs = std::make_shared<const std::vector<Job>>();

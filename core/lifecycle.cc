@@ -23,8 +23,9 @@ std::string keyring_key() {
 }
 
 Status damaged(std::string_view record, std::string_view how) {
-  return Status(Code::kDataLoss, "the store is damaged: its record \"" + std::string(record) + "\": " + std::string(how) +
-                                     ". Keep the data folder for inquiry and restore a copy of it; nothing was changed");
+  return Status(Code::kDataLoss,
+                "the store is damaged: its record \"" + std::string(record) + "\": " + std::string(how) +
+                    ". Keep the data folder for inquiry and restore a copy of it; nothing was changed");
 }
 
 Result<bool> read_record(const store::View& view, const std::string& key, std::string_view name, std::string& out) {
@@ -49,8 +50,8 @@ void respond_failed(std::unique_ptr<Exchange> exchange, const Status& status) {
   respond(std::move(exchange));
 }
 
-// An exchange that waits for the applier. A node that has failed drops what it was given: the client hears of it then, and the
-// connection, which cannot end without an answer, does not hold up the stop of the server.
+// An exchange that waits for the applier. A node that has failed drops what it was given: the client hears of it then,
+// and the connection, which cannot end without an answer, does not hold up the stop of the server.
 class Owed {
  public:
   explicit Owed(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
@@ -81,7 +82,8 @@ Result<unsigned> count_field(const json::Value& body, std::string_view name) {
 Result<seal::InitRequest> parse_init(const json::Value& body) {
   for (const std::string_view name : {"pgp_keys", "recovery_pgp_keys", "root_token_pgp_key"}) {
     const json::Value* value = body.find(name);
-    if (value != nullptr && !value->is_null() && !(value->is_string() && value->as_string().empty()) && value->size() != 0)
+    if (value != nullptr && !value->is_null() && !(value->is_string() && value->as_string().empty()) &&
+        value->size() != 0)
       return Status(Code::kInvalid, std::string(name) + " is not supported by this version");
   }
   seal::InitRequest request;
@@ -167,7 +169,8 @@ Status Lifecycle::load_records(const store::View& view) {
     return Status();
   }
   // They were written as one entry and none of them is ever deleted.
-  for (const auto& [found, name] : {std::pair(configured, kSealConfig), std::pair(keyed, layout::kKeyring), std::pair(named, kClusterInfo)})
+  for (const auto& [found, name] :
+       {std::pair(configured, kSealConfig), std::pair(keyed, layout::kKeyring), std::pair(named, kClusterInfo)})
     if (!found)
       return damaged(name, "is missing");
   const Result<seal::SealConfig> config = seal::SealConfig::decode(config_record);
@@ -198,7 +201,8 @@ Status Lifecycle::begin() {
     if (!status_.initialized || ports_.automatic == nullptr)
       return Status();
     const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
-    unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic) : Result<seal::Unsealed>(config.status());
+    unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic)
+                           : Result<seal::Unsealed>(config.status());
   }
   view->reset();
   if (unsealed.code() == Code::kDataLoss)
@@ -275,7 +279,8 @@ bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
   const bool ceremony = name == "init" || name == "unseal";
   if (!ceremony && name != "health" && name != "seal-status" && name != "leader")
     return false;
-  if (name == "unseal" ? operation != Operation::kWrite : !read && !(name == "init" && operation == Operation::kWrite)) {
+  if (name == "unseal" ? operation != Operation::kWrite
+                       : !read && !(name == "init" && operation == Operation::kWrite)) {
     fail(*exchange, Status(Code::kUnsupported, "unsupported operation"));
   } else if (name == "health") {
     answer_health(*exchange);
@@ -301,7 +306,8 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
   if (!ports_.committer.is_leader())
     return Status(Code::kUnavailable, "this node does not lead yet");
   COFFER_ASSIGN(std::unique_ptr<store::View> view, ports_.backend.view());
-  // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out the first.
+  // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out
+  // the first.
   COFFER_TRY(load_records(*view));
   if (status_.initialized) {
     publish(status_);
@@ -414,7 +420,9 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
   const auto finish = [this, shared](const Status& result) {
     if (shared->dev_done) {
       const std::string_view share = shared->made.shares.front().reveal_text();
-      shared->dev_done(result.ok() ? Result<DevKeys>(DevKeys{std::string(shared->root_token.reveal_text()), base64_encode(share)}) : Result<DevKeys>(result));
+      shared->dev_done(
+          result.ok() ? Result<DevKeys>(DevKeys{std::string(shared->root_token.reveal_text()), base64_encode(share)})
+                      : Result<DevKeys>(result));
       return;
     }
     if (result.ok())
@@ -456,7 +464,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return answer_now(Status());
   }
   if (key.empty())
-    return answer_now(Status(Code::kInvalid, "'key' must be specified in request body as JSON, or 'reset' set to true"));
+    return answer_now(
+        Status(Code::kInvalid, "'key' must be specified in request body as JSON, or 'reset' set to true"));
   const Result<SecretBytes> share = seal::parse_share(key);
   if (!share.ok())
     return answer_now(share.status());

@@ -181,14 +181,16 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
     case CommitOutcome::kConflict: {
       if (++state.runs >= limits::kTransactionRunsMax) {
         services_.committer.abandon(*exchange);
-        return fail_audited(std::move(exchange), Status(Code::kUnavailable, "the request lost against others too often"));
+        return fail_audited(std::move(exchange),
+                            Status(Code::kUnavailable, "the request lost against others too often"));
       }
       Home* home = exchange->home;
       return home->resume_later(std::move(exchange));
     }
     case CommitOutcome::kRefused:
-      return fail_audited(std::move(exchange),
-                          status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed") : status);
+      return fail_audited(
+          std::move(exchange),
+          status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed") : status);
     case CommitOutcome::kOutcomeUnknown:
       return fail_audited(std::move(exchange),
                           Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));

@@ -1,8 +1,8 @@
 // The one way of a request: canonical path, namespace, token, policy, audit, router, engine, commit, audit, answer. See
 // docs/request-path.md.
 //
-// A request holds no thread, no view and no lock while it waits. It waits at: request audit (a write's line is accepted before its
-// proposal goes out), commit, response audit. A read's two lines are handed over together and awaited once.
+// A request holds no thread, no view and no lock while it waits. It waits at: request audit (a write's line is accepted
+// before its proposal goes out), commit, response audit. A read's two lines are handed over together and awaited once.
 #pragma once
 
 #include <memory>

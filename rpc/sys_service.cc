@@ -109,10 +109,12 @@ class SysService final : public v1::Sys::CallbackService {
   explicit SysService(Gateway& gateway) : gateway_(gateway) {}
 
   Reactor* Health(Context* context, const v1::HealthRequest*, v1::HealthResponse* reply) override {
-    return unary<v1::HealthResponse>(gateway_, *context, {Operation::kRead, "sys/health", nullptr}, *reply, decode_health);
+    return unary<v1::HealthResponse>(gateway_, *context, {Operation::kRead, "sys/health", nullptr}, *reply,
+                                     decode_health);
   }
   Reactor* SealStatus(Context* context, const v1::SealStatusRequest*, v1::SealStatusResponse* reply) override {
-    return unary<v1::SealStatusResponse>(gateway_, *context, {Operation::kRead, "sys/seal-status", nullptr}, *reply, decode_seal_status);
+    return unary<v1::SealStatusResponse>(gateway_, *context, {Operation::kRead, "sys/seal-status", nullptr}, *reply,
+                                         decode_seal_status);
   }
   Reactor* Init(Context* context, const v1::InitRequest* request, v1::InitResponse* reply) override {
     const Ask ask{Operation::kWrite, "sys/init", [request](json::Arena& arena) -> Result<json::Value> {
@@ -141,24 +143,28 @@ class SysService final : public v1::Sys::CallbackService {
   }
 
   Reactor* ListMounts(Context* context, const v1::ListMountsRequest*, v1::ListMountsResponse* reply) override {
-    return unary<v1::ListMountsResponse>(gateway_, *context, {Operation::kRead, "sys/mounts", nullptr}, *reply, decode_mounts);
+    return unary<v1::ListMountsResponse>(gateway_, *context, {Operation::kRead, "sys/mounts", nullptr}, *reply,
+                                         decode_mounts);
   }
-  Reactor* EnableSecretsEngine(Context* context, const v1::EnableSecretsEngineRequest* request, v1::SysEmpty* reply) override {
+  Reactor* EnableSecretsEngine(Context* context, const v1::EnableSecretsEngineRequest* request,
+                               v1::SysEmpty* reply) override {
     return nothing(*context,
                    {Operation::kWrite, "sys/mounts/" + request->path(),
                     [request](json::Arena& arena) { return enable_data(arena, *request); }},
                    *reply);
   }
-  Reactor* DisableSecretsEngine(Context* context, const v1::DisableSecretsEngineRequest* request, v1::SysEmpty* reply) override {
+  Reactor* DisableSecretsEngine(Context* context, const v1::DisableSecretsEngineRequest* request,
+                                v1::SysEmpty* reply) override {
     return nothing(*context, {Operation::kDelete, "sys/mounts/" + request->path(), nullptr}, *reply);
   }
 
   Reactor* ListPolicies(Context* context, const v1::ListPoliciesRequest*, v1::ListPoliciesResponse* reply) override {
-    return unary<v1::ListPoliciesResponse>(gateway_, *context, {Operation::kList, "sys/policies/acl", nullptr}, *reply, decode_policies);
+    return unary<v1::ListPoliciesResponse>(gateway_, *context, {Operation::kList, "sys/policies/acl", nullptr}, *reply,
+                                           decode_policies);
   }
   Reactor* ReadPolicy(Context* context, const v1::PolicyRequest* request, v1::Policy* reply) override {
-    return unary<v1::Policy>(gateway_, *context, {Operation::kRead, "sys/policies/acl/" + request->name(), nullptr}, *reply,
-                             decode_policy);
+    return unary<v1::Policy>(gateway_, *context, {Operation::kRead, "sys/policies/acl/" + request->name(), nullptr},
+                             *reply, decode_policy);
   }
   Reactor* WritePolicy(Context* context, const v1::Policy* request, v1::SysEmpty* reply) override {
     return nothing(*context,
@@ -172,16 +178,20 @@ class SysService final : public v1::Sys::CallbackService {
     return nothing(*context, {Operation::kDelete, "sys/policies/acl/" + request->name(), nullptr}, *reply);
   }
 
-  Reactor* ListAuditDevices(Context* context, const v1::ListAuditDevicesRequest*, v1::ListAuditDevicesResponse* reply) override {
-    return unary<v1::ListAuditDevicesResponse>(gateway_, *context, {Operation::kRead, "sys/audit", nullptr}, *reply, decode_devices);
+  Reactor* ListAuditDevices(Context* context, const v1::ListAuditDevicesRequest*,
+                            v1::ListAuditDevicesResponse* reply) override {
+    return unary<v1::ListAuditDevicesResponse>(gateway_, *context, {Operation::kRead, "sys/audit", nullptr}, *reply,
+                                               decode_devices);
   }
-  Reactor* EnableAuditDevice(Context* context, const v1::EnableAuditDeviceRequest* request, v1::SysEmpty* reply) override {
+  Reactor* EnableAuditDevice(Context* context, const v1::EnableAuditDeviceRequest* request,
+                             v1::SysEmpty* reply) override {
     return nothing(*context,
                    {Operation::kWrite, "sys/audit/" + request->path(),
                     [request](json::Arena& arena) { return enable_data(arena, *request); }},
                    *reply);
   }
-  Reactor* DisableAuditDevice(Context* context, const v1::DisableAuditDeviceRequest* request, v1::SysEmpty* reply) override {
+  Reactor* DisableAuditDevice(Context* context, const v1::DisableAuditDeviceRequest* request,
+                              v1::SysEmpty* reply) override {
     return nothing(*context, {Operation::kDelete, "sys/audit/" + request->path(), nullptr}, *reply);
   }
 

@@ -1,4 +1,5 @@
-// One thread that wakes the streams that watch something, all of them a bounded time apart, and lets them go when the server stops.
+// One thread that wakes the streams that watch something, all of them a bounded time apart, and lets them go when the
+// server stops.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +14,8 @@ namespace coffer::rpc {
 
 class Ticker {
  public:
-  // Of one stream. After a wait() that returned kWaiting exactly one of these follows: tick(), stopped(), or a cancel() that returns true.
+  // Of one stream. After a wait() that returned kWaiting exactly one of these follows: tick(), stopped(), or a cancel()
+  // that returns true.
   class Client {
    public:
     virtual ~Client() = default;
@@ -34,7 +36,8 @@ class Ticker {
 
   // Any thread. Not again before the client was woken.
   Wait wait(Client& client);
-  // Any thread: no tick() follows, now or after a later wait(). True when the client was waiting and will not hear of it otherwise.
+  // Any thread: no tick() follows, now or after a later wait(). True when the client was waiting and will not hear of
+  // it otherwise.
   bool cancel(Client& client);
   // Everyone who waits hears stopped(); later waits are refused. One thread.
   void stop();

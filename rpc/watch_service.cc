@@ -9,8 +9,8 @@
 namespace coffer::rpc {
 namespace {
 
-// One stream: asks, writes what is new, waits, asks again. gRPC, the gateway and the ticker call it from their threads; one step is under
-// way at a time, only the cancellation can come beside it. Deletes itself when gRPC is done with it.
+// One stream: asks, writes what is new, waits, asks again. gRPC, the gateway and the ticker call it from their threads;
+// one step is under way at a time, only the cancellation can come beside it. Deletes itself when gRPC is done with it.
 class SealWatch final : public grpc::ServerWriteReactor<v1::SealStatusResponse>, public Pending, public Ticker::Client {
  public:
   SealWatch(Gateway& gateway, Ticker& ticker, grpc::CallbackServerContext& context)

@@ -222,7 +222,8 @@ Status App::Impl::start_node() {
   node.free_bytes_min = state_ != nullptr ? options_.free_bytes_min : 0;
   for (std::uint64_t* seed : {&node.raft.random_seed, &node.proposer.hash_seed})
     COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(seed), sizeof(*seed)}));
-  actors::Node::Ports ports{*log_, *backend_, state_, *deriver_, system_clock(), logger_, host_->node_wake(), fatal_, {}, {}};
+  actors::Node::Ports ports{*log_,   *backend_,          state_, *deriver_, system_clock(),
+                            logger_, host_->node_wake(), fatal_, {},        {}};
   ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };
   ports.serves = [this] {
     if (const Status begun = lifecycle_->begin(); !begun.ok())
@@ -230,13 +231,23 @@ Status App::Impl::start_node() {
     serves_.set();
   };
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
-  services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(), std::string(kVaultVersion)});
-  core::Lifecycle::Ports lifecycle{*backend_, *node_, *node_, *deriver_, options_.automatic_seal.get(), system_random(), system_clock(), logger_,
-                                   [this] { return node_->applied_index(); }, [this] { return node_->commit_index(); },
+  services_.reset(
+      new core::Services{*backend_, *node_, engines_, *audit_, system_random(), std::string(kVaultVersion)});
+  core::Lifecycle::Ports lifecycle{*backend_,
+                                   *node_,
+                                   *node_,
+                                   *deriver_,
+                                   options_.automatic_seal.get(),
+                                   system_random(),
+                                   system_clock(),
+                                   logger_,
+                                   [this] { return node_->applied_index(); },
+                                   [this] { return node_->commit_index(); },
                                    [this](bool unsealed) { state_changed(unsealed); }};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
-  expiry_ = std::make_unique<core::ExpiryDriver>(*services_, [this](std::string_view line) { logger_.warn("expiration", line); });
+  expiry_ = std::make_unique<core::ExpiryDriver>(*services_,
+                                                 [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
   host_->start_node(*node_, kTickInterval);
   COFFER_TRY(await(serves_, "the node did not come to serve"));

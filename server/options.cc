@@ -84,7 +84,8 @@ void tighten(http::Config& http, const ListenerConfig& listener) {
 void tighten(rpc::Config& rpc, const ListenerConfig& listener) {
   rpc.message_bytes = std::min(rpc.message_bytes, listener.max_request_bytes.value_or(rpc.message_bytes));
   rpc.json.strings = std::min(rpc.json.strings, listener.max_json_strings.value_or(rpc.json.strings));
-  rpc.json.memory_bytes = std::min(rpc.json.memory_bytes, listener.max_json_memory_bytes.value_or(rpc.json.memory_bytes));
+  rpc.json.memory_bytes =
+      std::min(rpc.json.memory_bytes, listener.max_json_memory_bytes.value_or(rpc.json.memory_bytes));
   rpc.json.depth = std::min(rpc.json.depth, listener.max_json_depth.value_or(rpc.json.depth));
 }
 

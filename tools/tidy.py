@@ -1,14 +1,19 @@
 #!/usr/bin/env python3
-"""Checks sizes and banned calls: files, functions, includes per header, and calls that have a better name here."""
+"""Checks sizes and banned calls: lines, files, functions, includes per header, and calls that have a better name here.
+
+Tests and benchmarks are held to the length of lines alone.
+"""
 import pathlib
 import re
 import sys
 
+LINE_COLUMNS_MAX = 120
 FILE_LINES_MAX = 1000
 FUNCTION_LINES_MAX = 70
 HEADER_INCLUDES_MAX = 10  # of this repository; the standard library's cost little
 FOLDERS = ["base", "crypto", "store", "raft", "hsm", "seal", "replication", "core", "engines", "actors", "rpc", "http", "server", "cli",
            "agent"]
+LINE_LENGTH_FOLDERS = FOLDERS + ["tests", "bench"]
 # pattern, folders where it is allowed, what to use instead
 BANNED = [
     (r"\bsystem_clock::now\b|\bsteady_clock::now\b|\bclock_gettime\(", ["base", "server"], "base/clock.h"),
@@ -45,6 +50,12 @@ def functions(lines):
                 in_function, start = False, 0
 
 
+def check_lines(root, path):
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if len(line) > LINE_COLUMNS_MAX:
+            yield f"{path.relative_to(root)}:{number}: {len(line)} columns, at most {LINE_COLUMNS_MAX}"
+
+
 def check_file(root, path):
     folder = path.relative_to(root).parts[0]
     text = path.read_text()
@@ -73,11 +84,13 @@ def check_file(root, path):
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     problems, files = [], 0
-    for folder in FOLDERS:
+    for folder in LINE_LENGTH_FOLDERS:
         for path in sorted((root / folder).rglob("*")):
-            if path.suffix in (".h", ".cc"):
+            if path.suffix in (".h", ".cc", ".c", ".inc"):
                 files += 1
-                problems += check_file(root, path)
+                problems += check_lines(root, path)
+                if folder in FOLDERS and path.suffix in (".h", ".cc"):
+                    problems += check_file(root, path)
     if files == 0:
         sys.exit("no source file found: the check would pass on nothing")
     print("\n".join(problems) if problems else f"{files} files are tidy")

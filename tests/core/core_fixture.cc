@@ -109,7 +109,8 @@ Answer answer_of(Exchange& exchange) {
   answer.late = response.late;
   answer.status = response.status != 0 ? response.status : body ? 200 : 204;
   json::write(all.build(), answer.body);
-  Result<json::Value> parsed = json::parse_copy(answer.json.arena, answer.body, {2 * limits::kJsonDepthMax, SIZE_MAX, SIZE_MAX});
+  Result<json::Value> parsed =
+      json::parse_copy(answer.json.arena, answer.body, {2 * limits::kJsonDepthMax, SIZE_MAX, SIZE_MAX});
   COFFER_CHECK(parsed.ok());
   answer.json.root = *parsed;
   return answer;

@@ -58,8 +58,8 @@ struct Fixture : private Home {
     Lifecycle::Info info;
     info.storage_type = "inmemory";
     lifecycle = std::make_unique<Lifecycle>(
-        info, Lifecycle::Ports{backend, committer, applier, deriver, automatic, random, clock, *logger, [] { return Index(); },
-                               [] { return Index(); }, [](bool) {}});
+        info, Lifecycle::Ports{backend, committer, applier, deriver, automatic, random, clock, *logger,
+                               [] { return Index(); }, [] { return Index(); }, [](bool) {}});
     return lifecycle->begin();
   }
 
@@ -79,8 +79,10 @@ struct Fixture : private Home {
   }
   void init() {
     auto exchange = asked("sys/init");
-    exchange->request.data =
-        json::ObjectBuilder(exchange->arena, 2).add("secret_shares", std::int64_t{1}).add("secret_threshold", std::int64_t{1}).build();
+    exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
+                                 .add("secret_shares", std::int64_t{1})
+                                 .add("secret_threshold", std::int64_t{1})
+                                 .build();
     ask(std::move(exchange));
   }
   void unseal(std::string_view share) {
@@ -257,8 +259,10 @@ BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_
   const auto& wrapper = *made;
   BOOST_TEST(start(wrapper.get()).ok());
   auto exchange = asked("sys/init");
-  exchange->request.data =
-      json::ObjectBuilder(exchange->arena, 2).add("recovery_shares", std::int64_t{1}).add("recovery_threshold", std::int64_t{1}).build();
+  exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
+                               .add("recovery_shares", std::int64_t{1})
+                               .add("recovery_threshold", std::int64_t{1})
+                               .build();
   ask(std::move(exchange));
   BOOST_TEST(!lifecycle->sealed());
   BOOST_REQUIRE(stored(kKeyringKey).has_value());
@@ -273,8 +277,10 @@ BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_
 // J9: the attempt of others ends by its nonce alone.
 BOOST_FIXTURE_TEST_CASE(j9_a_reset_needs_the_nonce_of_the_attempt, Fixture) {
   auto exchange = asked("sys/init");
-  exchange->request.data =
-      json::ObjectBuilder(exchange->arena, 2).add("secret_shares", std::int64_t{3}).add("secret_threshold", std::int64_t{2}).build();
+  exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
+                               .add("secret_shares", std::int64_t{3})
+                               .add("secret_threshold", std::int64_t{2})
+                               .build();
   ask(std::move(exchange));
   const std::string share(answered->response.data.find("keys")->elements()[0].as_string());
   const auto reset = [this](std::string_view nonce) {
@@ -285,7 +291,8 @@ BOOST_FIXTURE_TEST_CASE(j9_a_reset_needs_the_nonce_of_the_attempt, Fixture) {
       body.add("nonce", nonce);
     asking->request.data = body.build();
     ask(std::move(asking));
-    return answered->response.has_errors() ? -1 : static_cast<int>(*answered->response.data.find("progress")->as_int64());
+    return answered->response.has_errors() ? -1
+                                           : static_cast<int>(*answered->response.data.find("progress")->as_int64());
   };
   BOOST_TEST(reset("") == 0);  // nothing to drop
   unseal(share);

@@ -40,7 +40,8 @@ struct Model {
 
 BOOST_AUTO_TEST_SUITE(recent_keys)
 
-// Many small notes and some large ones, so that notes end at, before and behind the ends of blocks, and the table grows.
+// Many small notes and some large ones, so that notes end at, before and behind the ends of blocks, and the table
+// grows.
 BOOST_AUTO_TEST_CASE(it_answers_like_a_list_of_all_notes) {
   std::mt19937_64 random(7);
   const auto below = [&random](std::uint64_t n) { return random() % n; };

@@ -120,8 +120,10 @@ BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {
 BOOST_AUTO_TEST_CASE(json_says_the_same) {
   const Config config = parsed(
       R"({"storage": {"file": {"path": "/data"}}, "listener": [{"tcp": {"address": "[::1]:0", "tls_disable": "true"}},
-    {"grpc": {"address": "127.0.0.1", "tls_disable": 1, "max_request_size": 1048576}}], "default_lease_ttl": "1h", "max_lease_ttl": 7200, "log_level": "Debug",
-    "log_format": "json", "seal": {"static": {"current_key": "file:///k", "current_key_id": "1"}}, "telemetry": {"disable_hostname": true, "statsd_address": "x"}})");
+    {"grpc": {"address": "127.0.0.1", "tls_disable": 1, "max_request_size": 1048576}}],
+    "default_lease_ttl": "1h", "max_lease_ttl": 7200, "log_level": "Debug",
+    "log_format": "json", "seal": {"static": {"current_key": "file:///k", "current_key_id": "1"}},
+    "telemetry": {"disable_hostname": true, "statsd_address": "x"}})");
   BOOST_TEST(validate_config(config).ok());
   BOOST_TEST((config.storage->kind == StorageKind::kFile));
   BOOST_TEST(config.listeners[0].host == "::1");

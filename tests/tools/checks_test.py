@@ -51,6 +51,9 @@ class Checks(unittest.TestCase):
     def test_raft_is_pure(self):
         self.expect("layers.py", "raft/a.cc", "#include <boost/uuid.hpp>\n", "raft/a.cc:1")
 
+    def test_long_line(self):
+        self.expect("tidy.py", "tests/core/a.cc", "int x;\n// " + "a" * 118 + "\n", "tests/core/a.cc:2", "121 columns")
+
     def test_long_function(self):
         body = "void f() {\n" + "  g();\n" * 80 + "}\n"
         self.expect("tidy.py", "core/a.cc", body, "core/a.cc:1", "82 lines")

@@ -1,8 +1,10 @@
-// Preloaded into a process that uses LMDB: writes down every change and every sync of one file (COFFER_RECORD_FILE), in order and with the bytes,
-// to COFFER_RECORD_TRACE. A driver then rebuilds the file as a power cut would have left it (tests/store/lmdb_powercut_test.cc).
+// Preloaded into a process that uses LMDB: writes down every change and every sync of one file (COFFER_RECORD_FILE), in
+// order and with the bytes, to COFFER_RECORD_TRACE. A driver then rebuilds the file as a power cut would have left it
+// (tests/store/lmdb_powercut_test.cc).
 //
-// A trace is a row of: kind (1 byte), 7 bytes zero, offset (8), length (8), the bytes. Kinds: 'w' write, 'd' write that is synced by
-// itself (O_DSYNC), 's' sync of the file, 't' truncate to offset, 'm' mark of the program, number in offset.
+// A trace is a row of: kind (1 byte), 7 bytes zero, offset (8), length (8), the bytes. Kinds: 'w' write, 'd' write that
+// is synced by itself (O_DSYNC), 's' sync of the file, 't' truncate to offset, 'm' mark of the program, number in
+// offset.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -91,7 +93,9 @@ ssize_t pwritev(int fd, const struct iovec* parts, int count, off_t offset) {
     note_write(fd, parts, count, offset);
   return syscall(SYS_pwritev, fd, parts, count, offset, 0);
 }
-ssize_t pwritev64(int fd, const struct iovec* parts, int count, off_t offset) { return pwritev(fd, parts, count, offset); }
+ssize_t pwritev64(int fd, const struct iovec* parts, int count, off_t offset) {
+  return pwritev(fd, parts, count, offset);
+}
 
 ssize_t writev(int fd, const struct iovec* parts, int count) {
   if (is_watched(fd))
