@@ -3,51 +3,6 @@
 #include "store/overlay.h"
 
 namespace coffer::sim {
-namespace {
-
-class RecordCursor final : public store::Cursor {
- public:
-  explicit RecordCursor(std::shared_ptr<const TableImage::Records> records)
-      : records_(std::move(records)), at_(records_->end()) {}
-  Result<bool> seek(std::string_view key) override {
-    at_ = records_->lower_bound(key);
-    return at_ != records_->end();
-  }
-  Result<bool> next() override { return ++at_ != records_->end(); }
-  std::string_view key() const override { return at_->first; }
-  std::string_view value() const override { return at_->second; }
-
- private:
-  std::shared_ptr<const TableImage::Records> records_;
-  TableImage::Records::const_iterator at_;
-};
-
-}  // namespace
-
-class ModelTable::Reader final : public store::StateReader {
- public:
-  void open(const TableImage& image) {
-    records_ = image.records;
-    applied_ = image.applied;
-  }
-  void close() { records_.reset(); }
-  Index applied() const override { return applied_; }
-  Result<bool> get(std::string_view key, std::string& out) const override {
-    const auto it = records_->find(key);
-    if (it == records_->end())
-      return false;
-    out = it->second;
-    return true;
-  }
-  Result<std::unique_ptr<store::Cursor>> cursor() const override {
-    return std::unique_ptr<store::Cursor>(std::make_unique<RecordCursor>(records_));
-  }
-
- private:
-  std::shared_ptr<const TableImage::Records> records_;
-  Index applied_;
-};
-
 ModelTable::ModelTable(std::shared_ptr<TableImage> image, Describe describe, Interlude interlude)
     : image_(std::move(image)), describe_(std::move(describe)), interlude_(std::move(interlude)) {}
 
@@ -56,19 +11,19 @@ ModelTable::~ModelTable() = default;
 Result<store::StateReader*> ModelTable::acquire() {
   if (interlude_)
     interlude_();
-  std::unique_ptr<Reader> reader;
+  std::unique_ptr<testing::RecordsReader> reader;
   if (idle_.empty()) {
-    reader = std::make_unique<Reader>();
+    reader = std::make_unique<testing::RecordsReader>();
   } else {
     reader = std::move(idle_.back());
     idle_.pop_back();
   }
-  reader->open(*image_);
+  reader->open(image_->records, image_->applied);
   return reader.release();
 }
 
 void ModelTable::release(store::StateReader* reader) noexcept {
-  auto* mine = static_cast<Reader*>(reader);
+  auto* mine = static_cast<testing::RecordsReader*>(reader);
   mine->close();
   idle_.emplace_back(mine);
 }

@@ -3,18 +3,17 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
-#include <string>
 
 #include "raft/types.h"
 #include "store/state_table.h"
+#include "tests/store/records_reader.h"
 
 namespace coffer::sim {
 
 // What survives a crash. Shared by the lives of one node.
 struct TableImage {
-  using Records = std::map<std::string, std::string, std::less<>>;
+  using Records = testing::Records;
   std::shared_ptr<const Records> records = std::make_shared<Records>();
   Index applied;
   Term applied_term;
@@ -40,11 +39,10 @@ class ModelTable final : public store::StateTable {
   Result<bool> scrub_step(std::size_t) override { return true; }
 
  private:
-  class Reader;
   std::shared_ptr<TableImage> image_;
   Describe describe_;
   Interlude interlude_;
-  std::vector<std::unique_ptr<Reader>> idle_;
+  std::vector<std::unique_ptr<testing::RecordsReader>> idle_;
 };
 
 }  // namespace coffer::sim

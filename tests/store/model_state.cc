@@ -8,42 +8,6 @@ namespace coffer::testing {
 
 using namespace store;  // NOLINT
 
-class ModelState::RecordCursor final : public Cursor {
- public:
-  explicit RecordCursor(std::shared_ptr<const Records> records) : records_(std::move(records)), at_(records_->end()) {}
-  Result<bool> seek(std::string_view key) override {
-    at_ = records_->lower_bound(key);
-    return at_ != records_->end();
-  }
-  Result<bool> next() override { return ++at_ != records_->end(); }
-  std::string_view key() const override { return at_->first; }
-  std::string_view value() const override { return at_->second; }
-
- private:
-  const std::shared_ptr<const Records> records_;
-  Records::const_iterator at_;
-};
-
-class ModelState::Reader final : public StateReader {
- public:
-  Reader(std::shared_ptr<const Records> records, Index applied) : records_(std::move(records)), applied_(applied) {}
-  Index applied() const override { return applied_; }
-  Result<bool> get(std::string_view key, std::string& out) const override {
-    const auto at = records_->find(key);
-    if (at == records_->end())
-      return false;
-    out = at->second;
-    return true;
-  }
-  Result<std::unique_ptr<Cursor>> cursor() const override {
-    return std::unique_ptr<Cursor>(std::make_unique<RecordCursor>(records_));
-  }
-
- private:
-  const std::shared_ptr<const Records> records_;
-  const Index applied_;
-};
-
 ModelState::~ModelState() = default;
 
 Result<std::unique_ptr<ModelState>> ModelState::open(Disk& disk, const std::string& folder) {
@@ -75,7 +39,11 @@ Status ModelState::load() {
   return ok_status();
 }
 
-Result<StateReader*> ModelState::acquire() { return static_cast<StateReader*>(new Reader(records_, durable_)); }
+Result<StateReader*> ModelState::acquire() {
+  auto reader = std::make_unique<RecordsReader>();
+  reader->open(records_, durable_);
+  return reader.release();
+}
 void ModelState::release(StateReader* reader) noexcept { delete reader; }
 
 Status ModelState::write(const Records& records, Index applied) {

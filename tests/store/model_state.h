@@ -2,12 +2,12 @@
 // generation file as a snapshot stream and switches CURRENT, as restore and compaction do.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 
 #include "base/disk.h"
 #include "store/state_table.h"
+#include "tests/store/records_reader.h"
 
 namespace coffer::testing {
 
@@ -23,9 +23,6 @@ class ModelState final : public store::StateTable {
   Result<bool> scrub_step(std::size_t) override { return true; }
 
  private:
-  using Records = std::map<std::string, std::string, std::less<>>;
-  class Reader;
-  class RecordCursor;
   ModelState(Disk& disk, std::string folder) : disk_(disk), folder_(std::move(folder)) {}
   Status load();
   Status write(const Records& records, Index applied);
