@@ -34,6 +34,8 @@ void* Arena::allocate_slow(std::size_t bytes) {
   const std::size_t next =
       chunks_.empty() ? kFirstChunkBytes : std::min<std::size_t>(chunks_.back().size * 2, 4u << 20);
   const std::size_t size = std::max(next, (bytes + 15) & ~std::size_t{15});
+  // What may throw comes first: whoever catches it goes on with this arena.
+  chunks_.reserve(chunks_.size() + 1);
   current_ = static_cast<std::uint8_t*>(::operator new(size));
   chunks_.push_back({current_, size, 0});
   capacity_ = size;
