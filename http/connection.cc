@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 
 #include "base/check.h"
 #include "base/mutant.h"
@@ -197,7 +198,16 @@ bool Connection::read_and_process() {
 
 // Uses `input` up to the end of one request and keeps the rest. True when another request may stand in what was kept.
 bool Connection::process(std::string_view input) {
-  const RequestReader::Step result = step(input);
+  RequestReader::Step result = RequestReader::Step::kMore;
+  try {
+    result = step(input);
+  } catch (const std::bad_alloc&) {
+    // This request asks for more than there is; the others go on.
+    write_refusal(503, "the server is out of memory", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(),
+                  thread_.out());
+    write_out(true);
+    close();
+  }
   if (closed())
     return false;
   switch (result) {
