@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <new>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -120,7 +121,13 @@ void Gateway::await_quiet(Nanos time_max) {
 
 Status Gateway::send(const grpc::CallbackServerContext& context, const Ask& ask, Pending& pending) {
   auto exchange = take();
-  if (Status status = fill(context, ask, *exchange); !status.ok()) {
+  Status status;
+  try {
+    status = fill(context, ask, *exchange);
+  } catch (const std::bad_alloc&) {
+    status = Status(Code::kUnavailable, "the server is out of memory");
+  }
+  if (!status.ok()) {
     keep(std::move(exchange));
     return status;
   }
@@ -180,13 +187,10 @@ void Gateway::post(Mail mail) {
     inside.mail->emplace_back(std::move(mail.exchange), mail.resume);
     return;
   }
-  bool first;
-  {
-    const std::lock_guard lock(mutex_);
-    first = mail_.empty();
-    mail_.push_back(std::move(mail));
-  }
-  if (first)
+  const std::lock_guard lock(mutex_);
+  mail_.push_back(std::move(mail));
+  // Under the lock: once it is let go, this may be answered and the gateway be gone.
+  if (mail_.size() == 1)
     changed_.notify_all();
 }
 

@@ -38,11 +38,11 @@ class Recorder final : public core::Dispatcher {
     {
       const std::lock_guard lock(mutex_);
       lines_.push_back(line);
-      token_ = request.token;
-      namespace_ = request.namespace_path;
-      wrap_ = request.wrap_ttl.value_or(Nanos(0));
-      remote_ = request.remote_address;
-      time_max_ = request.time_max;
+      seen_.token = request.token;
+      seen_.name_space = request.namespace_path;
+      seen_.wrap = request.wrap_ttl.value_or(Nanos(0));
+      seen_.remote = request.remote_address;
+      seen_.time_max = request.time_max;
       later = later_;
     }
     if (!later)
@@ -64,9 +64,16 @@ class Recorder final : public core::Dispatcher {
     const std::lock_guard lock(mutex_);
     return lines_.empty() ? "" : lines_.back();
   }
-  std::string token_, namespace_, remote_;
-  Nanos wrap_{0};
-  Nanos time_max_{0};
+  struct Seen {
+    std::string token, name_space, remote;
+    Nanos wrap{0};
+    Nanos time_max{0};
+  };
+  // Of the last request.
+  Seen seen() const {
+    const std::lock_guard lock(mutex_);
+    return seen_;
+  }
 
  private:
   void answer(std::unique_ptr<core::Exchange> exchange) {
@@ -82,6 +89,7 @@ class Recorder final : public core::Dispatcher {
   }
   mutable std::mutex mutex_;
   std::vector<std::string> lines_;
+  Seen seen_;
   Script script_;
   bool later_ = false;
 };
@@ -146,10 +154,10 @@ BOOST_AUTO_TEST_CASE(logical_calls_become_requests) {
     (*request.mutable_parameters())["version"] = "2";
     BOOST_TEST(stub->Read(&context, request, &reply).ok());
     BOOST_TEST(recorder.last() == R"(read secret/data/a b {"version":"2"})");
-    BOOST_TEST(recorder.token_ == "hvs.t");
-    BOOST_TEST(recorder.namespace_ == "team");
-    BOOST_TEST((recorder.wrap_ == std::chrono::minutes(5)));
-    BOOST_TEST(recorder.remote_ == "127.0.0.1");
+    BOOST_TEST(recorder.seen().token == "hvs.t");
+    BOOST_TEST(recorder.seen().name_space == "team");
+    BOOST_TEST((recorder.seen().wrap == std::chrono::minutes(5)));
+    BOOST_TEST(recorder.seen().remote == "127.0.0.1");
     BOOST_TEST(reply.data_json() == R"({"n":1.10})");
     BOOST_TEST(reply.http_status() == 200);
     BOOST_TEST(reply.warnings(0) == "w");
@@ -222,7 +230,7 @@ BOOST_AUTO_TEST_CASE(failures_carry_code_and_detail) {
     v1::Response reply;
     request.set_path("a");
     BOOST_TEST(stub->Read(&context, request, &reply).error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
-    BOOST_TEST((recorder.time_max_ == Nanos(limits::kRequestTimeMax)));
+    BOOST_TEST((recorder.seen().time_max == Nanos(limits::kRequestTimeMax)));
   }
   const std::string before = recorder.last();
   for (const char* path : {"a/../b", "a//b", "", "a\\b"}) {
