@@ -1,7 +1,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <random>
 #include <string>
 #include <vector>
@@ -225,8 +225,14 @@ BOOST_AUTO_TEST_CASE(many_keys) {
   BOOST_TEST((code_of(text + ",\"k57\":0}") == Code::kInvalid));
 }
 
-// K2: a body of the largest size is judged in linear time and never takes more memory than its own size. A generous
-// bound here, for loaded machines; bench/json has the figure.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)  // which multiply what a byte costs
+constexpr double kLargeBodySecondsMax = 20;
+#else
+constexpr double kLargeBodySecondsMax = 1;
+#endif
+
+// K2: a body of the largest size is judged in linear time and never takes more memory than its own size. Processor time
+// with a generous bound; bench/json has the figure.
 BOOST_AUTO_TEST_CASE(k2_large_bodies) {
   constexpr std::size_t kSize = 30u << 20;
   std::vector<std::string> bodies;
@@ -245,10 +251,9 @@ BOOST_AUTO_TEST_CASE(k2_large_bodies) {
   bodies.push_back(std::string(kSize, '1'));
   for (const std::string& body : bodies) {
     Arena arena;
-    const auto start = std::chrono::steady_clock::now();
+    const std::clock_t start = std::clock();
     (void)parse(arena, body);
-    const auto took = std::chrono::steady_clock::now() - start;
-    BOOST_TEST(std::chrono::duration_cast<std::chrono::milliseconds>(took).count() < 1000);
+    BOOST_TEST(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC < kLargeBodySecondsMax);
     BOOST_TEST(arena.bytes_used() <= limits::kRequestBodyBytesMax);
   }
 }
