@@ -394,8 +394,13 @@ Status LmdbState::grow_map() {
   COFFER_CHECK(mdb_env_info(env_, &info) == 0);
   const int error = mdb_env_set_mapsize(env_, info.me_mapsize * 2);
   find_map();
-  for (std::size_t i = 0; i < idle.size(); ++i)
-    pool_[i].reader.store(idle[i]);
+  // More than the pool holds, when they came back into slots that were emptied meanwhile.
+  for (std::size_t i = 0; i < idle.size(); ++i) {
+    if (i < kPoolSlots)
+      pool_[i].reader.store(idle[i]);
+    else
+      std::erase_if(readers_, [reader = idle[i]](const auto& owned) { return owned.get() == reader; });
+  }
   growing_.store(false);
   grown_.notify_all();
   return error == 0 ? ok_status() : failed("enlarge the map of", error);

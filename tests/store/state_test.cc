@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <map>
 #include <random>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "store/current.h"
 #include "store/key.h"
 #include "store/memory_backend.h"
+#include "store/overlay.h"
 #include "store/state_backend.h"
 #include "tests/mutant_on.h"
 #include "tests/store/temp_folder.h"
@@ -331,6 +333,36 @@ BOOST_AUTO_TEST_CASE(a_full_map_grows_during_the_commit) {
   stop.store(true);
   reader.join();
   BOOST_TEST(all_of(**backend.view()).size() == 2000u);
+}
+
+// Those that do not fit into the pool any more go; the commit waits for all of them.
+BOOST_AUTO_TEST_CASE(a_map_grows_with_more_readers_than_the_pool_holds) {
+  const testing::TempFolder folder;
+  auto state = open_state(posix_disk(), folder.path(), LmdbOptions{.map_bytes = 1u << 20}, system_random());
+  BOOST_REQUIRE(state.ok());
+  StateTable& table = **state;
+  constexpr std::size_t kHalf = 64;
+  std::vector<ReaderHold> first, second;
+  for (std::size_t i = 0; i < 2 * kHalf; ++i) {
+    const auto reader = table.acquire();
+    BOOST_REQUIRE(reader.ok());
+    (i < kHalf ? first : second).emplace_back(table, **reader);
+  }
+  Generation generation;
+  for (int k = 0; k < 500; ++k)
+    generation.put(Index(1), key(k), std::string(4000, 'x'));
+  auto commit = std::async(std::launch::async, [&] { return table.commit(generation, Index(1)); });
+  first.clear();
+  // Long enough for the commit to collect the first half many times over, and it may not end.
+  BOOST_TEST((commit.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout));
+  second.clear();
+  BOOST_TEST(commit.get().ok());
+  BOOST_TEST((table.durable_index() == Index(1)));
+  const auto reader = table.acquire();
+  BOOST_REQUIRE(reader.ok());
+  const ReaderHold hold(table, **reader);
+  std::string value;
+  BOOST_TEST(*hold->get(key(499), value));
 }
 
 BOOST_AUTO_TEST_CASE(memory_follows_records_and_not_writes) {
