@@ -131,11 +131,13 @@ class Composition {
     host.start_node(*node, std::chrono::milliseconds(20));
     BOOST_REQUIRE(serves.wait());
     Signal unsealed;
-    lifecycle->init_dev([&](Result<core::Lifecycle::DevKeys> keys) {
-      BOOST_CHECK(keys.ok());
+    bool initialized = false;
+    lifecycle->init_dev([&](Result<core::Lifecycle::DevKeys> keys) {  // on the node's thread
+      initialized = keys.ok();
       unsealed.set();
     });
     BOOST_REQUIRE(unsealed.wait());
+    BOOST_REQUIRE(initialized);
   }
 };
 
