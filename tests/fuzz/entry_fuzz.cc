@@ -1,3 +1,4 @@
+// module: core/entry.cc
 // Decodes arbitrary bytes as a log entry. What decodes must encode to the same bytes, so no two entries mean the same.
 #include <cstdint>
 #include <string>

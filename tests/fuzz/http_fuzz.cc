@@ -1,3 +1,4 @@
+// module: http/request_reader.cc http/request_build.cc http/body.cc http/body.h http/query.cc
 // HTTP requests as a connection reads them: a stream of bytes in pieces, several requests one after the other, without
 // a socket. The first byte chooses the pieces. What must hold: no crash, no byte used twice, all memory for bodies
 // given back, refusals with a status and without what was sent, and a request that is the same whatever the pieces.

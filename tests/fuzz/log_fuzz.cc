@@ -1,3 +1,4 @@
+// module: store/wal_format.cc store/wal_format.h store/wal_recovery.cc
 // Log segments from anywhere: decoding them frame by frame neither crashes nor believes what does not fit its checksum,
 // and what is decoded is encoded to the same bytes again. A second way in treats the bytes as a body whose checksum
 // already fitted.

@@ -1,3 +1,4 @@
+// module: seal/barrier.cc seal/envelope.cc seal/keyring.cc seal/seal_config.cc seal/shamir.cc
 // Everything that seal/ reads from a store or a person: sealed values, keyrings, seal configurations, envelopes, share
 // texts. The first byte of the input says which. What authentication would stop is authenticated here, so that the
 // decoder behind it is reached.
