@@ -250,8 +250,9 @@ void Run::answer_help() {
   exchange_.response.bare = true;
 }
 
-// A use-limited token is counted whether or not its request succeeded; the last use revokes it. What needs no token
-// uses none up: looking at a wrapping token with itself must not destroy what it wraps.
+// A use-limited token is counted whether or not its handler succeeded, but not when the whole request was given up
+// (too late, out of memory): then nothing of it is kept and nothing was answered. The last use revokes the token. What
+// needs no token uses none up: looking at a wrapping token with itself must not destroy what it wraps.
 Status Run::count_use() {
   if (!token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
     return ok_status();

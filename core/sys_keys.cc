@@ -105,11 +105,13 @@ Status handle_lease_revoke(HandlerContext& ctx) { return lease_id(ctx).status();
 
 std::vector<PathSpec> lease_specs() {
   const std::vector<Field> id = {{"lease_id", FieldType::kString, "Which lease.", true}};
+  std::vector<Field> renewed = id;
+  renewed.push_back({"increment", FieldType::kDuration, "For how long from now."});
   std::vector<PathSpec> specs;
   specs.push_back({"leases/lookup", "What is known of a lease.", id,
                    {{Operation::kWrite, Effect::kReads, handle_lease_lookup, "Looks up a lease."}}});
   for (const std::string_view pattern : {"leases/renew", "leases/renew/*lease", "renew", "renew/*lease"})
-    specs.push_back({pattern, "Keep a lease for longer.", id,
+    specs.push_back({pattern, "Keep a lease for longer.", renewed,
                      {{Operation::kWrite, Effect::kWrites, handle_lease_renew, "Renews a lease."}}});
   for (const std::string_view pattern : {"leases/revoke", "leases/revoke/*lease", "revoke", "revoke/*lease"})
     specs.push_back({pattern, "End a lease now.", id,
@@ -125,6 +127,9 @@ Status handle_seal(HandlerContext&) { return ok_status(); }
 std::vector<PathSpec> sys_key_specs() {
   const std::vector<Field> paths = {{"paths", FieldType::kStringList, "The paths to ask about."},
                                     {"path", FieldType::kStringList, "The same, as one."}};
+  std::vector<Field> of_token = paths, of_accessor = paths;
+  of_token.push_back({"token", FieldType::kString, "The other token.", true});
+  of_accessor.push_back({"accessor", FieldType::kString, "Its accessor.", true});
   std::vector<PathSpec> specs = lease_specs();
   specs.push_back({"key-status", "The key that seals what is stored: its number, its age and its use.", {},
                    {{Operation::kRead, Effect::kReads, handle_key_status, "Reads term, time and count."}}});
@@ -141,9 +146,9 @@ std::vector<PathSpec> sys_key_specs() {
        true});
   specs.push_back({"capabilities-self", "What the calling token may do at some paths.", paths,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_self, "Tells capabilities."}}});
-  specs.push_back({"capabilities", "What another token may do at some paths.", paths,
+  specs.push_back({"capabilities", "What another token may do at some paths.", of_token,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities, "Tells capabilities."}}});
-  specs.push_back({"capabilities-accessor", "What the token that an accessor belongs to may do at some paths.", paths,
+  specs.push_back({"capabilities-accessor", "What the token that an accessor belongs to may do at some paths.", of_accessor,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_accessor, "Tells capabilities."}}});
   return specs;
 }

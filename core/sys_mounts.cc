@@ -278,6 +278,7 @@ std::vector<PathSpec> sys_mount_specs() {
       {"options", FieldType::kMap, "Settings of the engine itself, for example version."},
       {"local", FieldType::kBool, "Whether what it holds stays in this cluster."},
       {"seal_wrap", FieldType::kBool, "Whether its values are wrapped by the seal too."},
+      {"external_entropy_access", FieldType::kBool, "Kept and shown; nothing here asks for it."},
   };
   std::vector<PathSpec> specs;
   specs.push_back({"mounts", "Which secrets engines there are, and where.", {},

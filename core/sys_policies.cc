@@ -95,7 +95,8 @@ std::vector<PathSpec> sys_policy_specs() {
                       {Operation::kRead, Effect::kReads, handle_list, "Lists the policies."}}});
   for (const std::string_view item : {"policies/acl/:name", "policy/:name"})
     specs.push_back({item, "One policy: read, replace or delete it.",
-                     {{"policy", FieldType::kString, "Its rules, as HCL or JSON.", true}},
+                     {{"policy", FieldType::kString, "Its rules, as HCL or JSON.", true},
+                      {"rules", FieldType::kString, "An older name of policy."}},
                      {{Operation::kRead, Effect::kReads, handle_read, "Reads a policy."},
                       {Operation::kWrite, Effect::kWrites, handle_write, "Writes a policy."},
                       {Operation::kDelete, Effect::kWrites, handle_delete, "Deletes a policy."}}});

@@ -242,6 +242,7 @@ std::vector<PathSpec> token_create_specs() {
       {"no_default_policy", FieldType::kBool, "Leave the default policy out."},
       {"renewable", FieldType::kBool, "Whether it can be renewed."},
       {"ttl", FieldType::kDuration, "Time to live."},
+      {"lease", FieldType::kDuration, "An older name of ttl, which wins."},
       {"explicit_max_ttl", FieldType::kDuration, "Beyond this age the token cannot be renewed."},
       {"period", FieldType::kDuration, "Renewal period; needs root or sudo."},
       {"num_uses", FieldType::kInt, "Number of uses; 0 is without limit."},

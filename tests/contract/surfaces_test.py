@@ -195,6 +195,10 @@ class Surfaces(harness.Contract):
         self.assertRegex(self.shell('vault version | xargs echo "vault_version="'), r"^vault_version= Vault v1\.21\.0")
         self.assertEqual(os.readlink(harness.VAULT), "coffer")
 
+    def token_with_accessor(self):
+        auth = harness.http("POST", "/v1/auth/token/create", "root", {"ttl": "1h"})[1]["auth"]
+        return auth["client_token"], auth["accessor"]
+
     def test_fields_that_mean_nothing_are_named(self):
         self.dev()
 
@@ -208,6 +212,19 @@ class Surfaces(harness.Contract):
         self.assertIsNone(warnings_of("POST", "/v1/secret/data/x", {"data": {"any": 1}, "options": {"cas": 1}, "path": "x"}))
         self.assertEqual(warnings_of("POST", "/v1/auth/token/create", {"ttl": "1h", "ask": 1, "colour": 1}), ignored)
         self.assertIsNone(warnings_of("POST", "/v1/sys/wrapping/wrap", {"any": 1}, headers={"X-Vault-Wrap-TTL": "60"}))
+        # Whatever a path takes is no surprise to it.
+        token, accessor = self.token_with_accessor()
+        for path, body in (("capabilities", {"token": token, "paths": ["secret/x"]}), ("capabilities", {"token": token, "path": "secret/x"}),
+                           ("capabilities-accessor", {"accessor": accessor, "paths": ["secret/x"]}),
+                           ("capabilities-self", {"paths": ["secret/x"], "path": "secret/x"})):
+            self.assertIsNone(warnings_of("POST", f"/v1/sys/{path}", body), path)
+        self.assertIsNone(warnings_of("POST", "/v1/auth/token/create", {
+            "id": "chosen", "policies": ["default"], "meta": {"a": "b"}, "no_parent": True, "no_default_policy": False,
+            "renewable": True, "ttl": "1h", "lease": "1h", "explicit_max_ttl": "2h", "num_uses": 3, "display_name": "d",
+            "type": "service"}))
+        self.assertIsNone(warnings_of("POST", "/v1/auth/token/renew-accessor", {"accessor": accessor, "increment": "1h"}))
+        self.assertIsNone(warnings_of("POST", "/v1/auth/token/renew", {"token": token, "increment": "1h"}))
+        self.assertIsNone(warnings_of("POST", "/v1/auth/token/lookup", {"token": token}))
         # An answer without a body has no place for a warning.
         self.assertIsNone(warnings_of("POST", "/v1/cubbyhole/x", {"any": 1}))
         self.assertIsNone(warnings_of("POST", "/v1/secret/metadata/x", {"max_versions": 3, "colour": 1}))

@@ -137,8 +137,11 @@ def siege(kind, target, count, seconds, good, pid):
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        besieger.stdout.readline()
+        if besieger.stdout.readline() != "standing\n":
+            raise SystemExit(f"{kind}: the besieger ended before its connections stood")
         meanwhile = good.measure(seconds)
+        if besieger.poll() is not None:
+            raise SystemExit(f"{kind}: the besieger did not last")
     finally:
         besieger.kill()
         besieger.wait()
