@@ -58,22 +58,11 @@ void Expiry::failed(std::string_view id, WallTime now) {
     ++irrevocable_;
     return;
   }
-  pause(*it, now + std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1))));
-}
-
-void Expiry::put_off(std::string_view id, WallTime now) {
-  const auto it = leases_.find(std::string(id));
-  if (it == leases_.end() || it->second.state != State::kInFlight)
-    return;
-  --in_flight_;
-  pause(*it, now + options_.first_pause);
-}
-
-void Expiry::pause(Entry& entry, WallTime until) {
-  entry.second.state = State::kWaiting;
-  entry.second.paused = true;
-  entry.second.due = until.time_since_epoch().count();
-  push(entry);
+  const WallTime next = now + std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1)));
+  lease.state = State::kWaiting;
+  lease.paused = true;
+  lease.due = next.time_since_epoch().count();
+  push(*it);
 }
 
 bool Expiry::retry(std::string_view id, WallTime now) {

@@ -39,13 +39,10 @@ class Expiry {
   // A new lease, or a new end of one that is here (renewed, or revoked early by an end in the past). One that is being
   // revoked is not brought back by it.
   void put(std::string_view id, WallTime end);
-  // The lease is gone, whoever revoked it.
+  // The lease is gone, whoever revoked it; or the caller forgets it and puts it again later.
   void revoked(std::string_view id);
   // It could not be revoked at `now`.
   void failed(std::string_view id, WallTime now);
-  // It was not even tried, because the node takes no writes now: again after the first pause, and that counts as no
-  // try.
-  void put_off(std::string_view id, WallTime now);
   // An operator asks for one more round of tries.
   bool retry(std::string_view id, WallTime now);
   // Everything is forgotten: this node does not lead any more.
@@ -70,7 +67,6 @@ class Expiry {
   using Leases = std::unordered_map<std::string, Lease>;
   using Entry = Leases::value_type;  // stays where it is in memory
 
-  void pause(Entry& entry, WallTime until);
   void push(Entry& entry);
   void pop(std::uint32_t slot);
   void move_up(std::uint32_t slot);

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kTimeDigits = 16;
 constexpr std::size_t kNamesWarnedMax = 4096;  // kept, so that nobody is told twice
+constexpr Nanos kPauseNotTried = std::chrono::seconds(10);  // after the node took no write
 
 // A row of the order of expiry: its time in hex, a slash, and the hash of the token that ends then.
 struct Due {
@@ -147,13 +148,14 @@ struct ExpiryDriver::State {
       warn("expired tokens were not revoked and will be tried again: " + status.message());
     for (const std::string& row : rows) {
       const bool is_bad = std::find(outcome.failed.begin(), outcome.failed.end(), row) != outcome.failed.end();
-      if (not_tried(status.code()))
-        queue.put_off(row, now);
-      else if (status.ok() && !is_bad)
+      // Forgotten when not tried: the store still has it, and it is read again after the pause.
+      if (not_tried(status.code()) || (status.ok() && !is_bad))
         queue.revoked(row);
       else
         queue.failed(row, now);
     }
+    if (not_tried(status.code()))
+      resume_at = now + kPauseNotTried;
     busy = false;
   }
 
@@ -161,6 +163,7 @@ struct ExpiryDriver::State {
   std::mutex mutex;
   Expiry queue{Expiry::Options{.step_leases_max = limits::kExpiryBatchTokensMax}};  // guarded by mutex
   std::set<std::string, std::less<>> warned;                                        // guarded by mutex
+  WallTime resume_at;  // nothing is read before; guarded by mutex
   std::atomic<bool> busy{false};
   std::atomic<bool> stopped{false};
 };
@@ -179,16 +182,18 @@ std::size_t ExpiryDriver::irrevocable_count() const {
 std::optional<WallTime> ExpiryDriver::tick() {
   if (state_->busy || !services_.committer.is_leader())
     return std::nullopt;
-  Result<std::unique_ptr<store::View>> view = services_.backend.view();
-  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
-  if (published == nullptr || published->sealed)
-    return std::nullopt;
   const WallTime now = services_.committer.cluster_now();
   std::size_t known = 0;
   {
     const std::lock_guard lock(state_->mutex);
+    if (now < state_->resume_at)
+      return state_->resume_at;
     known = state_->queue.size();
   }
+  Result<std::unique_ptr<store::View>> view = services_.backend.view();
+  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+  if (published == nullptr || published->sealed)
+    return std::nullopt;
   // Those that wait for another try stand in front: one reads past them.
   Result<Front> front = read_front(**view, now, limits::kExpiryBatchTokensMax + known);
   view->reset();

@@ -1,6 +1,7 @@
 // Revokes tokens when their time is over. Records stand in order of expiry, so it starts at once after unseal, whatever
 // their number: it reads what is due from the front and hands it to the due queue, which bounds what is under way and
-// spaces out retries. A record that is damaged is named to the operator once and passed over; it holds up no other.
+// spaces out retries. While the node takes no writes it pauses as a whole and keeps nothing of what it read. A record
+// that is damaged is named to the operator once and passed over; it holds up no other.
 #pragma once
 
 #include <atomic>
@@ -24,8 +25,9 @@ class ExpiryDriver {
   explicit ExpiryDriver(const Services& services, Warn warn = {});
   ~ExpiryDriver();
 
-  // Starts revoking what is due by cluster time. The earliest time at which there may be more to do; nothing while an
-  // entry is under way, or when this node does not lead or is sealed: ask again at the next tick then.
+  // Starts revoking what is due by cluster time. The earliest time at which there may be more to do, or when the pause
+  // ends that a refused write began; nothing while an entry is under way, or when this node does not lead or is sealed:
+  // ask again at the next tick then.
   std::optional<WallTime> tick();
 
   bool idle() const;

@@ -72,23 +72,6 @@ BOOST_AUTO_TEST_CASE(failures_pause_longer_and_end_as_irrevocable) {
   BOOST_CHECK_EQUAL(e.irrevocable_count(), 0u);
 }
 
-BOOST_AUTO_TEST_CASE(what_was_put_off_waits_and_counts_as_no_try) {
-  Expiry e({});
-  e.put("a", at(10));
-  for (int i = 0; i < 100; ++i) {
-    const std::int64_t now = 10 + 10 * i;
-    BOOST_REQUIRE_EQUAL(e.step(at(now)).revoke.size(), 1u);
-    e.put_off("a", at(now));
-    e.put("a", at(10));  // found again in the store
-    BOOST_CHECK(e.step(at(now + 9)).revoke.empty());
-  }
-  BOOST_CHECK_EQUAL(e.irrevocable_count(), 0u);
-  BOOST_CHECK_EQUAL(e.in_flight(), 0u);
-  BOOST_REQUIRE_EQUAL(e.step(at(2000)).revoke.size(), 1u);
-  e.revoked("a");
-  BOOST_CHECK_EQUAL(e.size(), 0u);
-}
-
 BOOST_AUTO_TEST_CASE(steps_and_work_under_way_are_bounded) {
   Expiry::Options options;
   options.step_leases_max = 10;

@@ -326,6 +326,89 @@ BOOST_FIXTURE_TEST_CASE(a_node_that_takes_no_writes_costs_an_expired_token_no_tr
   BOOST_TEST(token_records(*this) == before);
 }
 
+// Another backend's state; counts the records that cursors pass.
+class CountingBackend final : public store::Backend {
+ public:
+  explicit CountingBackend(store::Backend& inner) : inner_(inner) {}
+  Result<std::unique_ptr<store::View>> view() const override {
+    COFFER_ASSIGN(std::unique_ptr<store::View> inner, inner_.view());
+    return std::unique_ptr<store::View>(new CountingView(std::move(inner), passed));
+  }
+  std::shared_ptr<const store::Attachment> attachment() const override { return inner_.attachment(); }
+  void apply(Index index, std::span<const store::Op> ops) override { inner_.apply(index, ops); }
+  void publish(std::shared_ptr<const store::Attachment> attachment) override { inner_.publish(std::move(attachment)); }
+  Index durable_index() const override { return inner_.durable_index(); }
+  Index applied_index() const override { return inner_.applied_index(); }
+
+  mutable std::size_t passed = 0;
+
+ private:
+  class CountingCursor final : public store::Cursor {
+   public:
+    CountingCursor(std::unique_ptr<store::Cursor> inner, std::size_t& passed)
+        : inner_(std::move(inner)), passed_(passed) {}
+    Result<bool> seek(std::string_view key) override { return inner_->seek(key); }
+    Result<bool> next() override {
+      ++passed_;
+      return inner_->next();
+    }
+    std::string_view key() const override { return inner_->key(); }
+    std::string_view value() const override { return inner_->value(); }
+
+   private:
+    std::unique_ptr<store::Cursor> inner_;
+    std::size_t& passed_;
+  };
+  class CountingView final : public store::View {
+   public:
+    CountingView(std::unique_ptr<store::View> inner, std::size_t& passed) : inner_(std::move(inner)), passed_(passed) {}
+    Index index() const override { return inner_->index(); }
+    const std::shared_ptr<const store::Attachment>& attachment() const override { return inner_->attachment(); }
+    Result<bool> get(std::string_view key, std::string& out) const override { return inner_->get(key, out); }
+    Result<std::unique_ptr<store::Cursor>> cursor() const override {
+      COFFER_ASSIGN(std::unique_ptr<store::Cursor> inner, inner_->cursor());
+      return std::unique_ptr<store::Cursor>(new CountingCursor(std::move(inner), passed_));
+    }
+
+   private:
+    std::unique_ptr<store::View> inner_;
+    std::size_t& passed_;
+  };
+
+  store::Backend& inner_;
+};
+
+BOOST_FIXTURE_TEST_CASE(expiry_reads_and_remembers_no_more_while_writes_are_refused, CoreFixture) {
+  const std::size_t before = token_records(*this);
+  for (int i = 0; i < 1000; ++i)
+    token(R"(["default"])", R"(,"ttl":"10s")");
+  CountingBackend counted(backend);
+  const Services watched{counted, committer, engines, audit, random};
+  ExpiryDriver driver(watched);
+  advance(20s);
+  for (int pause = 0; pause < 12; ++pause) {
+    // The tick after a pause finds out that nothing has changed. It reads what one entry holds, however often it did.
+    committer.forced.push_back({CommitOutcome::kRefused, Status(Code::kUnavailable, "the disk is almost full")});
+    counted.passed = 0;
+    driver.tick();
+    BOOST_TEST_REQUIRE(committer.forced.empty());
+    BOOST_TEST(counted.passed > 0u);
+    BOOST_TEST(counted.passed <= 2 * limits::kExpiryBatchTokensMax);
+    counted.passed = 0;
+    const WallTime resumes = committer.now + 10s;
+    for (int i = 0; i < 99; ++i) {
+      advance(100ms);
+      BOOST_TEST((driver.tick() == std::optional(resumes)));
+    }
+    BOOST_TEST(counted.passed == 0u);
+    advance(100ms);
+  }
+  for (int i = 0; i < 10; ++i)
+    driver.tick();
+  BOOST_TEST(token_records(*this) == before);
+  BOOST_TEST(driver.irrevocable_count() == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(g3_a_token_and_its_expiry_are_one_entry, CoreFixture) {
   const auto together = [this] {
     committer.keep = true;
