@@ -201,30 +201,23 @@ bool Connection::process(std::string_view input) {
   RequestReader::Step result = RequestReader::Step::kMore;
   try {
     result = step(input);
+    keep_input(input);
   } catch (const std::bad_alloc&) {
-    // This request asks for more than there is; the others go on.
-    write_refusal(503, "the server is out of memory", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(),
-                  thread_.out());
-    write_out(true);
-    close();
-  }
-  if (closed())
+    refuse_for_memory(reader_.is_head());
     return false;
+  }
   switch (result) {
     case RequestReader::Step::kMore:
-      keep_input(input);
       if (state_ == State::kBody && input.empty() && reader_.take_expect_continue()) {
         thread_.out() += "HTTP/1.1 100 Continue\r\n\r\n";
         write_out(false);
       }
       return false;
     case RequestReader::Step::kRefused:
-      keep_input(input);
       refuse();
       return !closed() && state_ == State::kIdle && !input_.empty();
     case RequestReader::Step::kReady:
     case RequestReader::Step::kDone:
-      keep_input(input);
       start_request();
       return false;
   }
@@ -284,10 +277,18 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     return;
   }
   const bool close_after = !keep_alive_ || thread_.stopping();
-  write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+  bool written = true;
+  try {
+    write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+  } catch (const std::bad_alloc&) {
+    written = false;
+  }
   thread_.keep_exchange(std::move(exchange));
   reader_.reset();
-  write_out(close_after);
+  if (written)
+    write_out(close_after);
+  else
+    refuse_for_memory(is_head_);
   if (closed() || (input_.empty() && !readable_))
     return;
   if (++turns_ >= kTurnsMax) {
@@ -321,6 +322,21 @@ void Connection::refuse() {
   write_out(close_after && whole);
   if (close_after && !whole)
     linger();
+}
+
+// This request or its answer asks for more than there is; the others go on.
+void Connection::refuse_for_memory(bool is_head) {
+  for (std::string* text : {&thread_.out(), &thread_.scratch()}) {
+    wipe_text(*text);
+    text->shrink_to_fit();
+  }
+  if (exchange_)
+    thread_.keep_exchange(std::move(exchange_));
+  reader_.reset();
+  write_refusal(503, "the server is out of memory", {is_head, true, tls_ != nullptr, thread_.date()}, thread_.scratch(),
+                thread_.out());
+  write_out(false);
+  linger();
 }
 
 // Says that nothing follows and reads on for a moment: closing with bytes unread would reset the connection, and the
@@ -384,9 +400,13 @@ void Connection::write_out(bool close_after) {
     left.remove_prefix(written);
   }
   if (alive && !left.empty()) {
-    output_.assign(left);
-    output_sent_ = 0;
-    set_deadline(thread_.shared().config.timeouts.write);
+    try {
+      output_.assign(left);
+      output_sent_ = 0;
+      set_deadline(thread_.shared().config.timeouts.write);
+    } catch (const std::bad_alloc&) {
+      alive = false;  // part of the answer may be sent: only the end of the connection can say that the rest is missing
+    }
   }
   wipe_text(out);
   if (!alive || (close_after_ && output_.empty()))

@@ -58,6 +58,7 @@ class Connection {
   RequestReader::Step step(std::string_view& input);
   void start_request();
   void refuse();
+  void refuse_for_memory(bool is_head);
   void linger();
   bool discard();
   void write_out(bool close_after);

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <new>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -125,7 +124,7 @@ Status Gateway::send(const grpc::CallbackServerContext& context, const Ask& ask,
   try {
     status = fill(context, ask, *exchange);
   } catch (const std::bad_alloc&) {
-    status = Status(Code::kUnavailable, "the server is out of memory");
+    status = out_of_memory();
   }
   if (!status.ok()) {
     keep(std::move(exchange));

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <thread>
 #include <vector>
@@ -103,20 +104,26 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
     gateway_.begin_call();
   }
 
-  void answered(core::Exchange& exchange) override {
-    if (exchange.response.has_errors() && !exchange.response.bare) {
-      Finish(failure_of(exchange));
-      return;
-    }
-    const Status status = decode_(exchange, reply_);
-    Finish(status.ok() ? grpc::Status::OK : failure_of(status));
-  }
+  void answered(core::Exchange& exchange) override { Finish(outcome(exchange)); }
   void OnDone() override {
     gateway_.end_call();
     delete this;
   }
 
  private:
+  grpc::Status outcome(core::Exchange& exchange) {
+    try {
+      if (exchange.response.has_errors() && !exchange.response.bare)
+        return failure_of(exchange);
+      const Status status = decode_(exchange, reply_);
+      return status.ok() ? grpc::Status::OK : failure_of(status);
+    } catch (const std::bad_alloc&) {
+      // This answer is larger than what there is; the others go on.
+      reply_.Clear();
+      return failure_of(out_of_memory());
+    }
+  }
+
   Gateway& gateway_;
   Reply& reply_;
   const Decode decode_;

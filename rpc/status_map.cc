@@ -73,4 +73,6 @@ grpc::Status failure_of(const Status& status) {
   return with_details(code_of_http(error.http_status()), error);
 }
 
+Status out_of_memory() { return Status(Code::kUnavailable, "the server is out of memory"); }
+
 }  // namespace coffer::rpc

@@ -14,4 +14,7 @@ grpc::StatusCode code_of_http(int status) noexcept;
 grpc::Status failure_of(const core::Exchange& exchange);
 grpc::Status failure_of(const Status& status);
 
+// What a call hears whose request or answer asks for more memory than there is.
+Status out_of_memory();
+
 }  // namespace coffer::rpc

@@ -1,4 +1,4 @@
-"""A request that asks for more memory than there is fails alone."""
+"""A request or an answer that asks for more memory than there is fails alone."""
 import contextlib
 import resource
 import socket
@@ -57,6 +57,23 @@ class Memory(harness.Contract):
                 self.assertEqual(caught.exception.code(), grpc.StatusCode.UNAVAILABLE, caught.exception.details())
                 self.assertEqual(caught.exception.details(), "the server is out of memory")
                 write(b'{"data":{"a":1}}')
+
+    def test_an_answer_beyond_the_memory(self):
+        # What is freed goes back, and no thread has room of its own in reserve: else either would do for the answer.
+        self.environment.update(MALLOC_MMAP_THRESHOLD_="65536", MALLOC_ARENA_MAX="1")
+        server = self.dev("-dev-grpc-listen-address=")
+        text = "x" * 700_000
+        self.assertEqual(harness.http("POST", "/v1/secret/data/large", "root", {"data": {"a": text}})[0], 200)
+        # A little less room each time: the text of the answer comes on top of all else and is the first to find none.
+        for room_bytes in range(16 << 20, 0, -256 << 10):
+            with self.little_room(server, room_bytes):
+                status, answer = harness.http("GET", "/v1/secret/data/large", "root")
+                self.assertEqual(harness.http("GET", "/v1/sys/seal-status")[0], 200)
+            if status != 200:
+                break
+        self.assertEqual((status, answer), (503, {"errors": ["the server is out of memory"]}))
+        status, answer = harness.http("GET", "/v1/secret/data/large", "root")
+        self.assertEqual((status, answer["data"]["data"]), (200, {"a": text}))
 
 
 if __name__ == "__main__":

@@ -164,6 +164,26 @@ BOOST_AUTO_TEST_CASE(an_answer_larger_than_the_socket_takes) {
   }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // those end the process when memory is refused
+BOOST_AUTO_TEST_CASE(an_answer_beyond_the_memory_fails_alone) {
+  dispatcher.set_script([](core::Exchange& exchange) {
+    exchange.response.content_type = "text/plain";
+    // As long as the whole address space: nobody gets to read it.
+    exchange.response.raw_body = {"x", std::size_t{1} << 47};
+  });
+  Client client(start());
+  Client other(server->bound()[0].port);
+  client.send(kGet + kGet);
+  const Answer answer = client.receive();
+  BOOST_TEST(answer.status == 503);
+  BOOST_TEST(answer.body == "{\"errors\":[\"the server is out of memory\"]}\n");
+  BOOST_TEST(client.closed_by_server());
+  dispatcher.set_script(nullptr);
+  other.send(kGet);
+  BOOST_TEST(other.receive().status == 200);
+}
+#endif
+
 BOOST_AUTO_TEST_CASE(answers_from_other_threads) {
   const auto port = start();
   for (const bool resumed : {false, true}) {

@@ -196,6 +196,28 @@ BOOST_AUTO_TEST_CASE(logical_calls_become_requests) {
   }
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // those end the process when memory is refused
+BOOST_AUTO_TEST_CASE(an_answer_beyond_the_memory_fails_alone) {
+  start();
+  const auto stub = v1::Logical::NewStub(channel);
+  v1::ReadRequest request;
+  request.set_path("secret/data/a");
+  for (const bool later : {false, true}) {
+    // As long as the whole address space: nobody gets to read it.
+    recorder.set([](core::Exchange& exchange) { exchange.response.lease_id = {"x", std::size_t{1} << 47}; }, later);
+    Context context;
+    v1::Response reply;
+    const grpc::Status status = stub->Read(&context, request, &reply);
+    BOOST_TEST(status.error_code() == grpc::StatusCode::UNAVAILABLE);
+    BOOST_TEST(status.error_message() == "the server is out of memory");
+  }
+  recorder.set(data("{}"));
+  Context context;
+  v1::Response reply;
+  BOOST_TEST(stub->Read(&context, request, &reply).ok());
+}
+#endif
+
 BOOST_AUTO_TEST_CASE(failures_carry_code_and_detail) {
   start();
   const auto stub = v1::Logical::NewStub(channel);
