@@ -23,6 +23,8 @@ constexpr std::uint64_t kStopTag = ~std::uint64_t{0};
 constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 32;
 constexpr std::size_t kCandidatesMax = 64;  // looked at for one eviction
 
+constexpr int kPauseMillis = 100;           // without descriptors, and without a connection to close
+
 constexpr std::uint64_t kGreetingBytesMin = 64;  // less than any client of gRPC sends before its first call
 
 // How fit a connection is to be closed: first those that have not even greeted, then by how long they have been silent.
@@ -83,58 +85,84 @@ Acceptor::~Acceptor() {
 void Acceptor::run() {
   epoll_event events[64];
   for (;;) {
-    const int n = ::epoll_wait(epoll_, events, 64, -1);
+    const int n = ::epoll_wait(epoll_, events, 64, paused_ ? kPauseMillis : -1);
+    if (paused_)
+      pause(false);
     for (int i = 0; i < n; ++i) {
       const std::uint64_t tag = events[i].data.u64;
       if (tag == kStopTag)
-        return;
+        return close_retired();
       if ((tag & kListenerBit) != 0)
         accept_from(static_cast<std::size_t>(tag & 0xffffffffu));
       else if (tag < place_of_fd_.size() && place_of_fd_[tag] != SIZE_MAX)
         untrack(place_of_fd_[tag]);
     }
+    close_retired();
+  }
+}
+
+void Acceptor::close_retired() {
+  for (const int fd : retired_)
+    ::close(fd);
+  retired_.clear();
+}
+
+void Acceptor::pause(bool paused) {
+  paused_ = paused;
+  if (paused && pauses_++ % 1000 == 0)
+    log_("out of descriptors or memory: new connections wait");
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    epoll_event event{};
+    event.events = paused ? 0u : static_cast<std::uint32_t>(EPOLLIN);
+    event.data.u64 = kListenerBit | i;
+    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, listeners_[i], &event);
   }
 }
 
 void Acceptor::accept_from(std::size_t listener) {
   const int fd = ::accept4(listeners_[listener], nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0) {
-    // Out of descriptors: one connection less, and the next round tries again.
-    if (errno == EMFILE || errno == ENFILE)
-      evict_one();
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+      make_room();
     return;
   }
   if (watched_.size() >= connections_max_ && !mutant(Mutant::kRpcConnectionsUnbounded))
     evict_one();
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  track(fd);
+  if (!track(fd)) {
+    // Handed over it would be neither counted nor closed to make room.
+    ::close(fd);
+    make_room();
+    return;
+  }
   handover_(listener, listeners_[listener], fd);
 }
 
-void Acceptor::track(int fd) {
+bool Acceptor::track(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
   if (copy < 0)
-    return;
+    return false;
   epoll_event event{};
   // EPOLLHUP and EPOLLERR come unasked: both directions are shut, as gRPC does before it closes
   event.events = EPOLLET;
   event.data.u64 = static_cast<std::uint64_t>(copy);
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, copy, &event) != 0) {
     ::close(copy);
-    return;
+    return false;
   }
   if (place_of_fd_.size() <= static_cast<std::size_t>(copy))
     place_of_fd_.resize(static_cast<std::size_t>(copy) + 1, SIZE_MAX);
   place_of_fd_[static_cast<std::size_t>(copy)] = watched_.size();
   watched_.push_back(copy);
   open_.store(watched_.size(), std::memory_order_relaxed);
+  return true;
 }
 
 void Acceptor::untrack(std::size_t place) {
   const int fd = watched_[place];
   ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);  // closing is not enough while gRPC has the other descriptor
-  ::close(fd);
+  retired_.push_back(fd);
   place_of_fd_[static_cast<std::size_t>(fd)] = SIZE_MAX;
   if (place + 1 != watched_.size()) {
     watched_[place] = watched_.back();
@@ -144,9 +172,15 @@ void Acceptor::untrack(std::size_t place) {
   open_.store(watched_.size(), std::memory_order_relaxed);
 }
 
-void Acceptor::evict_one() {
+// One connection less, and the next round tries again; without any, a later one does.
+void Acceptor::make_room() {
   if (watched_.empty())
-    return;
+    pause(true);
+  else
+    evict_one();
+}
+
+void Acceptor::evict_one() {
   std::size_t victim = 0;
   std::uint64_t most = 0;
   const std::size_t candidates = std::min(kCandidatesMax, watched_.size());

@@ -1,0 +1,139 @@
+#include "rpc/acceptor.h"
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "base/listen.h"
+
+namespace coffer::rpc {
+namespace {
+
+// The number of descriptors that this process may have, as it was before when this goes.
+class DescriptorLimit {
+ public:
+  DescriptorLimit() { BOOST_REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0); }
+  ~DescriptorLimit() { lift(); }
+  // All numbers below the lowest free one are taken; of the free ones `count` can be had.
+  void leave(unsigned count) const {
+    const int lowest = ::dup(0);
+    BOOST_REQUIRE(lowest >= 0);
+    ::close(lowest);
+    const rlimit now{static_cast<rlim_t>(lowest) + count, before_.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+  }
+  void lift() const { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+class Fixture {
+ public:
+  Fixture() {
+    auto listener = listen_tcp("127.0.0.1", 0);
+    BOOST_REQUIRE(listener.ok());
+    port = bound_port(*listener);
+    acceptor.emplace(
+        std::vector<int>{*listener}, 10, [this](std::size_t, int, int fd) { add(fd); }, [](std::string_view) {});
+  }
+  ~Fixture() {
+    acceptor.reset();
+    for (const int fd : taken)
+      ::close(fd);
+  }
+
+  void add(int fd) {
+    const std::lock_guard lock(mutex);
+    taken.push_back(fd);
+    changed.notify_all();
+  }
+  void await_taken(std::size_t count) {
+    std::unique_lock lock(mutex);
+    BOOST_TEST(changed.wait_for(lock, std::chrono::seconds(20), [&] { return taken.size() >= count; }));
+    BOOST_TEST(taken.size() == count);
+  }
+
+  std::uint16_t port = 0;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<int> taken;
+  std::optional<Acceptor> acceptor;
+};
+
+class Client {
+ public:
+  Client() : fd_(::socket(AF_INET, SOCK_STREAM, 0)) { BOOST_REQUIRE(fd_ >= 0); }
+  ~Client() { ::close(fd_); }
+  Client(const Client&) = delete;
+  void connect(std::uint16_t port) const {
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    BOOST_REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  }
+  // Waits for that.
+  bool closed_by_server() const {
+    const timeval patience{20, 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    char byte = 0;
+    const ssize_t n = ::recv(fd_, &byte, 1, 0);
+    return n == 0 || (n < 0 && errno == ECONNRESET);
+  }
+
+ private:
+  int fd_;
+};
+
+BOOST_FIXTURE_TEST_SUITE(rpc_acceptor, Fixture)
+
+BOOST_AUTO_TEST_CASE(a_connection_that_cannot_be_watched_is_not_handed_over) {
+  const Client first, second;
+  const DescriptorLimit limit;
+  limit.leave(1);
+  first.connect(port);
+  BOOST_TEST(first.closed_by_server());
+  limit.lift();
+  second.connect(port);
+  await_taken(1);
+  BOOST_TEST(acceptor->connections() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_waits_for_a_descriptor) {
+  const Client first, second;
+  const DescriptorLimit limit;
+  limit.leave(1);
+  first.connect(port);
+  BOOST_TEST(first.closed_by_server());
+  limit.leave(0);  // the one before found nobody to close: accepting has paused
+  second.connect(port);
+  limit.lift();
+  await_taken(1);
+}
+
+BOOST_AUTO_TEST_CASE(a_connection_makes_room_when_descriptors_are_scarce) {
+  const Client first, second, third;
+  first.connect(port);
+  await_taken(1);
+  const DescriptorLimit limit;
+  limit.leave(1);
+  second.connect(port);
+  BOOST_TEST(first.closed_by_server());
+  BOOST_TEST(second.closed_by_server());
+  // The first one's second descriptor is free again.
+  third.connect(port);
+  await_taken(2);
+  BOOST_TEST(acceptor->connections() == 1u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace coffer::rpc
