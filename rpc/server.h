@@ -68,8 +68,9 @@ class Server {
   // never.
   Status reload_tls();
 
-  // No new calls, and streams end; calls in flight are answered until `drain` has passed, then they are cancelled.
-  // Connections are cut once nothing is in flight. Returns when no exchange is out any more. Once.
+  // No new calls, and streams end; calls whose request has arrived are answered until `drain` has passed, then they are
+  // cancelled. Those whose message is still arriving are new: gRPC refuses them, so nothing waits for them. Connections
+  // are cut once nothing is in flight. Returns when no exchange is out any more. Once.
   void stop(Nanos drain);
 
   // Connections open now.
