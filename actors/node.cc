@@ -131,6 +131,7 @@ void Node::tick() {
   }
   check_disk(now);
   publish_time();
+  refuse_overdue(now);
   while (!held_.empty() && !flush_pressure()) {
     Input input = std::move(held_.front());
     held_.pop_front();
@@ -177,12 +178,24 @@ void Node::handle(Input& input) {
     input.then();
     return;
   }
+  input.deadline = ports_.clock.boot_now() + std::min(options_.commit_time_max, time_left(input));
   if (!flush_pressure())
     return propose(input);
   if (held_.size() >= limits::kProposalsQueuedMax)
     return answer(input, core::CommitOutcome::kRefused, Index(0),
                   Status(Code::kExhausted, "too many writes are waiting"));
   held_.push_back(std::move(input));  // tried again every tick: the flusher frees a generation
+}
+
+// The flusher may hang: whoever waits for it is told so in time.
+void Node::refuse_overdue(BootTime now) {
+  std::erase_if(held_, [&](Input& input) {
+    if (now < input.deadline)
+      return false;
+    answer(input, core::CommitOutcome::kRefused, Index(0),
+           Status(Code::kUnavailable, "the write took longer than it may: storage is behind"));
+    return true;
+  });
 }
 
 bool Node::flush_pressure() const { return ports_.state != nullptr && ports_.state->flush_pressure(); }
@@ -198,9 +211,8 @@ void Node::propose(Input& input) {
     return answer(input, core::CommitOutcome::kRefused, Index(0), std::move(accepting));
   const core::Proposal& proposal = input.exchange ? core::proposal_of(*input.exchange) : *input.proposal;
   const BootTime now = ports_.clock.boot_now();
-  const BootTime deadline = now + std::min(options_.commit_time_max, time_left(input));
   const core::Ticket ticket = ticket_of(input);
-  switch (proposer_.judge(proposal, ticket, now, deadline)) {
+  switch (proposer_.judge(proposal, ticket, now, input.deadline)) {
     case core::Proposer::Verdict::kAccepted: break;
     case core::Proposer::Verdict::kQueued: waiting_.emplace(ticket, std::move(input)); return;
     case core::Proposer::Verdict::kRunAgain: return answer(input, core::CommitOutcome::kConflict, Index(0), Status());
@@ -210,6 +222,9 @@ void Node::propose(Input& input) {
     case core::Proposer::Verdict::kFull:
       return answer(input, core::CommitOutcome::kRefused, Index(0),
                     Status(Code::kExhausted, "too many writes are waiting"));
+    case core::Proposer::Verdict::kLate:
+      return answer(input, core::CommitOutcome::kRefused, Index(0),
+                    Status(Code::kUnavailable, "the write took longer than it may"));
   }
   std::string payload(raft::kEntryHeaderBytes, '\0');
   core::entry::encode(0, proposal.key_term, proposal.ops, payload);
@@ -218,7 +233,7 @@ void Node::propose(Input& input) {
     deliver(proposer_.abandoned(ticket, now));
     return answer(input, core::CommitOutcome::kRefused, Index(0), index.status());
   }
-  proposer_.proposed(proposal, ticket, *index, deadline);
+  proposer_.proposed(proposal, ticket, *index, input.deadline);
   waiting_.emplace(ticket, std::move(input));
 }
 

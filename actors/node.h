@@ -84,6 +84,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     core::Ticket abandoned = 0;                // will not run again
     std::uint64_t persisted = 0;               // report of the log's thread
     Status status;
+    BootTime deadline{};                       // of a proposal: its answer is due in any case; set by handle()
     bool is_proposal() const { return exchange != nullptr || proposal != nullptr; }
   };
 
@@ -93,6 +94,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   void refuse(Input& input, Push why);
   void handle(Input& input);
   void propose(Input& input);
+  void refuse_overdue(BootTime now);
   core::Ticket ticket_of(const Input& input);
   Nanos time_left(const Input& input) const;
   void answer(Input& input, core::CommitOutcome outcome, Index index, Status status);
@@ -119,7 +121,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
 
   // Node's thread.
   std::vector<Input> batch_;
-  std::deque<Input> held_;  // waits for the flusher; bounded by the queue's own limit
+  std::deque<Input> held_;  // waits for the flusher; bounded by the queue's own limit, and each by its deadline
   std::unordered_map<core::Ticket, Input> waiting_;
   std::uint64_t next_ticket_ = 1;
   bool serving_ = false;

@@ -188,9 +188,10 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
       return home->resume_later(std::move(exchange));
     }
     case CommitOutcome::kRefused:
-      return fail_audited(
-          std::move(exchange),
-          status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed") : status);
+      refuse(*exchange, status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed")
+                                    : status);
+      exchange->response.late = services_.committer.cluster_now() >= state.deadline;
+      return answer(std::move(exchange));
     case CommitOutcome::kOutcomeUnknown:
       return fail_audited(std::move(exchange),
                           Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));

@@ -106,7 +106,9 @@ Proposer::Verdict Proposer::judge(const Proposal& proposal, Ticket ticket, BootT
     if (proposal.view < recent_.mark())
       return Verdict::kRunAgain;
   }
-  if (now >= deadline || pending_.size() >= options_.proposed_max)
+  if (now >= deadline)
+    return Verdict::kLate;
+  if (pending_.size() >= options_.proposed_max)
     return Verdict::kFull;
   const auto held = holders_.find(ticket);
   const bool holds = held != holders_.end();

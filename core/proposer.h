@@ -40,6 +40,7 @@ class Proposer {
     kRunAgain,   // the view cannot be judged any more: run again at once, from a new view
     kWrongTerm,  // read under another leadership: refuse
     kFull,       // a bound is reached: refuse
+    kLate,       // its answer is due already: refuse
   };
 
   struct Answer {

@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 
 #include "actors/host.h"
@@ -27,10 +28,11 @@ class Observer final : public core::StateObserver {
 // Collects outcomes from the node's thread; waits with a deadline.
 class Outcomes final : public core::SystemCommit {
  public:
-  void done(core::CommitOutcome outcome, Index index, Status) override {
+  void done(core::CommitOutcome outcome, Index index, Status status) override {
     const std::lock_guard lock(mutex_);
     outcomes_.push_back(outcome);
     last_ = index;
+    status_ = std::move(status);
     changed_.notify_all();
   }
   std::vector<core::CommitOutcome> wait_for(std::size_t count) {
@@ -42,12 +44,22 @@ class Outcomes final : public core::SystemCommit {
     const std::lock_guard lock(mutex_);
     return last_;
   }
+  std::size_t size() {
+    const std::lock_guard lock(mutex_);
+    return outcomes_.size();
+  }
+  // Of the last one.
+  Status status() {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
 
  private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<core::CommitOutcome> outcomes_;
   Index last_;
+  Status status_;
 };
 
 // A log whose sync fails when told so.
@@ -355,48 +367,116 @@ BOOST_AUTO_TEST_CASE(cluster_time_moves_forward) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-// Moved by the test, without an actor.
-BOOST_AUTO_TEST_CASE(nothing_is_proposed_while_the_overlay_is_full) {
-  const auto logger = std::move(Logger::open({.level = LogLevel::kError})).value();
-  store::MemoryLog log;
-  store::StateBackend backend(std::make_unique<EmptyTable>(), {.generation_bytes_max = 1, .generation_keys_max = 1});
-  Observer observer;
-  Outcomes outcomes;
-  Node::Options options;
-  options.raft.id = raft::NodeId(7);
-  Node::Ports ports{log, backend, &backend, observer, system_clock(), *logger, [] {}, [](const Status&) {}, {}, {}};
-  const auto node = std::move(Node::create(options, std::move(ports))).value();
-  const auto work_until = [&](const auto& reached) {
+// A node over an overlay of two small generations that is flushed by hand; moved by the test, without an actor.
+struct Moved {
+  Moved() {
+    Node::Options options;
+    options.raft.id = raft::NodeId(7);
+    Node::Ports ports{log, backend, &backend, observer, clock, *logger, [] {}, [](const Status&) {}, {}, {}};
+    node = std::move(Node::create(options, std::move(ports))).value();
+    tick(std::chrono::milliseconds(100));
+    work_until([&] { return node->is_leader(); });
+  }
+  ~Moved() { node->stop(); }
+
+  void tick(Nanos later) {
+    clock.advance(later);
+    node->tick();
+  }
+  void work_until(const std::function<bool()>& reached) {
     const BootTime end = system_clock().boot_now() + std::chrono::seconds(20);
     while (!reached() && system_clock().boot_now() < end)
       node->work();
     BOOST_REQUIRE(reached());
-  };
-  const auto write = [&](std::string_view name) {
+  }
+  core::Proposal proposal(std::string_view name) {
     core::Proposal p;
     p.term = node->leader_term();
     p.view = node->applied_index();
     p.ops.push_back({key(name), std::string("v")});
-    node->submit_system(std::move(p), outcomes);
-  };
-  node->tick();
-  work_until([&] { return node->is_leader(); });
-  for (const char* name : {"a", "b"}) {
-    const Index before = node->applied_index();
-    write(name);
-    work_until([&] { return node->applied_index() > before; });
+    return p;
   }
-  BOOST_REQUIRE(backend.flush_pressure());
+  // Until the applier has nowhere to put more.
+  void fill() {
+    for (const char* name : {"a", "b"}) {
+      const Index before = node->applied_index();
+      node->submit_system(proposal(name), outcomes);
+      work_until([&] { return node->applied_index() > before; });
+    }
+    BOOST_REQUIRE(backend.flush_pressure());
+  }
+
+  std::unique_ptr<Logger> logger = std::move(Logger::open({.level = LogLevel::kError})).value();
+  ManualClock clock;
+  store::MemoryLog log;
+  store::StateBackend backend{std::make_unique<EmptyTable>(), {.generation_bytes_max = 1, .generation_keys_max = 1}};
+  Observer observer;
+  // The node's last call may tell all of them.
+  Outcomes outcomes;
+  Outcomes own;
+  Sink request;
+  std::unique_ptr<Node> node;
+};
+
+BOOST_FIXTURE_TEST_SUITE(moved_node, Moved)
+
+BOOST_AUTO_TEST_CASE(nothing_is_proposed_while_the_overlay_is_full) {
+  fill();
   const Index full = log.last_index();
-  write("c");
+  node->submit_system(proposal("c"), outcomes);
   for (int i = 0; i < 3; ++i)
-    node->tick();
+    tick(std::chrono::milliseconds(100));
   BOOST_TEST(log.last_index().get() == full.get());
   BOOST_REQUIRE(std::move(backend.flush_step()).value());
-  node->tick();
+  tick(std::chrono::milliseconds(100));
   work_until([&] { return node->applied_index() > full; });
   BOOST_TEST(outcomes.wait_for(3).size() == 3u);
-  node->stop();
 }
+
+// The flusher hangs: each write has its answer when its time is over, the server's own and the requests' alike.
+BOOST_AUTO_TEST_CASE(who_waits_for_the_flusher_is_refused_in_time) {
+  fill();
+  const Index full = log.last_index();
+  auto exchange = std::make_unique<core::Exchange>();
+  exchange->pipeline = std::make_unique<core::PipelineState>();
+  exchange->pipeline->proposal = proposal("c");
+  exchange->pipeline->deadline = node->cluster_now() + std::chrono::seconds(5);
+  node->submit_system(proposal("d"), own);
+  node->submit(std::move(exchange), request);
+  node->work();
+  tick(std::chrono::milliseconds(4900));
+  BOOST_TEST(request.outcomes.size() == 0u);
+  tick(std::chrono::milliseconds(100));
+  BOOST_TEST_REQUIRE(request.outcomes.size() == 1u);
+  BOOST_TEST(own.size() == 0u);
+  tick(std::chrono::milliseconds(24'900));
+  BOOST_TEST(own.size() == 0u);
+  tick(std::chrono::milliseconds(100));
+  BOOST_TEST_REQUIRE(own.size() == 1u);
+  for (Outcomes* told : {&request.outcomes, &own}) {
+    BOOST_TEST((told->wait_for(1)[0] == core::CommitOutcome::kRefused));
+    BOOST_TEST((told->status().code() == Code::kUnavailable));
+    BOOST_TEST(told->status().message() == "the write took longer than it may: storage is behind");
+  }
+  // Nothing of them happens later.
+  BOOST_REQUIRE(std::move(backend.flush_step()).value());
+  tick(std::chrono::milliseconds(100));
+  BOOST_TEST(log.last_index().get() == full.get());
+}
+
+BOOST_AUTO_TEST_CASE(a_write_whose_time_is_over_is_not_called_one_too_many) {
+  auto exchange = std::make_unique<core::Exchange>();
+  exchange->pipeline = std::make_unique<core::PipelineState>();
+  exchange->pipeline->proposal = proposal("a");
+  exchange->pipeline->deadline = node->cluster_now();
+  node->submit(std::move(exchange), request);
+  node->work();
+  BOOST_TEST_REQUIRE(request.outcomes.size() == 1u);
+  BOOST_TEST((request.outcomes.wait_for(1)[0] == core::CommitOutcome::kRefused));
+  BOOST_TEST((request.outcomes.status().code() == Code::kUnavailable));
+  BOOST_TEST(request.outcomes.status().message() == "the write took longer than it may");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace coffer::actors

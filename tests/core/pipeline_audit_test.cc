@@ -119,6 +119,25 @@ BOOST_FIXTURE_TEST_CASE(a_request_that_takes_too_long_is_refused_and_changes_not
   BOOST_TEST(core.read("secret/data/x").status == 200);
 }
 
+BOOST_FIXTURE_TEST_CASE(a_write_refused_when_its_time_is_over_is_late, Audited) {
+  core.time_max = std::chrono::seconds(90);
+  const auto put = [this](Nanos wait) {
+    core.committer.before = [this, wait](const Proposal&) {
+      core.committer.now += wait;
+      core.committer.forced.push_back({CommitOutcome::kRefused, Status(Code::kUnavailable, "storage is behind")});
+    };
+    return core.write("secret/data/x", R"({"data":{"a":"b"}})");
+  };
+  for (const int seconds : {89, 90}) {
+    clear();
+    const Answer refused = put(std::chrono::seconds(seconds));
+    BOOST_TEST(refused.status == 503);
+    BOOST_TEST(refused.late == (seconds == 90));
+    BOOST_TEST(refused.text("errors|0") == "storage is behind");
+    BOOST_TEST(lines() == 2u);
+  }
+}
+
 BOOST_FIXTURE_TEST_CASE(lists_hashes_and_disables_the_device, Audited) {
   BOOST_TEST(core.read("sys/audit").text("data|file/|type") == "file");
   BOOST_TEST(core.read("sys/audit").text("data|file/|options|file_path") == "/var/log/audit.log");

@@ -205,6 +205,20 @@ BOOST_AUTO_TEST_CASE(bounds_hold) {
   BOOST_CHECK(b.submit(b.read_write("c", Index(1)), 5) == Verdict::kFull);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_due_already_is_late_whatever_else_is_true) {
+  Proposer::Options options;
+  options.proposed_max = 1;
+  Bench b(options);
+  const auto judge = [&b](BootTime deadline) {
+    return b.proposer.judge(b.read_write("b", Index(1)), 2, b.now, deadline);
+  };
+  BOOST_CHECK(judge(b.now) == Verdict::kLate);
+  BOOST_CHECK(judge(b.now + Nanos(1)) == Verdict::kAccepted);
+  BOOST_CHECK(b.submit(b.read_write("a", Index(1)), 1) == Verdict::kAccepted);
+  BOOST_CHECK(judge(b.now) == Verdict::kLate);
+  BOOST_CHECK(judge(b.now + Nanos(1)) == Verdict::kFull);
+}
+
 // 32 clients on one key, each begins its next write when the last one is acknowledged; a batch of entries commits at a
 // time.
 BOOST_AUTO_TEST_CASE(hot_key_costs_few_runs) {

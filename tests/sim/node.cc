@@ -412,6 +412,7 @@ void Node::submit(core::Ticket ticket, const core::Proposal& proposal) {
       return;
     case core::Proposer::Verdict::kWrongTerm:
     case core::Proposer::Verdict::kFull:
+    case core::Proposer::Verdict::kLate:
       abandon(ticket);
       deliver({refused});
       return;
