@@ -53,7 +53,7 @@ inline constexpr std::size_t kLogBufferBytesKept = 1u << 20;  // a larger one is
 inline constexpr std::size_t kOverlayGenerationBytesMax = 8u << 20;    // measured: store/README.md
 inline constexpr std::size_t kOverlayGenerationKeysMax = 16384;  // one page each may become dirty in memory at a commit
 inline constexpr std::chrono::seconds kOverlayGenerationAgeMax{10};
-inline constexpr std::size_t kStateMappedBytesKept = 32u << 20;  // above, the state's pages are let go after commits
+inline constexpr std::size_t kStateMappedBytesKept = 8u << 20;  // above, the state's pages are let go after commits
 inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default watermark
 inline constexpr std::size_t kSnapshotChunkBytes = 64u << 10;
 inline constexpr std::size_t kSnapshotChunkBytesMax = 64u << 20; // one that claims more is damaged

@@ -148,7 +148,8 @@ std::vector<PathSpec> sys_key_specs() {
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_self, "Tells capabilities."}}});
   specs.push_back({"capabilities", "What another token may do at some paths.", of_token,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities, "Tells capabilities."}}});
-  specs.push_back({"capabilities-accessor", "What the token that an accessor belongs to may do at some paths.", of_accessor,
+  specs.push_back({"capabilities-accessor", "What the token that an accessor belongs to may do at some paths.",
+                   of_accessor,
                    {{Operation::kWrite, Effect::kReads, handle_capabilities_accessor, "Tells capabilities."}}});
   return specs;
 }
