@@ -78,7 +78,10 @@ void Connection::on_event(std::uint32_t events) {
     half_closed_ = true;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
     readable_ = true;
-  advance();
+  if (bulk())
+    thread_.continue_later(*this);
+  else
+    advance();
 }
 
 void Connection::advance() {
@@ -93,6 +96,8 @@ void Connection::advance() {
                                                    : read_and_process();
     if (!go_on)
       return;
+    if (bulk())
+      return thread_.continue_later(*this);  // one read at a time: others wait
   }
 }
 

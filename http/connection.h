@@ -37,6 +37,8 @@ class Connection {
   bool closed() const noexcept { return fd_ < 0; }
   // The dispatcher has an exchange that points here.
   bool awaits_answer() const noexcept { return state_ == State::kWaiting; }
+  // Reads what may be long: a body, or what follows a refusal.
+  bool bulk() const noexcept { return state_ == State::kBody || state_ == State::kLinger; }
   // May be closed to make room: it is between requests, or has not shown a whole head.
   bool evictable() const noexcept {
     return !closed() && output_.empty() &&
@@ -45,6 +47,7 @@ class Connection {
   int fd() const noexcept { return fd_; }
 
   std::size_t place = 0;  // the thread's index
+  bool queued = false;    // the thread will let it go on
 
  private:
   enum class State : std::uint8_t { kHandshake, kIdle, kHead, kBody, kWaiting, kLinger };

@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -24,6 +26,7 @@ namespace {
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 constexpr int kEventsMax = 256;          // taken from the kernel at once
 constexpr int kAcceptedMax = 64;         // in one round
+constexpr std::size_t kContinuedMax = 16;  // connections that go on after their share, in one round
 constexpr unsigned kLogLinesMax = 20;    // about failures of clients, per tick
 constexpr std::size_t kBufferKeptBytesMax = 256u << 10;
 
@@ -121,18 +124,31 @@ void IoThread::wait_and_handle() {
     handle_event(events[i].data.u64, events[i].events);
     pump();
   }
-  std::vector<Connection*> ready;
-  ready.swap(continue_);
-  for (Connection* connection : ready) {
-    if (!connection->closed())
-      connection->advance();
-    pump();
-  }
+  continue_some();
   if (now_ - last_tick_ >= kTick)
     tick();
   closed_.clear();
   shrink(out_);
   shrink(scratch_);
+}
+
+// A few of those that have more to do, in turn; the others after the next look at what is new, so that who sends much makes
+// nobody wait who sends little.
+void IoThread::continue_some() {
+  std::vector<Connection*> ready;
+  ready.swap(continue_);
+  const std::size_t share = std::min(ready.size(), kContinuedMax);
+  for (std::size_t i = 0; i < share; ++i) {
+    ready[i]->queued = false;
+    if (!ready[i]->closed())
+      ready[i]->advance();
+    pump();
+  }
+  // One that was closed meanwhile is gone at the end of this round.
+  std::vector<Connection*> rest;
+  std::copy_if(ready.begin() + static_cast<std::ptrdiff_t>(share), ready.end(), std::back_inserter(rest),
+               [](const Connection* connection) { return !connection->closed(); });
+  continue_.insert(continue_.begin(), rest.begin(), rest.end());
 }
 
 void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
@@ -309,7 +325,10 @@ void IoThread::release(Connection& connection) {
   open_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void IoThread::continue_later(Connection& connection) { continue_.push_back(&connection); }
+void IoThread::continue_later(Connection& connection) {
+  if (!std::exchange(connection.queued, true))
+    continue_.push_back(&connection);
+}
 
 void IoThread::log_failure(std::string_view line) {
   if (log_lines_left_ == 0) {

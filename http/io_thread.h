@@ -48,7 +48,7 @@ class IoThread final : public core::Home {
   void answer_at_once(std::unique_ptr<core::Exchange> exchange);
   Counters& counters() noexcept { return counters_; }
   // The connection has had its share; it goes on in the next round.
-  void continue_later(Connection& connection);
+  void continue_later(Connection& connection);  // once a round, however often it is called
   void release(Connection& connection);
   void log_failure(std::string_view line);
   bool stopping() const noexcept { return stopping_; }
@@ -67,6 +67,7 @@ class IoThread final : public core::Home {
 
   void post(std::unique_ptr<core::Exchange> exchange, bool resume);
   void wait_and_handle();
+  void continue_some();
   void handle_event(std::uint64_t tag, std::uint32_t events);
   void take_mail();
   void pump();

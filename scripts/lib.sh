@@ -46,11 +46,16 @@ build() {
   say "built in $((SECONDS - started)) s"
 }
 
-# On a terminal ninja's own line is progress enough; in a log one line every 25 steps is.
+# On a terminal ninja's own line is progress enough; in a log one line every 25 steps is. Read line by line: awk would keep them back.
 progress() {
   if [ -t 1 ]; then
     cat
-  else
-    awk '/^\[/ { if (n++ % 25 == 0) print; next } { print } { fflush() }'
+    return
   fi
+  local line steps=0
+  while IFS= read -r line; do
+    if [[ $line != \[* ]] || ((steps++ % 25 == 0)); then
+      printf '%s\n' "$line"
+    fi
+  done
 }
