@@ -132,8 +132,8 @@ void IoThread::wait_and_handle() {
   shrink(scratch_);
 }
 
-// A few of those that have more to do, in turn; the others after the next look at what is new, so that who sends much makes
-// nobody wait who sends little.
+// A few of those that have more to do, in turn; the others after the next look at what is new, so that who sends much
+// makes nobody wait who sends little.
 void IoThread::continue_some() {
   std::vector<Connection*> ready;
   ready.swap(continue_);
