@@ -25,6 +25,12 @@ std::vector<std::string> harden_process() {
     notes.emplace_back("core dumps could not be switched off");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
     notes.emplace_back("the process could not be made non-dumpable");
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &files) != 0)
+      notes.emplace_back("the limit of open files could not be raised");
+  }
   std::ifstream swaps("/proc/swaps");
   std::string line;
   int lines = 0;

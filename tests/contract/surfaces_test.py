@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import ssl
 import subprocess
@@ -194,6 +195,18 @@ class Surfaces(harness.Contract):
         self.assertRegex(self.shell("coffer version"), r"^Coffer v\S*\d+\.\d+\.\d+")
         self.assertRegex(self.shell('vault version | xargs echo "vault_version="'), r"^vault_version= Vault v1\.21\.0")
         self.assertEqual(os.readlink(harness.VAULT), "coffer")
+
+    def test_as_many_files_may_be_open_as_the_hard_limit_allows(self):
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+        try:
+            server = self.dev()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        limits = pathlib.Path(f"/proc/{server.process.pid}/limits").read_text()
+        soft = re.search(r"^Max open files +(\S+) +(\S+)", limits, re.M)
+        self.assertEqual(soft.group(1), soft.group(2), limits)
 
     def token_with_accessor(self):
         auth = harness.http("POST", "/v1/auth/token/create", "root", {"ttl": "1h"})[1]["auth"]
