@@ -10,9 +10,9 @@
 
 namespace coffer::server {
 
-// Not dumpable, core size 0, umask 077; as many open files as the hard limit allows, since every connection takes one or
-// two and the usual soft limit of 1,024 is below what the listeners admit. Returns what an operator should know (swap in use, memory not locked), one line
-// each.
+// Not dumpable, core size 0, umask 077; as many open files as the hard limit allows, since every connection takes one
+// or two and the usual soft limit of 1,024 is below what the listeners admit. Returns what an operator should know
+// (swap in use, memory not locked), one line each.
 std::vector<std::string> harden_process();
 
 // SIGTERM, SIGINT and SIGHUP as values. Construct before any thread starts: they are blocked for all threads from then
