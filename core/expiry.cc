@@ -21,7 +21,7 @@ void Expiry::put(std::string_view id, WallTime end) {
     push(*it);
     return;
   }
-  if (lease.state != State::kWaiting || lease.paused)
+  if (lease.state != State::kWaiting || lease.tries > 0)
     return;
   pop(lease.slot);
   lease.due = end.time_since_epoch().count();
@@ -58,10 +58,9 @@ void Expiry::failed(std::string_view id, WallTime now) {
     ++irrevocable_;
     return;
   }
-  const WallTime next = now + std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1)));
+  const Nanos pause = std::min(options_.pause_max, options_.first_pause * (1u << (lease.tries - 1)));
   lease.state = State::kWaiting;
-  lease.paused = true;
-  lease.due = next.time_since_epoch().count();
+  lease.due = (now + pause).time_since_epoch().count();
   push(*it);
 }
 
@@ -70,7 +69,7 @@ bool Expiry::retry(std::string_view id, WallTime now) {
   if (it == leases_.end() || it->second.state != State::kIrrevocable)
     return false;
   --irrevocable_;
-  it->second = Lease{now.time_since_epoch().count(), State::kWaiting, 0, false, 0};
+  it->second = Lease{now.time_since_epoch().count(), State::kWaiting, 0, 0};
   push(*it);
   return true;
 }

@@ -61,7 +61,6 @@ class Expiry {
     std::int64_t due = 0;  // nanoseconds of cluster time
     State state = State::kWaiting;
     std::uint8_t tries = 0;
-    bool paused = false;     // its time is that of the next try, whatever its end
     std::uint32_t slot = 0;  // place in heap_ while waiting
   };
   using Leases = std::unordered_map<std::string, Lease>;
