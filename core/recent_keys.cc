@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/codec.h"
 
 namespace coffer::core {
 namespace {
@@ -27,39 +28,26 @@ std::uint64_t load(const char* from, std::size_t size) noexcept {
 // Walks the notes of a block, oldest first.
 class RecentKeys::Reader {
  public:
-  Reader(std::string_view bytes, std::size_t at) : bytes_(bytes), at_(at) {}
-  bool more() const noexcept { return at_ < bytes_.size(); }
-  std::size_t at() const noexcept { return at_; }
+  Reader(std::string_view bytes, std::size_t at) : bytes_(bytes), in_(bytes.substr(at)) {}
+  bool more() const noexcept { return in_.left() > 0; }
+  std::size_t at() const noexcept { return bytes_.size() - in_.left(); }
 
-  Index next_index() const noexcept {
-    std::uint64_t index;
-    std::memcpy(&index, bytes_.data() + at_, sizeof index);
-    return Index(index);
-  }
+  Index next_index() const noexcept { return Index(load_u64(bytes_.data() + at())); }
   // The next note: its index, and `f` called with each of its keys.
   template <typename F>
   Index note(F f) {
-    const Index index(take<std::uint64_t>());
-    const auto keys = take<std::uint32_t>();
-    for (std::uint32_t i = 0; i < keys; ++i) {
-      const std::size_t size = take<std::uint16_t>();
-      f(index, bytes_.substr(at_, size));
-      at_ += size;
+    const Index index(in_.u64());
+    for (std::uint32_t keys = in_.u32(); keys > 0; --keys) {
+      const std::size_t size = in_.u16();
+      f(index, in_.raw(size));
     }
+    COFFER_CHECK(in_.ok());
     return index;
   }
 
  private:
-  template <typename T>
-  T take() noexcept {
-    T value;
-    std::memcpy(&value, bytes_.data() + at_, sizeof value);
-    at_ += sizeof value;
-    return value;
-  }
-
   std::string_view bytes_;
-  std::size_t at_;
+  ByteReader in_;
 };
 
 RecentKeys::RecentKeys(std::size_t keys_max, std::uint64_t seed)
@@ -95,13 +83,11 @@ void RecentKeys::note(Index index, std::span<const store::Op> ops) {
     blocks_.back().bytes.reserve(kBlockBytes + 256);
   }
   std::string& bytes = blocks_.back().bytes;
-  const auto append = [&bytes](auto number) { bytes.append(reinterpret_cast<const char*>(&number), sizeof number); };
-  append(index.get());
-  append(static_cast<std::uint32_t>(ops.size()));
+  ByteWriter out(bytes);
+  out.u64(index.get()).u32(static_cast<std::uint32_t>(ops.size()));
   for (const store::Op& op : ops) {
     COFFER_CHECK(op.key.size() <= limits::kStoreKeyBytesMax);
-    append(static_cast<std::uint16_t>(op.key.size()));
-    bytes.append(op.key);
+    out.u16(static_cast<std::uint16_t>(op.key.size())).raw(op.key);
   }
   keys_ += ops.size();
   while (keys_ * 2 > slots_.size())
