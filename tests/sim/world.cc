@@ -266,46 +266,40 @@ void World::check_recovery() {
     after(250 * kMs, [this] { check_recovery(); });
 }
 
-std::string World::behind(Node& lead, Node& node) {
+// What a member thinks of itself.
+std::string World::described(const Node& node) const {
+  static constexpr const char* kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
   std::string out = "node " + std::to_string(node.id().get());
   if (!node.up())
     return out + " is down";
   const raft::Core& core = node.core();
-  out += " applied " + std::to_string(core.applied_index().get()) + " of " +
-         std::to_string(lead.core().applied_index().get()) + ", committed " +
-         std::to_string(core.commit_index().get()) + ", synced " + std::to_string(core.synced_index().get()) +
-         ", last " + std::to_string(core.last_index().get()) + ", term " + std::to_string(core.term().get()) + " of " +
-         std::to_string(lead.core().term().get()) + (core.may_vote() ? "" : ", may not vote");
-  if (const raft::Progress* peer = lead.core().progress_of(node.id()); peer != nullptr)
+  out += std::string(" ") + kRoles[static_cast<std::size_t>(core.role())] + " in term " +
+         std::to_string(core.term().get()) + ", last " + std::to_string(core.last_index().get()) + ", synced " +
+         std::to_string(core.synced_index().get()) + ", committed " + std::to_string(core.commit_index().get()) +
+         ", applied " + std::to_string(core.applied_index().get()) + (core.may_vote() ? "" : ", may not vote") +
+         (node.paused() ? ", paused" : "") + (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
+  for (raft::NodeId id : core.configuration().voters)
+    out += " " + std::to_string(id.get());
+  for (raft::NodeId id : core.configuration().learners)
+    out += " learner " + std::to_string(id.get());
+  return out;
+}
+
+std::string World::behind(const Node& lead, const Node& node) const {
+  std::string out = described(node) + "; led by " + described(lead);
+  if (const raft::Progress* peer = lead.core().progress_of(node.id()); node.up() && peer != nullptr)
     out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " +
            std::to_string(peer->match().get()) + " next " + std::to_string(peer->next().get()) + " until " +
            std::to_string(peer->catch_up_to().get());
   return out;
 }
 
-// What every member thinks of itself, for the report of a cluster that does not recover.
-std::string World::roll_call() {
-  static constexpr const char* kRoles[] = {"follower", "pre-candidate", "candidate", "leader"};
+// For the report of a cluster that does not recover.
+std::string World::roll_call() const {
   std::string out;
   for (std::size_t slot = 0; slot < used_slots_; ++slot) {
-    const Node& node = *slots_[slot];
-    if (node.retired())
-      continue;
-    out += "\n  node " + std::to_string(node.id().get());
-    if (!node.up()) {
-      out += " is down";
-      continue;
-    }
-    const raft::Core& core = node.core();
-    out += std::string(" ") + kRoles[static_cast<std::size_t>(core.role())] + " in term " +
-           std::to_string(core.term().get()) + ", last " + std::to_string(core.last_index().get()) + ", synced " +
-           std::to_string(core.synced_index().get()) + ", committed " + std::to_string(core.commit_index().get()) +
-           ", applied " + std::to_string(core.applied_index().get()) + (core.may_vote() ? "" : ", may not vote") +
-           (node.paused() ? ", paused" : "") + (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
-    for (raft::NodeId id : core.configuration().voters)
-      out += " " + std::to_string(id.get());
-    for (raft::NodeId id : core.configuration().learners)
-      out += " learner " + std::to_string(id.get());
+    if (!slots_[slot]->retired())
+      out += "\n  " + described(*slots_[slot]);
   }
   return out;
 }

@@ -143,8 +143,9 @@ class World {
   void strike_cluster(Fault kind);
   void heal_network();
   void start_healing();
-  std::string behind(Node& lead, Node& node);
-  std::string roll_call();
+  std::string described(const Node& node) const;
+  std::string behind(const Node& lead, const Node& node) const;
+  std::string roll_call() const;
   bool converged(std::string* why);
   void check_recovery();
   void finish();
