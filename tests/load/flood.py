@@ -21,16 +21,15 @@ import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
+sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "tests/contract")]
 import coffer_grpc  # noqa: E402
 import grpc  # noqa: E402
+import harness  # noqa: E402
 
-BINARY = pathlib.Path(os.environ.get("COFFER_BUILD", ROOT / "build/release")) / "coffer"
 HTTP, GRPC = ("127.0.0.1", 8200), ("127.0.0.1", 8210)
 TOKEN = "root"
 BODY_BYTES = 32 << 20
@@ -164,25 +163,17 @@ def main():
     parser.add_argument("--silent", type=int, default=300)
     parser.add_argument("--seconds", type=float, default=2)
     options = parser.parse_args()
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen([BINARY, "server", "-dev", f"-dev-root-token-id={TOKEN}"], stdout=log, stderr=log)
-        try:
-            for _ in range(500):
-                try:
-                    put = http.client.HTTPConnection(*HTTP, timeout=5)
-                    put.request("POST", "/v1/secret/data/good", body='{"data":{"a":"b"}}', headers={"X-Vault-Token": TOKEN})
-                    if put.getresponse().status == 200:
-                        break
-                except OSError:
-                    pass
-                threading.Event().wait(0.02)
-            good = GoodClients()
-            figures = [siege(kind, target, count, options.seconds, good, server.pid)
-                       for kind, target, count in (("tokenless", HTTP, options.bodies), ("guessed", HTTP, options.bodies),
-                                                   ("silent", GRPC, options.silent), ("slow", HTTP, options.silent))]
-        finally:
-            server.terminate()
-            server.wait(20)
+    server = harness.Server(["-dev", f"-dev-root-token-id={TOKEN}"], binary=harness.COFFER)
+    try:
+        server.wait_for_line(r"^Root Token: ")
+        status, answer = harness.http("POST", "/v1/secret/data/good", TOKEN, {"data": {"a": "b"}})
+        assert status == 200, answer
+        good = GoodClients()
+        figures = [siege(kind, target, count, options.seconds, good, server.process.pid)
+                   for kind, target, count in (("tokenless", HTTP, options.bodies), ("guessed", HTTP, options.bodies),
+                                               ("silent", GRPC, options.silent), ("slow", HTTP, options.silent))]
+    finally:
+        server.stop()
     print(f"{options.bodies} bodies of 32 MiB and {options.silent} silent connections at a time: resident memory grew by at most "
           f"{max(f[0] for f in figures)} MiB, every good client was answered; its p99 was "
           + ", ".join(f"{f[1]:.1f} and {f[2]:.1f}" for f in figures)
