@@ -5,6 +5,7 @@
 
 #include "base/limits.h"
 #include "core/entry.h"
+#include "core/layout.h"
 #include "core/pipeline_state.h"
 #include "raft/entry.h"
 
@@ -12,6 +13,11 @@ namespace coffer::actors {
 namespace {
 
 constexpr std::chrono::seconds kDiskCheckInterval{1};
+
+core::Proposer::Options proposer_options(core::Proposer::Options options) {
+  options.never_speculative = core::layout::is_own_key;
+  return options;
+}
 
 // Room in the queue beyond the proposals. Steps: one unseal or init at a time, and a sys/seal for each request that
 // asks for it. Reports: the log's thread makes one for each round of work(), which drains the queue first, and may be
@@ -31,7 +37,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports) 
 
 Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core)
     : options_(options), ports_(std::move(ports)), inputs_(limits::kProposalsQueuedMax), core_(std::move(core)),
-      proposer_(options.proposer) {
+      proposer_(proposer_options(options.proposer)) {
   applied_.store(ports_.backend.applied_index().get(), std::memory_order_relaxed);
   publish_time();
   syncer_ = std::make_unique<LogSyncer>(ports_.log, [this](std::uint64_t number, const Status& status) {
@@ -267,6 +273,8 @@ void Node::deliver(core::Proposer::Answers answers) {
     COFFER_CHECK(found != waiting_.end());
     Input input = std::move(found->second);
     waiting_.erase(found);
+    if (input.exchange)
+      input.exchange->pipeline->speculation = std::move(a.speculation);
     answer(input, a.outcome, a.index, std::move(a.status));
   }
 }

@@ -38,6 +38,10 @@ inline store::StoreKey token_key(std::string_view rest) {
   return {store::KeyClass::kClusterLocal, kRootNamespace, kSystemMount, rest};
 }
 
+// Whether a stored key is one of the core's own. What core::Published is derived from is among them, and must be read
+// as of the same view.
+bool is_own_key(std::string_view stored) noexcept;
+
 // Appends `digits` lower-case hex digits.
 void append_hex(std::string& out, std::uint64_t value, int digits);
 std::string mount_record(MountId id);

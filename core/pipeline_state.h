@@ -28,6 +28,7 @@ class PipelineState {
   bool keyring_awaited = false;
   TxnImpl::Buffers buffers;
   Proposal proposal;
+  std::shared_ptr<const Speculation> speculation;  // for the next run, and no other
   AuditFacts facts;                        // views into the arena
   std::shared_ptr<AuditSet> audit;         // set while lines are to be written
   std::vector<AuditLine> response_lines;   // prepared; they wait for the commit
@@ -44,6 +45,7 @@ class PipelineState {
     buffers.reads.clear();
     buffers.ranges.clear();
     proposal = Proposal();
+    speculation.reset();
     facts = AuditFacts();
     audit.reset();
     response_lines.clear();

@@ -38,9 +38,13 @@ Proposer::Answers Proposer::step_down() {
       answers.push_back(
           {waiter.ticket, CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "leadership was lost")});
   }
+  for (const Unsettled& waiter : unsettled_)
+    answers.push_back(
+        {waiter.ticket, CommitOutcome::kRefused, Index(0), Status(Code::kUnavailable, "leadership was lost")});
   queues_.clear();
   holders_.clear();
   queued_ = 0;
+  unsettled_.clear();
   term_ = Term(0);
   return answers;
 }
@@ -58,12 +62,16 @@ bool Proposer::writes_range(const Proposal& proposal, const KeyRange& range) {
 // What it read and was proposed since: the latest such, which takes longest to be applied.
 std::optional<Proposer::Lost> Proposer::find_conflict(const Proposal& proposal) const {
   std::optional<Lost> lost;
-  for (const std::string& key : proposal.read_keys) {
+  const auto check = [&](const std::string& key, Index read_at) {
     const std::uint64_t hash = recent_.hash(key);
     const Index last = recent_.last(hash);
-    if (last > proposal.view && (!lost || last > lost->index))
-      lost = Lost{hash, last, false};
-  }
+    if (last > read_at && (!lost || last > lost->index))
+      lost = Lost{hash, last, false, true};
+  };
+  for (const std::string& key : proposal.read_keys)
+    check(key, proposal.view);
+  for (const SpeculativeRead& read : proposal.speculative_reads)
+    check(read.key, read.index);
   if (lost)
     lost->writes = writes_key(proposal, lost->key);
   if (mutant(Mutant::kListedRangeNotInReadSet))
@@ -73,7 +81,7 @@ std::optional<Proposer::Lost> Proposer::find_conflict(const Proposal& proposal) 
     if (hit && (!lost || hit->index > lost->index)) {
       // All who list and write one range meet in one queue.
       const bool writes = writes_range(proposal, range);
-      lost = Lost{writes ? recent_.hash(range.first) : hit->hash, hit->index, writes};
+      lost = Lost{writes ? recent_.hash(range.first) : hit->hash, hit->index, writes, false};
     }
   }
   return lost;
@@ -83,15 +91,23 @@ std::optional<Proposer::Lost> Proposer::find_conflict(const Proposal& proposal) 
 std::optional<Proposer::Lost> Proposer::find_queue(const Proposal& proposal) const {
   if (queues_.empty())
     return std::nullopt;
-  for (const std::string& key : proposal.read_keys) {
+  const auto meets = [&](const std::string& key) {
     const std::uint64_t hash = recent_.hash(key);
-    if (queues_.contains(hash) && writes_key(proposal, hash))
-      return Lost{hash, proposal.view, true};
+    return queues_.contains(hash) && writes_key(proposal, hash) ? std::optional(Lost{hash, proposal.view, true, true})
+                                                                : std::nullopt;
+  };
+  for (const std::string& key : proposal.read_keys) {
+    if (const std::optional<Lost> behind = meets(key))
+      return behind;
+  }
+  for (const SpeculativeRead& read : proposal.speculative_reads) {
+    if (const std::optional<Lost> behind = meets(read.key))
+      return behind;
   }
   for (const KeyRange& range : proposal.read_ranges) {
     const std::uint64_t hash = recent_.hash(range.first);
     if (queues_.contains(hash) && writes_range(proposal, range))
-      return Lost{hash, proposal.view, true};
+      return Lost{hash, proposal.view, true, false};
   }
   return std::nullopt;
 }
@@ -106,24 +122,30 @@ Proposer::Verdict Proposer::judge(const Proposal& proposal, Ticket ticket, BootT
     if (proposal.view < recent_.mark())
       return Verdict::kRunAgain;
   }
+  // Of entries that another leadership proposed, none may have come to be.
+  if (!proposal.speculative_reads.empty() && proposal.speculation->term() != term_ &&
+      !mutant(Mutant::kSpeculationOfOldTerm))
+    return Verdict::kRunAgain;
   if (now >= deadline)
     return Verdict::kLate;
+  if (proposal.ops.empty() && !proposal.speculative_reads.empty())
+    return settle(proposal, ticket, deadline);
   if (pending_.size() >= options_.proposed_max)
     return Verdict::kFull;
   const auto held = holders_.find(ticket);
   const bool holds = held != holders_.end();
   const std::optional<Lost> lost = find_conflict(proposal);
   if (lost && !(holds && mutant(Mutant::kRetryOnStaleState)))
-    return enqueue(*lost, ticket, deadline);
+    return enqueue(*lost, proposal, ticket, deadline);
   if (!holds) {
     if (const std::optional<Lost> behind = find_queue(proposal))
-      return enqueue(*behind, ticket, deadline);
+      return enqueue(*behind, proposal, ticket, deadline);
   }
   return Verdict::kAccepted;
 }
 
-Proposer::Verdict Proposer::enqueue(const Lost& lost, Ticket ticket, BootTime deadline) {
-  if (queued_ >= options_.queued_max)
+Proposer::Verdict Proposer::enqueue(const Lost& lost, const Proposal& proposal, Ticket ticket, BootTime deadline) {
+  if (queued() >= options_.queued_max)
     return Verdict::kFull;
   // One that held this key and lost again keeps its place before all who came later.
   const auto held = holders_.find(ticket);
@@ -131,12 +153,26 @@ Proposer::Verdict Proposer::enqueue(const Lost& lost, Ticket ticket, BootTime de
   release(ticket);
   Queue& queue = queues_[lost.key];
   queue.blocked_by = std::max(queue.blocked_by, lost.index);
-  const Waiter waiter{ticket, deadline, lost.writes};
+  // Who lost on a speculation would lose on the next one too: some of what it reads is not in there.
+  const bool speculates = proposal.may_speculate && lost.point && proposal.speculation == nullptr;
+  const Waiter waiter{ticket, deadline, lost.writes, speculates};
   if (first)
     queue.waiters.push_front(waiter);
   else
     queue.waiters.push_back(waiter);
   ++queued_;
+  next_deadline_ = std::min(next_deadline_, deadline);
+  return Verdict::kQueued;
+}
+
+Proposer::Verdict Proposer::settle(const Proposal& proposal, Ticket ticket, BootTime deadline) {
+  if (queued() >= options_.queued_max)
+    return Verdict::kFull;
+  release(ticket);
+  Index last;
+  for (const SpeculativeRead& read : proposal.speculative_reads)
+    last = std::max(last, read.index);
+  unsettled_.push_back({ticket, deadline, last});
   next_deadline_ = std::min(next_deadline_, deadline);
   return Verdict::kQueued;
 }
@@ -155,7 +191,7 @@ void Proposer::proposed(const Proposal& proposal, Ticket ticket, Index index, Bo
   COFFER_CHECK(index > applied_);
   recent_.note(index, proposal.ops);
   recent_.trim(published_);
-  pending_.push_back({index, term_, ticket, deadline});
+  pending_.push_back({index, term_, ticket, deadline, &proposal});
   next_deadline_ = std::min(next_deadline_, deadline);
   release(ticket);
   if (!queues_.empty())
@@ -217,7 +253,26 @@ Proposer::Answers Proposer::published(BootTime now) {
   return answers;
 }
 
+// Null when what was written to the key last is not known, too much, or never to be run on.
+std::shared_ptr<const Speculation> Proposer::speculate(const Queue& queue, std::uint64_t key) const {
+  const auto last = std::lower_bound(pending_.begin(), pending_.end(), queue.blocked_by,
+                                     [](const Pending& pending, Index index) { return pending.index < index; });
+  if (last == pending_.end() || last->index != queue.blocked_by || last->term != term_)
+    return nullptr;
+  auto speculation = Speculation::after(*last->proposal, term_, last->index, published_, options_.never_speculative);
+  const auto is_key = [this, key](const Speculation::Record& record) { return recent_.hash(record.op.key) == key; };
+  if (speculation == nullptr || std::none_of(speculation->records().begin(), speculation->records().end(), is_key))
+    return nullptr;
+  return speculation;
+}
+
 void Proposer::wake_all(BootTime now, Answers& answers) {
+  std::erase_if(unsettled_, [&](const Unsettled& waiter) {
+    if (waiter.index > published_)
+      return false;
+    answers.push_back({waiter.ticket, CommitOutcome::kConflict, Index(0), Status()});
+    return true;
+  });
   for (auto it = queues_.begin(); it != queues_.end();) {
     wake(it->second, it->first, now, answers);
     if (it->second.waiters.empty() && it->second.holder == 0)
@@ -227,18 +282,21 @@ void Proposer::wake_all(BootTime now, Answers& answers) {
   }
 }
 
-// Those who only read the key may all go on; of those who write it, one.
+// When what it lost to is visible, those who only read the key may all go on; of those who write it, one. Until then
+// one at a time, on what is proposed.
 void Proposer::wake(Queue& queue, std::uint64_t key, BootTime now, Answers& answers) {
   if (queue.holder != 0 && now >= queue.hold_until)
     release(Ticket(queue.holder));
-  if (queue.blocked_by > published_ && !mutant(Mutant::kRetryOnStaleState))
-    return;
+  const bool visible = queue.blocked_by <= published_ || mutant(Mutant::kRetryOnStaleState);
   while (!queue.waiters.empty() && queue.holder == 0) {
     const Waiter waiter = queue.waiters.front();
+    std::shared_ptr<const Speculation> speculation;
+    if (!visible && (!waiter.speculates || (speculation = speculate(queue, key)) == nullptr))
+      return;
     queue.waiters.pop_front();
     --queued_;
-    answers.push_back({waiter.ticket, CommitOutcome::kConflict, Index(0), Status()});
-    if (!waiter.writes)
+    answers.push_back({waiter.ticket, CommitOutcome::kConflict, Index(0), Status(), std::move(speculation)});
+    if (visible && !waiter.writes)
       continue;
     queue.holder = waiter.ticket;
     queue.hold_until = now + options_.hold_max;
@@ -267,18 +325,18 @@ Proposer::Answers Proposer::expire(BootTime now) {
 }
 
 void Proposer::expire_waiters(BootTime now, Answers& answers) {
-  for (auto& [key, queue] : queues_) {
-    std::erase_if(queue.waiters, [&](const Waiter& waiter) {
-      if (now < waiter.deadline) {
-        next_deadline_ = std::min(next_deadline_, waiter.deadline);
-        return false;
-      }
-      answers.push_back({waiter.ticket, CommitOutcome::kRefused, Index(0),
-                         Status(Code::kUnavailable, "the record is written by too many at once")});
-      --queued_;
-      return true;
-    });
-  }
+  const auto due = [&](const auto& waiter) {
+    if (now < waiter.deadline) {
+      next_deadline_ = std::min(next_deadline_, waiter.deadline);
+      return false;
+    }
+    answers.push_back({waiter.ticket, CommitOutcome::kRefused, Index(0),
+                       Status(Code::kUnavailable, "the record is written by too many at once")});
+    return true;
+  };
+  for (auto& [key, queue] : queues_)
+    queued_ -= std::erase_if(queue.waiters, due);
+  std::erase_if(unsettled_, due);
 }
 
 void finish_batch(Proposer& proposer, BatchEnd& end, BootTime now) {

@@ -2,8 +2,9 @@
 //
 // A transaction is taken when nothing that it read was proposed after the view that it read from. It keeps the index at
 // which each key was last proposed, down to a low-water mark; a view below the mark cannot be judged and is refused. A
-// transaction that lost on a key waits in that key's queue until the entry that it lost to is applied; then the first
-// of the queue runs again, and whoever comes to the key meanwhile queues behind it.
+// transaction that lost on a key waits in that key's queue; the first of the queue runs again, and whoever comes to the
+// key meanwhile queues behind it. It runs at once on what is proposed (core/speculation.h), where that is known and
+// small, or when the entry that it lost to is applied: so those who write one record share commits.
 //
 // Threads: one (the node's); check and append are one step of it. No clock: `now` is an argument. Everything is
 // bounded.
@@ -32,6 +33,8 @@ class Proposer {
     // How long a key is kept for the one that was told to run again, should it not come back.
     Nanos hold_max{std::chrono::milliseconds(5)};
     std::uint64_t hash_seed = 0;            // random, so that nobody can choose keys that meet in the index
+    // Keys that nobody reads from a speculation. Null: none.
+    bool (*never_speculative)(std::string_view key) = nullptr;
   };
 
   enum class Verdict : std::uint8_t {
@@ -48,6 +51,7 @@ class Proposer {
     CommitOutcome outcome = CommitOutcome::kRefused;
     Index index;  // kCommitted only
     Status status;
+    std::shared_ptr<const Speculation> speculation = nullptr;  // kConflict: what to run on besides a view; may be null
   };
   using Answers = std::vector<Answer>;
 
@@ -63,11 +67,11 @@ class Proposer {
   void drain() noexcept { draining_ = true; }
   void resume() noexcept { draining_ = false; }
   // Nothing is under way or waits.
-  bool idle() const noexcept { return pending_.empty() && queued_ == 0 && unpublished_.empty() && lost_.empty(); }
+  bool idle() const noexcept { return pending_.empty() && queued() == 0 && unpublished_.empty() && lost_.empty(); }
 
   // `deadline` is when its answer is due in any case.
   Verdict judge(const Proposal& proposal, Ticket ticket, BootTime now, BootTime deadline);
-  // An accepted proposal stands in the log at `index`.
+  // An accepted proposal stands in the log at `index`. The proposal stays where it is until its ticket is answered.
   void proposed(const Proposal& proposal, Ticket ticket, Index index, BootTime deadline);
   // A request that was told to run again will not come back: the next of its key may run.
   Answers abandoned(Ticket ticket, BootTime now);
@@ -83,7 +87,7 @@ class Proposer {
 
   Index mark() const noexcept { return recent_.mark(); }
   std::size_t pending() const noexcept { return pending_.size(); }
-  std::size_t queued() const noexcept { return queued_; }
+  std::size_t queued() const noexcept { return queued_ + unsettled_.size(); }
 
  private:
   struct Pending {
@@ -91,11 +95,19 @@ class Proposer {
     Term term;
     Ticket ticket;
     BootTime deadline;
+    const Proposal* proposal;  // the caller's
   };
   struct Waiter {
     Ticket ticket;
     BootTime deadline;
-    bool writes;  // it writes the key as well, so two of them at once would meet again
+    bool writes;      // it writes the key as well, so two of them at once would meet again
+    bool speculates;  // it may run on what is proposed
+  };
+  // Ran on a speculation and has nothing to write: runs again when what it read is published.
+  struct Unsettled {
+    Ticket ticket;
+    BootTime deadline;
+    Index index;
   };
   // One contended key.
   struct Queue {
@@ -108,13 +120,16 @@ class Proposer {
     std::uint64_t key;  // hash
     Index index;        // of the proposal that it lost to; the view's when it only has to queue
     bool writes;
+    bool point;  // a record, not a range of them
   };
 
   bool writes_key(const Proposal& proposal, std::uint64_t key) const;
   static bool writes_range(const Proposal& proposal, const KeyRange& range);
   std::optional<Lost> find_conflict(const Proposal& proposal) const;
   std::optional<Lost> find_queue(const Proposal& proposal) const;
-  Verdict enqueue(const Lost& lost, Ticket ticket, BootTime deadline);
+  Verdict enqueue(const Lost& lost, const Proposal& proposal, Ticket ticket, BootTime deadline);
+  Verdict settle(const Proposal& proposal, Ticket ticket, BootTime deadline);
+  std::shared_ptr<const Speculation> speculate(const Queue& queue, std::uint64_t key) const;
   void release(Ticket ticket);
   void block_queues(const Proposal& proposal, Index index);
   void block(std::uint64_t key, Index index);
@@ -137,6 +152,7 @@ class Proposer {
   std::unordered_map<std::uint64_t, Queue> queues_;           // by hash of the key
   std::unordered_map<Ticket, std::uint64_t> holders_;         // the key that is kept for a ticket
   std::size_t queued_ = 0;
+  std::vector<Unsettled> unsettled_;  // with queued_ at most queued_max
 };
 
 // What the visible state and the waiting requests need of whoever applies a batch of entries.

@@ -50,7 +50,7 @@ Run::Run(Exchange& exchange, PipelineState& state, const Services& services, con
       state_(state),
       services_(services),
       published_(published),
-      txn_(view, *published.barrier, exchange.arena, state.now, state.buffers),
+      txn_(view, *published.barrier, exchange.arena, state.now, state.buffers, std::move(state.speculation)),
       tokens_(txn_, published, exchange.arena) {
   exchange_.response = Response();
 }
@@ -282,15 +282,17 @@ bool Run::finish(Term term) {
     txn_.rollback({});
     note(status);
   }
-  if (!txn_.writes())
+  const bool speculated = txn_.speculated() && !mutant(Mutant::kSpeculationAnswered);
+  if (!txn_.writes() && !speculated)
     return false;
   depend_on_authority();
-  Result<Proposal> proposal = txn_.finish(term, services_.random);
+  Result<Proposal> proposal = txn_.writes() ? txn_.finish(term, services_.random) : txn_.reads(term);
   if (!proposal.ok()) {
     note(proposal.status());
     return false;
   }
   state_.proposal = std::move(*proposal);
+  state_.proposal.may_speculate = true;
   return true;
 }
 

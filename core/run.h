@@ -21,7 +21,8 @@ class Run {
   void authorise();
   // The handler, and wrapping of its answer where that was asked for.
   void handle();
-  // Counts the token's use. True when there is something to commit: the proposal is in the state then.
+  // Counts the token's use. True when there is something to commit, or something that was read is not committed yet:
+  // the proposal is in the state then.
   bool finish(Term term);
 
   // A record was sealed under a key that this keyring does not hold yet.

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "base/strong.h"
+#include "core/speculation.h"
 #include "store/backend.h"
 #include "store/key.h"
 
@@ -24,7 +25,14 @@ struct KeyRange {
   std::string last;
 };
 
-// What goes to the proposer.
+// A record that was read from a speculation, as the entry at `index` leaves it.
+struct SpeculativeRead {
+  std::string key;
+  Index index;
+};
+
+// What goes to the proposer. With speculative reads and no operations it is not to be appended: whoever ran wants to
+// run again when what it read is committed.
 struct Proposal {
   Term term;                          // leadership under which it was read
   Index view;                         // index that it was read at
@@ -32,6 +40,9 @@ struct Proposal {
   std::vector<std::string> read_keys; // includes token, policies, mount table: what authorised and routed it
   std::vector<KeyRange> read_ranges;
   std::vector<store::Op> ops;         // sealed
+  bool may_speculate = false;         // whoever made it can run on a speculation
+  std::shared_ptr<const Speculation> speculation;   // what it ran on besides its view; null: nothing
+  std::vector<SpeculativeRead> speculative_reads;   // not in read_keys
 };
 
 struct ListPage {

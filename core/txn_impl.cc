@@ -43,10 +43,16 @@ struct TxnImpl::Walk {
 };
 
 TxnImpl::TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now,
-                 Buffers& buffers)
-    : view_(view), barrier_(barrier), arena_(arena), now_(now), buffers_(buffers) {
+                 Buffers& buffers, std::shared_ptr<const Speculation> speculation)
+    : view_(view),
+      barrier_(barrier),
+      arena_(arena),
+      now_(now),
+      buffers_(buffers),
+      speculation_(std::move(speculation)) {
   buffers_.writes.clear();
   buffers_.reads.clear();
+  buffers_.speculative_reads.clear();
   buffers_.ranges.clear();
 }
 
@@ -89,13 +95,25 @@ Result<std::string_view> TxnImpl::open(std::string_view stored_key, std::string_
   return record.value;
 }
 
+Result<bool> TxnImpl::read(std::string_view stored_key) {
+  if (speculation_ != nullptr) [[unlikely]] {
+    if (const Speculation::Record* record = speculation_->find(stored_key, view_.index())) {
+      buffers_.speculative_reads.emplace_back(stored_key, record->index);
+      if (record->op.value)
+        buffers_.sealed = *record->op.value;
+      return record->op.value.has_value();
+    }
+  }
+  buffers_.reads.push_back(stored_key);
+  return view_.get(stored_key, buffers_.sealed);
+}
+
 Result<std::optional<std::string_view>> TxnImpl::get(const store::StoreKey& key) {
   const std::string_view at = stored(key);
   if (!buffers_.writes.empty())
     if (const Write* mine = own(at); mine != nullptr)
       return mine->plaintext;
-  buffers_.reads.push_back(at);
-  COFFER_ASSIGN(const bool found, view_.get(at, buffers_.sealed));
+  COFFER_ASSIGN(const bool found, read(at));
   if (!found)
     return std::optional<std::string_view>();
   COFFER_ASSIGN(const std::string_view opened, open(at, buffers_.sealed, key.rest));
@@ -106,8 +124,7 @@ Result<std::optional<std::string_view>> TxnImpl::get_as_is(const store::StoreKey
   const std::string_view at = stored(key);
   if (const Write* mine = own(at); mine != nullptr)
     return mine->plaintext;
-  buffers_.reads.push_back(at);
-  COFFER_ASSIGN(const bool found, view_.get(at, buffers_.sealed));
+  COFFER_ASSIGN(const bool found, read(at));
   if (!found)
     return std::optional<std::string_view>();
   return std::optional<std::string_view>(arena_.copy(buffers_.sealed));
@@ -277,14 +294,22 @@ Result<std::vector<std::string_view>> TxnImpl::stored_keys(const store::StoreKey
   return keys;
 }
 
-Result<Proposal> TxnImpl::finish(Term term, RandomSource& random) {
+Proposal TxnImpl::reads(Term term) const {
   Proposal proposal;
   proposal.term = term;
   proposal.view = view_.index();
   proposal.read_keys.reserve(buffers_.reads.size());
   for (const std::string_view key : buffers_.reads)
     proposal.read_keys.emplace_back(key);
+  for (const auto& [key, index] : buffers_.speculative_reads)
+    proposal.speculative_reads.push_back({std::string(key), index});
+  proposal.speculation = speculation_;
   proposal.read_ranges = buffers_.ranges;
+  return proposal;
+}
+
+Result<Proposal> TxnImpl::finish(Term term, RandomSource& random) {
+  Proposal proposal = reads(term);
   proposal.ops.reserve(buffers_.writes.size());
   COFFER_ASSIGN(seal::SealSession session, barrier_.begin(random));
   proposal.key_term = session.term();

@@ -13,8 +13,8 @@
 
 namespace coffer::core {
 
-// One run of one handler, one thread. View, barrier and arena outlive it. The buffers are kept by the caller and
-// reused.
+// One run of one handler, one thread. View, barrier, arena and speculation outlive it. The buffers are kept by the
+// caller and reused.
 class TxnImpl final : public Txn {
  public:
   struct Write {
@@ -27,6 +27,7 @@ class TxnImpl final : public Txn {
   struct Buffers {
     std::vector<Write> writes;
     std::vector<std::string_view> reads;
+    std::vector<std::pair<std::string_view, Index>> speculative_reads;
     std::vector<KeyRange> ranges;
     std::string sealed;
   };
@@ -35,7 +36,9 @@ class TxnImpl final : public Txn {
     std::size_t bytes = 0;
   };
 
-  TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now, Buffers& buffers);
+  // With a `speculation`, single records are read from it where it is newer than the view; lists are not.
+  TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Arena& arena, WallTime now, Buffers& buffers,
+          std::shared_ptr<const Speculation> speculation = nullptr);
 
   Index view_index() const override { return view_.index(); }
   WallTime now() const override { return now_; }
@@ -58,6 +61,9 @@ class TxnImpl final : public Txn {
   // does not see this one's writes, and what it reads is in no read set.
   TxnImpl beside(json::Arena& arena, Buffers& buffers) const { return TxnImpl(view_, barrier_, arena, now_, buffers); }
 
+  // Something was read that is not committed: what follows from it is nobody's to know yet.
+  bool speculated() const { return !buffers_.speculative_reads.empty(); }
+
   // Adds a record to the read set that was read by other means (what is derived in core::Published).
   void depend(const store::StoreKey& key);
 
@@ -70,10 +76,14 @@ class TxnImpl final : public Txn {
 
   // Seals the writes. Fails when the random source does.
   Result<Proposal> finish(Term term, RandomSource& random);
+  // What was read, and no writes.
+  Proposal reads(Term term) const;
 
  private:
   struct Walk;
   std::string_view stored(const store::StoreKey& key);
+  // The record as it is stored, in buffers_.sealed; part of the read set. False when there is none.
+  Result<bool> read(std::string_view stored_key);
   const Write* own(std::string_view stored_key) const;
   Status write(const Write& write);
   Result<std::string_view> open(std::string_view stored_key, std::string_view sealed, std::string_view rest);
@@ -87,6 +97,7 @@ class TxnImpl final : public Txn {
   json::Arena& arena_;
   WallTime now_;
   Buffers& buffers_;
+  std::shared_ptr<const Speculation> speculation_;
   std::size_t bytes_ = 0;  // of the entry that the writes become
   std::unordered_map<std::string_view, std::size_t> places_;  // of writes, once there are many
 };

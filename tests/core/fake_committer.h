@@ -21,6 +21,8 @@ class FakeCommitter final : public Committer {
 
   void submit(std::unique_ptr<Exchange> exchange, CommitSink& sink) override {
     const auto [outcome, status] = commit(proposal_of(*exchange));
+    if (outcome == CommitOutcome::kConflict)
+      exchange->pipeline->speculation = std::exchange(speculation, nullptr);
     sink.committed(std::move(exchange), outcome, index_, status);
   }
   void submit_system(Proposal proposal, SystemCommit& done) override {
@@ -53,6 +55,7 @@ class FakeCommitter final : public Committer {
   std::vector<Proposal> accepted;                        // every proposal that committed, when `keep` is set
   bool keep = false;
   std::function<void(const Proposal&)> before;           // called before the check of each submitted proposal
+  std::shared_ptr<const Speculation> speculation;        // goes out with the next conflict
   std::deque<std::pair<CommitOutcome, Status>> forced;   // answers to give instead, first come first
 
  private:

@@ -30,7 +30,7 @@ struct Bench {
   Verdict submit(const Proposal& proposal, Ticket ticket) {
     const Verdict verdict = proposer.judge(proposal, ticket, now, now + 1000 * kMs);
     if (verdict == Verdict::kAccepted)
-      proposer.proposed(proposal, ticket, last = last.next(), now + 1000 * kMs);
+      proposer.proposed(kept.emplace_back(proposal), ticket, last = last.next(), now + 1000 * kMs);
     return verdict;
   }
 
@@ -41,7 +41,20 @@ struct Bench {
     return proposer.published(now);
   }
 
+  // The same, run on what is proposed.
+  Proposal speculative(const std::string& key, Index view, std::shared_ptr<const Speculation> on) const {
+    Proposal p = read_write(key, view);
+    p.may_speculate = true;
+    p.speculation = std::move(on);
+    if (const Speculation::Record* record = p.speculation ? p.speculation->find(key, view) : nullptr) {
+      p.read_keys.clear();
+      p.speculative_reads = {{key, record->index}};
+    }
+    return p;
+  }
+
   Proposer proposer;
+  std::deque<Proposal> kept;  // each stays where it is until it is answered
   Index last{1};
   Index applied{1};
   BootTime now{kMs};
@@ -244,6 +257,157 @@ BOOST_AUTO_TEST_CASE(hot_key_costs_few_runs) {
   }
   BOOST_TEST_MESSAGE("runs a success: " << static_cast<double>(runs) / static_cast<double>(done));
   BOOST_CHECK_LE(runs, 3 * done);
+}
+
+// The same clients, who may run on what is proposed: the 32 that wait share a commit.
+BOOST_AUTO_TEST_CASE(those_who_write_one_key_share_commits) {
+  Bench b;
+  for (Ticket t = 1; t <= 32; ++t)
+    b.submit(b.speculative("hot", Index(1), nullptr), t);
+  BOOST_TEST(b.proposer.pending() == 1u);
+  std::size_t runs = 0;
+  for (auto answers = b.proposer.expire(b.now); !answers.empty(); answers = b.proposer.expire(b.now)) {
+    BOOST_REQUIRE(answers.size() == 1u);
+    BOOST_REQUIRE(answers[0].outcome == CommitOutcome::kConflict);
+    BOOST_REQUIRE(answers[0].speculation != nullptr);
+    BOOST_TEST(answers[0].speculation->records().size() == 1u);
+    BOOST_TEST((answers[0].speculation->find("hot", Index(1))->index == b.last));
+    BOOST_TEST(answers[0].speculation->find("hot", b.last) == nullptr);
+    const Proposal again = b.speculative("hot", Index(1), answers[0].speculation);
+    BOOST_REQUIRE(b.submit(again, answers[0].ticket) == Verdict::kAccepted);
+    ++runs;
+  }
+  BOOST_TEST(runs == 31u);
+  BOOST_TEST(b.proposer.pending() == 32u);
+  BOOST_TEST(count(b.commit(), CommitOutcome::kCommitted) == 32u);
+  BOOST_TEST(b.proposer.idle());
+}
+
+// What was read from a speculation is judged by the entry that it was read from.
+BOOST_AUTO_TEST_CASE(a_speculation_that_is_overtaken_loses) {
+  Bench b;
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 1) == Verdict::kAccepted);
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 2) == Verdict::kQueued);
+  const auto told = b.proposer.expire(b.now);
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  Proposal blind;  // it has read nothing
+  blind.term = Term(1);
+  blind.view = Index(1);
+  blind.ops = {{"a", "w"}};
+  BOOST_CHECK(b.submit(blind, 3) == Verdict::kAccepted);
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), told[0].speculation), 2) == Verdict::kQueued);
+  // The second time it waits for the commit.
+  BOOST_CHECK(b.proposer.expire(b.now).empty());
+  const auto answers = b.commit();
+  BOOST_CHECK_EQUAL(count(answers, CommitOutcome::kCommitted), 2u);
+  BOOST_CHECK_EQUAL(count(answers, CommitOutcome::kConflict), 1u);
+  BOOST_CHECK(answers.back().speculation == nullptr);
+}
+
+BOOST_AUTO_TEST_CASE(who_has_nothing_to_write_waits_for_what_it_read) {
+  Bench b;
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 1) == Verdict::kAccepted);
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 2) == Verdict::kQueued);
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 3) == Verdict::kQueued);
+  auto told = b.proposer.expire(b.now);
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  Proposal nothing = b.speculative("a", Index(1), told[0].speculation);
+  nothing.ops.clear();
+  BOOST_CHECK(b.submit(nothing, 2) == Verdict::kQueued);
+  // It holds the key no longer.
+  told = b.proposer.expire(b.now);
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  BOOST_CHECK_EQUAL(told[0].ticket, 3u);
+  BOOST_CHECK(b.submit(b.speculative("a", Index(1), told[0].speculation), 3) == Verdict::kAccepted);
+  b.proposer.applied(Index(2), Term(1));
+  const auto answers = b.proposer.published(b.now);
+  BOOST_CHECK_EQUAL(count(answers, CommitOutcome::kCommitted), 1u);
+  BOOST_CHECK_EQUAL(count(answers, CommitOutcome::kConflict), 1u);
+  BOOST_CHECK_EQUAL(b.proposer.queued(), 0u);
+  // Told of nothing when leadership ends meanwhile.
+  Bench c;
+  BOOST_CHECK(c.submit(c.speculative("a", Index(1), nullptr), 1) == Verdict::kAccepted);
+  BOOST_CHECK(c.submit(nothing, 2) == Verdict::kQueued);
+  BOOST_CHECK_EQUAL(count(c.proposer.step_down(), CommitOutcome::kRefused), 1u);
+  // And refused when it is due.
+  Bench d;
+  BOOST_CHECK(d.submit(d.speculative("a", Index(1), nullptr), 1) == Verdict::kAccepted);
+  BOOST_CHECK(d.submit(nothing, 2) == Verdict::kQueued);
+  BOOST_CHECK_EQUAL(count(d.proposer.expire(d.now + 1000 * kMs), CommitOutcome::kRefused), 1u);
+}
+
+BOOST_AUTO_TEST_CASE(speculations_end_with_the_leadership) {
+  const auto run = [] {
+    Bench b;
+    BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 1) == Verdict::kAccepted);
+    BOOST_CHECK(b.submit(b.speculative("a", Index(1), nullptr), 2) == Verdict::kQueued);
+    const auto told = b.proposer.expire(b.now);
+    b.proposer.step_down();
+    // What it ran on was cut from the log.
+    b.proposer.lead(Term(3), Index(1));
+    b.last = Index(2);
+    Proposal p = b.speculative("a", Index(1), told.at(0).speculation);
+    p.term = Term(3);
+    return b.submit(p, 2);
+  };
+  BOOST_CHECK(run() == Verdict::kRunAgain);
+  ScopedMutant mutant(Mutant::kSpeculationOfOldTerm);
+  BOOST_CHECK(run() == Verdict::kAccepted);
+}
+
+BOOST_AUTO_TEST_CASE(not_everything_is_read_from_a_speculation) {
+  const auto told = [](Proposal first, const Proposal& second) {
+    Proposer::Options options;
+    options.never_speculative = [](std::string_view key) { return key.starts_with("policy"); };
+    Bench b(options);
+    BOOST_CHECK(b.submit(first, 1) == Verdict::kAccepted);
+    BOOST_CHECK(b.submit(second, 2) == Verdict::kQueued);
+    const auto answers = b.proposer.expire(b.now);
+    return answers.empty() ? nullptr : answers[0].speculation;
+  };
+  const Bench b;
+  const Proposal plain = b.speculative("a", Index(1), nullptr);
+  BOOST_TEST((told(plain, plain) != nullptr));
+  // Who cannot.
+  BOOST_TEST((told(plain, b.read_write("a", Index(1))) == nullptr));
+  // What must be as of the view.
+  Proposal both = plain;
+  both.ops.push_back({"policy/x", "v"});
+  BOOST_TEST(told(both, plain)->records().size() == 1u);
+  BOOST_TEST((told(both, b.speculative("policy/x", Index(1), nullptr)) == nullptr));
+  // Lists.
+  Proposal lister = plain;
+  lister.read_keys.clear();
+  lister.read_ranges = {{"", "b"}};
+  BOOST_TEST((told(plain, lister) == nullptr));
+  // What is large.
+  Proposal large = plain;
+  large.ops[0].value = std::string(Speculation::kBytesMax, 'x');
+  BOOST_TEST((told(large, plain) == nullptr));
+  Proposal many = plain;
+  for (std::size_t i = 0; i < Speculation::kRecordsMax; ++i)
+    many.ops.push_back({"k" + std::to_string(i), "v"});
+  BOOST_TEST((told(many, plain) == nullptr));
+  many.ops.pop_back();
+  BOOST_TEST((told(many, plain) != nullptr));
+}
+
+// A speculation goes on where the one before it ended, less what is published.
+BOOST_AUTO_TEST_CASE(speculations_carry_what_is_not_published) {
+  const Bench b;
+  Proposal first = b.read_write("a", Index(1));
+  first.ops.push_back({"only first", std::nullopt});
+  Proposal second = b.read_write("a", Index(1));
+  second.speculation = Speculation::after(first, Term(1), Index(2), Index(1), nullptr);
+  const auto both = Speculation::after(second, Term(1), Index(3), Index(1), nullptr);
+  BOOST_TEST(both->records().size() == 2u);
+  BOOST_TEST((both->find("a", Index(1))->index == Index(3)));
+  BOOST_TEST((both->find("only first", Index(1))->index == Index(2)));
+  BOOST_TEST(!both->find("only first", Index(1))->op.value);
+  BOOST_TEST(both->find("only first", Index(2)) == nullptr);
+  BOOST_TEST(both->find("other", Index(1)) == nullptr);
+  BOOST_TEST(Speculation::after(second, Term(1), Index(3), Index(2), nullptr)->records().size() == 1u);
+  BOOST_TEST(Speculation::after(second, Term(2), Index(3), Index(1), nullptr)->records().size() == 1u);
 }
 
 // The index against a plain map, with evictions and ranges.

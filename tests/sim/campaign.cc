@@ -27,6 +27,7 @@ SimReport Campaign::run(std::uint64_t seed) {
   sums_["acknowledged"] += report.acknowledged;
   sums_["checked"] += report.checked;
   sums_["handler runs"] += report.runs;
+  sums_["speculative runs"] += report.speculative_runs;
   sums_["elections"] += report.elections;
   sums_["leases"] += report.leases;
   sums_["snapshots"] += report.snapshots;
@@ -78,8 +79,10 @@ std::string Campaign::text() const {
   out += line;
   std::snprintf(
       line, sizeof line,
-      "%lu operations, %lu acknowledged, %lu checked in histories; %lu elections, %lu leases, %lu snapshots\n",
-      get("operations"), get("acknowledged"), get("checked"), get("elections"), get("leases"), get("snapshots"));
+      "%lu operations, %lu acknowledged, %lu checked in histories; %lu speculative runs, %lu elections, %lu leases, "
+      "%lu snapshots\n",
+      get("operations"), get("acknowledged"), get("checked"), speculative_runs(), get("elections"), get("leases"),
+      get("snapshots"));
   out += line;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::kCount); ++i) {
     const std::string name = fault_name(static_cast<Fault>(i));

@@ -19,6 +19,7 @@ class Campaign {
   std::uint64_t seeds() const { return get("seeds"); }
   std::uint64_t failures() const { return get("failures"); }
   std::uint64_t last_seed() const { return get("last_seed"); }
+  std::uint64_t speculative_runs() const { return get("speculative runs"); }
   // Seeds in which a fault of this kind was seen.
   std::uint64_t seeds_with(Fault fault) const { return get(std::string("seeds with ") + fault_name(fault)); }
   // How much faster than real time, by this process's processor time.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "tests/sim/node.h"
 
 namespace coffer::sim {
@@ -20,10 +21,19 @@ std::string folder_key(std::size_t object) { return "folder/" + std::to_string(o
 
 std::string account_key(std::size_t account) { return "account/" + std::to_string(account); }
 
-std::int64_t balance(const store::View& view, std::size_t account) {
+// The number that stands at a key, 0 for none; what is read for a proposal, from its speculation first.
+std::int64_t read_number(const store::View& view, std::string key, core::Proposal* proposal) {
+  if (proposal != nullptr && proposal->speculation != nullptr) {
+    if (const core::Speculation::Record* record = proposal->speculation->find(key, view.index())) {
+      proposal->speculative_reads.push_back({std::move(key), record->index});
+      return record->op.value ? std::stoll(*record->op.value) : 0;
+    }
+  }
   std::string value;
-  const Result<bool> found = view.get(account_key(account), value);
+  const Result<bool> found = view.get(key, value);
   COFFER_CHECK(found.ok());
+  if (proposal != nullptr)
+    proposal->read_keys.push_back(std::move(key));
   return *found ? std::stoll(value) : 0;
 }
 
@@ -183,15 +193,8 @@ void Clients::read_confirmed(Node& node, std::uint64_t context, bool ok) {
 std::int64_t Clients::read_object(const store::View& view, std::size_t object, core::Proposal* proposal) {
   if (object < kRegisters) {
     std::int64_t halves[2] = {0, 0};
-    for (int half = 0; half < 2; ++half) {
-      std::string key = register_key(object, half == 0 ? 'a' : 'b');
-      std::string value;
-      const Result<bool> found = view.get(key, value);
-      COFFER_CHECK(found.ok());
-      halves[half] = *found ? std::stoll(value) : 0;
-      if (proposal != nullptr)
-        proposal->read_keys.push_back(std::move(key));
-    }
+    for (int half = 0; half < 2; ++half)
+      halves[half] = read_number(view, register_key(object, half == 0 ? 'a' : 'b'), proposal);
     if (halves[0] != halves[1])
       world_.fail("a view shows half of a transaction");
     return halves[0];
@@ -209,11 +212,13 @@ std::int64_t Clients::read_object(const store::View& view, std::size_t object, c
   return count;
 }
 
-void Clients::handle_write(Node& node, Request& request) {
+void Clients::handle_write(Node& node, Request& request, std::shared_ptr<const core::Speculation> speculation) {
   const std::uint64_t id = request.id;
   ++world_.report().runs;
   core::Proposal proposal;
   proposal.term = node.core().term();
+  proposal.may_speculate = true;
+  proposal.speculation = std::move(speculation);
   if (!build(node, request, proposal))
     return;
   node.later(handler_time(), [this, id, &node, proposal = std::move(proposal)] {
@@ -222,7 +227,8 @@ void Clients::handle_write(Node& node, Request& request) {
       node.abandon(id);
       return;
     }
-    request->may_have_happened = true;
+    request->may_have_happened = !proposal.ops.empty();
+    world_.report().speculative_runs += proposal.speculative_reads.empty() ? 0 : 1;
     node.submit(id, proposal);
   });
 }
@@ -232,7 +238,7 @@ bool Clients::build(Node& node, Request& request, core::Proposal& proposal) {
   const std::unique_ptr<store::View> view = node.view();
   const std::uint64_t id = request.id;
   proposal.view = view->index();
-  proposal.read_keys.push_back(policy_key());
+  proposal.read_keys.push_back(std::string(kPolicyKey));
   if (request.object == kLease) {
     build_lease(node, request, proposal);
     return true;
@@ -249,6 +255,8 @@ bool Clients::build(Node& node, Request& request, core::Proposal& proposal) {
   if (request.op.kind == Kind::kCas) {
     request.op.result = read_object(*view, request.object, &proposal);
     if (request.op.result != request.op.expected) {
+      if (!proposal.speculative_reads.empty() && !mutant(Mutant::kSpeculationAnswered))
+        return true;
       node.abandon(id);
       // It only read: as good as any read from a view.
       if (node.lease_valid())
@@ -261,14 +269,14 @@ bool Clients::build(Node& node, Request& request, core::Proposal& proposal) {
   for (char half : {'a', 'b'})
     proposal.ops.push_back({register_key(request.object, half), std::to_string(request.op.argument)});
   if (world_.rng().chance(100))
-    proposal.ops.push_back({policy_key(), std::to_string(id)});
+    proposal.ops.push_back({std::string(kPolicyKey), std::to_string(id)});
   return true;
 }
 
 void Clients::audit(const store::View& view) {
   std::int64_t sum = 0;
   for (std::size_t account = 0; account < kAccounts; ++account)
-    sum += balance(view, account);
+    sum += read_number(view, account_key(account), nullptr);
   if (sum != 0)
     world_.fail("a view mixes two states: the accounts do not add up");
 }
@@ -279,8 +287,8 @@ void Clients::build_transfer(const store::View& view, core::Proposal& proposal) 
   const std::size_t to = (from + 1 + static_cast<std::size_t>(world_.rng().below(kAccounts - 1))) % kAccounts;
   const std::int64_t amount = world_.rng().between(1, 100);
   for (const auto& [account, change] : {std::pair(from, -amount), std::pair(to, amount)}) {
-    proposal.read_keys.push_back(account_key(account));
-    proposal.ops.push_back({account_key(account), std::to_string(balance(view, account) + change)});
+    const std::int64_t balance = read_number(view, account_key(account), &proposal);
+    proposal.ops.push_back({account_key(account), std::to_string(balance + change)});
   }
 }
 
@@ -340,10 +348,16 @@ void Clients::answered(Node& node, const core::Proposer::Answer& answer) {
       return;
     case core::CommitOutcome::kConflict:
       request->may_have_happened = false;
-      if (node.serving())
-        handle_write(node, *request);
-      else
-        refuse(answer.ticket, 20 * kMs);
+      // On its way back to the connection's thread.
+      node.later(handler_time() / 4, [this, &node, id = answer.ticket, speculation = answer.speculation] {
+        Request* again = find(id);
+        if (again == nullptr)
+          node.abandon(id);
+        else if (node.serving())
+          handle_write(node, *again, speculation);
+        else
+          refuse(id, 20 * kMs);
+      });
       return;
     case core::CommitOutcome::kRefused:
       request->may_have_happened = false;

@@ -69,7 +69,7 @@ class Clients {
   void ask(std::uint64_t id);
   void handle(std::uint64_t id);
   void handle_read(Node& node, Request& request);
-  void handle_write(Node& node, Request& request);
+  void handle_write(Node& node, Request& request, std::shared_ptr<const core::Speculation> speculation = nullptr);
   bool build(Node& node, Request& request, core::Proposal& proposal);
   void build_lease(Node& node, Request& request, core::Proposal& proposal);
   void create_user(Node& node, Request& request);
@@ -83,7 +83,6 @@ class Clients {
   void time_out(std::uint64_t id);
   Request* find(std::uint64_t id);
   Time handler_time();
-  std::string policy_key() const { return "policy/default"; }
 
   World& world_;
   std::vector<Client> clients_;

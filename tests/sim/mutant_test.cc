@@ -217,6 +217,7 @@ const std::vector<Planted>& planted() {
       {Mutant::kVoteRightAfterRestart, quiet_after_a_start},
       {Mutant::kOldTermProposal, seeds(1, 200)},
       {Mutant::kAppliedBeforeOwnSync, seeds(1, 20)},
+      {Mutant::kSpeculationAnswered, seeds(1, 20)},
   };
   return all;
 }
@@ -233,7 +234,7 @@ BOOST_AUTO_TEST_CASE(situations_are_handled) {
 }
 
 BOOST_AUTO_TEST_CASE(each_is_found) {
-  BOOST_REQUIRE_EQUAL(planted().size(), 16u);
+  BOOST_REQUIRE_EQUAL(planted().size(), 17u);
   for (const Planted& bug : planted())
     BOOST_CHECK_MESSAGE(noticed(bug.mutant, bug.healthy), mutant_name(bug.mutant) << " was not found");
 }

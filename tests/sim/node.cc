@@ -124,6 +124,7 @@ void Node::start() {
   core::Proposer::Options limits;
   limits.keys_max = 256;
   limits.hash_seed = world_.rng().next();
+  limits.never_speculative = [](std::string_view key) { return key == kPolicyKey; };
   proposer_ = std::make_unique<core::Proposer>(limits);
   core::Expiry::Options expiry;
   expiry.first_pause = Nanos(kSecond / 2);
@@ -178,6 +179,7 @@ void Node::crash(LogDisk::Cut cut) {
   snapshots_under_way_.clear();
   core_.reset();
   proposer_.reset();
+  proposals_.clear();
   expiry_.reset();
   backend_.reset();
   disk_.crash(world_.rng(), cut);
@@ -362,6 +364,7 @@ void Node::publish() { backend_->publish(nullptr); }
 
 void Node::deliver(core::Proposer::Answers answers) {
   for (core::Proposer::Answer& answer : answers) {
+    proposals_.erase(answer.ticket);
     if ((answer.ticket & kSystemTicket) != 0) {
       // Only removals of leases: what failed is tried again by the expiry queue.
       if (answer.outcome != core::CommitOutcome::kCommitted)
@@ -400,11 +403,12 @@ std::unique_ptr<store::View> Node::view() {
   return std::move(view).value();
 }
 
-void Node::submit(core::Ticket ticket, const core::Proposal& proposal) {
+void Node::submit(core::Ticket ticket, core::Proposal proposal) {
   const BootTime now = clock_.boot_now();
   core::Proposer::Answer refused{ticket, core::CommitOutcome::kRefused, Index(0), Status()};
   switch (proposer_->judge(proposal, ticket, now, now + kDeadline)) {
     case core::Proposer::Verdict::kQueued:
+      run_ahead();
       return;
     case core::Proposer::Verdict::kRunAgain:
       refused.outcome = core::CommitOutcome::kConflict;
@@ -425,8 +429,17 @@ void Node::submit(core::Ticket ticket, const core::Proposal& proposal) {
     deliver({refused});
     return;
   }
-  proposer_->proposed(proposal, ticket, *index, now + kDeadline);
+  const auto [stored, fresh] = proposals_.emplace(ticket, std::move(proposal));
+  COFFER_CHECK(fresh);
+  proposer_->proposed(stored->second, ticket, *index, now + kDeadline);
+  run_ahead();
   poll();
+}
+
+// As the node actor does after each batch of its inputs.
+void Node::run_ahead() {
+  if (proposer_->queued() > 0)
+    deliver(proposer_->expire(clock_.boot_now()));
 }
 
 void Node::abandon(core::Ticket ticket) { deliver(proposer_->abandoned(ticket, clock_.boot_now())); }
@@ -543,7 +556,7 @@ void Node::remove_lease(const std::string& id) {
   proposal.term = core_->term();
   proposal.view = core_->applied_index();
   proposal.ops.push_back({id, std::nullopt});
-  submit(world_.clients().removal_ticket(id), proposal);
+  submit(world_.clients().removal_ticket(id), std::move(proposal));
 }
 
 }  // namespace coffer::sim

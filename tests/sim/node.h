@@ -2,6 +2,7 @@
 // shell that performs what they ask for, as the node actor does.
 #pragma once
 
+#include <map>
 #include <set>
 
 #include "core/expiry.h"
@@ -28,6 +29,9 @@ class NodeClock final : public Clock {
   Time drift_;
   Time wall_jump_ = 0;
 };
+
+// What every write depends on, as the product's do on policies and mounts: it is never read from a speculation.
+inline constexpr std::string_view kPolicyKey = "policy/default";
 
 // Tickets of the server's own proposals have this bit.
 inline constexpr core::Ticket kSystemTicket = core::Ticket{1} << 63;
@@ -73,7 +77,7 @@ class Node final : public core::BatchEnd {
   bool serving() const { return up() && proposer_->leading() && core_->serving(); }
   bool lease_valid() const { return core_->lease().valid(clock_.boot_now()); }
   WallTime cluster_now() { return core_->cluster_time(); }
-  void submit(core::Ticket ticket, const core::Proposal& proposal);
+  void submit(core::Ticket ticket, core::Proposal proposal);
   void abandon(core::Ticket ticket);
   // The answer goes to Clients::read_confirmed().
   bool read_index(std::uint64_t context);
@@ -106,6 +110,7 @@ class Node final : public core::BatchEnd {
   bool is_intent(const std::string& lease);
   void step_leases();
   void lead_if_ready();
+  void run_ahead();
   void finish_reads();
   void send_snapshot(raft::NodeId to);
   void interlude();
@@ -135,6 +140,7 @@ class Node final : public core::BatchEnd {
   std::unique_ptr<raft::Core> core_;
   std::unique_ptr<store::StateBackend> backend_;
   std::unique_ptr<core::Proposer> proposer_;
+  std::map<core::Ticket, core::Proposal> proposals_;  // in the log, not answered
   std::unique_ptr<core::Expiry> expiry_;
   std::vector<std::pair<Index, raft::Configuration>> configurations_;  // applied ones, oldest first
   WallTime applied_time_;

@@ -30,6 +30,7 @@ void run_all(std::uint64_t first) {
   BOOST_TEST_MESSAGE("seeds from " << first << ": " << campaign.text());
   if (count < 500 || campaign.failures() > 0)
     return;
+  BOOST_CHECK_GE(campaign.speculative_runs(), campaign.seeds());
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::kCount); ++i) {
     const auto fault = static_cast<Fault>(i);
     BOOST_CHECK_MESSAGE(campaign.seeds_with(fault) * 100 >= campaign.seeds(),

@@ -67,6 +67,7 @@ struct SimReport {
   std::uint64_t acknowledged = 0;
   std::uint64_t checked = 0;         // in histories
   std::uint64_t runs = 0;            // of handlers
+  std::uint64_t speculative_runs = 0;  // of them, on what was not committed
   std::uint64_t elections = 0;
   std::uint64_t crashes = 0;
   std::uint64_t leases = 0;
