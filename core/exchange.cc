@@ -9,6 +9,7 @@ Exchange::~Exchange() = default;
 void Exchange::reset() {
   request = Request();
   response = Response();
+  authenticated = false;
   home = nullptr;
   connection = nullptr;
   for (AuditLine& line : audit_lines)

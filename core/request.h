@@ -127,6 +127,7 @@ class Exchange {
   json::Arena arena;
   Request request;
   Response response;
+  bool authenticated = false;                // it showed a token that is alive
   Home* home = nullptr;                      // outlives the exchange
   void* connection = nullptr;                // the shell's own, opaque here
   std::vector<AuditLine> audit_lines;        // prepared and not yet submitted; reused

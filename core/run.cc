@@ -111,6 +111,7 @@ Status Run::authenticate() {
   if (!exchange_.request.token.empty()) {
     COFFER_ASSIGN(token_, tokens_.live(tokens_.hash_of(exchange_.request.token)));
   }
+  exchange_.authenticated = token_.has_value();
   if (token_) {
     acl_ = &published_.policies->acl(token_->record.policies, acl_owner_);
     return ok_status();

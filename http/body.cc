@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <new>
+#include <sys/mman.h>
 
 #include "base/check.h"
 #include "base/limits.h"
@@ -30,6 +32,71 @@ std::size_t BodyBudget::held() const noexcept {
   return held_[0].load(std::memory_order_relaxed) + held_[1].load(std::memory_order_relaxed);
 }
 
+LargeMemory& LargeMemory::operator=(LargeMemory&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+bool LargeMemory::resize(std::size_t size) noexcept {
+  void* data = nullptr;
+  if (size == 0) {
+    if (data_ != nullptr)
+      ::munmap(data_, size_);
+  } else if (data_ == nullptr) {
+    data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  } else {
+    data = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
+  }
+  if (data == MAP_FAILED)
+    return false;
+  data_ = static_cast<char*>(data);
+  size_ = size;
+  return true;
+}
+
+BodyBudget::~BodyBudget() {
+  while (dirty())
+    clean_some();
+}
+
+void BodyBudget::discard(LargeMemory&& memory, std::size_t used) noexcept {
+  const std::lock_guard lock(mutex_);
+  try {
+    waste_.reserve(waste_.size() + 1);
+  } catch (const std::bad_alloc&) {
+    wipe(memory.data(), used);
+    give_back(Size::kLarge, memory.size());
+    memory.resize(0);
+    return;
+  }
+  waste_.push_back({std::move(memory), used});
+  dirty_.store(true, std::memory_order_relaxed);
+}
+
+// From the end, so that what is left stays one mapping.
+void BodyBudget::clean_some() noexcept {
+  Waste waste;
+  {
+    const std::lock_guard lock(mutex_);
+    if (waste_.empty())
+      return;
+    waste = std::move(waste_.back());
+    waste_.pop_back();
+    dirty_.store(!waste_.empty(), std::memory_order_relaxed);
+  }
+  const std::size_t before = waste.memory.size();
+  const std::size_t after = (std::max(waste.used, kPieceBytes) - kPieceBytes) / kPieceBytes * kPieceBytes;
+  wipe(waste.memory.data() + after, waste.used - after);
+  // A mapping that cannot be split keeps its size; it goes when nothing in it is left.
+  const bool cut = waste.memory.resize(after);
+  if (cut)
+    give_back(Size::kLarge, before - after);
+  if (after == 0)
+    return;
+  discard(std::move(waste.memory), after);
+}
+
 bool BodyBuffer::append(std::string_view bytes) {
   if (bytes.size() > capacity_ - size_ && !grow(size_ + bytes.size()))
     return false;
@@ -42,12 +109,13 @@ bool BodyBuffer::grow(std::size_t needed) {
   std::size_t capacity = std::max<std::size_t>({needed, capacity_ * 2, 4096});
   if (expected_ >= needed)
     capacity = std::min(capacity, expected_);
-  const auto size = capacity <= limits::kSmallBodyBytesMax ? BodyBudget::Size::kSmall : BodyBudget::Size::kLarge;
-  if (!budget_.take(size, capacity))
+  if (capacity > limits::kSmallBodyBytesMax)
+    return grow_large(capacity);
+  if (!budget_.take(BodyBudget::Size::kSmall, capacity))
     return false;
   char* data = static_cast<char*>(std::malloc(capacity));
   if (data == nullptr) {
-    budget_.give_back(size, capacity);
+    budget_.give_back(BodyBudget::Size::kSmall, capacity);
     return false;
   }
   if (size_ != 0)
@@ -57,16 +125,41 @@ bool BodyBuffer::grow(std::size_t needed) {
   data_ = data;
   size_ = kept;
   capacity_ = capacity;
-  charged_ = size;
+  return true;
+}
+
+bool BodyBuffer::grow_large(std::size_t capacity) {
+  const std::size_t more = capacity - large_.size();
+  if (!budget_.take(BodyBudget::Size::kLarge, more))
+    return false;
+  const bool was_small = large_.size() == 0;
+  if (!large_.resize(capacity)) {
+    budget_.give_back(BodyBudget::Size::kLarge, more);
+    return false;
+  }
+  if (was_small && size_ != 0) {
+    const std::size_t kept = size_;
+    std::memcpy(large_.data(), data_, kept);
+    LargeMemory large = std::move(large_);
+    clear();
+    large_ = std::move(large);
+    size_ = kept;
+  }
+  data_ = large_.data();
+  capacity_ = capacity;
   return true;
 }
 
 void BodyBuffer::clear() noexcept {
   if (data_ == nullptr)
     return;
-  wipe(data_, size_);
-  std::free(data_);
-  budget_.give_back(charged_, capacity_);
+  if (large_.size() != 0) {
+    budget_.discard(std::move(large_), size_);
+  } else {
+    wipe(data_, size_);
+    std::free(data_);
+    budget_.give_back(BodyBudget::Size::kSmall, capacity_);
+  }
   data_ = nullptr;
   size_ = 0;
   capacity_ = 0;

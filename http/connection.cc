@@ -17,9 +17,12 @@ namespace coffer::http {
 namespace {
 
 constexpr std::uint8_t kTurnsMax = 32;                    // pipelined requests of one connection in one round
+constexpr std::size_t kFirstReadBytesMax = 4096;
 constexpr std::size_t kInputKeptBytesMax = 4096;          // capacity that an idle connection keeps
 // read and thrown away so that a refusal is not lost to a reset
 constexpr std::uint32_t kDiscardedBytesMax = 256u << 10;
+// Of that before the next tick: who sends what was refused shall wait rather than come again.
+constexpr std::uint32_t kDiscardedAtOnceBytesMax = 64u << 10;
 constexpr Nanos kLingerTime = std::chrono::seconds(1);
 
 void wipe_text(std::string& text) {
@@ -78,6 +81,8 @@ void Connection::on_event(std::uint32_t events) {
     half_closed_ = true;
   if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
     readable_ = true;
+  if (state_ == State::kLinger && !half_closed_ && discarded_ >= kDiscardedAtOnceBytesMax)
+    return;  // the next tick looks
   if (bulk())
     thread_.continue_later(*this);
   else
@@ -150,11 +155,13 @@ Connection::Got Connection::read_some(std::size_t& got) {
         return Got::kClosed;
     }
   }
-  const ssize_t n = ::recv(fd_, thread_.read_buffer(), IoThread::kReadBytesMax, 0);
+  // Of a stranger a head first, and not the body that may be refused for what the head says.
+  const std::size_t most = known_ || state_ == State::kBody ? IoThread::kReadBytesMax : kFirstReadBytesMax;
+  const ssize_t n = ::recv(fd_, thread_.read_buffer(), most, 0);
   if (n > 0) {
     got = static_cast<std::size_t>(n);
     // Less than asked for means that the socket is empty: the next bytes make a new edge.
-    readable_ = got == IoThread::kReadBytesMax || half_closed_;
+    readable_ = got == most || half_closed_;
     return Got::kBytes;
   }
   if (n < 0 && would_block()) {
@@ -282,6 +289,8 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     return;
   }
   const bool close_after = !keep_alive_ || thread_.stopping();
+  const int status = exchange->response.status;
+  const bool authenticated = exchange->authenticated;
   bool written = true;
   try {
     write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
@@ -294,6 +303,7 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     write_out(close_after);
   else
     refuse_for_memory(is_head_);
+  remember(status, authenticated);
   if (closed() || (input_.empty() && !readable_))
     return;
   if (++turns_ >= kTurnsMax) {
@@ -303,6 +313,15 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   const std::uint8_t turns = turns_;
   advance();
   turns_ = turns;
+}
+
+// Guesses and nonsense make nobody known.
+void Connection::remember(int status, bool authenticated) {
+  trusted_ = trusted_ || authenticated;
+  if (closed() || known_ || (!authenticated && status >= 400 && status != 404))
+    return;
+  known_ = true;
+  thread_.promote(*this);
 }
 
 void Connection::refuse() {
@@ -362,8 +381,8 @@ void Connection::linger() {
 bool Connection::discard() {
   if (!readable_)
     return false;
-  // Below TLS too: what it carries is of no interest any more.
-  const ssize_t n = ::recv(fd_, thread_.read_buffer(), IoThread::kReadBytesMax, 0);
+  // Below TLS too: what it carries is of no interest any more, and not even copied.
+  const ssize_t n = ::recv(fd_, nullptr, kDiscardedAtOnceBytesMax, MSG_TRUNC);
   if (n < 0 && would_block()) {
     readable_ = false;
     return false;
@@ -373,7 +392,7 @@ bool Connection::discard() {
     close();
     return false;
   }
-  return true;
+  return half_closed_ || discarded_ < kDiscardedAtOnceBytesMax;
 }
 
 bool Connection::write_some(std::string_view bytes, std::size_t& written) {
@@ -452,8 +471,13 @@ void Connection::keep_input(std::string_view rest) {
 }
 
 void Connection::on_tick() {
-  if (closed() || state_ == State::kWaiting || thread_.now() < deadline_)
+  if (closed() || state_ == State::kWaiting)
     return;
+  if (thread_.now() < deadline_) {
+    if (state_ == State::kLinger && readable_)
+      thread_.continue_later(*this);
+    return;
+  }
   if ((state_ == State::kHead || state_ == State::kBody) && output_.empty()) {
     write_refusal(408, "request timeout", {false, true, tls_ != nullptr, thread_.date()}, thread_.scratch(),
                   thread_.out());

@@ -39,11 +39,14 @@ class Connection {
   bool awaits_answer() const noexcept { return state_ == State::kWaiting; }
   // Reads what may be long: a body, or what follows a refusal.
   bool bulk() const noexcept { return state_ == State::kBody || state_ == State::kLinger; }
-  // May be closed to make room: it is between requests, or has not shown a whole head.
+  // May be closed to make room: it is between requests, has not shown a whole head, or was refused.
   bool evictable() const noexcept {
     return !closed() && output_.empty() &&
-           (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake);
+           (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake ||
+            state_ == State::kLinger);
   }
+  // Its bulk waits with that of strangers.
+  bool waits_with_strangers() const noexcept { return bulk() && !trusted_; }
   int fd() const noexcept { return fd_; }
 
   std::size_t place = 0;  // the thread's index
@@ -55,6 +58,7 @@ class Connection {
 
   bool shake_hands();
   bool plain_text_on_tls();
+  void remember(int status, bool authenticated);
   Got read_some(std::size_t& got);
   bool read_and_process();
   bool process(std::string_view input);
@@ -79,6 +83,8 @@ class Connection {
   bool close_after_ = false;
   bool keep_alive_ = true;
   bool is_head_ = false;
+  bool known_ = false;        // a request of it was answered as one that makes sense
+  bool trusted_ = false;      // one of them showed a token that was alive
   std::uint8_t turns_ = 0;    // requests since the last round of the loop
   std::uint32_t discarded_ = 0;
   std::uint16_t port_;

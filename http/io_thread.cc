@@ -25,14 +25,25 @@ namespace {
 
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 constexpr int kEventsMax = 256;          // taken from the kernel at once
-constexpr int kAcceptedMax = 64;         // in one round
-constexpr std::size_t kContinuedMax = 16;  // connections that go on after their share, in one round
+constexpr int kAcceptedMax = 4;          // at once
+constexpr int kStrangersMax = 2;         // events of new connections and listeners taken at once
+constexpr int kBulkReadsMax = 2;         // in a slice
+constexpr Nanos kStrangersSlice = std::chrono::microseconds(200);
+constexpr int kStrangersPauseMs = 1;     // until the next slice, when nothing else happens
+constexpr int kStrangersPauseRounds = 16;  // and at most so many looks at what is new
+constexpr std::size_t kContinuedMax = 4;  // connections that go on after their share, in one round
 constexpr unsigned kLogLinesMax = 20;    // about failures of clients, per tick
 constexpr std::size_t kBufferKeptBytesMax = 256u << 10;
 
 thread_local const IoThread* current_thread = nullptr;
 
-std::uint64_t listener_tag(std::size_t listener) { return (static_cast<std::uint64_t>(listener) << 1) | 1; }
+// Odd, as no address is: what is not a connection.
+constexpr std::uint64_t kEventTag = 1;
+constexpr std::uint64_t kStrangersTag = 3;
+constexpr std::uint64_t kFirstListenerTag = 5;
+std::uint64_t listener_tag(std::size_t listener) {
+  return (static_cast<std::uint64_t>(listener) << 1) + kFirstListenerTag;
+}
 
 void shrink(std::string& buffer) {
   wipe(buffer.data(), buffer.size());
@@ -70,16 +81,20 @@ Shared::~Shared() = default;
 IoThread::IoThread(Shared& shared, std::vector<int> listeners)
     : shared_(shared), listeners_(std::move(listeners)), read_buffer_(new char[kReadBytesMax]) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
+  strangers_ = ::epoll_create1(EPOLL_CLOEXEC);
   event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  COFFER_CHECK(epoll_ >= 0 && event_ >= 0);
+  COFFER_CHECK(epoll_ >= 0 && strangers_ >= 0 && event_ >= 0);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
-  event.data.u64 = 0;
+  event.data.u64 = kEventTag;
   COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) == 0);
+  event.events = EPOLLIN | EPOLLONESHOT;
+  event.data.u64 = kStrangersTag;
+  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, strangers_, &event) == 0);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     event.events = EPOLLIN;
     event.data.u64 = listener_tag(i);
-    COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i], &event) == 0);
+    COFFER_CHECK(::epoll_ctl(strangers_, EPOLL_CTL_ADD, listeners_[i], &event) == 0);
   }
 }
 
@@ -88,6 +103,7 @@ IoThread::~IoThread() {
   for (NewConnection& connection : arrivals_)
     ::close(connection.fd);
   ::close(event_);
+  ::close(strangers_);
   ::close(epoll_);
 }
 
@@ -108,14 +124,20 @@ void IoThread::run() {
   current_thread = nullptr;
 }
 
+// Milliseconds that there is nothing to do, but for events.
+int IoThread::next_timeout() {
+  int timeout = static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(kTick).count());
+  if (strangers_wait())
+    timeout = strangers_pause_ == 0 ? 0 : kStrangersPauseMs;
+  const std::lock_guard lock(mutex_);
+  if (!mail_.empty() || !arrivals_.empty() || !continue_.empty() || tick_wanted_ || stop_wanted_)
+    timeout = 0;
+  sleeping_ = timeout != 0;
+  return timeout;
+}
+
 void IoThread::wait_and_handle() {
-  int timeout = std::chrono::duration_cast<std::chrono::milliseconds>(kTick).count();
-  {
-    const std::lock_guard lock(mutex_);
-    if (!mail_.empty() || !arrivals_.empty() || !continue_.empty() || tick_wanted_ || stop_wanted_)
-      timeout = 0;
-    sleeping_ = timeout != 0;
-  }
+  const int timeout = next_timeout();
   epoll_event events[kEventsMax];
   const int n = ::epoll_wait(epoll_, events, kEventsMax, timeout);
   now_ = shared_.clock.boot_now();
@@ -125,11 +147,56 @@ void IoThread::wait_and_handle() {
     pump();
   }
   continue_some();
+  strangers_pause_ = n == 0 ? 0 : std::max(strangers_pause_ - 1, 0);
+  if (strangers_wait() && strangers_pause_ == 0)
+    serve_strangers();
   if (now_ - last_tick_ >= kTick)
     tick();
   closed_.clear();
   shrink(out_);
   shrink(scratch_);
+}
+
+// One slice of new connections and long bodies, in turn.
+void IoThread::serve_strangers() {
+  const BootTime end = now_ + kStrangersSlice;
+  bool more = true;
+  for (int reads = 0; more && now_ < end; now_ = shared_.clock.boot_now()) {
+    more = strangers_ready_;
+    if (strangers_ready_)
+      take_strangers_events();
+    if (!bulk_.empty() && reads < kBulkReadsMax) {
+      Connection& connection = *bulk_.front();
+      bulk_.pop_front();
+      connection.queued = false;
+      connection.advance();
+      pump();
+      ++reads;
+      more = true;
+    }
+    if (bulk_.empty() && shared_.bodies.dirty()) {
+      shared_.bodies.clean_some();
+      more = true;
+    }
+  }
+  if (strangers_wait())
+    strangers_pause_ = kStrangersPauseRounds;
+}
+
+void IoThread::take_strangers_events() {
+  epoll_event events[kStrangersMax];
+  const int n = ::epoll_wait(strangers_, events, kStrangersMax, 0);
+  for (int i = 0; i < n; ++i) {
+    handle_event(events[i].data.u64, events[i].events);
+    pump();
+  }
+  if (n == kStrangersMax)
+    return;
+  strangers_ready_ = false;
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLONESHOT;
+  event.data.u64 = kStrangersTag;
+  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_MOD, strangers_, &event) == 0);
 }
 
 // A few of those that have more to do, in turn; the others after the next look at what is new, so that who sends much
@@ -152,11 +219,13 @@ void IoThread::continue_some() {
 }
 
 void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
-  if (tag == 0) {
+  if (tag == kEventTag) {
     std::uint64_t count = 0;
     [[maybe_unused]] const ssize_t n = ::read(event_, &count, sizeof count);
+  } else if (tag == kStrangersTag) {
+    strangers_ready_ = true;
   } else if ((tag & 1) != 0) {
-    accept_from(tag >> 1);
+    accept_from((tag - kFirstListenerTag) >> 1);
   } else {
     reinterpret_cast<Connection*>(tag)->on_event(events);
   }
@@ -238,7 +307,7 @@ void IoThread::pause_accepting(bool paused) {
     epoll_event event{};
     event.events = paused ? 0u : static_cast<std::uint32_t>(EPOLLIN);
     event.data.u64 = listener_tag(i);
-    ::epoll_ctl(epoll_, EPOLL_CTL_MOD, listeners_[i], &event);
+    ::epoll_ctl(strangers_, EPOLL_CTL_MOD, listeners_[i], &event);
   }
 }
 
@@ -288,14 +357,24 @@ void IoThread::add_connection(NewConnection&& connection) {
     return;
   }
   auto added = std::make_unique<Connection>(*this, std::move(connection));
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-  event.data.u64 = reinterpret_cast<std::uint64_t>(added.get());
   added->place = connections_.size();
-  const bool registered = ::epoll_ctl(epoll_, EPOLL_CTL_ADD, added->fd(), &event) == 0;
+  const bool registered = watch(strangers_, EPOLL_CTL_ADD, *added);
   connections_.push_back(std::move(added));
   if (!registered)
     connections_.back()->close();
+}
+
+bool IoThread::watch(int epoll, int operation, Connection& connection) {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.u64 = reinterpret_cast<std::uint64_t>(&connection);
+  return ::epoll_ctl(epoll, operation, connection.fd(), &event) == 0;
+}
+
+// What came meanwhile makes an event at the new place.
+void IoThread::promote(Connection& connection) {
+  if (!watch(strangers_, EPOLL_CTL_DEL, connection) || !watch(epoll_, EPOLL_CTL_ADD, connection))
+    connection.close();
 }
 
 // Makes room by closing one connection that has nothing under way; clients with a request are never touched. False when
@@ -322,11 +401,16 @@ void IoThread::release(Connection& connection) {
   }
   connections_.pop_back();
   std::erase(continue_, &connection);
+  std::erase(bulk_, &connection);
   open_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void IoThread::continue_later(Connection& connection) {
-  if (!std::exchange(connection.queued, true))
+  if (std::exchange(connection.queued, true))
+    return;
+  if (connection.waits_with_strangers())
+    bulk_.push_back(&connection);
+  else
     continue_.push_back(&connection);
 }
 

@@ -1,10 +1,15 @@
 // One io thread: an epoll loop that owns its connections, reads requests, hands them to the dispatcher, and writes
 // answers. Connections never change thread. Exchanges that other threads give back arrive in a mailbox, which wakes the
 // loop once a batch and only while it sleeps. One coarse clock tick serves all deadlines.
+//
+// Whoever has had a request answered comes first. New connections, and long bodies of those who have shown no live
+// token, are served in short slices between the others, and while they have more to do than a slice takes, slices are
+// apart: so a flood of either costs those who are known little of their time (advisories K1, K8).
 #pragma once
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -47,8 +52,10 @@ class IoThread final : public core::Home {
   // For an exchange that was answered without the dispatcher.
   void answer_at_once(std::unique_ptr<core::Exchange> exchange);
   Counters& counters() noexcept { return counters_; }
-  // The connection has had its share; it goes on in the next round.
-  void continue_later(Connection& connection);  // once a round, however often it is called
+  // The connection has had its share; it goes on in a later round.
+  void continue_later(Connection& connection);  // once, however often it is called
+  // A request of it was answered as one that makes sense.
+  void promote(Connection& connection);
   void release(Connection& connection);
   void log_failure(std::string_view line);
   bool stopping() const noexcept { return stopping_; }
@@ -67,7 +74,12 @@ class IoThread final : public core::Home {
 
   void post(std::unique_ptr<core::Exchange> exchange, bool resume);
   void wait_and_handle();
+  int next_timeout();
   void continue_some();
+  void serve_strangers();
+  void take_strangers_events();
+  bool strangers_wait() const noexcept { return strangers_ready_ || !bulk_.empty() || shared_.bodies.dirty(); }
+  bool watch(int epoll, int operation, Connection& connection);
   void handle_event(std::uint64_t tag, std::uint32_t events);
   void take_mail();
   void pump();
@@ -82,12 +94,16 @@ class IoThread final : public core::Home {
 
   Shared& shared_;
   std::vector<int> listeners_;
-  int epoll_ = -1;
+  int epoll_ = -1;      // connections that are known, event_, and strangers_ while strangers_ready_ is not set
+  int strangers_ = -1;  // listeners and new connections
   int event_ = -1;
 
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> closed_;  // freed at the end of the round: events of it may still be in hand
   std::vector<Connection*> continue_;                // these have input left
+  std::deque<Connection*> bulk_;                     // these too, and it may be long
+  bool strangers_ready_ = false;                     // strangers_ may have events
+  int strangers_pause_ = 0;                          // rounds until the next slice
   std::vector<Mail> local_;                          // mail that this thread sent itself
   std::vector<Mail> handling_;
   std::vector<std::unique_ptr<core::Exchange>> exchanges_;

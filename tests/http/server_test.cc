@@ -1,6 +1,8 @@
 #include "http/server.h"
 
 #include <boost/test/unit_test.hpp>
+#include <algorithm>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -271,6 +273,49 @@ BOOST_AUTO_TEST_CASE(a_full_server_lets_silent_connections_go_first) {
   BOOST_TEST(good.receive().status == 200);
   BOOST_TEST(server->stats().connections_open <= 8u);
   BOOST_TEST(server->stats().connections_evicted >= 33u);
+}
+
+// However many come meanwhile, whoever was answered before is answered first (advisory K1).
+BOOST_AUTO_TEST_CASE(who_is_known_goes_before_strangers) {
+  config.threads = 1;
+  const auto port = start();
+  Client blocking(port), known(port);
+  for (int i = 0; i < 2; ++i) {  // the second request comes when the first one is over
+    for (Client* client : {&blocking, &known}) {
+      client->send(kGet);
+      BOOST_TEST(client->receive().status == 200);
+    }
+  }
+  std::vector<Client> strangers;
+  for (int i = 0; i < 60; ++i)
+    strangers.emplace_back(port);
+  while (server->stats().connections_open < 62) {  // all are accepted, and have said nothing
+    known.send(kGet);
+    BOOST_TEST(known.receive().status == 200);
+  }
+  std::promise<void> entered, leave;
+  dispatcher.set_script([&](core::Exchange& exchange) {
+    exchange.response.data = json::Value::raw("{}");
+    if (exchange.request.path.view() != "blocking")
+      return;
+    entered.set_value();
+    leave.get_future().wait();
+  });
+  blocking.send("GET /v1/blocking HTTP/1.1\r\n\r\n");
+  entered.get_future().wait();
+  for (Client& stranger : strangers)
+    stranger.send("GET /v1/stranger HTTP/1.1\r\n\r\n");
+  known.send("GET /v1/known HTTP/1.1\r\n\r\n");
+  leave.set_value();
+  BOOST_TEST(known.receive().status == 200);
+  for (Client& stranger : strangers)
+    BOOST_TEST(stranger.receive().status == 200);
+  const auto seen = dispatcher.seen();
+  const auto first = [&](std::string_view path) {
+    return std::find_if(seen.begin(), seen.end(), [path](const auto& request) { return request.path == path; });
+  };
+  BOOST_TEST((first("known") < first("stranger")));
+  BOOST_TEST((first("stranger") != seen.end()));
 }
 
 BOOST_AUTO_TEST_CASE(a_drain_answers_what_is_in_flight) {
