@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,7 +21,12 @@ namespace coffer::rpc {
 namespace {
 
 constexpr std::uint64_t kStopTag = ~std::uint64_t{0};
+constexpr std::uint64_t kTimerTag = kStopTag - 1;
 constexpr std::uint64_t kListenerBit = std::uint64_t{1} << 32;
+constexpr std::uint64_t kMuteBit = std::uint64_t{1} << 62;
+constexpr int kEvictedAtOnceMax = 8;      // then a pause of a millisecond
+constexpr std::size_t kTicks = 50;        // within the longest silence
+constexpr int kMutesExpiredMax = 50;      // closed at one of them: who comes again shall not come all at once
 constexpr std::size_t kCandidatesMax = 64;  // looked at for one eviction
 
 constexpr int kPauseMillis = 100;           // without descriptors, and without a connection to close
@@ -39,19 +45,26 @@ std::uint64_t idleness(int fd) {
 
 }  // namespace
 
-Acceptor::Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover,
+Acceptor::Acceptor(std::vector<int> listeners, const Limits& limits, Handover handover,
                    std::function<void(std::string_view)> log)
     : listeners_(std::move(listeners)),
-      connections_max_(connections_max),
+      limits_(limits),
       handover_(std::move(handover)),
       log_(std::move(log)) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   stop_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  COFFER_CHECK(epoll_ >= 0 && stop_ >= 0 && connections_max_ > 0);
+  COFFER_CHECK(epoll_ >= 0 && stop_ >= 0 && limits_.connections > 0 && limits_.silent > 0);
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.u64 = kStopTag;
   COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, stop_, &event) == 0);
+  timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+  const auto nanos = limits_.silence.count() / static_cast<std::int64_t>(kTicks);
+  const timespec tick{nanos / 1'000'000'000, nanos % 1'000'000'000};
+  const itimerspec interval{tick, tick};
+  COFFER_CHECK(timer_ >= 0 && ::timerfd_settime(timer_, 0, &interval, nullptr) == 0);
+  event.data.u64 = kTimerTag;
+  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, timer_, &event) == 0);
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     event.data.u64 = kListenerBit | i;
     COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i], &event) == 0);
@@ -68,16 +81,21 @@ void Acceptor::close() {
 
 void Acceptor::disconnect() {
   COFFER_CHECK(!thread_.joinable());
+  while (!mutes_.empty())
+    close_mute(mutes_.begin());
   for (const int fd : watched_)
     ::shutdown(fd, SHUT_RDWR);
 }
 
 Acceptor::~Acceptor() {
   close();
+  while (!mutes_.empty())
+    close_mute(mutes_.begin());
   for (const int fd : watched_)
     ::close(fd);
   for (const int fd : listeners_)
     ::close(fd);
+  ::close(timer_);
   ::close(stop_);
   ::close(epoll_);
 }
@@ -85,14 +103,18 @@ Acceptor::~Acceptor() {
 void Acceptor::run() {
   epoll_event events[64];
   for (;;) {
-    const int n = ::epoll_wait(epoll_, events, 64, paused_ ? kPauseMillis : -1);
-    if (paused_)
-      pause(false);
+    const int n = ::epoll_wait(epoll_, events, 64, paused_millis_ != 0 ? paused_millis_ : -1);
+    if (paused_millis_ != 0)
+      resume();
     for (int i = 0; i < n; ++i) {
       const std::uint64_t tag = events[i].data.u64;
       if (tag == kStopTag)
         return close_retired();
-      if ((tag & kListenerBit) != 0)
+      if (tag == kTimerTag)
+        expire_mutes();
+      else if ((tag & kMuteBit) != 0)
+        greeted(tag & ~kMuteBit);
+      else if ((tag & kListenerBit) != 0)
         accept_from(static_cast<std::size_t>(tag & 0xffffffffu));
       else if (tag < place_of_fd_.size() && place_of_fd_[tag] != SIZE_MAX)
         untrack(place_of_fd_[tag]);
@@ -107,13 +129,21 @@ void Acceptor::close_retired() {
   retired_.clear();
 }
 
-void Acceptor::pause(bool paused) {
-  paused_ = paused;
-  if (paused && pauses_++ % 1000 == 0)
-    log_("out of descriptors or memory: new connections wait");
+// For so long, or until something happens.
+void Acceptor::pause(int millis) {
+  paused_millis_ = millis;
+  watch_listeners(0);
+}
+
+void Acceptor::resume() {
+  paused_millis_ = evicted_at_once_ = 0;
+  watch_listeners(EPOLLIN);
+}
+
+void Acceptor::watch_listeners(std::uint32_t events) const {
   for (std::size_t i = 0; i < listeners_.size(); ++i) {
     epoll_event event{};
-    event.events = paused ? 0u : static_cast<std::uint32_t>(EPOLLIN);
+    event.events = events;
     event.data.u64 = kListenerBit | i;
     ::epoll_ctl(epoll_, EPOLL_CTL_MOD, listeners_[i], &event);
   }
@@ -126,18 +156,65 @@ void Acceptor::accept_from(std::size_t listener) {
       make_room();
     return;
   }
-  if (watched_.size() >= connections_max_ && !mutant(Mutant::kRpcConnectionsUnbounded))
+  if (mutes_.size() >= limits_.silent && !mutant(Mutant::kRpcConnectionsUnbounded))
     evict_one();
   const int on = 1;
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP;
+  event.data.u64 = kMuteBit | next_mute_;
+  if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+    ::close(fd);
+    return make_room();
+  }
+  mutes_.emplace(next_mute_++, Mute{fd, listener});
+  count();
+}
+
+// From here on it is gRPC's, if there is something to read.
+void Acceptor::greeted(std::uint64_t number) {
+  const auto mute = mutes_.find(number);
+  if (mute == mutes_.end())
+    return;
+  const auto [fd, listener] = mute->second;
+  char first = 0;
+  const ssize_t n = ::recv(fd, &first, 1, MSG_PEEK);
+  if (n < 0 && (errno == EAGAIN || errno == EINTR))
+    return;
+  if (n != 1)
+    return close_mute(mute);
+  ::epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);
+  mutes_.erase(mute);
+  if (watched_.size() >= limits_.connections && !mutant(Mutant::kRpcConnectionsUnbounded))
+    evict_greeted();
   if (!track(fd)) {
     // Handed over it would be neither counted nor closed to make room.
     ::close(fd);
-    make_room();
-    return;
+    count();
+    return make_room();
   }
   handover_(listener, listeners_[listener], fd);
 }
+
+void Acceptor::close_mute(std::map<std::uint64_t, Mute>::iterator mute) {
+  ::close(mute->second.fd);
+  mutes_.erase(mute);
+  count();
+}
+
+void Acceptor::expire_mutes() {
+  std::uint64_t ticks = 0;
+  [[maybe_unused]] const ssize_t n = ::read(timer_, &ticks, sizeof ticks);
+  ticks_.push_back(next_mute_);
+  if (ticks_.size() <= kTicks)
+    return;
+  const std::uint64_t expired = ticks_.front();
+  ticks_.pop_front();
+  for (int left = kMutesExpiredMax; left > 0 && !mutes_.empty() && mutes_.begin()->first < expired; --left)
+    close_mute(mutes_.begin());
+}
+
+void Acceptor::count() { open_.store(watched_.size() + mutes_.size(), std::memory_order_relaxed); }
 
 bool Acceptor::track(int fd) {
   const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
@@ -155,7 +232,7 @@ bool Acceptor::track(int fd) {
     place_of_fd_.resize(static_cast<std::size_t>(copy) + 1, SIZE_MAX);
   place_of_fd_[static_cast<std::size_t>(copy)] = watched_.size();
   watched_.push_back(copy);
-  open_.store(watched_.size(), std::memory_order_relaxed);
+  count();
   return true;
 }
 
@@ -169,18 +246,35 @@ void Acceptor::untrack(std::size_t place) {
     place_of_fd_[static_cast<std::size_t>(watched_[place])] = place;
   }
   watched_.pop_back();
-  open_.store(watched_.size(), std::memory_order_relaxed);
+  count();
 }
 
 // One connection less, and the next round tries again; without any, a later one does.
 void Acceptor::make_room() {
-  if (watched_.empty())
-    pause(true);
-  else
-    evict_one();
+  if (!watched_.empty() || !mutes_.empty())
+    return evict_one();
+  if (pauses_++ % 1000 == 0)
+    log_("out of descriptors or memory: new connections wait");
+  pause(kPauseMillis);
 }
 
 void Acceptor::evict_one() {
+  if (mutes_.empty())
+    return evict_greeted();
+  note_eviction();
+  close_mute(mutes_.begin());
+}
+
+// Who comes again at once is accepted again a little later.
+void Acceptor::note_eviction() {
+  if (evicted_++ % 1000 == 0)
+    log_("too many connections or descriptors: " + std::to_string(evicted_) + " silent connections were closed so far");
+  if (++evicted_at_once_ == kEvictedAtOnceMax)
+    pause(1);
+}
+
+void Acceptor::evict_greeted() {
+  note_eviction();
   std::size_t victim = 0;
   std::uint64_t most = 0;
   const std::size_t candidates = std::min(kCandidatesMax, watched_.size());
@@ -192,8 +286,6 @@ void Acceptor::evict_one() {
       victim = hand_;
     }
   }
-  if (evicted_++ % 1000 == 0)
-    log_("too many connections or descriptors: " + std::to_string(evicted_) + " silent connections were closed so far");
   ::shutdown(watched_[victim], SHUT_RDWR);
   untrack(victim);
 }

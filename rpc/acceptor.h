@@ -1,15 +1,20 @@
-// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). When the
-// bound is reached a connection makes room: one that has not greeted, or else the one that has been silent longest,
-// whose client comes back by itself.
+// Accepts connections for gRPC and keeps their number within a bound, which gRPC itself cannot (advisory K8). A
+// connection is gRPC's once it has said something: one that is silent costs a descriptor and no more, and is closed
+// after a while. When the bound is reached a connection makes room: the one that has been silent longest since it came,
+// or else one that has been silent longest, whose client comes back by itself.
 #pragma once
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
 #include <string_view>
 #include <thread>
 #include <vector>
+
+#include "base/clock.h"
 
 namespace coffer::rpc {
 
@@ -18,9 +23,15 @@ class Acceptor {
   // Takes over a connected socket from listener number `listener`. On the acceptor's thread.
   using Handover = std::function<void(std::size_t listener, int listener_fd, int fd)>;
 
+  struct Limits {
+    std::size_t connections;  // that are gRPC's
+    std::size_t silent;       // that have said nothing, besides those
+    Nanos silence;            // after it came; then a connection is closed, but at most 50 in a fiftieth of this time
+  };
+
   // Owns the listening sockets. `log` hears of evictions and of pauses for want of descriptors, of each the first and
   // then every thousandth.
-  Acceptor(std::vector<int> listeners, std::size_t connections_max, Handover handover,
+  Acceptor(std::vector<int> listeners, const Limits& limits, Handover handover,
            std::function<void(std::string_view)> log);
   // As close(); connections stay with gRPC.
   ~Acceptor();
@@ -35,28 +46,48 @@ class Acceptor {
   std::size_t connections() const noexcept { return open_.load(std::memory_order_relaxed); }
 
  private:
+  // Came and has not said anything. The descriptor is the acceptor's.
+  struct Mute {
+    int fd;
+    std::size_t listener;
+  };
+
   void run();
   void accept_from(std::size_t listener);
+  void greeted(std::uint64_t number);
+  void close_mute(std::map<std::uint64_t, Mute>::iterator mute);
+  void expire_mutes();
+  void count();
   // False when the connection's end could not be seen.
   bool track(int fd);
   void untrack(std::size_t place);
   void make_room();
+  void watch_listeners(std::uint32_t events) const;
   void evict_one();
-  void pause(bool paused);
+  void evict_greeted();
+  void note_eviction();
+  void pause(int millis);
+  void resume();
   void close_retired();
 
   const std::vector<int> listeners_;
-  const std::size_t connections_max_;
+  const Limits limits_;
   const Handover handover_;
   const std::function<void(std::string_view)> log_;
   int epoll_ = -1;
   int stop_ = -1;
-  // A second descriptor of each connection, by which its end is seen. Thread only.
+  int timer_ = -1;
+  // Thread only, as all that follows. By order of arrival.
+  std::map<std::uint64_t, Mute> mutes_;
+  std::uint64_t next_mute_ = 0;
+  std::deque<std::uint64_t> ticks_;  // next_mute_ at each of the last ones
+  // A second descriptor of each connection that is gRPC's, by which its end is seen.
   std::vector<int> watched_;
   std::vector<std::size_t> place_of_fd_;
   // Of connections that are over; closed after the round, or an event in hand might be taken for a new connection's.
   std::vector<int> retired_;
-  bool paused_ = false;
+  int paused_millis_ = 0;  // 0: accepting
+  int evicted_at_once_ = 0;
   std::size_t hand_ = 0;
   std::uint64_t evicted_ = 0;
   std::uint64_t pauses_ = 0;

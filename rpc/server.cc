@@ -107,7 +107,9 @@ class Server::Impl {
       connection.fd = fd;
       doors[listener]->HandleNewConnection(&connection);
     };
-    acceptor = std::make_unique<Acceptor>(std::move(sockets), config.connections, handover, log_);
+    acceptor = std::make_unique<Acceptor>(
+        std::move(sockets), Acceptor::Limits{config.connections, config.silent_connections, config.handshake}, handover,
+        log_);
     return ok_status();
   }
 

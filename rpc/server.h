@@ -34,6 +34,7 @@ struct Config {
   std::size_t message_bytes = limits::kGrpcMessageBytesMax;
   std::size_t tokenless_message_bytes = limits::kTokenlessBodyBytesMax;  // texts of a call that shows no token
   std::size_t connections = limits::kGrpcConnectionsMax;
+  std::size_t silent_connections = 16384;  // that have not said anything yet, besides the others
   std::size_t streams = limits::kGrpcStreamsMax;
   Nanos request = limits::kRequestTimeMax;          // from a whole request to its answer
   Nanos handshake = limits::kGrpcHandshakeTimeMax;  // TCP accept to the end of TLS and HTTP/2 settings

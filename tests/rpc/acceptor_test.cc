@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 
@@ -40,8 +41,12 @@ class Fixture {
     auto listener = listen_tcp("127.0.0.1", 0);
     BOOST_REQUIRE(listener.ok());
     port = bound_port(*listener);
+    start(*listener, std::chrono::seconds(60));
+  }
+  void start(int listener, Nanos silence) {
     acceptor.emplace(
-        std::vector<int>{*listener}, 10, [this](std::size_t, int, int fd) { add(fd); }, [](std::string_view) {});
+        std::vector<int>{listener}, Acceptor::Limits{10, 9, silence}, [this](std::size_t, int, int fd) { add(fd); },
+        [](std::string_view) {});
   }
   ~Fixture() {
     acceptor.reset();
@@ -79,6 +84,8 @@ class Client {
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     BOOST_REQUIRE(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
   }
+  // As a client of gRPC does at once; the acceptor looks at no more than that there is something.
+  void greet() const { BOOST_REQUIRE(::send(fd_, "PRI", 3, MSG_NOSIGNAL) == 3); }
   // Waits for that.
   bool closed_by_server() const {
     const timeval patience{20, 0};
@@ -99,9 +106,11 @@ BOOST_AUTO_TEST_CASE(a_connection_that_cannot_be_watched_is_not_handed_over) {
   const DescriptorLimit limit;
   limit.leave(1);
   first.connect(port);
+  first.greet();
   BOOST_TEST(first.closed_by_server());
   limit.lift();
   second.connect(port);
+  second.greet();
   await_taken(1);
   BOOST_TEST(acceptor->connections() == 1u);
 }
@@ -111,9 +120,11 @@ BOOST_AUTO_TEST_CASE(a_connection_waits_for_a_descriptor) {
   const DescriptorLimit limit;
   limit.leave(1);
   first.connect(port);
+  first.greet();
   BOOST_TEST(first.closed_by_server());
   limit.leave(0);  // the one before found nobody to close: accepting has paused
   second.connect(port);
+  second.greet();
   limit.lift();
   await_taken(1);
 }
@@ -121,16 +132,51 @@ BOOST_AUTO_TEST_CASE(a_connection_waits_for_a_descriptor) {
 BOOST_AUTO_TEST_CASE(a_connection_makes_room_when_descriptors_are_scarce) {
   const Client first, second, third;
   first.connect(port);
+  first.greet();
   await_taken(1);
   const DescriptorLimit limit;
   limit.leave(1);
   second.connect(port);
+  second.greet();
   BOOST_TEST(first.closed_by_server());
   BOOST_TEST(second.closed_by_server());
   // The first one's second descriptor is free again.
   third.connect(port);
+  third.greet();
   await_taken(2);
   BOOST_TEST(acceptor->connections() == 1u);
+}
+
+// Who says nothing is never gRPC's, and the first to make room (advisory K8).
+BOOST_AUTO_TEST_CASE(the_silent_make_room_for_others) {
+  const Client first, eleventh;
+  first.connect(port);
+  first.greet();
+  await_taken(1);
+  std::vector<std::unique_ptr<Client>> silent;
+  for (int i = 0; i < 9; ++i) {
+    silent.push_back(std::make_unique<Client>());
+    silent.back()->connect(port);
+  }
+  eleventh.connect(port);
+  eleventh.greet();
+  await_taken(2);
+  BOOST_TEST(silent[0]->closed_by_server());
+  BOOST_TEST(acceptor->connections() == 10u);
+  // One that speaks late is as good as any.
+  silent[8]->greet();
+  await_taken(3);
+}
+
+BOOST_AUTO_TEST_CASE(silence_ends) {
+  const auto listener = listen_tcp("127.0.0.1", 0);
+  BOOST_REQUIRE(listener.ok());
+  port = bound_port(*listener);
+  start(*listener, std::chrono::milliseconds(10));
+  const Client silent;
+  silent.connect(port);
+  BOOST_TEST(silent.closed_by_server());
+  BOOST_TEST(taken.empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

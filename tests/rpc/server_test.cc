@@ -508,7 +508,7 @@ int connect_to(std::uint16_t port) {
 
 // Row K8: clients that connect and say nothing.
 BOOST_AUTO_TEST_CASE(k8_half_open_connections_have_a_bound) {
-  config.connections = 20;
+  config.connections = config.silent_connections = 10;
   start();
   const auto stub = v1::Sys::NewStub(channel);
   const auto call = [&] {
