@@ -188,8 +188,7 @@ void Node::handle(Input& input) {
   if (!flush_pressure())
     return propose(input);
   if (held_.size() >= limits::kProposalsQueuedMax)
-    return answer(input, core::CommitOutcome::kRefused, Index(0),
-                  Status(Code::kExhausted, "too many writes are waiting"));
+    return turn_away(input, Status(Code::kExhausted, "too many writes are waiting"));
   held_.push_back(std::move(input));  // tried again every tick: the flusher frees a generation
 }
 
@@ -198,8 +197,7 @@ void Node::refuse_overdue(BootTime now) {
   std::erase_if(held_, [&](Input& input) {
     if (now < input.deadline)
       return false;
-    answer(input, core::CommitOutcome::kRefused, Index(0),
-           Status(Code::kUnavailable, "the write took longer than it may: storage is behind"));
+    turn_away(input, Status(Code::kUnavailable, "the write took longer than it may: storage is behind"));
     return true;
   });
 }
@@ -214,7 +212,7 @@ Status Node::accepting_writes() const {
 
 void Node::propose(Input& input) {
   if (Status accepting = accepting_writes(); !accepting.ok())
-    return answer(input, core::CommitOutcome::kRefused, Index(0), std::move(accepting));
+    return turn_away(input, std::move(accepting));
   const core::Proposal& proposal = input.exchange ? core::proposal_of(*input.exchange) : *input.proposal;
   const BootTime now = ports_.clock.boot_now();
   const core::Ticket ticket = ticket_of(input);
@@ -223,24 +221,25 @@ void Node::propose(Input& input) {
     case core::Proposer::Verdict::kQueued: waiting_.emplace(ticket, std::move(input)); return;
     case core::Proposer::Verdict::kRunAgain: return answer(input, core::CommitOutcome::kConflict, Index(0), Status());
     case core::Proposer::Verdict::kWrongTerm:
-      return answer(input, core::CommitOutcome::kRefused, Index(0),
-                    Status(Code::kUnavailable, "this node does not lead"));
+      return turn_away(input, Status(Code::kUnavailable, "this node does not lead"));
     case core::Proposer::Verdict::kFull:
-      return answer(input, core::CommitOutcome::kRefused, Index(0),
-                    Status(Code::kExhausted, "too many writes are waiting"));
+      return turn_away(input, Status(Code::kExhausted, "too many writes are waiting"));
     case core::Proposer::Verdict::kLate:
-      return answer(input, core::CommitOutcome::kRefused, Index(0),
-                    Status(Code::kUnavailable, "the write took longer than it may"));
+      return turn_away(input, Status(Code::kUnavailable, "the write took longer than it may"));
   }
   std::string payload(raft::kEntryHeaderBytes, '\0');
   core::entry::encode(0, proposal.key_term, proposal.ops, payload);
   Result<Index> index = core_->propose(proposal.term, std::move(payload));
-  if (!index.ok()) {
-    deliver(proposer_.abandoned(ticket, now));
-    return answer(input, core::CommitOutcome::kRefused, Index(0), index.status());
-  }
+  if (!index.ok())
+    return turn_away(input, index.status());
   proposer_.proposed(proposal, ticket, *index, input.deadline);
   waiting_.emplace(ticket, std::move(input));
+}
+
+// Nothing of it was proposed, and it does not come back: a key that was kept for it is free.
+void Node::turn_away(Input& input, Status why) {
+  deliver(proposer_.abandoned(ticket_of(input), ports_.clock.boot_now()));
+  answer(input, core::CommitOutcome::kRefused, Index(0), std::move(why));
 }
 
 // Of the request's own time; the server's proposals have no bound but the node's.

@@ -97,6 +97,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   void refuse_overdue(BootTime now);
   core::Ticket ticket_of(const Input& input);
   Nanos time_left(const Input& input) const;
+  void turn_away(Input& input, Status why);
   void answer(Input& input, core::CommitOutcome outcome, Index index, Status status);
   void deliver(core::Proposer::Answers answers) override;
   void publish() override;

@@ -13,7 +13,7 @@ namespace coffer::core {
 
 enum class CommitOutcome : std::uint8_t {
   kCommitted,       // applied and published: a view taken now sees it
-  kConflict,        // run the handler again now (the entry that it lost to has been applied)
+  kConflict,        // run the handler again now, on the speculation that the exchange was given if there is one
   kRefused,         // not proposed or replaced by another entry: nothing happened; see the status
   kOutcomeUnknown,  // neither committed nor replaced by the deadline
 };

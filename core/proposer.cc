@@ -255,15 +255,20 @@ Proposer::Answers Proposer::published(BootTime now) {
 
 // Null when what was written to the key last is not known, too much, or never to be run on.
 std::shared_ptr<const Speculation> Proposer::speculate(const Queue& queue, std::uint64_t key) const {
+  if (pending_.size() >= options_.speculating_max)
+    return nullptr;
   const auto last = std::lower_bound(pending_.begin(), pending_.end(), queue.blocked_by,
                                      [](const Pending& pending, Index index) { return pending.index < index; });
   if (last == pending_.end() || last->index != queue.blocked_by || last->term != term_)
     return nullptr;
-  auto speculation = Speculation::after(*last->proposal, term_, last->index, published_, options_.never_speculative);
-  const auto is_key = [this, key](const Speculation::Record& record) { return recent_.hash(record.op.key) == key; };
-  if (speculation == nullptr || std::none_of(speculation->records().begin(), speculation->records().end(), is_key))
+  const auto usable = [&](const store::Op& op) {
+    return recent_.hash(op.key) == key &&
+           (options_.never_speculative == nullptr || !options_.never_speculative(op.key));
+  };
+  const std::vector<store::Op>& ops = last->proposal->ops;
+  if (ops.size() > Speculation::kRecordsMax || std::none_of(ops.begin(), ops.end(), usable))
     return nullptr;
-  return speculation;
+  return Speculation::after(*last->proposal, term_, last->index, published_, options_.never_speculative);
 }
 
 void Proposer::wake_all(BootTime now, Answers& answers) {

@@ -33,6 +33,8 @@ class Proposer {
     // How long a key is kept for the one that was told to run again, should it not come back.
     Nanos hold_max{std::chrono::milliseconds(5)};
     std::uint64_t hash_seed = 0;            // random, so that nobody can choose keys that meet in the index
+    // While so many are under way nobody speculates: each of them would keep what it ran on.
+    std::size_t speculating_max = 1024;
     // Keys that nobody reads from a speculation. Null: none.
     bool (*never_speculative)(std::string_view key) = nullptr;
   };
@@ -111,7 +113,7 @@ class Proposer {
   };
   // One contended key.
   struct Queue {
-    Index blocked_by;           // nobody runs again before this is published
+    Index blocked_by;           // who runs again before this is published needs a speculation
     std::deque<Waiter> waiters;
     Ticket holder = 0;          // was told to run again and has not come back; 0 for nobody
     BootTime hold_until;

@@ -91,7 +91,9 @@ void Connection::on_event(std::uint32_t events) {
 
 void Connection::advance() {
   turns_ = 0;
-  while (!closed()) {
+  for (int refused = 0; !closed(); ++refused) {
+    if (refused >= kTurnsMax)
+      return thread_.continue_later(*this);
     if (!output_.empty() && !flush())
       return;
     if (closed() || state_ == State::kWaiting)
@@ -306,7 +308,7 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   remember(status, authenticated);
   if (closed() || (input_.empty() && !readable_))
     return;
-  if (++turns_ >= kTurnsMax) {
+  if (++turns_ >= kTurnsMax || !known_) {
     thread_.continue_later(*this);
     return;
   }
@@ -318,7 +320,7 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
 // Guesses and nonsense make nobody known.
 void Connection::remember(int status, bool authenticated) {
   trusted_ = trusted_ || authenticated;
-  if (closed() || known_ || (!authenticated && status >= 400 && status != 404))
+  if (closed() || known_ || (!authenticated && status >= 400))
     return;
   known_ = true;
   thread_.promote(*this);

@@ -45,8 +45,9 @@ class Connection {
            (state_ == State::kIdle || state_ == State::kHead || state_ == State::kHandshake ||
             state_ == State::kLinger);
   }
-  // Its bulk waits with that of strangers.
-  bool waits_with_strangers() const noexcept { return bulk() && !trusted_; }
+  bool known() const noexcept { return known_; }
+  // What it has to go on with waits for the strangers' turn.
+  bool waits_with_strangers() const noexcept { return !trusted_ && (bulk() || !known_); }
   int fd() const noexcept { return fd_; }
 
   std::size_t place = 0;  // the thread's index

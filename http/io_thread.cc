@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -25,8 +26,10 @@ namespace {
 
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 constexpr int kEventsMax = 256;          // taken from the kernel at once
+constexpr std::size_t kStrangersFirstMax = 256;  // looked at for a stranger before a known one makes room
 constexpr int kAcceptedMax = 4;          // at once
 constexpr int kStrangersMax = 2;         // events of new connections and listeners taken at once
+constexpr Nanos kTurnMax = std::chrono::microseconds(100);
 constexpr int kBulkReadsMax = 2;         // in a slice
 constexpr Nanos kStrangersSlice = std::chrono::microseconds(200);
 constexpr int kStrangersPauseMs = 1;     // until the next slice, when nothing else happens
@@ -141,30 +144,37 @@ void IoThread::wait_and_handle() {
   epoll_event events[kEventsMax];
   const int n = ::epoll_wait(epoll_, events, kEventsMax, timeout);
   now_ = shared_.clock.boot_now();
+  let_others_run();
   take_mail();
   for (int i = 0; i < n; ++i) {
     handle_event(events[i].data.u64, events[i].events);
     pump();
   }
   continue_some();
-  strangers_pause_ = n == 0 ? 0 : std::max(strangers_pause_ - 1, 0);
+  strangers_pause_ = n == 0 || now_ >= strangers_due_ ? 0 : std::max(strangers_pause_ - 1, 0);
   if (strangers_wait() && strangers_pause_ == 0)
     serve_strangers();
   if (now_ - last_tick_ >= kTick)
     tick();
-  closed_.clear();
+  // One that stands in a queue is freed when its turn has come.
+  std::erase_if(closed_, [](const auto& connection) { return !connection->queued; });
   shrink(out_);
   shrink(scratch_);
 }
 
 // One slice of new connections and long bodies, in turn.
 void IoThread::serve_strangers() {
+  now_ = shared_.clock.boot_now();  // the round may have taken long already
   const BootTime end = now_ + kStrangersSlice;
   bool more = true;
   for (int reads = 0; more && now_ < end; now_ = shared_.clock.boot_now()) {
     more = strangers_ready_;
     if (strangers_ready_)
       take_strangers_events();
+    while (!bulk_.empty() && bulk_.front()->closed()) {
+      bulk_.front()->queued = false;
+      bulk_.pop_front();
+    }
     if (!bulk_.empty() && reads < kBulkReadsMax) {
       Connection& connection = *bulk_.front();
       bulk_.pop_front();
@@ -174,11 +184,12 @@ void IoThread::serve_strangers() {
       ++reads;
       more = true;
     }
-    if (bulk_.empty() && shared_.bodies.dirty()) {
+    if (shared_.bodies.dirty()) {
       shared_.bodies.clean_some();
       more = true;
     }
   }
+  strangers_due_ = now_ + std::chrono::milliseconds(kStrangersPauseMs);
   if (strangers_wait())
     strangers_pause_ = kStrangersPauseRounds;
 }
@@ -199,6 +210,15 @@ void IoThread::take_strangers_events() {
   COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_MOD, strangers_, &event) == 0);
 }
 
+// When all is answered only clients can go on. Those of this machine may wait for this very processor, and while there
+// is always one more request they would wait for the scheduler's whole slice, some milliseconds.
+void IoThread::let_others_run() {
+  if (now_ - last_yield_ < kTurnMax || counters_.in_flight.load(std::memory_order_relaxed) != 0)
+    return;
+  last_yield_ = now_;
+  std::this_thread::yield();
+}
+
 // A few of those that have more to do, in turn; the others after the next look at what is new, so that who sends much
 // makes nobody wait who sends little.
 void IoThread::continue_some() {
@@ -211,11 +231,7 @@ void IoThread::continue_some() {
       ready[i]->advance();
     pump();
   }
-  // One that was closed meanwhile is gone at the end of this round.
-  std::vector<Connection*> rest;
-  std::copy_if(ready.begin() + static_cast<std::ptrdiff_t>(share), ready.end(), std::back_inserter(rest),
-               [](const Connection* connection) { return !connection->closed(); });
-  continue_.insert(continue_.begin(), rest.begin(), rest.end());
+  continue_.insert(continue_.begin(), ready.begin() + static_cast<std::ptrdiff_t>(share), ready.end());
 }
 
 void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
@@ -382,7 +398,8 @@ void IoThread::promote(Connection& connection) {
 bool IoThread::evict_one() {
   for (std::size_t tried = 0; tried < connections_.size(); ++tried) {
     eviction_hand_ = (eviction_hand_ + 1) % connections_.size();
-    if (!connections_[eviction_hand_]->evictable())
+    const Connection& candidate = *connections_[eviction_hand_];
+    if (!candidate.evictable() || (candidate.known() && tried < kStrangersFirstMax))
       continue;
     bump(counters_.evicted);
     connections_[eviction_hand_]->close();
@@ -400,8 +417,6 @@ void IoThread::release(Connection& connection) {
     connections_[place]->place = place;
   }
   connections_.pop_back();
-  std::erase(continue_, &connection);
-  std::erase(bulk_, &connection);
   open_.fetch_sub(1, std::memory_order_relaxed);
 }
 

@@ -75,6 +75,7 @@ class IoThread final : public core::Home {
   void post(std::unique_ptr<core::Exchange> exchange, bool resume);
   void wait_and_handle();
   int next_timeout();
+  void let_others_run();
   void continue_some();
   void serve_strangers();
   void take_strangers_events();
@@ -103,13 +104,15 @@ class IoThread final : public core::Home {
   std::vector<Connection*> continue_;                // these have input left
   std::deque<Connection*> bulk_;                     // these too, and it may be long
   bool strangers_ready_ = false;                     // strangers_ may have events
-  int strangers_pause_ = 0;                          // rounds until the next slice
+  int strangers_pause_ = 0;                          // rounds until the next slice...
+  BootTime strangers_due_{};                         // ...or when it is due, if that is sooner
   std::vector<Mail> local_;                          // mail that this thread sent itself
   std::vector<Mail> handling_;
   std::vector<std::unique_ptr<core::Exchange>> exchanges_;
   std::size_t eviction_hand_ = 0;
   BootTime now_{};
   BootTime last_tick_{};
+  BootTime last_yield_{};
   std::string date_;
   bool stopping_ = false;
   bool accepting_paused_ = false;

@@ -9,8 +9,10 @@
 #include <grpcpp/security/tls_credentials_options.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <mutex>
 #include <thread>
 
@@ -26,6 +28,12 @@ namespace {
 
 constexpr unsigned kCertificatePollSeconds = 1;
 constexpr std::chrono::milliseconds kWatchInterval{500};
+// That the process may have.
+std::size_t descriptors_max() {
+  rlimit files{};
+  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? static_cast<std::size_t>(files.rlim_cur) : 1024;
+}
+
 constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for all connections
 
 Status file_error(const char* setting, const std::string& file) {
@@ -107,9 +115,9 @@ class Server::Impl {
       connection.fd = fd;
       doors[listener]->HandleNewConnection(&connection);
     };
+    const std::size_t silent = std::min(config.silent_connections, descriptors_max() / 2);
     acceptor = std::make_unique<Acceptor>(
-        std::move(sockets), Acceptor::Limits{config.connections, config.silent_connections, config.handshake}, handover,
-        log_);
+        std::move(sockets), Acceptor::Limits{config.connections, silent, config.handshake}, handover, log_);
     return ok_status();
   }
 

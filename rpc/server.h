@@ -29,15 +29,18 @@ struct Listener {
   std::optional<crypto::TlsFiles> tls;  // absent: plain text. gRPC offers TLS 1.2 whatever `min_version` says
 };
 
+inline constexpr std::size_t kSilentConnectionsMax = 16384;
+
 struct Config {
   std::vector<Listener> listeners;
   std::size_t message_bytes = limits::kGrpcMessageBytesMax;
   std::size_t tokenless_message_bytes = limits::kTokenlessBodyBytesMax;  // texts of a call that shows no token
   std::size_t connections = limits::kGrpcConnectionsMax;
-  std::size_t silent_connections = 16384;  // that have not said anything yet, besides the others
+  // That have not said anything yet, besides the others; at most half the descriptors that the process may have.
+  std::size_t silent_connections = kSilentConnectionsMax;
   std::size_t streams = limits::kGrpcStreamsMax;
   Nanos request = limits::kRequestTimeMax;          // from a whole request to its answer
-  Nanos handshake = limits::kGrpcHandshakeTimeMax;  // TCP accept to the end of TLS and HTTP/2 settings
+  Nanos handshake = limits::kGrpcHandshakeTimeMax;  // accept to the first byte, and that to the end of TLS and settings
   json::Limits json;
 };
 

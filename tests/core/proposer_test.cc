@@ -390,6 +390,14 @@ BOOST_AUTO_TEST_CASE(not_everything_is_read_from_a_speculation) {
   BOOST_TEST((told(many, plain) == nullptr));
   many.ops.pop_back();
   BOOST_TEST((told(many, plain) != nullptr));
+  // And not while too many are under way.
+  Proposer::Options options;
+  options.speculating_max = 2;
+  Bench few(options);
+  BOOST_CHECK(few.submit(plain, 1) == Verdict::kAccepted);
+  BOOST_CHECK(few.submit(plain, 2) == Verdict::kQueued);
+  BOOST_CHECK(few.submit(few.read_write("b", Index(1)), 3) == Verdict::kAccepted);
+  BOOST_TEST(few.proposer.expire(few.now).empty());
 }
 
 // A speculation goes on where the one before it ended, less what is published.

@@ -318,6 +318,56 @@ BOOST_AUTO_TEST_CASE(who_is_known_goes_before_strangers) {
   BOOST_TEST((first("stranger") != seen.end()));
 }
 
+// Nor does it help a stranger to send many requests at once.
+BOOST_AUTO_TEST_CASE(who_is_known_goes_before_what_strangers_pipeline) {
+  config.threads = 1;
+  const auto port = start();
+  std::promise<void> entered, leave;
+  dispatcher.set_script([&](core::Exchange& exchange) {
+    if (exchange.request.path.view() == "stranger")
+      return core::fail(exchange, 403, "permission denied");
+    exchange.response.data = json::Value::raw("{}");
+    if (exchange.request.path.view() != "blocking")
+      return;
+    entered.set_value();
+    leave.get_future().wait();
+  });
+  Client known(port), blocking(port), stranger(port);
+  for (int i = 0; i < 2; ++i) {
+    for (Client* client : {&blocking, &known}) {
+      client->send(kGet);
+      BOOST_TEST(client->receive().status == 200);
+    }
+  }
+  blocking.send("GET /v1/blocking HTTP/1.1\r\n\r\n");
+  entered.get_future().wait();
+  std::string pipeline;
+  for (int i = 0; i < 20; ++i)
+    pipeline += "GET /v1/stranger HTTP/1.1\r\n\r\n";
+  stranger.send(pipeline);
+  known.send("GET /v1/known HTTP/1.1\r\n\r\n");
+  leave.set_value();
+  BOOST_TEST(known.receive().status == 200);
+  for (int i = 0; i < 20; ++i)
+    BOOST_TEST(stranger.receive().status == 403);
+  const auto seen = dispatcher.seen();
+  const auto strangers_before = std::count_if(
+      seen.begin(), std::find_if(seen.begin(), seen.end(), [](const auto& request) { return request.path == "known"; }),
+      [](const auto& request) { return request.path == "stranger"; });
+  BOOST_TEST(strangers_before <= 1);
+}
+
+BOOST_AUTO_TEST_CASE(refusals_in_a_row_are_answered) {
+  const auto port = start();
+  Client client(port);
+  std::string pipeline;
+  for (int i = 0; i < 300; ++i)
+    pipeline += "GET /nothing HTTP/1.1\r\n\r\n";
+  client.send(pipeline);
+  for (int i = 0; i < 300; ++i)
+    BOOST_TEST(client.receive().status == 404);
+}
+
 BOOST_AUTO_TEST_CASE(a_drain_answers_what_is_in_flight) {
   config.threads = 1;  // that the idle connection is closed tells of the drain of the busy one's thread
   const auto port = start();
