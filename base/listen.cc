@@ -1,3 +1,4 @@
+#include "base/error_text.h"
 #include "base/listen.h"
 
 #include <netdb.h>
@@ -6,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <memory>
 
 namespace coffer {
@@ -39,7 +39,7 @@ Result<int> listen_tcp(const std::string& host, std::uint16_t port) {
     error = errno;
     ::close(fd);
   }
-  return Status(Code::kIo, name + ": " + std::strerror(error));
+  return Status(Code::kIo, name + ": " + error_text(error));
 }
 
 std::uint16_t bound_port(int fd) {

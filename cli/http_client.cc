@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <string_view>
 
+#include "base/error_text.h"
 #include "base/limits.h"
 
 namespace coffer::cli {
@@ -37,13 +37,6 @@ std::string host_port(const std::string& url) {
   if (host.find(':', host.rfind(']') == std::string::npos ? 0 : host.rfind(']')) == std::string::npos)
     host += url.starts_with("https") ? ":443" : ":80";
   return host;
-}
-
-std::string lower_errno_text(long code) {
-  std::string text = std::strerror(static_cast<int>(code));
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z')
-    text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  return text;
 }
 
 class CurlTransport final : public Transport {
@@ -180,7 +173,7 @@ class CurlTransport final : public Transport {
   std::string connect_reason() const {
     long code = 0;
     curl_easy_getinfo(handle_, CURLINFO_OS_ERRNO, &code);
-    return code == 0 ? std::string(error_) : lower_errno_text(code);
+    return code == 0 ? std::string(error_) : lower_error_text(code);
   }
 
   std::string verify_reason(const HttpRequest& request) const {
@@ -212,7 +205,7 @@ Status readable(const std::string& path, std::string_view what) {
   if (path.empty() || ::access(path.c_str(), R_OK) == 0)
     return ok_status();
   return Status(Code::kInvalid, "failed to setup TLS config: Error loading " + std::string(what) + ": open " + path +
-                                    ": " + lower_errno_text(errno));
+                                    ": " + lower_error_text(errno));
 }
 
 // All certificates of a folder, whatever its files are called; curl's own way wants them named by hash.

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <limits>
 
+#include "base/error_text.h"
 #include "base/limits.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
@@ -15,13 +15,6 @@ namespace coffer::cli {
 namespace {
 
 using Data = std::map<std::string, json::Value>;
-
-std::string errno_text() {
-  std::string text = std::strerror(errno);
-  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z')
-    text[0] = static_cast<char>(text[0] - 'A' + 'a');
-  return text;
-}
 
 class Builder {
  public:
@@ -113,7 +106,7 @@ Result<std::string> read_descriptor(int fd) {
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return Status(Code::kIo, "read: " + errno_text());
+      return Status(Code::kIo, "read: " + lower_error_text(errno));
     if (n == 0)
       return text;
     text.append(buffer, static_cast<std::size_t>(n));
@@ -126,7 +119,7 @@ Result<std::string> read_descriptor(int fd) {
 Result<std::string> read_file(const std::string& path) {
   int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0)
-    return Status(Code::kInvalid, "open " + path + ": " + errno_text());
+    return Status(Code::kInvalid, "open " + path + ": " + lower_error_text(errno));
   Result<std::string> text = read_descriptor(fd);
   ::close(fd);
   if (text.code() == Code::kIo)  // "read: reason" gets the path in between

@@ -10,8 +10,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <cstring>
 
+#include "base/error_text.h"
 #include "cli/kv_args.h"
 #include "cli/output.h"
 #include "cli/text.h"
@@ -21,7 +21,7 @@ extern char** environ;  // NOLINT: POSIX declares it nowhere
 namespace coffer::cli {
 namespace {
 
-Status io_error(const std::string& path) { return Status(Code::kIo, path + ": " + std::strerror(errno)); }
+Status io_error(const std::string& path) { return Status(Code::kIo, path + ": " + error_text(errno)); }
 
 class FileHelper final : public TokenHelper {
  public:
@@ -107,7 +107,7 @@ class ExternalHelper final : public TokenHelper {
     if (error == 0)
       write_to_program(to[1], input);
     ::close(to[1]);
-    Result<std::string> output = Status(Code::kIo, program_ + ": " + std::strerror(error));
+    Result<std::string> output = Status(Code::kIo, program_ + ": " + error_text(error));
     if (error == 0)
       output = read_descriptor(from[0]);
     ::close(from[0]);

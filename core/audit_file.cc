@@ -4,7 +4,6 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error_text.h"
 #include "base/mutant.h"
 
 namespace coffer::core {
@@ -22,9 +22,7 @@ namespace {
 constexpr std::string_view kSystemFolders[] = {"/proc", "/sys", "/dev"};
 
 Status system_error(std::string_view what) {
-  char words[128];
-  const char* text = ::strerror_r(errno, words, sizeof words);
-  return Status(Code::kIo, std::string(what).append(": ").append(text));
+  return Status(Code::kIo, std::string(what).append(": ").append(error_text(errno)));
 }
 
 class Descriptor {

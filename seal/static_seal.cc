@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/encoding.h"
+#include "base/error_text.h"
 #include "crypto/hmac.h"
 #include "seal/envelope_wrapper.h"
 #include "seal/keyring.h"
@@ -29,7 +30,7 @@ Result<SecretBytes> read_file(const std::string& path) {
   errno = 0;
   file.open(path, std::ios::binary);
   if (!file)
-    return Status(Code::kIo, "cannot read the key file " + path + ": " + std::strerror(errno));
+    return Status(Code::kIo, "cannot read the key file " + path + ": " + error_text(errno));
   SecretBytes room(kKeyTextBytesMax + 1);
   file.read(reinterpret_cast<char*>(room.reveal_mutable().data()), static_cast<std::streamsize>(room.size()));
   const auto size = static_cast<std::size_t>(file.gcount());

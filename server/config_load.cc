@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
+#include "base/error_text.h"
 #include "base/limits.h"
 #include "server/config.h"
 #include "server/config_section.h"
@@ -44,7 +44,7 @@ Result<SecretBytes> read_file(const std::string& path) {
   const File file(path);
   struct stat info {};
   if (file.get() < 0 || ::fstat(file.get(), &info) != 0)
-    return file_error(path, std::strerror(errno));
+    return file_error(path, error_text(errno));
   // Pipes are read too (-config=/dev/stdin); what has no end is cut off by the limit.
   SecretBytes room(limits::kHclBytesMax + 1);
   std::size_t size = 0;
@@ -53,7 +53,7 @@ Result<SecretBytes> read_file(const std::string& path) {
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return file_error(path, std::strerror(errno));
+      return file_error(path, error_text(errno));
     if (n == 0)
       return SecretBytes::copy_of(room.reveal().first(size));
     size += static_cast<std::size_t>(n);

@@ -6,11 +6,11 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 #include <utility>
 
 #include "base/clock.h"
+#include "base/error_text.h"
 #include "base/rng.h"
 #include "crypto/tls.h"
 
@@ -18,9 +18,7 @@ namespace coffer::server {
 namespace {
 
 Status system_error(const std::string& what) {
-  char words[128];
-  const char* text = ::strerror_r(errno, words, sizeof words);
-  return Status(Code::kInvalid, what + ": " + text);
+  return Status(Code::kInvalid, what + ": " + error_text(errno));
 }
 
 Result<std::string> temporary_folder() {

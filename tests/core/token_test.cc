@@ -199,7 +199,7 @@ BOOST_FIXTURE_TEST_CASE(h7_errors_do_not_tell_what_was_sent, CoreFixture) {
     bool leaked = false;
     for (const std::string field :
          {"ttl", "num_uses", "renewable", "meta", "policies", "period", "explicit_max_ttl", "type"}) {
-      for (const std::string value :
+      for (const std::string& value :
            {"\"" + canary + "\"", "{\"" + canary + "\":\"" + canary + "\"}", "[{\"a\":\"" + canary + "\"}]"}) {
         const Answer answer = write("auth/token/create", "{\"" + field + "\":" + value + "}");
         if (answer.status == 400)

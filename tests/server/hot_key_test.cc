@@ -15,6 +15,7 @@
 
 #include "actors/host.h"
 #include "actors/node.h"
+#include "base/check.h"
 #include "base/disk.h"
 #include "base/rng.h"
 #include "core/pipeline.h"
@@ -115,7 +116,7 @@ class Composition {
                               [](const Status&) {},
                               {},
                               [&] {
-                                lifecycle->begin();
+                                COFFER_CHECK(lifecycle->begin().ok());
                                 serves.set();
                               }};
     node = std::move(actors::Node::create(options, std::move(ports))).value();
