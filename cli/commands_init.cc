@@ -110,7 +110,8 @@ void print_unseal_advice(Context& context, const InitRequest& request) {
   ui.out(wrap(context.named("The root key itself is kept nowhere. With fewer than " + threshold +
                             " shares left, nothing that {Name} keeps can ever be read again!")));
   ui.out("");
-  ui.out(wrap(context.named("Whoever holds enough shares can have new ones made: see \"{cmd} operator rekey\".")));
+  ui.out(wrap(context.named("These shares stay as they are: this version of {Name} cannot exchange them for new "
+                            "ones.")));
 }
 
 int show_init(Context& context, const InitRequest& request, const json::Value& answer) {

@@ -56,7 +56,8 @@ std::string create_body(Context& context) {
   body.add("num_uses", flags.integer("use-limit"));
   body.add("renewable", flags.boolean("renewable"));
   body.add("type", flags.text("type"));
-  body.add("entity_alias", flags.text("entity-alias"));
+  if (!flags.text("entity-alias").empty())
+    body.add("entity_alias", flags.text("entity-alias"));
   return Context::body_of(body.build());
 }
 

@@ -240,7 +240,7 @@ std::string misplaced_flags_warning(const std::vector<std::string>& args) {
     std::string_view name = std::string_view(arg).substr(std::min(arg.find_first_not_of('-'), arg.size()));
     name = name.substr(0, name.find('='));
     if (std::find(kAnywhere.begin(), kAnywhere.end(), name) == kAnywhere.end())
-      flags.push_back(arg);
+      flags.push_back(arg.substr(0, arg.find('=')));  // not its value, which may be a secret
   }
   if (flags.empty())
     return "";

@@ -88,10 +88,13 @@ class Builder {
 };
 
 // The argument without its value, which may be a secret.
-std::string named(const std::string& arg) {
+// What has no name may be all secret: only its number is told.
+std::string named(const std::string& arg, std::size_t number) {
   std::size_t equals = arg.find('=');
-  if (equals == std::string::npos || arg.starts_with('@'))
+  if (arg == "-" || arg.starts_with('@'))
     return quoted(arg);
+  if (equals == std::string::npos)
+    return std::to_string(number);
   std::string value = arg.substr(equals + 1);
   return value == "-" || value.starts_with('@') ? quoted(arg) : quoted(arg.substr(0, equals) + "=...");
 }
@@ -129,10 +132,10 @@ Result<std::string> read_file(const std::string& path) {
 
 Result<Data> parse_data(Arena& arena, const std::vector<std::string>& args, int in) {
   Builder builder(arena, in);
-  for (const std::string& arg : args) {
-    Status added = builder.add(arg);
+  for (std::size_t i = 0; i < args.size(); ++i) {
+    Status added = builder.add(args[i]);
     if (!added.ok())
-      return added.with_context("invalid key/value pair " + named(arg));
+      return added.with_context("invalid key/value pair " + named(args[i], i + 1));
   }
   return builder.take();
 }

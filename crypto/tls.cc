@@ -12,6 +12,7 @@
 #include <chrono>
 #include <memory>
 
+#include "base/error_text.h"
 #include "crypto/random.h"
 
 namespace coffer::crypto {
@@ -160,6 +161,13 @@ Result<DevCertificates> make_dev_certificates(std::span<const std::string> names
   if (out.ca_pem.empty() || out.cert_pem.empty() || out.key_pem.empty())
     return failed("no text form");
   return out;
+}
+
+std::string tls_file_problem(unsigned long error) {
+  if (ERR_SYSTEM_ERROR(error))
+    return lower_error_text(static_cast<int>(ERR_GET_REASON(error)));
+  const char* reason = ERR_reason_error_string(error);
+  return reason != nullptr ? reason : "cannot be read";
 }
 
 }  // namespace coffer::crypto

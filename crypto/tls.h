@@ -17,6 +17,9 @@ namespace coffer::crypto {
 // may raise the floor to 1.3 afterwards.
 Status harden_tls(ssl_ctx_st* context);
 
+// Why OpenSSL, which left `error` (ERR_peek_last_error), could not use a file.
+std::string tls_file_problem(unsigned long error);
+
 struct DevCertificates {
   std::string ca_pem;
   std::string cert_pem;  // for the names, signed by the authority

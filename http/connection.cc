@@ -384,7 +384,8 @@ bool Connection::discard() {
   if (!readable_)
     return false;
   // Below TLS too: what it carries is of no interest any more, and not even copied.
-  const ssize_t n = ::recv(fd_, nullptr, kDiscardedAtOnceBytesMax, MSG_TRUNC);
+  static_assert(kDiscardedAtOnceBytesMax <= IoThread::kReadBytesMax);
+  const ssize_t n = ::recv(fd_, thread_.read_buffer(), kDiscardedAtOnceBytesMax, MSG_TRUNC);
   if (n < 0 && would_block()) {
     readable_ = false;
     return false;

@@ -25,10 +25,8 @@ int accept_any_certificate(int, X509_STORE_CTX*) { return 1; }
 
 Status file_error(const char* setting, const std::string& file) {
   const unsigned long error = ERR_peek_last_error();
-  const char* reason = ERR_reason_error_string(error);
   ERR_clear_error();
-  return Status(Code::kInvalid,
-                std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
+  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + crypto::tls_file_problem(error));
 }
 
 Status load_client_ca(SSL_CTX* context, const crypto::TlsFiles& files) {

@@ -18,6 +18,7 @@
 
 #include "base/check.h"
 #include "base/listen.h"
+#include "crypto/tls.h"
 #include "rpc/acceptor.h"
 #include "rpc/gateway.h"
 #include "rpc/services.h"
@@ -37,10 +38,9 @@ std::size_t descriptors_max() {
 constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for all connections
 
 Status file_error(const char* setting, const std::string& file) {
-  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  const unsigned long error = ERR_peek_last_error();
   ERR_clear_error();
-  return Status(Code::kInvalid,
-                std::string(setting) + " " + file + ": " + (reason != nullptr ? reason : "cannot be read"));
+  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + crypto::tls_file_problem(error));
 }
 
 // gRPC says nothing about files that it cannot use; this does.

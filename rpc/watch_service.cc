@@ -1,5 +1,8 @@
 #include <google/protobuf/util/message_differencer.h>
 
+#include <atomic>
+
+#include "base/check.h"
 #include "proto/coffer/v1/watch.grpc.pb.h"
 #include "rpc/messages.h"
 #include "rpc/services.h"
@@ -31,14 +34,17 @@ class SealWatch final : public grpc::ServerWriteReactor<v1::SealStatusResponse>,
       return Finish(failure_of(data.status()));
     v1::SealStatusResponse now;
     fill_seal_status(*data, now);
-    if (told_ && google::protobuf::util::MessageDifferencer::Equals(now, last_))
+    if (told_.load(std::memory_order_relaxed) && google::protobuf::util::MessageDifferencer::Equals(now, last_))
       return wait();
     last_ = now;
-    told_ = true;
+    told_.store(true, std::memory_order_release);
     StartWrite(&last_);
   }
 
   void OnWriteDone(bool ok) override {
+    // On another thread than the write was begun on, and after it: gRPC orders the two, and this says so to those who
+    // cannot see it.
+    COFFER_CHECK(told_.load(std::memory_order_acquire));
     if (!ok)
       return Finish(grpc::Status::CANCELLED);
     wait();
@@ -64,7 +70,7 @@ class SealWatch final : public grpc::ServerWriteReactor<v1::SealStatusResponse>,
   Ticker& ticker_;
   grpc::CallbackServerContext& context_;
   v1::SealStatusResponse last_;
-  bool told_ = false;
+  std::atomic<bool> told_{false};
 };
 
 class WatchService final : public v1::Watch::CallbackService {

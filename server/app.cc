@@ -159,8 +159,16 @@ Status App::Impl::open_store() {
     COFFER_TRY(disk.sync_folder(parent_folder(folder)));
   COFFER_TRY(disk.make_folder(log_folder));
   COFFER_TRY(disk.sync_folder(folder));
+  // The log is there before the state that is applied from it, so a state without a log has lost it.
+  COFFER_ASSIGN(const auto current, store::read_current(disk, folder));
+  store::WalOptions wal;
+  wal.must_exist = current.has_value();
+  COFFER_ASSIGN(log_, store::WriteAheadLog::open(disk, log_folder, wal));
+  if (!current) {
+    COFFER_TRY(log_->save_hard_state(log_->hard_state()));
+    COFFER_TRY(log_->sync());
+  }
   COFFER_ASSIGN(auto table, store::open_state(disk, folder, store::LmdbOptions{}, system_random()));
-  COFFER_ASSIGN(log_, store::WriteAheadLog::open(disk, log_folder, store::WalOptions{}));
   auto state = std::make_unique<store::StateBackend>(std::move(table), store::StateBackendOptions{});
   state_ = state.get();
   backend_ = std::move(state);

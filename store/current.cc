@@ -25,7 +25,7 @@ std::string checksum_line(std::string_view body) {
 Status damaged(const std::string& path) {
   return Status(Code::kDataLoss,
                 path +
-                    " is damaged: restore the newest snapshot of this node, or write the file "
+                    " is damaged: put back a backup of the whole data folder (docs/operations.md), or write the file "
                     "again with the name of the state file that was in use (see docs/formats/current.md)");
 }
 
@@ -59,7 +59,8 @@ Status check_nothing_lost(Disk& disk, const std::string& folder, const LmdbOptio
     if (size > kFirstStateBytesMax || (state.ok() && (*state)->durable_index() > Index(0)))
       return Status(Code::kDataLoss, folder + "/" + std::string(kCurrentName) + " is missing, but " + name +
                                          " holds data: write the file again with the name of the state file that was "
-                                         "in use (see docs/formats/current.md), or restore a snapshot");
+                                         "in use (see docs/formats/current.md), or put back a backup of the whole "
+                                         "folder");
   }
   return ok_status();
 }

@@ -174,8 +174,7 @@ LmdbState::~LmdbState() {
 
 Status LmdbState::damaged(std::string_view what) const {
   return Status(Code::kDataLoss, "state file " + path_ + " is damaged (" + std::string(what) +
-                                     "): stop this node and restore its newest snapshot, or empty its data folder and "
-                                     "let it join its cluster again");
+                                     "): put back a backup of the whole data folder (docs/operations.md)");
 }
 
 Status LmdbState::failed(std::string_view what, int error) const {
@@ -237,8 +236,7 @@ Result<std::unique_ptr<LmdbState>> LmdbState::open(const std::string& path, cons
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0)
     return Status(Code::kDataLoss, "state file " + path +
-                                       " is missing: restore the newest snapshot of this node, or empty its data "
-                                       "folder and let it join its cluster again");
+                                       " is missing: put back a backup of the whole data folder (docs/operations.md)");
   COFFER_ASSIGN(auto state, open_env(path, options));
   // A process that was killed in the middle of a commit may have left the new root in the page cache only. What is read
   // from here on counts as durable, and the log is cut below it.

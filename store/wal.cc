@@ -28,8 +28,7 @@ std::string WriteAheadLog::spare_path(std::uint64_t sequence) const { return fol
 Status WriteAheadLog::damaged(std::uint64_t segment, std::uint64_t offset, std::string_view what) const {
   return Status(Code::kDataLoss, "log file " + segment_path(segment) + " is damaged at offset " +
                                      std::to_string(offset) + " (" + std::string(what) +
-                                     "): restore the newest snapshot of this node, or empty its data folder and let it "
-                                     "join its cluster again");
+                                     "): put back a backup of the whole data folder (docs/operations.md)");
 }
 
 WriteAheadLog::Position WriteAheadLog::last_locked() const {

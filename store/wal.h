@@ -23,6 +23,7 @@ namespace coffer::store {
 
 struct WalOptions {
   std::uint64_t segment_bytes = limits::kLogSegmentBytes;  // a frame that is larger gets a segment of its own
+  bool must_exist = false;                                 // a folder without a segment is a lost log: kDataLoss
 };
 
 class WriteAheadLog final : public Log {

@@ -37,6 +37,10 @@ std::optional<std::uint64_t> wal_spare_number(const std::string& name) { return 
 
 Status WalRecovery::run() {
   COFFER_ASSIGN(const auto sequences, find_segments());
+  if (sequences.empty() && log_.options_.must_exist)
+    return Status(Code::kDataLoss, "log folder " + log_.folder_ +
+                                       " has no log in it, but there is a state beside it: put back a backup of the "
+                                       "whole data folder (docs/operations.md)");
   for (std::size_t i = 0; i < sequences.size(); ++i)
     COFFER_TRY(read_segment(sequences[i], i == 0, i + 1 == sequences.size()));
   log_.described_ = log_.describe_locked();

@@ -229,7 +229,7 @@ BOOST_AUTO_TEST_CASE(token_table) {
              "policies             [\"default\"]\ntoken_meta_user      al\n");
   BOOST_TEST(world.wire.requests[0].body == R"({"policies":["default"],"ttl":"24h0m0s","explicit_max_ttl":"0s",)"
                                             R"("period":"0s","display_name":"",)"
-                                            R"("num_uses":0,"renewable":true,"type":"service","entity_alias":""})");
+                                            R"("num_uses":0,"renewable":true,"type":"service"})");
 }
 
 BOOST_AUTO_TEST_CASE(login_stores_the_token) {
@@ -333,7 +333,9 @@ BOOST_AUTO_TEST_CASE(data_arguments) {
              "Failed to parse K=V data: invalid key/value pair \"b=-\": stdin already consumed\n");
   BOOST_TEST(body({"-"}, "") == "Failed to parse K=V data: invalid key/value pair \"-\": EOF\n");
   BOOST_TEST(body({"noequals"}) ==
-             "Failed to parse K=V data: invalid key/value pair \"noequals\": format must be key=value\n");
+             "Failed to parse K=V data: invalid key/value pair 1: format must be key=value\n");
+  BOOST_TEST(body({"a=1", "typed without a name"}) ==
+             "Failed to parse K=V data: invalid key/value pair 2: format must be key=value\n");
   BOOST_TEST(body({"a=@/nonexistent/x"}) ==
              "Failed to parse K=V data: invalid key/value pair \"a=@/nonexistent/x\": error reading file: open "
              "/nonexistent/x: no such file or directory\n");
@@ -346,7 +348,7 @@ BOOST_AUTO_TEST_CASE(usage) {
   BOOST_TEST(world.run({"kv", "get", "a", "b"}).err == "Too many arguments (expected 1, got 2)\n");
   BOOST_TEST(world.run({"kv", "get", "secret/a", "-version=1"}).err ==
              "Command flags must be provided before positional arguments. The following arguments will not be parsed "
-             "as flags: [-version=1]\n"
+             "as flags: [-version]\n"
              "Too many arguments (expected 1, got 2)\n");
   BOOST_TEST(world.run({"write", "p"}).err == "Must supply data or use -force\n");
   BOOST_TEST(world.run({"status", "-format=raw"}).err == "This command does not support the -format=raw option.\n");

@@ -225,6 +225,18 @@ class Damage(Stored):
         self.launch()
         self.read_back(300)
 
+    def test_missing_log_of_a_young_node(self):
+        server = self.launch()
+        self.fill(3)
+        server.stop()
+        kept = self.folder / "kept"
+        (self.data / "log").rename(kept)
+        self.refused(r"log folder .*/log has no log in it")
+        (self.data / "log").rmdir()
+        kept.rename(self.data / "log")
+        self.launch()
+        self.read_back(3)
+
     def test_second_server_is_refused(self):
         self.launch()
         self.fill(1)
