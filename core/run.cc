@@ -84,6 +84,11 @@ void Run::resolve() {
     // R2).
     full_path_.remove_suffix(1);
   route_ = published_.router->match(full_path_);
+  if (route_ == nullptr && request.operation == Operation::kHelp) {
+    // Of a mount itself, whose name clients send without its '/'.
+    full_path_ = list_path(exchange_.arena, full_path_);
+    route_ = published_.router->match(full_path_);
+  }
   if (route_ == nullptr)
     return;
   local_path_ = full_path_.substr(route_->prefix.size());

@@ -361,6 +361,9 @@ BOOST_FIXTURE_TEST_CASE(leases_that_are_not_there, CoreFixture) {
 }
 
 BOOST_FIXTURE_TEST_CASE(help_tells_the_path, CoreFixture) {
+  for (const std::string_view mount : {"secret", "secret/"})
+    BOOST_TEST(request(Operation::kHelp, mount).status == 200);
+  BOOST_TEST(request(Operation::kHelp, "nothing").status == 404);
   const Answer help = request(Operation::kHelp, "auth/token/create");
   BOOST_TEST(help.status == 200);
   BOOST_TEST(help.text("data|help").find("num_uses (int)") != std::string::npos);
