@@ -39,17 +39,22 @@ LargeMemory& LargeMemory::operator=(LargeMemory&& other) noexcept {
 }
 
 bool LargeMemory::resize(std::size_t size) noexcept {
-  void* data = nullptr;
-  if (size == 0) {
-    if (data_ != nullptr)
-      ::munmap(data_, size_);
-  } else if (data_ == nullptr) {
-    data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  } else {
-    data = ::mremap(data_, size_, size, MREMAP_MAYMOVE);
+  if (size <= size_) {
+    // Whole pages go.
+    if (size != size_ && ::munmap(data_ + size, size_ - size) != 0)
+      return false;
+    size_ = size;
+    data_ = size == 0 ? nullptr : data_;
+    return true;
   }
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (data == MAP_FAILED)
     return false;
+  if (data_ != nullptr) {
+    std::memcpy(data, data_, size_);
+    wipe(data_, size_);
+    ::munmap(data_, size_);
+  }
   data_ = static_cast<char*>(data);
   size_ = size;
   return true;
@@ -60,17 +65,17 @@ BodyBudget::~BodyBudget() {
     clean_some();
 }
 
-void BodyBudget::discard(LargeMemory&& memory, std::size_t used) noexcept {
+void BodyBudget::discard(LargeMemory&& memory, std::size_t used, std::size_t charged) noexcept {
   const std::lock_guard lock(mutex_);
   try {
     waste_.reserve(waste_.size() + 1);
   } catch (const std::bad_alloc&) {
     wipe(memory.data(), used);
-    give_back(Size::kLarge, memory.size());
     memory.resize(0);
+    give_back(Size::kLarge, charged);
     return;
   }
-  waste_.push_back({std::move(memory), used});
+  waste_.push_back({std::move(memory), used, charged});
   dirty_.store(true, std::memory_order_relaxed);
 }
 
@@ -85,16 +90,13 @@ void BodyBudget::clean_some() noexcept {
     waste_.pop_back();
     dirty_.store(!waste_.empty(), std::memory_order_relaxed);
   }
-  const std::size_t before = waste.memory.size();
   const std::size_t after = (std::max(waste.used, kPieceBytes) - kPieceBytes) / kPieceBytes * kPieceBytes;
   wipe(waste.memory.data() + after, waste.used - after);
-  // A mapping that cannot be split keeps its size; it goes when nothing in it is left.
-  const bool cut = waste.memory.resize(after);
-  if (cut)
-    give_back(Size::kLarge, before - after);
-  if (after == 0)
-    return;
-  discard(std::move(waste.memory), after);
+  // A mapping that cannot be cut stays as large as it was until nothing in it is left.
+  const std::size_t left = waste.memory.resize(after) ? std::min(waste.charged, after) : waste.charged;
+  give_back(Size::kLarge, waste.charged - left);
+  if (after != 0)
+    discard(std::move(waste.memory), after, left);
 }
 
 bool BodyBuffer::append(std::string_view bytes) {
@@ -129,11 +131,12 @@ bool BodyBuffer::grow(std::size_t needed) {
 }
 
 bool BodyBuffer::grow_large(std::size_t capacity) {
-  const std::size_t more = capacity - large_.size();
+  const bool was_small = large_.size() == 0;
+  const std::size_t more = was_small ? capacity : capacity - capacity_;
   if (!budget_.take(BodyBudget::Size::kLarge, more))
     return false;
-  const bool was_small = large_.size() == 0;
-  if (!large_.resize(capacity)) {
+  // All that was announced: what is not touched yet costs nothing, and nothing is ever moved.
+  if (capacity > large_.size() && !large_.resize(std::max(capacity, expected_))) {
     budget_.give_back(BodyBudget::Size::kLarge, more);
     return false;
   }
@@ -154,7 +157,7 @@ void BodyBuffer::clear() noexcept {
   if (data_ == nullptr)
     return;
   if (large_.size() != 0) {
-    budget_.discard(std::move(large_), size_);
+    budget_.discard(std::move(large_), size_, capacity_);
   } else {
     wipe(data_, size_);
     std::free(data_);

@@ -1,6 +1,6 @@
 // Memory for request bodies. All bodies of a server together stay below an allowance, small and large ones apart, so
 // that clients that send much and slowly cannot take the machine's memory or each other's turn (advisory K1). Nothing
-// here takes long: large bodies grow in place and are wiped in pieces.
+// here takes long: large bodies of a known length are never moved, and are wiped in pieces.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace coffer::http {
 
-// Memory from the system, that grows without being copied.
+// Memory from the system. Untouched it costs nothing, so what is known to be needed can be taken at once.
 class LargeMemory {
  public:
   LargeMemory() = default;
@@ -23,7 +23,7 @@ class LargeMemory {
   LargeMemory& operator=(LargeMemory&& other) noexcept;
   ~LargeMemory() { resize(0); }
 
-  // Content up to the smaller size stays, what is new is zero. False when the system has no more; then nothing changed.
+  // Content up to the smaller size stays; growth copies it. False when the system has no more; then nothing changed.
   bool resize(std::size_t size) noexcept;
   char* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
@@ -47,8 +47,9 @@ class BodyBudget {
   void give_back(Size size, std::size_t bytes) noexcept;
   std::size_t held() const noexcept;
 
-  // What was done with waits here to be wiped, and counts as held until it is.
-  void discard(LargeMemory&& memory, std::size_t used) noexcept;
+  // What was done with waits here to be wiped, and counts as held until it is. `used` bytes of it hold something,
+  // `charged` were taken.
+  void discard(LargeMemory&& memory, std::size_t used, std::size_t charged) noexcept;
   bool dirty() const noexcept { return dirty_.load(std::memory_order_relaxed); }
   // Wipes and returns one piece to the system.
   void clean_some() noexcept;
@@ -58,6 +59,7 @@ class BodyBudget {
   struct Waste {
     LargeMemory memory;
     std::size_t used;  // bytes from the beginning that hold something
+    std::size_t charged;
   };
 
   std::array<std::size_t, 2> bounds_;

@@ -58,7 +58,7 @@ Status scrub_all(StateTable& table) {
 void require_says(const Status& status, const std::string& file) {
   BOOST_TEST((status.code() == Code::kDataLoss), status.message());
   BOOST_TEST(status.message().find(file) != std::string::npos, status.message());
-  BOOST_TEST(status.message().find("restore") != std::string::npos, status.message());
+  BOOST_TEST(status.message().find("backup") != std::string::npos, status.message());
 }
 
 BOOST_AUTO_TEST_SUITE(store_damage)
