@@ -199,6 +199,11 @@ void Core::check_amnesia(const Message& message, Progress& peer) {
   if (message.catching_up || restarted_shorter || rolled_back) {
     peer.forget(std::max(log_.last_index(), peer.match()));
     peer.incarnation = message.incarnation;
+  } else if (message.incarnation > peer.incarnation && peer.incarnation != 0 &&
+             peer.state() == Progress::State::kReplicate) {
+    // It has started anew with all that it had, and does not know any more how much of that is this leader's: without
+    // an append that says so it would learn of no commit before the next entry.
+    peer.probe();
   }
 }
 
