@@ -315,10 +315,8 @@ Proposer::Answers Proposer::expire(BootTime now) {
   if (now >= next_deadline_) {
     next_deadline_ = BootTime::max();
     std::erase_if(pending_, [&](const Pending& pending) {
-      if (now < pending.deadline) {
-        next_deadline_ = std::min(next_deadline_, pending.deadline);
+      if (!overdue(pending.deadline, now))
         return false;
-      }
       answers.push_back({pending.ticket, CommitOutcome::kOutcomeUnknown, Index(0),
                          Status(Code::kOutcomeUnknown, "the write was neither committed nor given up in time")});
       return true;
@@ -329,12 +327,18 @@ Proposer::Answers Proposer::expire(BootTime now) {
   return answers;
 }
 
+// Remembers the earliest of those that are not.
+bool Proposer::overdue(BootTime deadline, BootTime now) {
+  if (now >= deadline)
+    return true;
+  next_deadline_ = std::min(next_deadline_, deadline);
+  return false;
+}
+
 void Proposer::expire_waiters(BootTime now, Answers& answers) {
   const auto due = [&](const auto& waiter) {
-    if (now < waiter.deadline) {
-      next_deadline_ = std::min(next_deadline_, waiter.deadline);
+    if (!overdue(waiter.deadline, now))
       return false;
-    }
     answers.push_back({waiter.ticket, CommitOutcome::kRefused, Index(0),
                        Status(Code::kUnavailable, "the record is written by too many at once")});
     return true;

@@ -137,6 +137,7 @@ class Proposer {
   void block(std::uint64_t key, Index index);
   void wake(Queue& queue, std::uint64_t key, BootTime now, Answers& answers);
   void wake_all(BootTime now, Answers& answers);
+  bool overdue(BootTime deadline, BootTime now);
   void expire_waiters(BootTime now, Answers& answers);
 
   const Options options_;

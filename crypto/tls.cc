@@ -163,11 +163,14 @@ Result<DevCertificates> make_dev_certificates(std::span<const std::string> names
   return out;
 }
 
-std::string tls_file_problem(unsigned long error) {
-  if (ERR_SYSTEM_ERROR(error))
-    return lower_error_text(static_cast<int>(ERR_GET_REASON(error)));
+Status tls_file_error(const char* setting, const std::string& file) {
+  const unsigned long error = ERR_peek_last_error();
+  ERR_clear_error();
   const char* reason = ERR_reason_error_string(error);
-  return reason != nullptr ? reason : "cannot be read";
+  const std::string why = ERR_SYSTEM_ERROR(error) ? lower_error_text(static_cast<int>(ERR_GET_REASON(error)))
+                          : reason != nullptr     ? reason
+                                                  : "cannot be read";
+  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + why);
 }
 
 }  // namespace coffer::crypto

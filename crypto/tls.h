@@ -17,8 +17,8 @@ namespace coffer::crypto {
 // may raise the floor to 1.3 afterwards.
 Status harden_tls(ssl_ctx_st* context);
 
-// Why OpenSSL, which left `error` (ERR_peek_last_error), could not use a file.
-std::string tls_file_problem(unsigned long error);
+// Why OpenSSL could not use the file of a setting: takes the errors that it left on this thread.
+Status tls_file_error(const char* setting, const std::string& file);
 
 struct DevCertificates {
   std::string ca_pem;

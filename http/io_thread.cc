@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <thread>
 #include <utility>
 
@@ -178,9 +177,7 @@ void IoThread::serve_strangers() {
     if (!bulk_.empty() && reads < kBulkReadsMax) {
       Connection& connection = *bulk_.front();
       bulk_.pop_front();
-      connection.queued = false;
-      connection.advance();
-      pump();
+      go_on(connection);
       ++reads;
       more = true;
     }
@@ -210,6 +207,14 @@ void IoThread::take_strangers_events() {
   COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_MOD, strangers_, &event) == 0);
 }
 
+// The turn of a connection that stood in a queue.
+void IoThread::go_on(Connection& connection) {
+  connection.queued = false;
+  if (!connection.closed())
+    connection.advance();
+  pump();
+}
+
 // When all is answered only clients can go on. Those of this machine may wait for this very processor, and while there
 // is always one more request they would wait for the scheduler's whole slice, some milliseconds.
 void IoThread::let_others_run() {
@@ -225,12 +230,8 @@ void IoThread::continue_some() {
   std::vector<Connection*> ready;
   ready.swap(continue_);
   const std::size_t share = std::min(ready.size(), kContinuedMax);
-  for (std::size_t i = 0; i < share; ++i) {
-    ready[i]->queued = false;
-    if (!ready[i]->closed())
-      ready[i]->advance();
-    pump();
-  }
+  for (std::size_t i = 0; i < share; ++i)
+    go_on(*ready[i]);
   continue_.insert(continue_.begin(), ready.begin() + static_cast<std::ptrdiff_t>(share), ready.end());
 }
 

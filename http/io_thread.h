@@ -77,6 +77,7 @@ class IoThread final : public core::Home {
   int next_timeout();
   void let_others_run();
   void continue_some();
+  void go_on(Connection& connection);
   void serve_strangers();
   void take_strangers_events();
   bool strangers_wait() const noexcept { return strangers_ready_ || !bulk_.empty() || shared_.bodies.dirty(); }

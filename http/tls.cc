@@ -23,12 +23,6 @@ int select_protocol(SSL*, const unsigned char** out, unsigned char* out_size, co
 // A client certificate is evidence for an auth method, which checks it itself.
 int accept_any_certificate(int, X509_STORE_CTX*) { return 1; }
 
-Status file_error(const char* setting, const std::string& file) {
-  const unsigned long error = ERR_peek_last_error();
-  ERR_clear_error();
-  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + crypto::tls_file_problem(error));
-}
-
 Status load_client_ca(SSL_CTX* context, const crypto::TlsFiles& files) {
   if (!files.ask_client_cert)
     return ok_status();
@@ -37,7 +31,7 @@ Status load_client_ca(SSL_CTX* context, const crypto::TlsFiles& files) {
     return ok_status();
   }
   if (SSL_CTX_load_verify_locations(context, files.client_ca_file.c_str(), nullptr) != 1)
-    return file_error("tls_client_ca_file", files.client_ca_file);
+    return crypto::tls_file_error("tls_client_ca_file", files.client_ca_file);
   SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(files.client_ca_file.c_str()));
   const int mode = SSL_VERIFY_PEER | (files.require_client_cert ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
   SSL_CTX_set_verify(context, mode, nullptr);
@@ -55,11 +49,11 @@ Status fill(SSL_CTX* context, const crypto::TlsFiles& files) {
   static constexpr unsigned char kSessionContext[] = "coffer";
   SSL_CTX_set_session_id_context(context, kSessionContext, sizeof kSessionContext - 1);
   if (SSL_CTX_use_certificate_chain_file(context, files.cert_file.c_str()) != 1)
-    return file_error("tls_cert_file", files.cert_file);
+    return crypto::tls_file_error("tls_cert_file", files.cert_file);
   if (SSL_CTX_use_PrivateKey_file(context, files.key_file.c_str(), SSL_FILETYPE_PEM) != 1)
-    return file_error("tls_key_file", files.key_file);
+    return crypto::tls_file_error("tls_key_file", files.key_file);
   if (SSL_CTX_check_private_key(context) != 1)
-    return file_error("tls_key_file", files.key_file);
+    return crypto::tls_file_error("tls_key_file", files.key_file);
   return load_client_ca(context, files);
 }
 

@@ -37,12 +37,6 @@ std::size_t descriptors_max() {
 
 constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for all connections
 
-Status file_error(const char* setting, const std::string& file) {
-  const unsigned long error = ERR_peek_last_error();
-  ERR_clear_error();
-  return Status(Code::kInvalid, std::string(setting) + " " + file + ": " + crypto::tls_file_problem(error));
-}
-
 // gRPC says nothing about files that it cannot use; this does.
 Status check_files(const crypto::TlsFiles& files) {
   ERR_clear_error();
@@ -50,13 +44,13 @@ Status check_files(const crypto::TlsFiles& files) {
   if (!context)
     return Status(Code::kInternal, "tls: no memory for a context");
   if (SSL_CTX_use_certificate_chain_file(context.get(), files.cert_file.c_str()) != 1)
-    return file_error("tls_cert_file", files.cert_file);
+    return crypto::tls_file_error("tls_cert_file", files.cert_file);
   if (SSL_CTX_use_PrivateKey_file(context.get(), files.key_file.c_str(), SSL_FILETYPE_PEM) != 1 ||
       SSL_CTX_check_private_key(context.get()) != 1)
-    return file_error("tls_key_file", files.key_file);
+    return crypto::tls_file_error("tls_key_file", files.key_file);
   if (!files.client_ca_file.empty() &&
       SSL_CTX_load_verify_locations(context.get(), files.client_ca_file.c_str(), nullptr) != 1)
-    return file_error("tls_client_ca_file", files.client_ca_file);
+    return crypto::tls_file_error("tls_client_ca_file", files.client_ca_file);
   return ok_status();
 }
 

@@ -86,6 +86,10 @@ class Client {
   }
   // As a client of gRPC does at once; the acceptor looks at no more than that there is something.
   void greet() const { BOOST_REQUIRE(::send(fd_, "PRI", 3, MSG_NOSIGNAL) == 3); }
+  void call(std::uint16_t port) const {
+    connect(port);
+    greet();
+  }
   // Waits for that.
   bool closed_by_server() const {
     const timeval patience{20, 0};
@@ -105,12 +109,10 @@ BOOST_AUTO_TEST_CASE(a_connection_that_cannot_be_watched_is_not_handed_over) {
   const Client first, second;
   const DescriptorLimit limit;
   limit.leave(1);
-  first.connect(port);
-  first.greet();
+  first.call(port);
   BOOST_TEST(first.closed_by_server());
   limit.lift();
-  second.connect(port);
-  second.greet();
+  second.call(port);
   await_taken(1);
   BOOST_TEST(acceptor->connections() == 1u);
 }
@@ -119,30 +121,25 @@ BOOST_AUTO_TEST_CASE(a_connection_waits_for_a_descriptor) {
   const Client first, second;
   const DescriptorLimit limit;
   limit.leave(1);
-  first.connect(port);
-  first.greet();
+  first.call(port);
   BOOST_TEST(first.closed_by_server());
   limit.leave(0);  // the one before found nobody to close: accepting has paused
-  second.connect(port);
-  second.greet();
+  second.call(port);
   limit.lift();
   await_taken(1);
 }
 
 BOOST_AUTO_TEST_CASE(a_connection_makes_room_when_descriptors_are_scarce) {
   const Client first, second, third;
-  first.connect(port);
-  first.greet();
+  first.call(port);
   await_taken(1);
   const DescriptorLimit limit;
   limit.leave(1);
-  second.connect(port);
-  second.greet();
+  second.call(port);
   BOOST_TEST(first.closed_by_server());
   BOOST_TEST(second.closed_by_server());
   // The first one's second descriptor is free again.
-  third.connect(port);
-  third.greet();
+  third.call(port);
   await_taken(2);
   BOOST_TEST(acceptor->connections() == 1u);
 }
@@ -150,16 +147,14 @@ BOOST_AUTO_TEST_CASE(a_connection_makes_room_when_descriptors_are_scarce) {
 // Who says nothing is never gRPC's, and the first to make room (advisory K8).
 BOOST_AUTO_TEST_CASE(the_silent_make_room_for_others) {
   const Client first, eleventh;
-  first.connect(port);
-  first.greet();
+  first.call(port);
   await_taken(1);
   std::vector<std::unique_ptr<Client>> silent;
   for (int i = 0; i < 9; ++i) {
     silent.push_back(std::make_unique<Client>());
     silent.back()->connect(port);
   }
-  eleventh.connect(port);
-  eleventh.greet();
+  eleventh.call(port);
   await_taken(2);
   BOOST_TEST(silent[0]->closed_by_server());
   BOOST_TEST(acceptor->connections() == 10u);
