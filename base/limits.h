@@ -40,6 +40,19 @@ inline constexpr std::size_t kListNamesMax = 1u << 20;           // names one li
 inline constexpr std::size_t kTokenTreeEntryMax = 256;           // tokens revoked in one entry; a larger tree is a job
 inline constexpr std::size_t kJobStepKeysMax = 1024;             // records one step of a job deletes
 inline constexpr std::size_t kExpiryBatchTokensMax = 128;        // tokens one entry of the expiry driver revokes
+inline constexpr std::size_t kExpiryBatchLeasesMax = 256;        // leases one entry of the expiry driver removes
+inline constexpr std::size_t kLeaseDataBytesMax = 32u << 10;     // what an engine keeps with one lease
+inline constexpr std::size_t kLeaseKindBytesMax = 64;
+inline constexpr std::size_t kOutsideCallsQueuedMax = 1024;      // that wait for a thread; more are refused
+inline constexpr std::size_t kOutsideThreadsMax = 8;
+inline constexpr std::size_t kRevocationsPerMountMax = 4;        // calls that revoke under way for one mount
+inline constexpr std::chrono::seconds kOutsideTimeMax{30};       // one call to a system outside
+inline constexpr std::chrono::seconds kOutsideClockBound{5};     // clocks and networks: after it a call is over
+inline constexpr std::chrono::seconds kIntentAgainAfter{60};     // a pending lease is revoked once more after that
+inline constexpr unsigned kRevokeTriesMax = 6;                   // then the lease is irrevocable
+inline constexpr std::size_t kLeaseListMax = 10'000;             // leases one request revokes at once (sync)
+inline constexpr std::size_t kQuotasMax = 1024;
+inline constexpr std::size_t kQuotaClientsMax = 65'536;          // callers one quota keeps apart
 inline constexpr std::size_t kAclCacheSetsMax = 256;             // compiled policy sets a thread keeps
 
 // Log and state.

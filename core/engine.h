@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -53,6 +54,48 @@ class Storage {
   store::KeyClass class_;
 };
 
+// A call to a system outside. It runs once, on a pool's thread, without a transaction; it owns what it needs. What it
+// begins takes effect within `time_max` or not at all.
+using OutsideCall = std::function<Status(Nanos time_max)>;
+
+// The lease that a handler answers with. Its record is written in the handler's own transaction, and it is revoked with
+// the calling token. With `make` it is an intent: the record is committed first, as pending; then `make` is called; then
+// the lease is activated, and only then the answer leaves. Whatever becomes of the node meanwhile, a pending lease is
+// revoked.
+struct LeaseGrant {
+  std::string_view kind;   // which of the engine's LeaseKinds; at most 64 bytes
+  std::string_view data;   // what it needs to renew and revoke, and to find what was made by its name
+  Nanos ttl{0};            // 0: the mount's
+  Nanos max_ttl{0};        // 0: the mount's, which bounds it in any case
+  bool renewable = true;
+  // The call that makes what is leased. It may complete the answer; nobody else uses both meanwhile.
+  std::function<Status(Nanos time_max, Response& response, json::Arena& arena)> make;
+};
+
+// What an engine needs to know of a lease of its own. Valid for one call.
+struct LeaseContext {
+  Storage& storage;
+  const MountInfo& mount;
+  json::Arena& arena;
+  std::string_view lease_id;
+  std::string_view data;    // as it was granted
+  WallTime now;
+  WallTime expires;         // of renew: the new end
+};
+
+// How leases of one kind are renewed and revoked. Stateless; any thread.
+class LeaseKind {
+ public:
+  virtual ~LeaseKind() = default;
+  // Reads storage, and says what to call outside; an empty function when nothing need be. It may be asked again after
+  // a failure or a crash: revoking what is not there succeeds, and only an explicit success counts (advisory G6).
+  virtual Result<OutsideCall> revoke(LeaseContext& lease) const = 0;
+  // In the transaction that removes the lease, after revoke's call succeeded.
+  virtual Status revoked(LeaseContext&) const { return ok_status(); }
+  // Before a renewal is committed. An empty function when the outside need not know.
+  virtual Result<OutsideCall> renew(LeaseContext&) const { return OutsideCall(); }
+};
+
 // What a handler works with. Everything is valid for this run only; a run may be repeated after a conflict, with a
 // fresh response. A handler does no I/O and has no effect but through `storage` and `response`.
 struct HandlerContext {
@@ -67,6 +110,7 @@ struct HandlerContext {
   std::vector<std::string_view> captures;  // of the path pattern, in order
   std::string_view token_key;       // id of the calling token's own cubbyhole; empty for unauthenticated paths
   Operation operation;
+  std::optional<LeaseGrant> lease{};  // set by the handler: the answer comes with a lease
 
   // A field of the body, or null; and typed readers which fail with kInvalid naming the field, never its content.
   json::Value field(std::string_view name) const;
@@ -86,6 +130,8 @@ class Engine {
   virtual ~Engine() = default;
   virtual std::string_view type() const = 0;
   virtual const PathTable& paths(const MountInfo& mount) const = 0;  // by mount: KV v1 and v2 differ in tables
+  // Null when this engine grants no such leases.
+  virtual const LeaseKind* lease_kind(std::string_view) const { return nullptr; }
 };
 
 }  // namespace coffer::core

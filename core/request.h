@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -79,6 +80,7 @@ struct Response {
   bool late = false;                    // failed because its time was over
   std::string_view raw_body;            // when content_type is set: the body is this text
   std::string_view content_type;
+  std::vector<std::pair<std::string_view, std::string_view>> headers;  // further ones, of HTTP; metadata of gRPC
   bool has_errors() const noexcept { return status >= 400; }
 };
 

@@ -87,7 +87,12 @@ void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std:
   out.reserve(out.size() + scratch.size() + 512);
   const auto& response = exchange.response;
   append_head(status, response.content_type.empty() ? kJson : response.content_type, scratch.size(), style, out);
-  if (status == 429 && !response.errors.empty())
+  bool tells_when = false;
+  for (const auto& [name, value] : response.headers) {
+    out.append(name).append(": ").append(value).append("\r\n");
+    tells_when = tells_when || name == "Retry-After";
+  }
+  if (status == 429 && !response.errors.empty() && !tells_when)
     out += "Retry-After: 1\r\n";
   out += "\r\n";
   if (!style.without_body)
