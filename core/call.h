@@ -7,6 +7,7 @@
 #include "core/engine.h"
 #include "core/published.h"
 #include "core/txn_impl.h"
+#include "core/work_pool.h"
 
 namespace coffer::core {
 
@@ -18,6 +19,7 @@ struct Services {
   AuditRegistry& audit;
   RandomSource& random;
   std::string version = "1.21.0";  // shown of built-in engines: "v1.21.0+builtin.vault"
+  WorkPool* pool = nullptr;        // null: slow work is done on the request's own thread, as tests do
 };
 
 // One run of one handler.

@@ -41,6 +41,10 @@ std::string_view MountInfo::option(std::string_view key) const {
   return {};
 }
 
+Result<TokenParams> Engine::renew_login(HandlerContext&, std::string_view, const std::vector<std::string_view>&) const {
+  return Status(Code::kInvalid, "this auth method does not renew tokens");
+}
+
 Result<std::optional<std::string_view>> Storage::get(std::string_view path) {
   return txn_.get({class_, namespace_, mount_, path});
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "core/login.h"
 #include "core/request.h"
 #include "core/txn.h"
 
@@ -110,7 +111,9 @@ struct HandlerContext {
   std::vector<std::string_view> captures;  // of the path pattern, in order
   std::string_view token_key;       // id of the calling token's own cubbyhole; empty for unauthenticated paths
   Operation operation;
+  const PreparedWork* prepared = nullptr;  // what the operation's `prepare` asked for, performed; null: nothing
   std::optional<LeaseGrant> lease{};  // set by the handler: the answer comes with a lease
+  std::optional<LoginGrant> login;         // set by a handler that logs its client in: the core makes the token
 
   // A field of the body, or null; and typed readers which fail with kInvalid naming the field, never its content.
   json::Value field(std::string_view name) const;
@@ -132,6 +135,10 @@ class Engine {
   virtual const PathTable& paths(const MountInfo& mount) const = 0;  // by mount: KV v1 and v2 differ in tables
   // Null when this engine grants no such leases.
   virtual const LeaseKind* lease_kind(std::string_view) const { return nullptr; }
+  // Auth methods: what a token that was made by a login with `role` may be renewed to now. The context is that of the
+  // engine's own mount; its path is empty. kInvalid: not any more.
+  virtual Result<TokenParams> renew_login(HandlerContext& ctx, std::string_view role,
+                                          const std::vector<std::string_view>& policies) const;
 };
 
 }  // namespace coffer::core

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,17 +11,9 @@
 
 #include "base/status.h"
 #include "core/engine.h"
+#include "core/path_fields.h"
 
 namespace coffer::core {
-
-enum class FieldType : std::uint8_t { kString, kInt, kBool, kDuration, kStringList, kMap, kAny };
-
-struct Field {
-  std::string_view name;
-  FieldType type = FieldType::kString;
-  std::string_view help;
-  bool required = false;
-};
 
 // What an operation does to the store. A standby runs kReads only.
 enum class Effect : std::uint8_t { kReads, kWrites, kOutside };
@@ -29,11 +22,16 @@ using Handler = Status (*)(HandlerContext& ctx);
 // Decides create or update for kWrite: true when what would be written exists already.
 using ExistenceCheck = Result<bool> (*)(HandlerContext& ctx);
 
+// Called in each run before the handler. Returns work to be performed outside before the handler is called in another
+// run, or null when ctx.prepared is what the handler needs, or when it needs nothing. Only reads.
+using Prepare = Result<std::unique_ptr<PreparedWork>> (*)(HandlerContext& ctx);
+
 struct OperationSpec {
   Operation operation;
   Effect effect;
   Handler handler;
   std::string_view help;
+  Prepare prepare = nullptr;
 };
 
 // `pattern`: literal segments; `:name` captures one segment; a last `*name` captures the rest, which may hold '/' and

@@ -14,6 +14,8 @@ namespace {
 
 using Stage = PipelineState::Stage;
 
+constexpr unsigned kWorksMax = 8;  // of one request: what it was made for changed each time
+
 std::string_view first_error(const Response& response) {
   return response.errors.empty() ? std::string_view() : response.errors.front();
 }
@@ -61,6 +63,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
     return exchange->home->resume_later(std::move(exchange));
   if (next == Next::kPropose)
     return propose(std::move(exchange));
+  if (next == Next::kWork)
+    return work(std::move(exchange));
   if (exchange->pipeline->runs > 0)
     services_.committer.abandon(*exchange);
   answer(std::move(exchange));
@@ -95,6 +99,11 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   state.now = services_.committer.cluster_now();
   Run once(exchange, state, services_, **view, *published);
   once.authorise();
+  if (once.prepare()) {
+    if (++state.works > kWorksMax)
+      return refuse(exchange, Status(Code::kUnavailable, "the request lost against others too often"));
+    return Next::kWork;
+  }
   if (published->audit->any_device() && !state.audit)
     state.audit = published->audit;
   if (state.audit && !state.request_audited) {
@@ -156,6 +165,19 @@ void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
   }
   state.stage = Stage::kCommit;
   services_.committer.submit(std::move(exchange), *this);
+}
+
+// Without a view, a lock or the thread; another run follows.
+void Pipeline::work(std::unique_ptr<Exchange> exchange) {
+  if (services_.pool == nullptr) {
+    exchange->pipeline->work->perform();
+    Home* home = exchange->home;
+    return home->resume_later(std::move(exchange));
+  }
+  if (services_.pool->submit(exchange))
+    return;
+  refuse(*exchange, Status(Code::kUnavailable, "too many requests wait for slow work, try again"));
+  answer(std::move(exchange));
 }
 
 void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status) {

@@ -30,7 +30,7 @@ class Pipeline final : public Dispatcher, private AuditSink, private CommitSink 
   void resume(std::unique_ptr<Exchange> exchange) override;
 
  private:
-  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain };
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork };
 
   void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
@@ -41,6 +41,7 @@ class Pipeline final : public Dispatcher, private AuditSink, private CommitSink 
   Next refuse(Exchange& exchange, const Status& status);
   void answer(std::unique_ptr<Exchange> exchange);
   void propose(std::unique_ptr<Exchange> exchange);
+  void work(std::unique_ptr<Exchange> exchange);
   void withhold(Exchange& exchange);
   void fail_audited(std::unique_ptr<Exchange> exchange, const Status& status);
 

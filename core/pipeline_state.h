@@ -7,6 +7,7 @@
 
 #include "core/audit_broker.h"
 #include "core/commit.h"
+#include "core/login.h"
 #include "core/request.h"
 #include "core/txn_impl.h"
 
@@ -34,6 +35,8 @@ class PipelineState {
   std::vector<AuditLine> response_lines;   // prepared; they wait for the commit
   std::vector<std::size_t> request_bytes;  // of each line's text that is the request's
   std::vector<std::string> handed_out;     // hashes of tokens to revoke if the answer is withheld
+  std::unique_ptr<PreparedWork> work;      // what the handler needs and no run may do itself
+  unsigned works = 0;                      // how often work was performed
   WallTime now{};
   WallTime deadline = WallTime::max();     // in cluster time
 
@@ -51,6 +54,8 @@ class PipelineState {
     response_lines.clear();
     request_bytes.clear();
     handed_out.clear();
+    work.reset();
+    works = 0;
     deadline = WallTime::max();
   }
 };

@@ -5,7 +5,9 @@
 
 #include "base/mutant.h"
 #include "core/answers.h"
+#include "core/cidr.h"
 #include "core/help.h"
+#include "core/token_issue.h"
 #include "core/wrapping.h"
 
 namespace coffer::core {
@@ -114,7 +116,11 @@ void Run::authorise() {
 Status Run::authenticate() {
   const bool open = match_ && match_->spec->unauthenticated;
   if (!exchange_.request.token.empty()) {
-    COFFER_ASSIGN(token_, tokens_.live(tokens_.hash_of(exchange_.request.token)));
+    COFFER_ASSIGN(token_, tokens_.live_by_text(exchange_.request.token));
+    // Seen from elsewhere than where it is bound to, it is no token.
+    if (token_ && !mutant(Mutant::kTokenCidrUnchecked) &&
+        !in_networks(exchange_.request.remote_address, token_->record.bound_cidrs))
+      token_.reset();
   }
   exchange_.authenticated = token_.has_value();
   if (token_) {
@@ -148,7 +154,8 @@ void Run::fill_facts() {
   facts.client_token_known = true;
   facts.accessor = record.accessor;
   facts.display_name = record.display_name;
-  facts.token_type = "service";
+  facts.token_type = type_name(record.type);
+  facts.entity_id = record.entity;
   facts.token_policies = split_policies(record.policies);
   facts.policies = facts.token_policies;
   facts.token_ttl = record.ttl;
@@ -162,7 +169,7 @@ CallContext Run::context() {
   return CallContext{
       {exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
        services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
-       token_ ? token_->hash : std::string_view(), exchange_.request.operation},
+       token_ ? token_->hash : std::string_view(), exchange_.request.operation, state_.work.get()},
       txn_,
       published_,
       *route_,
@@ -238,9 +245,28 @@ void Run::handle() {
     txn_.rollback(before);
 }
 
+// Only of a request that may be made at all: nobody's password is hashed for a caller who is refused anyhow.
+bool Run::prepare() {
+  if (refused_ || !match_ || match_->operation == nullptr || match_->operation->prepare == nullptr ||
+      exchange_.request.operation == Operation::kHelp)
+    return false;
+  CallContext ctx = context();
+  Result<std::unique_ptr<PreparedWork>> work = match_->operation->prepare(ctx);
+  if (!work.ok()) {
+    note(work.status());
+    return false;
+  }
+  if (*work == nullptr)
+    return false;
+  state_.work = std::move(*work);
+  return true;
+}
+
 Status Run::call_handler() {
   CallContext ctx = context();
   COFFER_TRY(match_->operation->handler(ctx));
+  if (ctx.login)
+    COFFER_TRY(log_in(ctx, *ctx.login));
   warn_of_ignored_fields(*match_->spec, exchange_);
   // Nobody without a token makes records, unless the answer gives one.
   const bool known = token_ || exchange_.response.auth;

@@ -10,7 +10,7 @@
 
 namespace coffer::core {
 
-// Everything given outlives it. Call authorise(), handle(), finish() once, in this order.
+// Everything given outlives it. Call authorise(), prepare(), handle(), finish() once, in this order.
 class Run {
  public:
   Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view,
@@ -19,6 +19,8 @@ class Run {
   // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit
   // facts.
   void authorise();
+  // True: the state holds work now that is to be performed before another run.
+  bool prepare();
   // The handler, and wrapping of its answer where that was asked for.
   void handle();
   // Counts the token's use. True when there is something to commit, or something that was read is not committed yet:

@@ -174,29 +174,21 @@ Status write_tune(CallContext& ctx, MountTable table) {
   return put_mount(ctx.txn, *record);
 }
 
-Status handle_write_auth(HandlerContext& base) {
-  CallContext& ctx = call(base);
-  if (is_tune(ctx))
-    return write_tune(ctx, MountTable::kAuth);
-  COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", ""));
-  return Status(Code::kInvalid, "plugin not found in the catalog: " + std::string(type));
-}
-
-Status enable(CallContext& ctx) {
+Status enable(CallContext& ctx, MountTable table) {
   const std::string path = mount_path(ctx);
   COFFER_ASSIGN(std::string_view type, ctx.string_field("type", ""));
   if (type.empty())
     return Status(Code::kInvalid, "backend type must be specified as a string");
-  if (is_protected(path))
+  if (table == MountTable::kSecret && is_protected(path))
     return Status(Code::kInvalid, "cannot mount " + quoted(path));
   const std::string_view version = type == "kv-v2" ? "2" : type == "kv-v1" ? "1" : "";
   if (!version.empty() || type == "generic")
     type = "kv";
-  if (ctx.services.engines.find(MountTable::kSecret, type) == nullptr)
+  if (ctx.services.engines.find(table, type) == nullptr)
     return Status(Code::kInvalid, "plugin not found in the catalog: " + std::string(type));
-  if (!ctx.services.engines.mountable(MountTable::kSecret, type))
+  if (!ctx.services.engines.mountable(table, type))
     return Status(Code::kInvalid, "mount type of " + quoted(type) + " is not mountable");
-  COFFER_ASSIGN(MountRecord record, new_mount(MountTable::kSecret, type, path, ctx.random));
+  COFFER_ASSIGN(MountRecord record, new_mount(table, type, path, ctx.random));
   MountInfo& info = record.info;
   COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", ""));
   info.description = std::string(description);
@@ -220,21 +212,26 @@ Status enable(CallContext& ctx) {
   return add_mount(ctx.txn, record);
 }
 
-Status handle_write(HandlerContext& base) {
+Status write_mount(HandlerContext& base, MountTable table) {
   CallContext& ctx = call(base);
-  return is_tune(ctx) ? write_tune(ctx, MountTable::kSecret) : enable(ctx);
+  return is_tune(ctx) ? write_tune(ctx, table) : enable(ctx, table);
 }
 
+Status handle_write(HandlerContext& ctx) { return write_mount(ctx, MountTable::kSecret); }
+Status handle_write_auth(HandlerContext& ctx) { return write_mount(ctx, MountTable::kAuth); }
+
 // From the commit on no path leads to the mount; its records go step by step.
-Status handle_disable(HandlerContext& base) {
+Status disable(HandlerContext& base, MountTable table) {
   CallContext& ctx = call(base);
   // A policy for a mount's tuning must not reach the mount itself (rule R2).
   if (is_tune(ctx))
     return Status(Code::kUnsupported, one_error("unsupported operation"));
   const std::string path = mount_path(ctx);
-  if (is_protected(path))
+  if (table == MountTable::kSecret && is_protected(path))
     return Status(Code::kInvalid, "cannot unmount " + quoted(path));
-  COFFER_ASSIGN(const auto record, find_mount(ctx.txn, MountTable::kSecret, path));
+  if (table == MountTable::kAuth && path == "token/")
+    return Status(Code::kInvalid, "token credential backend cannot be disabled");
+  COFFER_ASSIGN(const auto record, find_mount(ctx.txn, table, path));
   if (!record)
     return ok_status();
   COFFER_TRY(erase_mount(ctx.txn, record->info.id));
@@ -245,6 +242,9 @@ Status handle_disable(HandlerContext& base) {
   job.mount = record->info.id;
   return add_job(ctx.txn, job);
 }
+
+Status handle_disable(HandlerContext& ctx) { return disable(ctx, MountTable::kSecret); }
+Status handle_disable_auth(HandlerContext& ctx) { return disable(ctx, MountTable::kAuth); }
 
 }  // namespace
 
@@ -294,10 +294,11 @@ std::vector<PathSpec> sys_mount_specs() {
                    {{Operation::kRead, Effect::kReads, handle_list_auth, "Lists the auth methods."}}});
   specs.push_back(
       {"auth/*path",
-       "One auth method: read or tune it.",
+       "One auth method: enable, read, tune or disable it.",
        fields,
        {{Operation::kRead, Effect::kReads, handle_read_auth, "Reads an auth method, or its tuning below /tune."},
-        {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."}},
+        {Operation::kWrite, Effect::kWrites, handle_write_auth, "Enables an auth method, or tunes it below /tune."},
+        {Operation::kDelete, Effect::kWrites, handle_disable_auth, "Disables an auth method and deletes its data."}},
        nullptr,
        false,
        true});

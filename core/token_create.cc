@@ -8,7 +8,7 @@
 #include "base/path.h"
 #include "base/time_text.h"
 #include "core/answers.h"
-#include "core/token_store.h"
+#include "core/token_issue.h"
 #include "core/token_ttl.h"
 
 namespace coffer::core {
@@ -26,6 +26,7 @@ struct Wish {
   Nanos explicit_max{0};
   Nanos period{0};
   std::int64_t num_uses = 0;
+  TokenType type = TokenType::kService;
   std::string_view id;
   std::string_view display_name;
   json::Value metadata;
@@ -61,10 +62,25 @@ Result<Wish> read_wish(CallContext& ctx) {
   COFFER_TRY(check_metadata(wish.metadata));
   COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", "service"));
   if (type == "batch")
-    return Status(Code::kInvalid, "batch tokens are not supported by this server");
-  if (type != "service" && type != "default" && type != "")
+    wish.type = TokenType::kBatch;
+  else if (type != "service" && type != "default" && type != "")
     return Status(Code::kInvalid, "invalid 'token_type' value");
   return wish;
+}
+
+// What a token without records cannot have.
+Status check_batch(const Wish& wish, std::string_view policies) {
+  if (wish.type != TokenType::kBatch)
+    return ok_status();
+  if (policies == kRootPolicyName)
+    return Status(Code::kInvalid, "batch tokens cannot be root tokens");
+  if (!wish.id.empty())
+    return Status(Code::kInvalid, "cannot specify ID when creating batch token");
+  if (wish.num_uses > 0)
+    return Status(Code::kInvalid, "batch tokens cannot have a use limit");
+  if (wish.period > Nanos(0))
+    return Status(Code::kInvalid, "batch tokens cannot be periodic");
+  return ok_status();
 }
 
 Status check_id(const CallContext& ctx, std::string_view id) {
@@ -115,19 +131,15 @@ Result<TtlGrant> choose_ttl(CallContext& ctx, const Wish& wish, std::string_view
       return Status(Code::kInvalid, "expiring root tokens cannot create non-expiring root tokens");
     return TtlGrant{};
   }
-  const MountInfo& mount = ctx.mount;
-  const SystemConfig& system = ctx.published.config;
   TtlRequest request{ctx.now, ctx.now};
   request.requested = wish.ttl;
-  request.max_ttl = mount.max_lease_ttl > Nanos(0) ? mount.max_lease_ttl : system.max_lease_ttl;
-  request.default_ttl = mount.default_lease_ttl > Nanos(0) ? mount.default_lease_ttl : system.default_lease_ttl;
+  request.max_ttl = max_ttl_of(ctx, ctx.mount);
+  request.default_ttl = default_ttl_of(ctx, ctx.mount);
   request.explicit_max = wish.explicit_max;
   request.period = wish.period;
   COFFER_ASSIGN(const TtlGrant grant, grant_ttl(request));
   if (grant.capped && wish.ttl > request.max_ttl)
-    warn(ctx.response, ctx.arena,
-         "TTL of \"" + format_duration_short(wish.ttl) + "\" exceeded the effective max_ttl of \"" +
-             format_duration_short(request.max_ttl) + "\"; TTL value is capped accordingly");
+    warn_of_capped_ttl(ctx, wish.ttl, request.max_ttl);
   return grant;
 }
 
@@ -145,20 +157,6 @@ std::string display_name(std::string_view wished) {
   return name;
 }
 
-Result<std::string_view> new_text(CallContext& ctx, const Wish& wish, std::string_view policies) {
-  if (!wish.id.empty())
-    return wish.id;
-  std::string text;
-  if (policies == kRootPolicyName) {
-    COFFER_ASSIGN(text, new_root_token(ctx.random));
-  } else {
-    COFFER_ASSIGN(text, new_service_token(ctx.random));
-  }
-  const std::string_view kept = ctx.arena.copy(text);
-  wipe(text.data(), text.size());
-  return kept;
-}
-
 void warn_of_missing(CallContext& ctx, std::string_view policies) {
   for (const std::string_view policy : split_policies(policies))
     if (policy != kRootPolicyName && ctx.published.policies->find(policy) == nullptr)
@@ -169,41 +167,38 @@ Status create(CallContext& ctx, bool orphan) {
   COFFER_CHECK(ctx.token != nullptr);
   if (ctx.token->num_uses > 0)
     return Status(Code::kInvalid, "restricted use token cannot generate child tokens");
+  if (ctx.token->type == TokenType::kBatch)
+    return Status(Code::kInvalid, "batch tokens cannot create more tokens");
   COFFER_ASSIGN(const Wish wish, read_wish(ctx));
   COFFER_TRY(check_id(ctx, wish.id));
   if (wish.orphan && !ctx.sudo)
     return Status(Code::kInvalid, "root or sudo privileges required to create orphan token");
   COFFER_ASSIGN(const std::string_view policies, choose_policies(ctx, wish));
+  COFFER_TRY(check_batch(wish, policies));
   COFFER_ASSIGN(const TtlGrant grant, choose_ttl(ctx, wish, policies));
-  COFFER_ASSIGN(const std::string_view text, new_text(ctx, wish, policies));
-  TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
-  const std::string_view hash = tokens.hash_of(text);
-  COFFER_ASSIGN(const auto taken, tokens.stored(hash));
-  if (taken)
-    return Status(Code::kInvalid, "cannot create a token with a duplicate ID");
-  COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
   TokenRecord record;
+  record.type = wish.type;
   record.orphan = orphan || wish.orphan;
   record.renewable = wish.renewable && grant.expires.has_value();
-  record.created = record.renewed = ctx.now;
   record.expires = grant.expires;
   record.creation_ttl = record.ttl = grant.ttl;
   record.explicit_max_ttl = wish.explicit_max;
   record.period = wish.period;
   record.num_uses = wish.num_uses;
   record.parent = record.orphan ? std::string_view() : ctx.token_hash;
-  record.accessor = ctx.arena.copy(accessor);
   record.display_name = ctx.arena.copy(display_name(wish.display_name));
-  record.path = ctx.full_path;
   record.policies = policies;
   std::string metadata;
   if (wish.metadata.is_object() && wish.metadata.size() > 0)
     json::write(wish.metadata, metadata, {.sort_keys = true});
   record.metadata = ctx.arena.copy(metadata);
-  COFFER_TRY(tokens.add(hash, record));
-  ctx.handed_out.push_back(hash);
+  record.ns = ctx.mount.namespace_id;
+  record.entity = record.orphan ? std::string_view() : ctx.token->entity;
+  // A child is bound to the networks that its parent is bound to (advisory A19).
+  if (!mutant(Mutant::kChildCidrsLost))
+    record.bound_cidrs = ctx.token->bound_cidrs;
+  COFFER_TRY(issue_token(ctx, record, wish.id));
   warn_of_missing(ctx, policies);
-  ctx.response.auth = auth_of(ctx.arena, record, text);
   return ok_status();
 }
 
@@ -214,24 +209,6 @@ Status handle_create_role(HandlerContext& ctx) {
 }
 
 }  // namespace
-
-Auth auth_of(json::Arena& arena, const TokenRecord& record, std::string_view text) {
-  Auth auth;
-  auth.client_token = text;
-  auth.accessor = record.accessor;
-  auth.policies = split_policies(record.policies);
-  auth.token_policies = auth.policies;
-  if (!record.metadata.empty()) {
-    const Result<json::Value> metadata = json::parse(arena, record.metadata);
-    if (metadata.ok())
-      auth.metadata = *metadata;
-  }
-  auth.lease_duration = record.ttl;
-  auth.renewable = record.renewable;
-  auth.orphan = record.orphan;
-  auth.num_uses = record.num_uses;
-  return auth;
-}
 
 std::vector<PathSpec> token_create_specs() {
   const std::vector<Field> fields = {
@@ -247,7 +224,7 @@ std::vector<PathSpec> token_create_specs() {
       {"period", FieldType::kDuration, "Renewal period; needs root or sudo."},
       {"num_uses", FieldType::kInt, "Number of uses; 0 is without limit."},
       {"display_name", FieldType::kString, "A name to know it by."},
-      {"type", FieldType::kString, "service"},
+      {"type", FieldType::kString, "service or batch"},
   };
   std::vector<PathSpec> specs;
   specs.push_back({"create", "Make a token below the calling one.", fields,

@@ -8,7 +8,4 @@ namespace coffer::core {
 
 std::vector<PathSpec> token_create_specs();
 
-// What an answer tells of a token; `text` is empty where the server does not know it.
-Auth auth_of(json::Arena& arena, const TokenRecord& record, std::string_view text);
-
 }  // namespace coffer::core

@@ -8,6 +8,7 @@
 #include "core/call.h"
 #include "core/path_table.h"
 #include "core/token_create.h"
+#include "core/token_issue.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 
@@ -23,8 +24,7 @@ struct Subject {
 };
 
 Result<std::optional<Subject>> by_text(CallContext& ctx, std::string_view text) {
-  TokenStore tokens = store_of(ctx);
-  COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
+  COFFER_ASSIGN(const auto token, store_of(ctx).live_by_text(text));
   return token ? std::optional(Subject{*token, text}) : std::nullopt;
 }
 
@@ -44,6 +44,16 @@ Result<std::optional<Subject>> by_accessor(CallContext& ctx) {
   return token ? std::optional(Subject{*token, {}}) : std::nullopt;
 }
 
+json::Value networks_of(json::Arena& arena, std::string_view joined) {
+  std::vector<std::string_view> networks;
+  while (!joined.empty()) {
+    const std::size_t comma = joined.find(',');
+    networks.push_back(joined.substr(0, comma));
+    joined.remove_prefix(comma == std::string_view::npos ? joined.size() : comma + 1);
+  }
+  return text_list(arena, networks);
+}
+
 Status show(CallContext& ctx, const Subject& subject) {
   const TokenRecord& record = subject.token.record;
   const Auth auth = auth_of(ctx.arena, record, subject.text);
@@ -52,7 +62,7 @@ Status show(CallContext& ctx, const Subject& subject) {
       .add("creation_time", whole_seconds(record.created.time_since_epoch()))
       .add("creation_ttl", whole_seconds(record.creation_ttl))
       .add("display_name", record.display_name)
-      .add("entity_id", "")
+      .add("entity_id", record.entity)
       .add("expire_time", record.expires ? json::Value::string(ctx.arena, format_time(*record.expires)) : json::Value())
       .add("explicit_max_ttl", whole_seconds(record.explicit_max_ttl))
       .add("id", subject.text)
@@ -64,13 +74,15 @@ Status show(CallContext& ctx, const Subject& subject) {
       .add("num_uses", record.num_uses)
       .add("orphan", record.orphan)
       .add("path", record.path);
+  if (!record.bound_cidrs.empty())
+    data.add("bound_cidrs", networks_of(ctx.arena, record.bound_cidrs));
   if (record.period > Nanos(0))
     data.add("period", whole_seconds(record.period));
   const Nanos left = record.expires ? *record.expires - ctx.now : Nanos(0);
   data.add("policies", text_list(ctx.arena, auth.policies))
       .add("renewable", record.renewable)
       .add("ttl", whole_seconds(left))
-      .add("type", "service");
+      .add("type", type_name(record.type));
   ctx.response.data = data.build();
   return ok_status();
 }
@@ -92,21 +104,55 @@ Status handle_lookup_accessor(HandlerContext& base) {
   return subject ? show(ctx, *subject) : Status(Code::kInvalid, one_error("invalid accessor"));
 }
 
-Status renew(CallContext& ctx, const Subject& subject) {
+// The mount that made the token; null when it is gone.
+const Route* maker_of(const CallContext& ctx, const TokenRecord& record) {
+  const Route* route = ctx.published.router->match(record.path);
+  return route != nullptr && route->record.table == MountTable::kAuth ? route : nullptr;
+}
+
+// What the login's mount allows now.
+Result<TokenParams> ask_method(CallContext& ctx, const Route& route, const TokenRecord& record) {
+  const MountInfo& mount = route.record.info;
+  Storage storage(ctx.txn, mount.namespace_id, mount.id, route.record.key_class());
+  CallContext inner{{ctx.request, ctx.response, ctx.arena, storage, mount, ctx.now, ctx.random, {}, {}, {},
+                     ctx.operation},
+                    ctx.txn, ctx.published, route, ctx.services, ctx.full_path};
+  return route.engine->renew_login(inner, record.role, split_policies(record.policies));
+}
+
+Result<TtlRequest> renewal(CallContext& ctx, const TokenRecord& before) {
   COFFER_ASSIGN(const Nanos increment, ctx.duration_field("increment", Nanos(0)));
-  const TokenRecord& before = subject.token.record;
-  if (!before.renewable || !before.expires)
-    return Status(Code::kInvalid, "lease is not renewable");
-  const MountInfo& mount = ctx.mount;
+  const Route* route = maker_of(ctx, before);
+  if (route == nullptr || route->engine == nullptr)
+    return Status(Code::kInvalid, "the auth method that made the token is not there any more");
   TtlRequest request{ctx.now, before.created};
   request.requested = increment > Nanos(0) ? increment : before.ttl;
-  request.max_ttl = mount.max_lease_ttl > Nanos(0) ? mount.max_lease_ttl : ctx.published.config.max_lease_ttl;
+  request.max_ttl = max_ttl_of(ctx, route->record.info);
   request.explicit_max = before.explicit_max_ttl;
   request.period = before.period;
+  Nanos role_max = before.max_ttl;
+  if (route->record.info.id != kTokenMountId) {
+    COFFER_ASSIGN(const TokenParams params, ask_method(ctx, *route, before));
+    if (increment == Nanos(0))
+      request.requested = params.ttl > Nanos(0) ? params.ttl : default_ttl_of(ctx, route->record.info);
+    request.period = params.period;
+    role_max = params.max_ttl;
+  }
+  if (role_max > Nanos(0))
+    request.max_ttl = std::min(request.max_ttl, role_max);
+  return request;
+}
+
+Status renew(CallContext& ctx, const Subject& subject) {
+  const TokenRecord& before = subject.token.record;
+  if (before.type == TokenType::kBatch)
+    return Status(Code::kInvalid, "batch tokens cannot be renewed");
+  if (!before.renewable || !before.expires)
+    return Status(Code::kInvalid, "lease is not renewable");
+  COFFER_ASSIGN(const TtlRequest request, renewal(ctx, before));
   COFFER_ASSIGN(const TtlGrant grant, grant_ttl(request));
   if (grant.capped)
-    warn(ctx.response, ctx.arena, "TTL of \"" + format_duration_short(request.requested) +
-                                      "\" exceeded the effective max_ttl; TTL value is capped accordingly");
+    warn_of_capped_ttl(ctx, request.requested, request.max_ttl);
   TokenRecord after = before;
   after.ttl = grant.ttl;
   after.expires = grant.expires;
@@ -141,12 +187,16 @@ Status handle_revoke(HandlerContext& base) {
   COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
   if (text.empty())
     return Status(Code::kInvalid, "missing token ID");
+  if (text.starts_with(kBatchPrefix))
+    return Status(Code::kInvalid, "batch tokens cannot be revoked");
   TokenStore tokens = store_of(ctx);
   return tokens.revoke_tree(tokens.hash_of(text));
 }
 
 Status handle_revoke_self(HandlerContext& base) {
   CallContext& ctx = call(base);
+  if (ctx.token->type == TokenType::kBatch)
+    return Status(Code::kInvalid, "batch tokens cannot be revoked");
   return store_of(ctx).revoke_tree(ctx.token_hash);
 }
 
@@ -168,6 +218,8 @@ Status handle_revoke_orphan(HandlerContext& base) {
   COFFER_ASSIGN(const auto subject, by_text(ctx, text));
   if (!subject)
     return Status(Code::kInvalid, "token to revoke not found");
+  if (subject->token.record.type == TokenType::kBatch)
+    return Status(Code::kInvalid, "batch tokens cannot be revoked");
   return store_of(ctx).revoke_orphaning(subject->token.hash);
 }
 

@@ -88,6 +88,8 @@ void encode(const TokenRecord& record, std::string& out) {
   writer.varint(static_cast<std::uint64_t>(record.num_uses));
   writer.bytes(record.parent).bytes(record.accessor).bytes(record.display_name).bytes(record.path);
   writer.bytes(record.policies).bytes(record.metadata).bytes(record.wrapped_accessor);
+  writer.varint(record.ns.get()).bytes(record.entity).bytes(record.bound_cidrs).bytes(record.role);
+  writer.varint(static_cast<std::uint64_t>(record.max_ttl.count()));
 }
 
 Result<TokenRecord> decode_token(std::string_view plaintext) {
@@ -96,9 +98,9 @@ Result<TokenRecord> decode_token(std::string_view plaintext) {
   const std::uint8_t format = reader.u8();
   const std::uint8_t type = reader.u8();
   const std::uint8_t flags = reader.u8();
-  if (!reader.ok() || format != kRecordFormat || type != static_cast<std::uint8_t>(TokenType::kService) ||
-      (flags & ~kFlagsKnown) != 0)
+  if (!reader.ok() || format != kRecordFormat || type < 1 || type > 2 || (flags & ~kFlagsKnown) != 0)
     return Status(Code::kDataLoss, "a token's record has an unknown form");
+  record.type = static_cast<TokenType>(type);
   record.orphan = (flags & kFlagOrphan) != 0;
   record.renewable = (flags & kFlagRenewable) != 0;
   record.created = from_stored(reader.u64());
@@ -117,6 +119,11 @@ Result<TokenRecord> decode_token(std::string_view plaintext) {
   record.policies = reader.bytes();
   record.metadata = reader.bytes();
   record.wrapped_accessor = reader.bytes();
+  record.ns = NamespaceId(static_cast<std::uint32_t>(reader.varint()));
+  record.entity = reader.bytes();
+  record.bound_cidrs = reader.bytes();
+  record.role = reader.bytes();
+  record.max_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
   COFFER_TRY(reader.finish().with_context("a token's record"));
   return record;
 }
@@ -133,6 +140,8 @@ Result<std::string> new_root_token(RandomSource& random) {
   COFFER_ASSIGN(const std::string letters, random_base62(random, 24));
   return "hvs." + letters;
 }
+
+std::string_view type_name(TokenType type) { return type == TokenType::kBatch ? "batch" : "service"; }
 
 Result<std::string> new_accessor(RandomSource& random) { return random_base62(random, 24); }
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "base/status.h"
+#include "base/strong.h"
 #include "crypto/hmac.h"
 
 namespace coffer::core {
@@ -38,7 +39,10 @@ class TokenHasher {
   crypto::HmacKey key_;
 };
 
-enum class TokenType : std::uint8_t { kService = 1 };
+enum class TokenType : std::uint8_t { kService = 1, kBatch = 2 };
+
+// What the texts of batch tokens begin with.
+inline constexpr std::string_view kBatchPrefix = "hvb.";
 
 // Views point into the record's plaintext or wherever the writer's text lives.
 struct TokenRecord {
@@ -60,6 +64,11 @@ struct TokenRecord {
   std::string_view policies;         // sorted, joined by kPolicySeparator
   std::string_view metadata;         // JSON object, or empty
   std::string_view wrapped_accessor; // of what a wrapping token wraps
+  NamespaceId ns{0};                 // where it was made: it is good there and below
+  std::string_view entity;           // id of its identity; empty: none
+  std::string_view bound_cidrs;      // networks that it works from, joined by commas; empty: from anywhere
+  std::string_view role;             // of a login or a token role: asked for again at a renewal
+  Nanos max_ttl{0};                  // of a token role; 0: the mount's
 
   bool expired(WallTime now) const noexcept { return expires && *expires <= now; }
 };
@@ -80,5 +89,6 @@ Result<TokenRecord> decode_token(std::string_view plaintext);
 Result<std::string> new_service_token(RandomSource& random);
 Result<std::string> new_root_token(RandomSource& random);
 Result<std::string> new_accessor(RandomSource& random);
+std::string_view type_name(TokenType type);
 
 }  // namespace coffer::core

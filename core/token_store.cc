@@ -1,6 +1,7 @@
 #include "core/token_store.h"
 
 #include "base/codec.h"
+#include "base/encoding.h"
 #include "base/limits.h"
 #include "base/mutant.h"
 #include "core/jobs.h"
@@ -10,6 +11,7 @@ namespace coffer::core {
 namespace {
 
 constexpr std::size_t kAncestorsMax = 1u << 16;  // looked at while a job revokes
+constexpr std::string_view kBatchPath = "batch token";  // stands for the storage key in what is authenticated
 constexpr std::size_t kAccessorsPageMax = 1024;  // records that a list of accessors holds at a time
 
 // A record's name, put together without allocating.
@@ -49,6 +51,41 @@ Result<std::optional<StoredToken>> TokenStore::stored(std::string_view hash) {
     return std::optional<StoredToken>();
   COFFER_ASSIGN(const TokenRecord record, decode_token(*plaintext));
   return std::optional<StoredToken>(StoredToken{hash, record});
+}
+
+Result<std::optional<StoredToken>> TokenStore::live_by_text(std::string_view text) {
+  return text.starts_with(kBatchPrefix) ? open_batch(text) : live(hash_of(text));
+}
+
+// A batch token lives as long as it says, and as the token that it was made by.
+Result<std::optional<StoredToken>> TokenStore::open_batch(std::string_view text) {
+  using Nothing = std::optional<StoredToken>;
+  const Result<std::string> sealed = base64url_decode(text.substr(kBatchPrefix.size()));
+  if (!sealed.ok())
+    return Nothing();
+  const std::size_t room = seal::Barrier::plaintext_size(*sealed);
+  auto* at = static_cast<std::uint8_t*>(arena_.allocate(room + 1, 1));
+  const Result<std::size_t> size = published_.barrier->open(kBatchPath, *sealed, {at, room});
+  if (!size.ok())
+    return size.status().code() == Code::kUnavailable ? Result<Nothing>(size.status()) : Result<Nothing>(Nothing());
+  const Result<TokenRecord> record = decode_token({reinterpret_cast<const char*>(at), *size});
+  if (!record.ok() || record->type != TokenType::kBatch || record->expired(txn_.now()))
+    return Nothing();
+  if (!record->parent.empty()) {
+    COFFER_ASSIGN(const auto parent, live(record->parent));
+    if (!parent)
+      return Nothing();
+  }
+  return Nothing(StoredToken{{}, *record});
+}
+
+Result<std::string_view> TokenStore::seal_batch(const TokenRecord& record, RandomSource& random) {
+  std::string plain;
+  encode(record, plain);
+  std::string sealed;
+  COFFER_ASSIGN(seal::SealSession session, published_.barrier->begin(random));
+  COFFER_TRY(session.seal(kBatchPath, {reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size()}, sealed));
+  return arena_.copy(std::string(kBatchPrefix) + base64url_encode(sealed));
 }
 
 Result<std::optional<StoredToken>> TokenStore::live(std::string_view hash) {

@@ -13,7 +13,7 @@
 namespace coffer::core {
 
 struct StoredToken {
-  std::string_view hash;  // in the arena
+  std::string_view hash;  // in the arena; empty for a batch token, which has no records
   TokenRecord record;
 };
 
@@ -26,10 +26,15 @@ class TokenStore {
   std::string_view hash_of(std::string_view token) const;
 
   // A token that may be used now: known, not expired, no ancestor under revocation. Nothing otherwise.
+  Result<std::optional<StoredToken>> live_by_text(std::string_view text);
+  // The same of a token that has records.
   Result<std::optional<StoredToken>> live(std::string_view hash);
   Result<std::optional<StoredToken>> live_by_accessor(std::string_view accessor);
   // As stored, whatever its time.
   Result<std::optional<StoredToken>> stored(std::string_view hash);
+
+  // The text of a batch token: its record, sealed. Nothing is written.
+  Result<std::string_view> seal_batch(const TokenRecord& record, RandomSource& random);
 
   // Writes the record and all that belongs to it. `record.parent` is empty for orphans.
   Status add(std::string_view hash, const TokenRecord& record);
@@ -55,6 +60,7 @@ class TokenStore {
   Result<Accessors> accessors(std::string_view after, std::size_t limit);
 
  private:
+  Result<std::optional<StoredToken>> open_batch(std::string_view text);
   Result<bool> ancestor_revoking(const TokenRecord& record);
   // Empty when the token of the accessor's record `name` may not be used now.
   Result<std::string_view> live_accessor(std::string_view name);

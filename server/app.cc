@@ -20,6 +20,7 @@
 #include "core/token_engine.h"
 #include "engines/cubbyhole/cubbyhole.h"
 #include "engines/kv/kv.h"
+#include "engines/userpass/userpass.h"
 #include "http/server.h"
 #include "store/current.h"
 #include "store/flush_thread.h"
@@ -34,6 +35,8 @@ constexpr Nanos kTickInterval = std::chrono::milliseconds(20);
 constexpr Nanos kHousekeepingInterval = std::chrono::milliseconds(100);
 constexpr std::chrono::seconds kStartTimeMax{120};
 constexpr std::chrono::seconds kDrainTimeMax{5};
+// Password hashes and the like; more threads would take cores from those who are logged in.
+constexpr unsigned kWorkThreads = 1;
 constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
 
@@ -120,6 +123,7 @@ class App::Impl {
   std::unique_ptr<core::Engine> sys_;
   std::unique_ptr<core::Engine> token_;
   std::unique_ptr<core::Engine> kv_;
+  std::unique_ptr<core::Engine> userpass_;
   std::unique_ptr<core::Engine> cubbyhole_;
   core::EngineRegistry engines_;
   std::unique_ptr<core::AuditRegistry> audit_;
@@ -131,6 +135,7 @@ class App::Impl {
   Latch serves_;
 
   // The request path.
+  std::unique_ptr<core::WorkPool> pool_;
   std::unique_ptr<core::Services> services_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
   std::unique_ptr<core::Pipeline> pipeline_;
@@ -207,11 +212,13 @@ Status App::Impl::compose_core() {
   sys_ = core::make_sys_engine();
   token_ = core::make_token_engine();
   kv_ = engines::make_kv_engine();
+  userpass_ = engines::make_userpass_engine();
   cubbyhole_ = engines::make_cubbyhole_engine();
   engines_.add(*sys_, core::MountTable::kSecret, false);
   engines_.add(*cubbyhole_, core::MountTable::kSecret, false);
   engines_.add(*kv_, core::MountTable::kSecret, true);
   engines_.add(*token_, core::MountTable::kAuth, false);
+  engines_.add(*userpass_, core::MountTable::kAuth, true);
   core::AuditEnvironment environment;
   environment.forbidden_folders = options_.protected_folders;
   environment.running_version = std::string(kVaultVersion);
@@ -239,8 +246,9 @@ Status App::Impl::start_node() {
     serves_.set();
   };
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
-  services_.reset(
-      new core::Services{*backend_, *node_, engines_, *audit_, system_random(), std::string(kVaultVersion)});
+  pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
+  services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
+                                     std::string(kVaultVersion), pool_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -309,6 +317,7 @@ void App::Impl::stop() {
     http_->stop(kDrainTimeMax);
   if (rpc_ != nullptr)
     rpc_->stop(kDrainTimeMax);
+  pool_.reset();
   if (host_ != nullptr) {
     host_->stop_expiry();
     host_->stop_node();

@@ -83,6 +83,11 @@ BOOST_AUTO_TEST_CASE(token_record_is_pinned) {
   record.path = "auth/token/create";
   record.policies = "default\x1fmine";
   record.metadata = R"({"a":"b"})";
+  record.ns = NamespaceId(5);
+  record.entity = "entity";
+  record.bound_cidrs = "10.0.0.0/8,::1";
+  record.role = "role";
+  record.max_ttl = std::chrono::seconds(1);
   std::string bytes;
   encode(record, bytes);
   BOOST_TEST(hex_encode(bytes) == hex_encode(golden("token.hex")));

@@ -1,0 +1,28 @@
+// Networks that a token or a login is bound to: RFC 4632 and RFC 4291 notation, or one address. Pure.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace coffer::core {
+
+struct Cidr {
+  std::array<std::uint8_t, 16> bytes{};  // an IPv4 address as ::ffff:a.b.c.d
+  unsigned prefix = 128;                 // bits of `bytes` that count
+
+  // An address counts as a network of itself. Nothing when `text` is neither.
+  static std::optional<Cidr> parse(std::string_view text);
+  bool contains(const std::array<std::uint8_t, 16>& address) const noexcept;
+};
+
+// Whether `address` (text, without a port) lies in one of the networks; true when there are none. What cannot be read
+// lies in none.
+bool in_networks(std::string_view address, std::span<const std::string> networks);
+// The same for networks joined by commas.
+bool in_networks(std::string_view address, std::string_view joined);
+
+}  // namespace coffer::core
