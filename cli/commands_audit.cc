@@ -103,6 +103,7 @@ void add_audit_commands(std::vector<Command>& commands) {
                   {{.name = "detailed", .kind = FlagKind::kBool, .usage = "Print options and the like as well."}}}},
        .format = true,
        .run = list});
+  add_audit_verify_command(commands);
 }
 
 }  // namespace coffer::cli

@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/hash_chain.h"
+#include "base/mutant.h"
 #include "core/audit_device.h"
 #include "core/audit_file.h"
 
@@ -13,10 +15,54 @@ namespace {
 // Room for the two lines of an ordinary request, so that they grow without moving.
 constexpr std::size_t kOrdinaryLinesBytes = 4096;
 
+// A request as a device's filter sees it.
+class FilteredRequest final : public AuditFilterSubject {
+ public:
+  FilteredRequest(const Exchange& exchange, const AuditFacts& facts) : request_(exchange.request), facts_(facts) {}
+
+  void values(std::string_view selector, std::vector<std::string_view>& out) const override {
+    if (selector == "mount_point")
+      out.push_back(facts_.mount_point);
+    else if (selector == "mount_type")
+      out.push_back(facts_.mount_type);
+    else if (selector == "namespace")
+      out.push_back(request_.namespace_path);
+    else if (selector == "operation")
+      out.push_back(audit_operation_name(request_, facts_));
+    else if (selector == "path")
+      out.push_back(request_.path.view());
+  }
+
+ private:
+  const Request& request_;
+  const AuditFacts& facts_;
+};
+
 }  // namespace
 
+AuditSet::AuditSet(std::vector<Member> members) : members_(std::move(members)) {
+  for (const Member& member : members_)
+    filtered_ = filtered_ || member.device->options().filter || member.device->options().fallback;
+}
+
+// Who gets this request: each device whose filter lets it pass; what nobody else gets, the fallback.
+void AuditSet::choose(const Exchange& exchange, const AuditFacts& facts, std::vector<bool>& chosen) const {
+  chosen.assign(members_.size(), true);
+  if (!filtered_)
+    return;
+  const FilteredRequest subject(exchange, facts);
+  bool anybody = false;
+  for (std::size_t i = 0; i < members_.size(); ++i) {
+    const AuditOptions& options = members_[i].device->options();
+    chosen[i] = !options.fallback && (!options.filter || options.filter->matches(subject));
+    anybody = anybody || chosen[i];
+  }
+  for (std::size_t i = 0; i < members_.size(); ++i)
+    chosen[i] = chosen[i] || (members_[i].device->options().fallback && !anybody);
+}
+
 AuditDeviceConfig AuditDeviceConfig::clone() const {
-  return AuditDeviceConfig{path, type, uuid, description, local, salt.clone(), options};
+  return AuditDeviceConfig{path, type, uuid, description, local, declared, salt.clone(), options};
 }
 
 void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
@@ -28,9 +74,17 @@ void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& f
       line.clear();
     exchange.audit_set = shared_from_this();
   }
+  std::vector<bool> chosen;
+  if (filtered_)
+    choose(exchange, facts, chosen);
   for (std::size_t i = 0; i < members_.size(); ++i) {
     AuditLine& line = exchange.audit_lines[i];
     line.device = static_cast<std::uint32_t>(i);
+    if (filtered_ && !chosen[i]) {
+      if (phase == AuditPhase::kRequest)
+        line.clear();
+      continue;
+    }
     if (phase == AuditPhase::kRequest) {
       line.clear();
       if (line.text.capacity() > limits::kAuditLineKeptBytesMax)
@@ -50,7 +104,7 @@ void AuditSet::submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) {
   }
   // A device may be done with the exchange, and so with its reference to this set, before submit() returns.
   const std::shared_ptr<const void> keep = exchange->audit_set;
-  if (members_.size() == 1) {
+  if (members_.size() == 1 && !filtered_) {
     AuditLine& line = exchange->audit_lines[0];
     const std::string_view lines = std::string_view(line.text).substr(line.submitted);
     line.submitted = static_cast<std::uint32_t>(line.text.size());
@@ -66,8 +120,15 @@ void AuditSet::submit(std::unique_ptr<Exchange> exchange, AuditSink& sink) {
     lines.push_back(line.text.substr(line.submitted));
     line.submitted = static_cast<std::uint32_t>(line.text.size());
   }
-  auto vote = std::make_shared<AuditVote>(std::move(exchange), sink, static_cast<std::uint32_t>(members_.size()));
+  const std::size_t asked = lines.size() - static_cast<std::size_t>(std::ranges::count(lines, std::string()));
+  if (asked == 0) {  // the filters of all devices let it go, as the operator said
+    sink.audited(std::move(exchange), ok_status());
+    return;
+  }
+  auto vote = std::make_shared<AuditVote>(std::move(exchange), sink, static_cast<std::uint32_t>(asked));
   for (std::size_t i = 0; i < members_.size(); ++i) {
+    if (lines[i].empty())
+      continue;
     AuditTicket ticket(vote);
     const Status status = members_[i].device->offer(lines[i], ticket);
     if (!status.ok())
@@ -91,13 +152,22 @@ AuditRegistry::AuditRegistry(AuditEnvironment environment) : environment_(std::m
 
 AuditRegistry::~AuditRegistry() { stop(); }
 
-Status AuditRegistry::probe(const AuditDeviceConfig& config, const AuditOptions& options) {
+Status AuditRegistry::try_device(const AuditDeviceConfig& config, const AuditOptions& given) {
+  AuditOptions options = given;
+  options.write_timeout = std::min<Nanos>(options.write_timeout, limits::kAuditAcceptTimeMax);  // somebody waits
   auto opened = environment_.files->open(options, environment_.forbidden_folders);
   Status status = opened.status();
   if (status.ok() && !options.skip_test) {
     std::string line;
     const AuditFormatter formatter(config.salt, options, environment_.running_version);
     formatter.append_test(config.uuid, environment_.clock->wall_now(), line);
+    if (options.hash_chain) {
+      HashChain chain;
+      std::string last;
+      if (const auto link = HashChain::read(opened->file->last_line(), last); link.ok())
+        chain.resume(*link);
+      line = chained_lines(chain, formatter.hasher(), line);
+    }
     bool torn = false;
     // Whoever enables a device waits here, with the others of its connection's thread.
     if (opened->file->ready())
@@ -107,10 +177,35 @@ Status AuditRegistry::probe(const AuditDeviceConfig& config, const AuditOptions&
     if (!status.ok() && opened->created)
       environment_.files->remove(options);
   }
-  // The system's refusal is about what the caller named, not about the server.
-  if (status.code() == Code::kIo)
-    return Status(Code::kInvalid, "sanity check failed; unable to open the file for writing: " + status.message());
   return status;
+}
+
+Status AuditRegistry::probe(const AuditDeviceConfig& config, const AuditOptions& options) {
+  const Status status = try_device(config, options);
+  if (status.ok())
+    return status;
+  if (environment_.complain)
+    environment_.complain("audit device " + config.path + " was not enabled: " + status.message());
+  // What stands where on the server is nobody's to find out by trying (rule R7).
+  std::string text = options.target == AuditTarget::kFile
+                         ? "sanity check failed; file_path: unable to open the file for writing, or it is no audit log;"
+                         : "sanity check failed; unable to reach what the device writes to;";
+  text += mutant(Mutant::kAuditProbeTellsWhy) ? " " + status.message() : " the server's log says why";
+  return Status(Code::kInvalid, text);
+}
+
+std::vector<AuditDeviceConfig> AuditRegistry::declared(
+    const std::function<SecretBytes(std::string_view purpose)>& derive) const {
+  std::vector<AuditDeviceConfig> out;
+  if (!environment_.declared)
+    return out;
+  for (const AuditDeviceConfig& config : *environment_.declared) {
+    out.push_back(config.clone());
+    out.back().declared = true;
+    out.back().uuid = "declared " + config.path;
+    out.back().salt = derive("audit device " + config.path);
+  }
+  return out;
 }
 
 std::shared_ptr<AuditSet> AuditRegistry::build(std::span<const AuditDeviceConfig> configs) {

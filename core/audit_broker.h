@@ -38,6 +38,7 @@ struct AuditDeviceConfig {
   std::string uuid;         // made when it is enabled; a device is kept across build() calls by it
   std::string description;
   bool local = false;
+  bool declared = false;    // by the configuration: not stored, and not to be disabled over the API
   SecretBytes salt;
   std::vector<std::pair<std::string, std::string>> options;  // as given, for listing
 
@@ -52,6 +53,9 @@ struct AuditEnvironment {
   // Complaints about devices: one line, no secret content. Called from any thread; may be empty.
   std::function<void(std::string_view line)> complain;
   const Clock* clock = nullptr;               // required
+  // Devices of the configuration: enabled whenever the server is unsealed, whatever the table says. Their salts are
+  // derived from the keyring.
+  std::shared_ptr<const std::vector<AuditDeviceConfig>> declared;
   std::shared_ptr<AuditFileSystem> files;     // null: the operating system's (core/audit_file.h)
 };
 
@@ -62,7 +66,7 @@ class AuditSet final : public AuditBroker, public std::enable_shared_from_this<A
     std::string path;
     std::shared_ptr<AuditDevice> device;
   };
-  explicit AuditSet(std::vector<Member> members) : members_(std::move(members)) {}
+  explicit AuditSet(std::vector<Member> members);
 
   bool any_device() const override { return !members_.empty(); }
   void prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
@@ -74,7 +78,10 @@ class AuditSet final : public AuditBroker, public std::enable_shared_from_this<A
   Result<std::string> hash(std::string_view path, std::string_view input) const;
 
  private:
+  void choose(const Exchange& exchange, const AuditFacts& facts, std::vector<bool>& chosen) const;
+
   std::vector<Member> members_;
+  bool filtered_ = false;  // a device has a filter, or is the fallback
 };
 
 // Thread-safe. Outlives every set that it built.
@@ -88,7 +95,11 @@ class AuditRegistry {
   // Checks what parse_audit_options cannot: opens the device as it will be opened and, unless skip_test, writes the
   // test line through it. Leaves nothing open, and no file that it made when it fails. Takes as long as the file system
   // does and no longer: a pipe or terminal that does not take the line at once is refused.
+  // What the system said goes to the log: the caller learns that the device cannot be used, not what stands where.
   Status probe(const AuditDeviceConfig& config, const AuditOptions& options);
+
+  // The configuration's own devices, with their salts made by `derive`.
+  std::vector<AuditDeviceConfig> declared(const std::function<SecretBytes(std::string_view purpose)>& derive) const;
 
   // The set of these devices; those known by uuid keep their thread and file. Starts threads, opens nothing itself.
   // A row whose options do not parse becomes a device that refuses everything.
@@ -110,6 +121,7 @@ class AuditRegistry {
     std::shared_ptr<AuditDevice> device;
   };
   std::vector<std::shared_ptr<AuditDevice>> all_devices();
+  Status try_device(const AuditDeviceConfig& config, const AuditOptions& options);
 
   AuditEnvironment environment_;
   std::mutex mutex_;

@@ -1,7 +1,9 @@
 #include "core/audit_device.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <pthread.h>
 #include <system_error>
 #include <thread>
@@ -9,15 +11,33 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/mutant.h"
 #include "core/audit_file.h"
+#include "core/audit_socket.h"
 
 namespace coffer::core {
 namespace {
 
 constexpr std::chrono::seconds kComplaintInterval{1};
+constexpr std::chrono::seconds kFileLookInterval{1};  // whether the file was renamed, or is due to be
 
 Status not_audited(std::string_view why) {
   return Status(Code::kInternal, std::string("failed to audit request: ").append(why));
+}
+
+// Whether each line fits into a datagram: one that does not would take the lines of others in its batch with it.
+bool fits(const AuditOptions& options, std::string_view lines) {
+  if (!options.datagrams() || mutant(Mutant::kAuditDatagramUnchecked))
+    return true;
+  const std::size_t max =
+      options.target == AuditTarget::kUdp ? kAuditUdpLineBytesMax : kAuditSyslogLineBytesMax;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size() - 1) + 1;
+    if (end > max)
+      return false;
+    lines.remove_prefix(end);
+  }
+  return true;
 }
 
 }  // namespace
@@ -28,6 +48,9 @@ struct AuditDevice::State {
 
   // Device thread. Opens when there is no open file, writes, syncs.
   Status write_batch(std::string_view bytes);
+  Status write_once(std::string_view bytes);
+  Status open();
+  void look_after_file();
   void complain(const Status& status, std::size_t refused);
 
   const std::string path;
@@ -50,6 +73,11 @@ struct AuditDevice::State {
 
   std::unique_ptr<AuditFile> file;  // device thread only
   bool torn = false;                // device thread only
+  HashChain chain;                  // device thread only
+  BootTime opened_at{};             // device thread only
+  BootTime looked_at{};             // device thread only
+  // Set when options.hash_chain. Not the formatter's, which is gone when a thread that hangs is left behind.
+  std::optional<AuditHasher> hasher;
 
   std::thread thread;               // constructor and stop() only
 };
@@ -74,16 +102,79 @@ Status write_all(AuditFile& file, std::string_view bytes, bool& torn) {
   return ok_status();
 }
 
-Status AuditDevice::State::write_batch(std::string_view bytes) {
-  if (!file) {
-    COFFER_ASSIGN(OpenedAuditFile opened, environment.files->open(options, environment.forbidden_folders));
-    file = std::move(opened.file);
+std::string chained_lines(HashChain& chain, const AuditHasher& hasher, std::string_view lines) {
+  std::string out;
+  while (!lines.empty()) {
+    const std::size_t end = std::min(lines.find('\n'), lines.size());
+    const std::string_view line = lines.substr(0, end);
+    HashChain::Link link = chain.next(line);
+    link.mark = hasher.hash(link.hash);
+    HashChain::append(line, link, out);
+    out.push_back('\n');
+    lines.remove_prefix(std::min(end + 1, lines.size()));
   }
-  Status status = write_all(*file, bytes, torn);
+  return out;
+}
+
+Status AuditDevice::State::open() {
+  COFFER_ASSIGN(OpenedAuditFile opened, environment.files->open(options, environment.forbidden_folders));
+  file = std::move(opened.file);
+  opened_at = looked_at = clock.boot_now();
+  if (options.remote())
+    torn = false;  // a new stream
+  if (!options.hash_chain)
+    return ok_status();
+  // A file that was written to says where its chain is; an empty one is the next of the same chain.
+  std::string line;
+  if (const auto link = HashChain::read(file->last_line(), line); link.ok())
+    chain.resume(*link);
+  return ok_status();
+}
+
+// Once a second: a file that somebody has renamed or removed is opened anew; one that is large or old is put aside.
+void AuditDevice::State::look_after_file() {
+  const BootTime now = clock.boot_now();
+  const bool sized = options.rotate_bytes != 0 && file->size() >= options.rotate_bytes;
+  if (!sized && now - looked_at < kFileLookInterval)
+    return;
+  looked_at = now;
+  if (file->replaced()) {
+    file.reset();
+    return;
+  }
+  const bool aged = options.rotate_duration > Nanos(0) && now - opened_at >= options.rotate_duration;
+  if (!sized && !aged)
+    return;
+  const Status rotated = environment.files->rotate(options, environment.forbidden_folders, clock.wall_now());
+  if (rotated.ok())
+    file.reset();
+  else
+    complain(rotated.with_context("rotation"), 0);
+}
+
+Status AuditDevice::State::write_once(std::string_view bytes) {
+  if (!file)
+    COFFER_TRY(open());
+  const HashChain before = chain;
+  Status status = options.hash_chain ? write_all(*file, chained_lines(chain, *hasher, bytes), torn)
+                                     : write_all(*file, bytes, torn);
   if (status.ok() && options.sync)
     status = file->sync();
-  if (!status.ok())
+  if (!status.ok()) {
     file.reset();  // a descriptor that has failed once is not trusted again
+    chain = before;
+  }
+  return status;
+}
+
+Status AuditDevice::State::write_batch(std::string_view bytes) {
+  if (file && options.target == AuditTarget::kFile)
+    look_after_file();
+  const bool was_open = file != nullptr;
+  Status status = write_once(bytes);
+  // The other side of a connection may have gone since the last batch; a new one is tried once.
+  if (!status.ok() && was_open && options.remote())
+    status = write_once(bytes);
   return status;
 }
 
@@ -106,6 +197,8 @@ AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& op
                          const AuditEnvironment& environment)
     : formatter_(config.salt, options, environment.running_version),
       state_(std::make_shared<State>(config, options, environment)) {
+  if (options.hash_chain)
+    state_->hasher.emplace(config.salt);
   if (!broken.ok()) {
     state_->complain(broken, 0);
     state_->stopping = true;
@@ -126,8 +219,12 @@ AuditDevice::AuditDevice(const AuditDeviceConfig& config, const AuditOptions& op
 
 AuditDevice::~AuditDevice() { stop(); }
 
+const AuditOptions& AuditDevice::options() const noexcept { return state_->options; }
+
 Status AuditDevice::offer(std::string_view lines, AuditTicket& ticket) {
   State& state = *state_;
+  if (!fits(state.options, lines))
+    return not_audited("a line is longer than the device takes");
   const BootTime now = state.clock.boot_now();
   bool wake = false;
   {

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/hash_chain.h"
 #include "base/status.h"
 #include "core/audit_broker.h"
 #include "core/audit_format.h"
@@ -27,6 +28,7 @@ class AuditDevice {
   AuditDevice& operator=(const AuditDevice&) = delete;
 
   const AuditFormatter& formatter() const noexcept { return formatter_; }
+  const AuditOptions& options() const noexcept;
 
   // Queues whole lines; the ticket is finished later by the device's thread, by tick() or by stop(). When the device
   // refuses (ring full, hung, stopped), the ticket is untouched and the status says why.
@@ -50,5 +52,8 @@ class AuditDevice {
 // Writes everything: short writes go on where they ended. `torn` becomes true when a failure left part of a line
 // behind; the next call then begins with a line end of its own. Exposed for tests.
 Status write_all(AuditFile& file, std::string_view bytes, bool& torn);
+
+// Whole lines, each with its link.
+std::string chained_lines(HashChain& chain, const AuditHasher& hasher, std::string_view lines);
 
 }  // namespace coffer::core

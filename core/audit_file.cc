@@ -1,9 +1,11 @@
 #include "core/audit_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <dirent.h>
 #include <fcntl.h>
 #include <optional>
 #include <poll.h>
@@ -14,6 +16,8 @@
 
 #include "base/error_text.h"
 #include "base/mutant.h"
+#include "base/time_text.h"
+#include "core/audit_socket.h"
 
 namespace coffer::core {
 namespace {
@@ -44,9 +48,13 @@ class Descriptor {
   int fd_;
 };
 
+constexpr std::size_t kLastLineBytesMax = 8u << 20;
+
 class PosixAuditFile final : public AuditFile {
  public:
-  explicit PosixAuditFile(Descriptor fd) : fd_(std::move(fd)) {}
+  // `folder` and `name`: where it was opened; without them it has no name.
+  explicit PosixAuditFile(Descriptor fd, Descriptor folder = Descriptor(), std::string name = {})
+      : fd_(std::move(fd)), folder_(std::move(folder)), name_(std::move(name)) {}
 
   Result<std::size_t> write(std::string_view bytes) override {
     for (;;) {
@@ -78,8 +86,44 @@ class PosixAuditFile final : public AuditFile {
     return ::poll(&state, 1, 0) == 1;
   }
 
+  std::uint64_t size() const override {
+    struct stat about {};
+    return ::fstat(fd_.get(), &about) == 0 && S_ISREG(about.st_mode) ? static_cast<std::uint64_t>(about.st_size) : 0;
+  }
+
+  bool replaced() const override {
+    struct stat open {};
+    struct stat named {};
+    if (!folder_.valid() || ::fstat(fd_.get(), &open) != 0)
+      return false;
+    return ::fstatat(folder_.get(), name_.c_str(), &named, AT_SYMLINK_NOFOLLOW) != 0 || named.st_ino != open.st_ino ||
+           named.st_dev != open.st_dev;
+  }
+
+  std::string last_line() const override {
+    const std::uint64_t end = folder_.valid() ? size() : 0;
+    std::string tail;
+    for (std::size_t want = 64u << 10; want <= kLastLineBytesMax && end > 0; want *= 4) {
+      const std::size_t length = std::min<std::uint64_t>(want, end);
+      tail.resize(length);
+      if (::pread(fd_.get(), tail.data(), length, static_cast<off_t>(end - length)) != static_cast<ssize_t>(length))
+        return {};
+      const std::size_t last = tail.rfind('\n');
+      const bool more = last != std::string::npos && last != 0;
+      const std::size_t before = more ? tail.rfind('\n', last - 1) : std::string::npos;
+      const std::size_t begin = before == std::string::npos ? 0 : before + 1;
+      if (last != std::string::npos && (begin != 0 || length == end))
+        return tail.substr(begin, last - begin);
+      if (length == end)
+        return {};
+    }
+    return {};
+  }
+
  private:
   Descriptor fd_;
+  Descriptor folder_;
+  std::string name_;
 };
 
 class DiscardFile final : public AuditFile {
@@ -185,6 +229,53 @@ std::pair<std::string_view, std::string> split(std::string_view path) {
   return {path.substr(0, slash + 1), std::string(path.substr(slash + 1))};
 }
 
+// ".20261122T114013.042" behind a file's name.
+std::string rotation_suffix(WallTime now) {
+  const std::string time = format_time(now);  // 2026-11-22T11:40:13.042…Z
+  std::string out = ".";
+  for (const char c : std::string_view(time).substr(0, 19))
+    if (c != '-' && c != ':')
+      out.push_back(c);
+  const auto millis = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  char text[8];
+  std::snprintf(text, sizeof text, ".%03d", static_cast<int>(millis));
+  return out + text;
+}
+
+bool is_rotated(std::string_view candidate, std::string_view name) {
+  constexpr std::string_view kShape = ".dddddddd" "Tdddddd.ddd";
+  if (candidate.size() != name.size() + kShape.size() || !candidate.starts_with(name))
+    return false;
+  candidate.remove_prefix(name.size());
+  for (std::size_t i = 0; i < kShape.size(); ++i)
+    if (kShape[i] == 'd' ? candidate[i] < '0' || candidate[i] > '9' : candidate[i] != kShape[i])
+      return false;
+  return true;
+}
+
+// Deletes all but the newest `keep` rotated files of ours.
+Status prune_rotated(int folder, const std::string& name, std::size_t keep) {
+  const int listed = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* listing = listed < 0 ? nullptr : ::fdopendir(listed);
+  if (listing == nullptr) {
+    if (listed >= 0)
+      ::close(listed);
+    return system_error("listing the folder");
+  }
+  std::vector<std::string> rotated;
+  while (const dirent* entry = ::readdir(listing))
+    if (is_rotated(entry->d_name, name))
+      rotated.emplace_back(entry->d_name);
+  ::closedir(listing);
+  std::sort(rotated.begin(), rotated.end());
+  for (std::size_t i = 0; i + keep < rotated.size(); ++i) {
+    const Descriptor old(::openat(folder, rotated[i].c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    if (old.valid() && check_existing(old.get()).ok())
+      ::unlinkat(folder, rotated[i].c_str(), 0);
+  }
+  return ok_status();
+}
+
 class PosixAuditFiles final : public AuditFileSystem {
  public:
   Result<OpenedAuditFile> open(const AuditOptions& options, std::span<const std::string> forbidden) override {
@@ -196,6 +287,13 @@ class PosixAuditFiles final : public AuditFileSystem {
           return system_error("stdout");
         return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(out)), false};
       }
+      case AuditTarget::kSyslog:
+      case AuditTarget::kTcp:
+      case AuditTarget::kUdp:
+      case AuditTarget::kUnix: {
+        COFFER_ASSIGN(std::unique_ptr<AuditFile> socket, open_audit_socket(options, forbidden));
+        return OpenedAuditFile{std::move(socket), false};
+      }
       case AuditTarget::kFile: break;
     }
     return open_path(options, forbidden);
@@ -206,11 +304,22 @@ class PosixAuditFiles final : public AuditFileSystem {
       ::unlink(options.file_path.c_str());
   }
 
+  Status rotate(const AuditOptions& options, std::span<const std::string> forbidden, WallTime now) override {
+    if (options.target != AuditTarget::kFile)
+      return ok_status();
+    const auto [folder_text, name] = split(options.file_path);
+    COFFER_ASSIGN(const Descriptor folder, open_folder(folder_text, forbidden));
+    const std::string aside = name + rotation_suffix(now);
+    if (::renameat2(folder.get(), name.c_str(), folder.get(), aside.c_str(), RENAME_NOREPLACE) != 0)
+      return system_error("renaming the file");
+    return options.rotate_files_max == 0 ? ok_status() : prune_rotated(folder.get(), name, options.rotate_files_max);
+  }
+
  private:
   static Result<OpenedAuditFile> open_path(const AuditOptions& options, std::span<const std::string> forbidden) {
     constexpr int kFlags = O_RDWR | O_APPEND | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     const auto [folder_text, name] = split(options.file_path);
-    COFFER_ASSIGN(const Descriptor folder, open_folder(folder_text, forbidden));
+    COFFER_ASSIGN(Descriptor folder, open_folder(folder_text, forbidden));
     bool created = true;
     Descriptor fd(::openat(folder.get(), name.c_str(), kFlags | O_CREAT | O_EXCL, 0600));
     if (!fd.valid() && errno == EEXIST) {
@@ -225,11 +334,23 @@ class PosixAuditFiles final : public AuditFileSystem {
       COFFER_TRY(check_existing(fd.get()));
     if (options.mode != 0 && ::fchmod(fd.get(), options.mode) != 0)
       return system_error("mode");
-    return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(fd)), created};
+    return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(fd), std::move(folder), name), created};
   }
 };
 
 }  // namespace
+
+Status check_audit_socket_path(const std::string& path, std::span<const std::string> forbidden_folders) {
+  const auto [folder_text, name] = split(path);
+  Descriptor at(::open(folder_text.empty() ? "." : std::string(folder_text).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!at.valid())
+    return system_error("address");
+  COFFER_TRY(check_folder(at.get(), forbidden_folders));
+  struct stat about {};
+  if (::fstatat(at.get(), name.c_str(), &about, AT_SYMLINK_NOFOLLOW) != 0)
+    return system_error("address");
+  return S_ISSOCK(about.st_mode) ? ok_status() : Status(Code::kInvalid, "address: must be a socket");
+}
 
 std::shared_ptr<AuditFileSystem> posix_audit_files() { return std::make_shared<PosixAuditFiles>(); }
 

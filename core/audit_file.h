@@ -1,4 +1,4 @@
-// Where a file device's bytes go: a port, its implementation on the operating system, and the rules for which file may
+// Where a device's bytes go: a port, its implementation on the operating system, and the rules for which file may
 // be an audit file (advisory I1). The rules are checked on the opened descriptors, not on the path's text, so nothing
 // can be exchanged between check and use.
 #pragma once
@@ -22,6 +22,12 @@ class AuditFile {
   virtual Status sync() = 0;
   // Whether a write of a line would return at once. False for a pipe or terminal that is full because nobody reads it.
   virtual bool ready() const = 0;
+  // What the file holds; 0 for what is no file.
+  virtual std::uint64_t size() const { return 0; }
+  // Whether its name stands for another file by now, or for none.
+  virtual bool replaced() const { return false; }
+  // The last whole line without its end; empty when there is none.
+  virtual std::string last_line() const { return {}; }
 };
 
 struct OpenedAuditFile {
@@ -37,9 +43,18 @@ class AuditFileSystem {
   virtual Result<OpenedAuditFile> open(const AuditOptions& options, std::span<const std::string> forbidden_folders) = 0;
   // Takes back what open() made in vain.
   virtual void remove(const AuditOptions& options) = 0;
+  // Renames the file to its name and the time (`audit.log.20261122T114013.000`, nothing is ever replaced), and deletes
+  // the oldest such files of ours beyond options.rotate_files_max.
+  virtual Status rotate(const AuditOptions& options, std::span<const std::string> forbidden_folders, WallTime now) {
+    static_cast<void>(options), static_cast<void>(forbidden_folders), static_cast<void>(now);
+    return ok_status();
+  }
 };
 
 std::shared_ptr<AuditFileSystem> posix_audit_files();
+
+// The folder rules of audit files for a Unix socket's path, and that there is a socket.
+Status check_audit_socket_path(const std::string& path, std::span<const std::string> forbidden_folders);
 
 // Every line of ours begins like this, so a file that does not is not ours.
 inline constexpr std::string_view kAuditLineHead = R"({"time":")";

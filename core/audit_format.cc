@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "base/time_text.h"
+#include "core/audit_exclude.h"
 #include "core/audit_file.h"
 
 namespace coffer::core {
@@ -86,18 +87,6 @@ void append_again(std::size_t at, std::size_t size, std::string& out) {
 }
 
 std::int64_t whole_seconds(Nanos time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); }
-
-std::string_view operation_name(const Request& request, const AuditFacts& facts) {
-  switch (request.operation) {
-    case Operation::kRead: return "read";
-    case Operation::kWrite: return facts.creates ? "create" : "update";
-    case Operation::kDelete: return "delete";
-    case Operation::kList: return "list";
-    case Operation::kPatch: return "patch";
-    case Operation::kHelp: return "help";
-  }
-  return "read";
-}
 
 class Hide final : public json::ScalarRewriter {
  public:
@@ -227,6 +216,7 @@ AuditFormatter::AuditFormatter(const SecretBytes& salt, const AuditOptions& opti
       log_raw_(options.log_raw),
       hmac_accessor_(options.hmac_accessor),
       elide_lists_(options.elide_list_responses),
+      exclude_(options.exclude),
       running_version_(running_version) {}
 
 void AuditFormatter::append_hidden(std::string_view text, std::string& out) const {
@@ -244,6 +234,18 @@ void AuditFormatter::append_accessor(std::string_view text, std::string& out) co
     json::write_string(text, out);
 }
 
+std::string_view audit_operation_name(const Request& request, const AuditFacts& facts) {
+  switch (request.operation) {
+    case Operation::kRead: return "read";
+    case Operation::kWrite: return facts.creates ? "create" : "update";
+    case Operation::kDelete: return "delete";
+    case Operation::kList: return "list";
+    case Operation::kPatch: return "patch";
+    case Operation::kHelp: return "help";
+  }
+  return "read";
+}
+
 void set_line_time(std::string& line, WallTime now) {
   COFFER_CHECK(line.starts_with(kAuditLineHead));
   const std::size_t end = line.find('"', kAuditLineHead.size());
@@ -254,6 +256,7 @@ void set_line_time(std::string& line, WallTime now) {
 void AuditFormatter::append(const Exchange& exchange, AuditPhase phase, const AuditFacts& facts, WallTime now,
                             std::string_view error, AuditLine& line) const {
   std::string& out = line.text;
+  const std::size_t begin = out.size();
   const Request& request = exchange.request;
   out.append(R"({"time":)");
   append_quoted_time(now, out);
@@ -274,6 +277,10 @@ void AuditFormatter::append(const Exchange& exchange, AuditPhase phase, const Au
     append_response(request, exchange.response, facts, out);
   append_text(R"(,"error":)", error, out);
   out.append("}\n");
+  if (!exclude_.empty()) {
+    exclude_fields(exclude_, begin, out);
+    line.common_size = 0;
+  }
 }
 
 void AuditFormatter::append_auth(const Request& request, const AuditFacts& facts, std::string& out, Shown& token,
@@ -325,7 +332,7 @@ void AuditFormatter::append_request(const Request& request, const AuditFacts& fa
                                     Shown accessor) const {
   append_string(R"(,"request":{"id":)", request.id, out);
   append_text(R"(,"client_id":)", facts.entity_id, out);
-  out.append(R"(,"operation":")").append(operation_name(request, facts)).push_back('"');
+  out.append(R"(,"operation":")").append(audit_operation_name(request, facts)).push_back('"');
   append_mount(facts, R"(,"mount_running_version":)", out);
   if (token.size != 0) {
     out.append(R"(,"client_token":)");

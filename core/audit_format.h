@@ -40,6 +40,9 @@ class AuditHasher {
   Hash false_;
 };
 
+// "read", "create", …: what a line calls the request's operation.
+std::string_view audit_operation_name(const Request& request, const AuditFacts& facts);
+
 // Gives a line that was made ahead the time at which it takes effect.
 void set_line_time(std::string& line, WallTime now);
 
@@ -80,6 +83,7 @@ class AuditFormatter {
   bool log_raw_;
   bool hmac_accessor_;
   bool elide_lists_;
+  std::vector<AuditExclusion> exclude_;
   std::string running_version_;  // empty: left out
 };
 

@@ -225,7 +225,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
   exchange->audit_lines.swap(state.response_lines);
   state.response_lines.clear();
   for (AuditLine& line : exchange->audit_lines)
-    set_line_time(line.text, services_.committer.cluster_now());
+    if (!line.text.empty())  // not for this device
+      set_line_time(line.text, services_.committer.cluster_now());
   answer(std::move(exchange));
 }
 

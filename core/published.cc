@@ -1,5 +1,7 @@
 #include "core/published.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
 #include "core/layout.h"
 
@@ -140,6 +142,16 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
   return ok_status();
 }
 
+// Those of the configuration take the place of stored ones at the same path.
+void StateDeriver::add_declared_devices(std::vector<AuditDeviceConfig>& rows) const {
+  const auto derive = [this](std::string_view purpose) { return barrier_->keyring()->derive(purpose); };
+  for (AuditDeviceConfig& device : audit_registry_.declared(derive)) {
+    std::erase_if(rows, [&device](const AuditDeviceConfig& row) { return row.path == device.path; });
+    rows.push_back(std::move(device));
+  }
+  std::ranges::sort(rows, {}, &AuditDeviceConfig::path);
+}
+
 std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   if (!changed_)
     return current_;
@@ -162,6 +174,8 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     auto rows = std::make_shared<std::vector<AuditDeviceConfig>>();
     for (const auto& [path, config] : devices_)
       rows->push_back(config.clone());
+    if (started())
+      add_declared_devices(*rows);
     next->audit = audit_registry_.build(*rows);
     next->audit_rows = std::move(rows);
   }

@@ -69,6 +69,7 @@ class StateDeriver final : public StateObserver {
  private:
   Status take(std::string_view key, std::string_view rest, const std::optional<std::string>& value);
   Status take_opened(std::string_view rest, const std::optional<std::string>& value);
+  void add_declared_devices(std::vector<AuditDeviceConfig>& rows) const;
   void forget();
 
   const EngineRegistry& engines_;

@@ -70,6 +70,10 @@ Status handle_enable(HandlerContext& base) {
   for (const AuditDeviceConfig& other : *ctx.published.audit_rows)
     if (other.path.starts_with(config.path) || config.path.starts_with(other.path))
       return Status(Code::kInvalid, "path already in use");
+  if (options.fallback)
+    for (const AuditDeviceConfig& other : *ctx.published.audit_rows)
+      if (const auto known = parse_audit_options(other.type, other.options); known.ok() && known->fallback)
+        return Status(Code::kInvalid, "fallback: another device is the fallback already");
   config.salt = SecretBytes(kSaltBytes);
   COFFER_TRY(ctx.random.fill(config.salt.reveal_mutable()));
   COFFER_ASSIGN(config.uuid, random_uuid(ctx.random));
@@ -82,6 +86,9 @@ Status handle_enable(HandlerContext& base) {
 
 Status handle_disable(HandlerContext& base) {
   CallContext& ctx = call(base);
+  for (const AuditDeviceConfig& device : *ctx.published.audit_rows)
+    if (device.declared && device.path == std::string(ctx.captures.front()) + "/")
+      return Status(Code::kInvalid, "this audit device is declared in the server's configuration");
   const store::StoreKey key = layout::core_key(ctx.arena.copy(record_name(ctx.captures.front())));
   COFFER_ASSIGN(const auto stored, ctx.txn.get(key));
   if (!stored)
@@ -115,7 +122,7 @@ std::vector<PathSpec> sys_audit_specs() {
                    false,
                    true});
   specs.push_back({"audit/*path", "One audit device: enable or disable it.",
-                   {{"type", FieldType::kString, "Which kind of device; only file.", true},
+                   {{"type", FieldType::kString, "Which kind of device: file, syslog or socket.", true},
                     {"description", FieldType::kString, "A note for people."},
                     {"options", FieldType::kMap, "Settings of the device, for example file_path."},
                     {"local", FieldType::kBool, "Whether it belongs to this cluster alone."}},

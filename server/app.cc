@@ -222,6 +222,7 @@ Status App::Impl::compose_core() {
   core::AuditEnvironment environment;
   environment.forbidden_folders = options_.protected_folders;
   environment.running_version = std::string(kVaultVersion);
+  environment.declared = options_.declared_audits;
   environment.complain = [this](std::string_view line) { logger_.error("audit", line); };
   environment.clock = &system_clock();
   audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));

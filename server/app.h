@@ -31,6 +31,7 @@ struct AppOptions {
   http::Config http;
   rpc::Config rpc;
   std::vector<std::string> protected_folders;  // no audit file may lie below them
+  std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits;  // may be null
 };
 
 class App {

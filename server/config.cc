@@ -207,7 +207,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
   if (!root.ok())
     return root.status().with_context("error loading configuration from " + name);
   Section section(*root, name, "");
-  for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration"})
+  for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration", "audit"})
     section.know(key);
   for (const std::string_view key : kWithoutMeaning)
     section.know(key);
@@ -216,6 +216,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     COFFER_TRY(read_listeners(*root, name, config));
     COFFER_TRY(read_seals(*root, name, config));
     COFFER_TRY(read_telemetry(*root, name, config));
+    COFFER_TRY(read_audits(*root, name, config));
     COFFER_TRY(read_service_registration(*root, name, config));
     return read_top(section, config);
   };

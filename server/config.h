@@ -78,11 +78,21 @@ struct Telemetry {
   std::map<std::string, std::string> settings;  // the rest, as written; kept for the sinks that read them
 };
 
+// audit "file" "name" { options { … } }: a device that is enabled whenever the server is unsealed.
+struct AuditStanza {
+  std::string type;
+  std::string path;  // without its '/'
+  std::string description;
+  bool local = false;
+  std::vector<std::pair<std::string, std::string>> options;
+};
+
 struct Config {
   std::optional<StorageConfig> storage;
   std::vector<ListenerConfig> listeners;
   std::vector<SealStanza> seals;  // none: shamir
   std::optional<Telemetry> telemetry;
+  std::vector<AuditStanza> audits;
 
   std::string api_addr;
   std::string cluster_addr;

@@ -155,6 +155,20 @@ void add_addresses(const Config& config, AppOptions& app) {
     app.info.cluster_address = "https://" + host + ":" + std::to_string(first.port + 1);
 }
 
+std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits(const Config& config) {
+  auto out = std::make_shared<std::vector<core::AuditDeviceConfig>>();
+  for (const AuditStanza& stanza : config.audits) {
+    core::AuditDeviceConfig device;
+    device.path = stanza.path + "/";
+    device.type = stanza.type;
+    device.description = stanza.description;
+    device.local = stanza.local;
+    device.options = stanza.options;
+    out->push_back(std::move(device));
+  }
+  return out;
+}
+
 Result<StartOptions> configured_options(const RunOptions& run) {
   if (run.config_paths.empty() && !run.variable("VAULT_LOCAL_CONFIG"))
     return Status(Code::kInvalid, "Must specify at least one config path using -config");
@@ -171,6 +185,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.system.default_lease_ttl = config.default_lease_ttl;
   start.app.system.max_lease_ttl = config.max_lease_ttl;
   start.app.protected_folders = protected_folders(config);
+  start.app.declared_audits = declared_audits(config);
   for (const SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)
       continue;

@@ -14,7 +14,7 @@ mount -t tmpfs -o mode=0755 none "$root"
 for entry in /*; do
   name="${entry#/}"
   case "$name" in
-    vault | backup | opt | etc | tmp | proc | lost+found) continue ;;
+    vault | backup | opt | etc | tmp | proc | dev | lost+found) continue ;;
   esac
   if [ -L "$entry" ]; then
     ln -s "$(readlink "$entry")" "$root/$name"
@@ -25,6 +25,21 @@ for entry in /*; do
 done
 mkdir -p "$root"/{vault/logs,vault/data,backup,opt/vault/data,etc,tmp,proc}
 mount -t proc proc "$root/proc"
+# Devices without /dev/log: a test binds one of its own.
+mkdir "$root/dev"
+mount -t tmpfs -o mode=0755 none "$root/dev"
+for device in null zero full random urandom tty ptmx; do
+  touch "$root/dev/$device"
+  mount --bind "/dev/$device" "$root/dev/$device"
+done
+for folder in pts shm; do
+  mkdir "$root/dev/$folder"
+  mount --rbind "/dev/$folder" "$root/dev/$folder"
+done
+ln -s /proc/self/fd "$root/dev/fd"
+ln -s /proc/self/fd/0 "$root/dev/stdin"
+ln -s /proc/self/fd/1 "$root/dev/stdout"
+ln -s /proc/self/fd/2 "$root/dev/stderr"
 cp -a /etc/. "$root/etc/" 2>/dev/null || true
 mkdir -p "$root/etc/vault.d/tls"
 printf '127.0.0.1 localhost vault.service vault.example.com\n::1 localhost\n' >"$root/etc/hosts"

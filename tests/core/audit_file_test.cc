@@ -77,6 +77,36 @@ BOOST_AUTO_TEST_CASE(lines_are_appended_to_a_file_of_ours) {
   BOOST_TEST(mode_of(root / "logs" / "a.log") == 0600u);
 }
 
+BOOST_AUTO_TEST_CASE(a_rotated_file_keeps_its_lines_and_only_so_many_stay) {
+  const std::string ours = R"({"time":"2026-11-22T02:40:30Z","type":"request"})" "\n";
+  const auto files = core::posix_audit_files();
+  AuditOptions options;
+  options.file_path = (root / "logs" / "a.log").string();
+  options.rotate_files_max = 2;
+  put(root / "logs" / "a.log.not-ours", "x");
+  put(root / "logs" / "a.log.20260101T000000.000", "#!/bin/sh\n");  // has our name and is not ours
+  for (int i = 0; i < 4; ++i) {
+    auto opened = files->open(options, forbidden);
+    BOOST_REQUIRE(opened.ok());
+    BOOST_TEST(*opened->file->write(ours) == ours.size());
+    BOOST_TEST(opened->file->size() == ours.size());
+    BOOST_TEST(opened->file->last_line() + "\n" == ours);
+    BOOST_TEST(!opened->file->replaced());
+    BOOST_TEST(files->rotate(options, forbidden, WallTime(std::chrono::seconds(1795315230 + i))).ok());
+    BOOST_TEST(opened->file->replaced());
+  }
+  BOOST_TEST(!fs::exists(root / "logs" / "a.log"));
+  BOOST_TEST(!fs::exists(root / "logs" / "a.log.20261122T024030.000"));
+  BOOST_TEST(!fs::exists(root / "logs" / "a.log.20261122T024031.000"));
+  BOOST_TEST(fs::exists(root / "logs" / "a.log.20261122T024032.000"));
+  BOOST_TEST(fs::exists(root / "logs" / "a.log.20261122T024033.000"));
+  BOOST_TEST(fs::exists(root / "logs" / "a.log.not-ours"));
+  BOOST_TEST(fs::exists(root / "logs" / "a.log.20260101T000000.000"));
+  // Nothing is replaced.
+  put(root / "logs" / "a.log", ours);
+  BOOST_TEST(!files->rotate(options, forbidden, WallTime(std::chrono::seconds(1795315233))).ok());
+}
+
 BOOST_AUTO_TEST_CASE(missing_folders_are_made) {
   BOOST_TEST(opens(root / "new" / "er" / "a.log"));
   BOOST_TEST(mode_of(root / "new") == 0700u);

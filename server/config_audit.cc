@@ -1,0 +1,56 @@
+// `audit` blocks: devices that the configuration declares.
+#include <algorithm>
+
+#include "base/path.h"
+#include "core/audit_options.h"
+#include "server/config.h"
+#include "server/config_section.h"
+
+namespace coffer::server {
+namespace {
+
+Status read_options(Section& section, AuditStanza& out) {
+  section.know("options");
+  const auto blocks = hcl::blocks(section.object(), "options", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + section.file());
+  for (const hcl::Block& block : *blocks) {
+    for (const hcl::Item& item : block.body->items) {
+      if (item.value.kind == hcl::Kind::kList || item.value.kind == hcl::Kind::kObject)
+        return section.fail(item.at, item.key, "expected a text, a number or true or false");
+      out.options.emplace_back(item.key, item.value.text);
+    }
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Status read_audits(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "audit", 2);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks) {
+    AuditStanza out;
+    out.type = block.labels[0];
+    out.path = block.labels[1];
+    while (out.path.ends_with('/'))
+      out.path.pop_back();
+    Section section(*block.body, file, "audit \"" + out.type + "\" \"" + out.path + "\"");
+    COFFER_TRY(section.text("description", out.description));
+    COFFER_TRY(section.flag("local", out.local));
+    COFFER_TRY(read_options(section, out));
+    section.warn_unknown(config.warnings);
+    if (out.path.empty() || !CanonicalPath::from_text(out.path).ok())
+      return config_error(file, block.at, "audit: the second label must be a path such as \"file\"");
+    const bool known = std::ranges::any_of(config.audits, [&out](const AuditStanza& a) { return a.path == out.path; });
+    if (known)
+      return config_error(file, block.at, "audit \"" + out.path + "\": is declared twice");
+    if (const auto options = core::parse_audit_options(out.type, out.options); !options.ok())
+      return config_error(file, block.at, section.name() + ": " + options.status().message());
+    config.audits.push_back(std::move(out));
+  }
+  return ok_status();
+}
+
+}  // namespace coffer::server

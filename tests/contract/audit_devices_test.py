@@ -1,0 +1,323 @@
+"""Audit devices beyond the file: syslog, sockets, rotation, filters, chains, the configuration's own. S4-121, S4-122, S4-161, S4-174, S4-180."""
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import threading
+
+import harness
+
+LOG = "/var/log/vault_audit.log"
+
+
+class Receiver:
+    """Collects what comes to a socket of the test's own."""
+
+    def __init__(self, kind, address=None):
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        self.socket = socket.socket(family, kind)
+        self.socket.bind(address if address is not None else ("127.0.0.1", 0))
+        self.got = b""
+        self.messages = []
+        self.peers = []
+        if kind == socket.SOCK_STREAM:
+            self.socket.listen()
+        self.thread = threading.Thread(target=self._accept if kind == socket.SOCK_STREAM else self._receive, daemon=True)
+        self.thread.start()
+
+    @property
+    def port(self):
+        return self.socket.getsockname()[1]
+
+    def _receive(self):
+        while True:
+            try:
+                self.messages.append(self.socket.recv(1 << 20))
+            except OSError:
+                return
+
+    def _accept(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            self.peers.append(peer)
+            threading.Thread(target=self._stream, args=(peer,), daemon=True).start()
+
+    def _stream(self, peer):
+        while True:
+            try:
+                piece = peer.recv(1 << 16)
+            except OSError:
+                return
+            if not piece:
+                return
+            self.got += piece
+
+    def drop_peers(self):
+        for peer in self.peers:
+            peer.shutdown(socket.SHUT_RDWR)
+            peer.close()
+        self.peers = []
+
+    def close(self):
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self.socket.close()
+
+
+class Devices(harness.Contract):
+    def setUp(self):
+        super().setUp()
+        for old in pathlib.Path("/var/log").iterdir():
+            old.unlink()
+
+    def syslog(self):
+        if os.path.exists("/dev/log"):
+            os.unlink("/dev/log")
+        receiver = Receiver(socket.SOCK_DGRAM, "/dev/log")
+        self.addCleanup(receiver.close)
+        return receiver
+
+    def entries(self, path=LOG):
+        return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+
+    def test_S4_121_S4_122_S4_161_S4_180_every_kind(self):
+        self.dev()
+        log = self.syslog()
+        tcp = Receiver(socket.SOCK_STREAM)
+        self.addCleanup(tcp.close)
+        self.shell("vault audit list", code=2)
+        self.assertEqual(self.stdout + self.stderr, "No audit devices are enabled.\n")
+        self.shell(f"vault audit enable file file_path={LOG}")
+        self.shell('vault audit enable syslog facility="AUTH" tag="vault" format="json"')
+        self.assertEqual(self.stdout, "Success! Enabled the syslog audit device at: syslog/\n")
+        self.shell("vault audit list")
+        self.assertEqual(harness.masked(self.stdout), "Path       Type      Description\n----       ----      -----------\n"
+                                                      "file/      file      n/a\nsyslog/    syslog    n/a\n")
+        output = self.shell('vault audit enable syslog tag="vault" facility="AUTH"', code=2)
+        self.assertEqual(output, "Error enabling audit device: Error making API request.\n\nURL: PUT http://localhost:8200/v1/sys/audit/syslog\n"
+                                 "Code: 400. Errors:\n\n* path already in use\n")
+        self.shell(f"vault audit enable socket address=127.0.0.1:{tcp.port} socket_type=tcp write_timeout=2s")
+        self.assertEqual(self.stdout, "Success! Enabled the socket audit device at: socket/\n")
+        self.shell("vault kv put secret/x a=canary-value")
+        harness.wait_until(lambda: tcp.got.count(b"secret/data/x") >= 2, "lines over TCP")
+        harness.wait_until(lambda: sum(b"secret/data/x" in m for m in log.messages) >= 2, "syslog messages")
+        message = next(m for m in log.messages if b"secret/data/x" in m).decode()
+        head = re.match(r"<38>([A-Z][a-z]{2}) [ \d]\d \d\d:\d\d:\d\d vault\[\d+\]: (\{.*\})$", message)
+        self.assertTrue(head, message)
+        self.assertEqual(json.loads(head.group(2))["request"]["path"], "secret/data/x")
+        for line in tcp.got.decode().splitlines():
+            json.loads(line)
+        for text in (tcp.got.decode(), b"".join(log.messages).decode(), pathlib.Path(LOG).read_text()):
+            self.assertNotIn("canary-value", text)
+        self.shell("vault audit list -detailed")
+        self.assertIn("facility=AUTH", self.stdout)
+        for path in ("socket", "syslog", "file"):
+            self.shell(f"vault audit disable {path}")
+        self.shell("vault audit list", code=2)
+
+    def test_S4_161_on_a_fresh_server(self):
+        self.dev()
+        self.syslog()
+        self.shell('vault audit enable syslog tag="vault" facility="AUTH"')
+        self.assertEqual(self.stdout, "Success! Enabled the syslog audit device at: syslog/\n")
+
+    def test_socket_reconnects_and_datagrams(self):
+        self.dev()
+        tcp = Receiver(socket.SOCK_STREAM)
+        udp = Receiver(socket.SOCK_DGRAM)
+        unix = Receiver(socket.SOCK_STREAM, "/tmp/audit.sock")
+        for receiver in (tcp, udp, unix):
+            self.addCleanup(receiver.close)
+        self.shell(f"vault audit enable -path=tcp socket address=127.0.0.1:{tcp.port}")
+        self.shell(f"vault audit enable -path=udp socket address=127.0.0.1:{udp.port} socket_type=udp")
+        self.shell("vault audit enable -path=unix socket address=/tmp/audit.sock socket_type=unix")
+        harness.http("POST", "/v1/secret/data/one", "root", {"data": {"a": 1}})
+        harness.wait_until(lambda: tcp.got.count(b"secret/data/one") >= 2 and unix.got.count(b"secret/data/one") >= 2
+                           and sum(b"secret/data/one" in m for m in udp.messages) >= 2, "lines at all three")
+        tcp.drop_peers()
+        self.assertEqual(harness.http("POST", "/v1/secret/data/two", "root", {"data": {"a": 1}})[0], 200)
+        harness.wait_until(lambda: tcp.got.count(b"secret/data/two") >= 2, "lines over a new connection")
+        for message in udp.messages:
+            json.loads(message)
+
+    def test_S4_174_fail_closed(self):
+        server = self.dev()
+        tcp = Receiver(socket.SOCK_STREAM)
+        self.shell(f"vault audit enable socket address=127.0.0.1:{tcp.port}")
+        self.assertEqual(harness.http("POST", "/v1/secret/data/kept", "root", {"data": {"a": 1}})[0], 200)
+        tcp.close()
+        tcp.drop_peers()
+        status, body = harness.http("POST", "/v1/secret/data/lost", "root", {"data": {"a": 1}})
+        self.assertEqual((status, body["errors"]), (500, ["no audit device accepted the request"]))
+        server.wait_for_line(r"audit log write failed")
+
+    def test_S4_174_a_device_that_hangs_does_not_hold_the_others(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG}")
+        stuck = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stuck.bind("/tmp/stuck.sock")
+        stuck.listen()
+        self.addCleanup(stuck.close)
+        self.shell("vault audit enable socket address=/tmp/stuck.sock socket_type=unix write_timeout=1m")
+        peers = [stuck.accept()[0]]
+        self.addCleanup(lambda: [peer.close() for peer in peers])
+        body = {"data": {"a": "x" * 20000}}
+        for number in range(60):  # more than its buffer takes
+            self.assertEqual(harness.http("POST", f"/v1/secret/data/n{number}", "root", body)[0], 200)
+        self.assertEqual(sum(e["type"] == "response" and "/n" in e["request"]["path"] for e in self.entries()), 60)
+
+    def test_probe_says_the_same_whatever_stands_there(self):
+        server = self.dev()
+        pathlib.Path("/tmp/there").write_text("not ours")
+        os.chmod("/tmp/there", 0o755)
+        answers = set()
+        for path in ("/tmp/there", "/tmp/there/x", "/tmp", "/etc/passwd", "/proc/x", "/dev/null", "/root", "/etc/passwd/deeper/x"):
+            status, body = harness.http("POST", "/v1/sys/audit/probe", "root", {"type": "file", "options": {"file_path": path}})
+            answers.add((status, json.dumps(body)))
+        self.assertEqual(len(answers), 1, answers)
+        self.assertEqual(next(iter(answers))[0], 400)
+        server.wait_for_line(r"audit device probe/ was not enabled: .*")
+        answers = set()
+        for path in ("/tmp/there", "/tmp/nowhere.sock", "/etc/passwd", "/nowhere/x"):
+            status, body = harness.http("POST", "/v1/sys/audit/probe", "root", {"type": "socket", "options": {"address": path, "socket_type": "unix"}})
+            answers.add((status, json.dumps(body)))
+        self.assertEqual(len(answers), 1, answers)
+
+    def test_sighup_and_rename(self):
+        server = self.dev()
+        self.shell(f"vault audit enable file file_path={LOG}")
+        os.rename(LOG, LOG + ".1")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("reload triggered")
+
+        def moved():
+            harness.http("GET", "/v1/secret/data/after", "root")
+            return os.path.exists(LOG) and "secret/data/after" in pathlib.Path(LOG).read_text()
+        harness.wait_until(moved, "lines in the new file")
+        # Without a signal the name is looked at each second.
+        os.unlink(LOG)
+        harness.wait_until(moved, "the file is made anew")
+
+    def test_rotation(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG} rotate_bytes=8192 rotate_max_files=3")
+        for number in range(100):
+            self.assertEqual(harness.http("GET", f"/v1/secret/data/n{number}", "root")[0], 404)
+        rotated = sorted(pathlib.Path("/var/log").glob("vault_audit.log.*"))
+        self.assertEqual(len(rotated), 3)
+        for path in [*rotated, pathlib.Path(LOG)]:
+            self.assertEqual(os.stat(path).st_mode & 0o7777, 0o600)
+            for line in path.read_text().splitlines():
+                json.loads(line)
+
+    def test_chain_and_verify(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG} hash_chain=true")
+        for number in range(20):
+            harness.http("GET", f"/v1/secret/data/n{number}", "root")
+        entries = self.entries()
+        self.assertEqual([e["chain"]["sequence"] for e in entries], list(range(1, len(entries) + 1)))
+        chained = pathlib.Path(LOG).read_text().splitlines()
+        good = self.folder / "good.log"
+        good.write_text("".join(line + "\n" for line in chained))
+        self.shell(f"vault audit verify -device=file {good}")
+        self.assertRegex(self.stdout, r"^Success! Verified \d+ lines of 1 chain, made by this server\nLast line: \d+ [0-9a-f]{64}\n$")
+        self.shell(f"vault audit verify {LOG}")
+        for name, lines in {"changed": [*chained[:5], chained[5].replace("read", "list"), *chained[6:]], "dropped": chained[:5] + chained[6:],
+                            "moved": [chained[1], chained[0], *chained[2:]], "twice": chained[:3] + chained[2:],
+                            "bare": [*chained[:2], '{"time":"2026"}', *chained[2:]]}.items():
+            with self.subTest(name=name):
+                bad = self.folder / f"{name}.log"
+                bad.write_text("".join(line + "\n" for line in lines))
+                output = self.shell(f"vault audit verify {bad}", code=1)
+                self.assertRegex(output, r"Error verifying .*: line \d+ ")
+        self.shell("vault audit enable -path=other file file_path=/var/log/other.log")
+        self.shell(f"vault audit verify -device=other {good}", code=1)
+
+    def test_filter_fallback_and_exclude(self):
+        self.dev()
+        self.shell("""vault audit enable -path=kv file file_path=/var/log/kv.log filter='mount_type == "kv"'""")
+        self.shell("vault audit enable -path=rest file file_path=/var/log/rest.log fallback=true")
+        output = self.shell("vault audit enable -path=rest2 file file_path=/var/log/rest2.log fallback=true", code=2)
+        self.assertIn("fallback", output)
+        output = self.shell("vault audit enable -path=bad file file_path=/var/log/bad.log filter='canary == 1'", code=2)
+        self.assertIn("filter: unknown name at offset 0", output)
+        harness.http("POST", "/v1/secret/data/x", "root", {"data": {"a": 1}})
+        harness.http("GET", "/v1/sys/mounts", "root")
+        harness.http("POST", "/v1/auth/token/create", "root", {})
+        kv = {e["request"]["path"] for e in self.entries("/var/log/kv.log")[1:]}
+        rest = {e["request"]["path"] for e in self.entries("/var/log/rest.log")[1:]}
+        self.assertEqual(kv, {"secret/data/x"})
+        self.assertNotIn("secret/data/x", rest)
+        self.assertLessEqual({"sys/mounts", "auth/token/create"}, rest)
+
+    def test_exclude(self):
+        self.dev()
+        self.shell("""vault audit enable -path=slim file file_path=/var/log/slim.log exclude='[{"fields":["/request/data","/response/data"]}]'""")
+        harness.http("POST", "/v1/secret/data/x", "root", {"data": {"a": 1}})
+        slim = [e for e in self.entries("/var/log/slim.log") if e["request"]["path"] == "secret/data/x"]
+        self.assertEqual(len(slim), 2)
+        for entry in slim:
+            self.assertNotIn("data", entry["request"])
+            self.assertNotIn("data", entry.get("response", {}))
+
+    def test_only_a_filter_lets_others_pass(self):
+        self.dev()
+        self.shell("vault audit enable file file_path=/var/log/kv.log filter='mount_type == kv'")
+        self.assertEqual(harness.http("GET", "/v1/sys/mounts", "root")[0], 200)
+        self.assertEqual(harness.http("POST", "/v1/auth/token/create", "root", {})[0], 200)
+        self.assertEqual([e["request"]["path"] for e in self.entries("/var/log/kv.log")], ["sys/audit/test"])
+
+    def test_declared_in_the_configuration(self):
+        os.makedirs("/opt/vault/data", exist_ok=True)
+        text = """
+storage "file" { path = "/opt/vault/data" }
+listener "tcp" {
+  address = "127.0.0.1:8200"
+  tls_disable = true
+}
+audit "file" "from-config" {
+  description = "always there"
+  options {
+    file_path = "/var/log/declared.log"
+    mode = "0640"
+  }
+}
+"""
+        server = self.configured(text)
+        _, made = harness.http("PUT", "/v1/sys/init", body={"secret_shares": 1, "secret_threshold": 1})
+        token = made["root_token"]
+        harness.http("PUT", "/v1/sys/unseal", body={"key": made["keys"][0]})
+        self.environment["VAULT_TOKEN"] = token
+        self.shell("vault audit list")
+        self.assertEqual(harness.masked(self.stdout), "Path            Type    Description\n----            ----    -----------\n"
+                                                      "from-config/    file    always there\n")
+        self.assertEqual(os.stat("/var/log/declared.log").st_mode & 0o7777, 0o640)
+        first = self.entries("/var/log/declared.log")[0]
+        self.assertEqual((first["type"], first["request"]["path"]), ("request", "sys/audit"))
+        output = self.shell("vault audit disable from-config", code=2)
+        self.assertIn("declared in the server's configuration", output)
+        output = self.shell("vault audit enable -path=from-config file file_path=/var/log/x.log", code=2)
+        self.assertIn("path already in use", output)
+        _, hashed = harness.http("POST", "/v1/sys/audit-hash/from-config", token, {"input": "x"})
+        server.stop()
+        server = self.configured(text)
+        harness.http("PUT", "/v1/sys/unseal", body={"key": made["keys"][0]})
+        _, again = harness.http("POST", "/v1/sys/audit-hash/from-config", token, {"input": "x"})
+        self.assertEqual(hashed["data"], again["data"])
+        server.stop()
+        bad = self.folder / "bad.hcl"
+        bad.write_text(text.replace("0640", "0777"))
+        output = self.shell(f"timeout 20 vault server -config={bad}", code=1)
+        self.assertIn("mode: must hold read and write permissions only", output)
+
+
+if __name__ == "__main__":
+    harness.main()
