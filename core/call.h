@@ -5,6 +5,7 @@
 #include "core/audit_broker.h"
 #include "core/commit.h"
 #include "core/engine.h"
+#include "core/outside.h"
 #include "core/published.h"
 #include "core/txn_impl.h"
 #include "core/work_pool.h"
@@ -20,6 +21,7 @@ struct Services {
   RandomSource& random;
   std::string version = "1.21.0";  // shown of built-in engines: "v1.21.0+builtin.vault"
   WorkPool* pool = nullptr;        // null: slow work is done on the request's own thread, as tests do
+  CallPool* calls = nullptr;       // for calls to systems outside; null: none is made
 };
 
 // One run of one handler.
@@ -38,6 +40,10 @@ struct CallContext : HandlerContext {
   std::vector<std::string_view> handed_out;
   // Set by handlers whose answer is a wrapping token already: it is not wrapped again.
   bool wrapped = false;
+  // Last segments of the ids of leases that this answer hands out: likewise.
+  std::vector<std::string_view> leases_out{};
+  // What is to be done outside before the answer leaves.
+  std::optional<OutsideWork> outside{};
 };
 
 // The pipeline makes every HandlerContext as a CallContext.

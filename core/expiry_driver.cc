@@ -7,6 +7,7 @@
 
 #include "base/limits.h"
 #include "core/layout.h"
+#include "core/lease_record.h"
 #include "core/token_store.h"
 
 namespace coffer::core {
@@ -48,33 +49,18 @@ struct Complaint {
   std::string what;
 };
 
-struct Front {
-  std::vector<Due> due;
-  std::optional<WallTime> next;  // when the one after them ends
-  std::vector<Complaint> complaints;
-};
+constexpr std::size_t kRowsLookedAtMax = 8192;  // in one tick
 
-// The first `limit` records in order of expiry that end at or before `now`.
-Result<Front> read_front(const store::View& view, WallTime now, std::size_t limit) {
-  const store::StoreKey folder = layout::token_key(layout::kExpiryPrefix);
-  const std::string begin = store::full_key(folder.cls, folder.ns, folder.mount, folder.rest);
-  COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
-  COFFER_ASSIGN(bool more, cursor->seek(begin));
-  Front front;
-  while (more && cursor->key().starts_with(begin)) {
-    const std::string_view row = cursor->key().substr(begin.size());
-    const std::optional<WallTime> at = time_of(row);
-    if (at && (*at > now || front.due.size() >= limit)) {
-      front.next = *at;
-      break;
-    }
-    if (at)
-      front.due.push_back({*at, std::string(row)});
-    else if (front.complaints.size() < kNamesWarnedMax)
-      front.complaints.push_back({std::string(row), "has no time in its name and is passed over"});
-    COFFER_ASSIGN(more, cursor->next());
-  }
-  return front;
+// "l", 8 hex digits of the mount, the key: a lease; else the hash of a token.
+std::optional<LeaseRevoker::Due> lease_of(std::string_view row, WallTime at) {
+  const std::string_view name = row.substr(kTimeDigits + 1);
+  if (name.size() != 1 + 8 + kLeaseKeyText || name.front() != 'l')
+    return std::nullopt;
+  std::uint32_t mount = 0;
+  const auto [end, error] = std::from_chars(name.data() + 1, name.data() + 9, mount, 16);
+  if (error != std::errc() || end != name.data() + 9)
+    return std::nullopt;
+  return LeaseRevoker::Due{at, MountId(mount), std::string(name.substr(9))};
 }
 
 // Revokes the token of this row if its time is over as of this transaction: one that was renewed meanwhile is left
@@ -168,11 +154,60 @@ struct ExpiryDriver::State {
   std::atomic<bool> stopped{false};
 };
 
+struct ExpiryDriver::Front {
+  std::vector<Due> tokens;
+  std::vector<LeaseRevoker::Due> leases;
+  std::optional<WallTime> next;  // when the one after them ends
+  std::vector<Complaint> complaints;
+};
+
 ExpiryDriver::ExpiryDriver(const Services& services, Warn warn)
-    : services_(services), state_(std::make_shared<State>(std::move(warn))) {}
+    : services_(services), state_(std::make_shared<State>(warn)), leases_(services, warn) {}
 ExpiryDriver::~ExpiryDriver() { state_->stopped = true; }
 
-bool ExpiryDriver::idle() const { return !state_->busy; }
+bool ExpiryDriver::idle() const { return !state_->busy && leases_.idle(); }
+
+// What ends at or before `now`, from the front of the order; those that wait for another try stand there too, and one
+// reads past `known` of them. Bounded: where a look was cut off, the next one begins.
+Result<ExpiryDriver::Front> ExpiryDriver::read_front(const store::View& view, WallTime now, std::size_t known) {
+  const store::StoreKey folder = layout::token_key(layout::kExpiryPrefix);
+  const std::string begin = store::full_key(folder.cls, folder.ns, folder.mount, folder.rest);
+  COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
+  COFFER_ASSIGN(bool more, cursor->seek(from_.empty() ? begin : from_));
+  from_.clear();
+  Front front;
+  const std::size_t tokens_max = state_->busy ? 0 : limits::kExpiryBatchTokensMax + known;
+  const std::size_t leases_max = leases_.planning() ? 0 : limits::kExpiryBatchLeasesMax;
+  bool passed_over = false;
+  for (std::size_t looked = 0; more && cursor->key().starts_with(begin); ++looked) {
+    const std::string_view row = cursor->key().substr(begin.size());
+    const std::optional<WallTime> at = time_of(row);
+    const bool full = front.tokens.size() >= tokens_max && front.leases.size() >= leases_max;
+    if (at && (*at > now || full || looked >= kRowsLookedAtMax)) {
+      front.next = passed_over ? std::min(*at, now) : *at;
+      if (*at <= now && !full)
+        from_ = cursor->key();
+      break;
+    }
+    if (!at) {
+      if (front.complaints.size() < kNamesWarnedMax)
+        front.complaints.push_back({std::string(row), "has no time in its name and is passed over"});
+    } else if (auto lease = lease_of(row, *at)) {
+      if (front.leases.size() < leases_max && leases_.wants(*lease))
+        front.leases.push_back(std::move(*lease));
+      else
+        passed_over = true;
+    } else if (front.tokens.size() < tokens_max) {
+      front.tokens.push_back({*at, std::string(row)});
+    } else {
+      passed_over = true;
+    }
+    COFFER_ASSIGN(more, cursor->next());
+  }
+  if (!front.next && passed_over)
+    front.next = now;
+  return front;
+}
 
 std::size_t ExpiryDriver::irrevocable_count() const {
   const std::lock_guard lock(state_->mutex);
@@ -180,9 +215,12 @@ std::size_t ExpiryDriver::irrevocable_count() const {
 }
 
 std::optional<WallTime> ExpiryDriver::tick() {
-  if (state_->busy || !services_.committer.is_leader())
+  if (!services_.committer.is_leader())
     return std::nullopt;
   const WallTime now = services_.committer.cluster_now();
+  leases_.settle();
+  if (state_->busy && leases_.planning())
+    return std::nullopt;
   std::size_t known = 0;
   {
     const std::lock_guard lock(state_->mutex);
@@ -194,8 +232,7 @@ std::optional<WallTime> ExpiryDriver::tick() {
   const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
   if (published == nullptr || published->sealed)
     return std::nullopt;
-  // Those that wait for another try stand in front: one reads past them.
-  Result<Front> front = read_front(**view, now, limits::kExpiryBatchTokensMax + known);
+  Result<Front> front = read_front(**view, now, known);
   view->reset();
   std::vector<std::string> rows;
   {
@@ -205,15 +242,24 @@ std::optional<WallTime> ExpiryDriver::tick() {
       return std::nullopt;
     }
     state_->complain(front->complaints);
-    for (const Due& one : front->due)
+    for (const Due& one : front->tokens)
       state_->queue.put(one.row, one.at);
-    Expiry::Step step = state_->queue.step(now);
-    rows = std::move(step.revoke);
-    if (step.wake_at && (!front->next || *step.wake_at < *front->next))
-      front->next = step.wake_at;
+    if (!state_->busy) {
+      Expiry::Step step = state_->queue.step(now);
+      rows = std::move(step.revoke);
+      if (step.wake_at && (!front->next || *step.wake_at < *front->next))
+        front->next = step.wake_at;
+    }
   }
-  if (rows.empty())
-    return front->next;
+  const bool started = !rows.empty() || !front->leases.empty();
+  if (!front->leases.empty())
+    leases_.revoke(std::move(front->leases));
+  if (!rows.empty())
+    revoke_tokens(std::move(rows), now);
+  return started ? std::nullopt : front->next;
+}
+
+void ExpiryDriver::revoke_tokens(std::vector<std::string> rows, WallTime now) {
   state_->busy = true;
   const std::shared_ptr<State> state = state_;
   const auto outcome = std::make_shared<Outcome>();
@@ -223,7 +269,6 @@ std::optional<WallTime> ExpiryDriver::tick() {
         return state->stopped ? ok_status() : revoke_due(txn, current, arena, rows, *outcome);
       },
       [state, rows, outcome, now](const Status& status) { state->finish(rows, *outcome, status, now); });
-  return std::nullopt;
 }
 
 }  // namespace coffer::core

@@ -1,4 +1,4 @@
-// Revokes tokens when their time is over. Records stand in order of expiry, so it starts at once after unseal, whatever
+// Revokes tokens and leases when their time is over. Their records stand in order of expiry, so it starts at once after unseal, whatever
 // their number: it reads what is due from the front and hands it to the due queue, which bounds what is under way and
 // spaces out retries. While the node takes no writes it pauses as a whole and keeps nothing of what it read. A record
 // that is damaged is named to the operator once and passed over; it holds up no other.
@@ -12,6 +12,7 @@
 
 #include "core/expiry.h"
 #include "core/jobs.h"
+#include "core/lease_revoker.h"
 
 namespace coffer::core {
 
@@ -35,8 +36,14 @@ class ExpiryDriver {
 
  private:
   struct State;
+  struct Front;
+  Result<Front> read_front(const store::View& view, WallTime now, std::size_t known);
+  void revoke_tokens(std::vector<std::string> rows, WallTime now);
+
   const Services& services_;
   std::shared_ptr<State> state_;
+  LeaseRevoker leases_;
+  std::string from_;  // where the next look at the order begins, when the last one was cut off
 };
 
 }  // namespace coffer::core

@@ -1,7 +1,12 @@
 #include "core/jobs.h"
 
+#include <algorithm>
+
 #include "base/codec.h"
+#include "base/mutant.h"
 #include "core/layout.h"
+#include "core/lease_revoke.h"
+#include "core/mounts.h"
 #include "core/token_store.h"
 
 namespace coffer::core {
@@ -25,14 +30,77 @@ Status step_delete_mount(TxnImpl& txn, const Job& job) {
   return erase_job(txn, job);
 }
 
-Status step(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job) {
-  if (job.kind == Job::Kind::kDeleteMount)
+constexpr std::size_t kLeasesPageMax = 256;
+
+// Nobody holds a token or a lease of a mount that is gone: first each is ended, then the last is waited for, and only
+// then goes what is needed to revoke them (advisories F5, F6). New ones cannot come.
+}  // namespace
+
+Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                             const Route& route, Progress& progress) {
+  LeaseStore leases(txn, arena);
+  TokenStore tokens(txn, published, arena);
+  COFFER_ASSIGN(const LeaseStore::NamedPage page, leases.named(route.record.info.namespace_id, route.prefix,
+                                                               progress.at, kLeasesPageMax, false));
+  bool waits = false;
+  for (const LeaseStore::Named& named : page.leases) {
+    if (txn.ops() > limits::kEntryOpsMax / 4)
+      return ok_status();  // the same page once more; what was done is not in it any longer
+    if (named.key.empty()) {
+      COFFER_ASSIGN(const auto token, tokens.stored(named.token_hash));
+      if (token && token->record.created <= job.at)
+        COFFER_TRY(tokens.revoke_tree(named.token_hash));
+      continue;
+    }
+    COFFER_ASSIGN(const auto lease, leases.stored(named.key));
+    if (!lease || lease->mount != job.mount)
+      continue;
+    waits = true;
+    if (!progress.ended && lease->state != LeaseState::kIrrevocable)
+      COFFER_TRY(leases.end(*lease));
+  }
+  if (progress.ended && waits)
+    return ok_status();
+  progress.at = page.next;
+  if (!page.next.empty())
+    return ok_status();
+  if (!progress.ended) {
+    progress.ended = true;
+    return ok_status();
+  }
+  return erase_mount(txn, job.mount);
+}
+
+// Those that were there when it was asked for; what is granted later is not meant.
+Status JobRunner::end_prefix(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                             Progress& progress) {
+  LeaseStore leases(txn, arena);
+  COFFER_ASSIGN(const LeaseStore::NamedPage page,
+                leases.named(job.ns, job.prefix, progress.at, kLeasesPageMax, false));
+  for (const LeaseStore::Named& named : page.leases) {
+    if (txn.ops() > limits::kEntryOpsMax / 4)
+      return ok_status();  // the same page once more
+    COFFER_TRY(end_named(txn, published, arena, named, job.at, job.force));
+  }
+  progress.at = page.next;
+  return page.next.empty() ? erase_job(txn, job) : ok_status();
+}
+
+Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                       Progress& progress) {
+  if (job.kind == Job::Kind::kDeleteMount) {
+    const Route* route = published.router->by_id(job.mount);
+    if (route != nullptr && !mutant(Mutant::kMountRemovedBeforeLeases))
+      return end_leases(txn, published, arena, job, *route, progress);
+    if (route != nullptr)
+      COFFER_TRY(erase_mount(txn, job.mount));
     return step_delete_mount(txn, job);
+  }
+  if (job.kind == Job::Kind::kEndLeases)
+    return end_prefix(txn, published, arena, job, progress);
   COFFER_ASSIGN(const bool finished, TokenStore(txn, published, arena).step_tree(job.token_hash));
   return finished ? erase_job(txn, job) : ok_status();
 }
-
-}  // namespace
 
 Status add_job(TxnImpl& txn, const Job& job) {
   COFFER_TRY(txn.put(layout::core_key(layout::kJobMark), job.id));
@@ -95,12 +163,21 @@ bool JobRunner::tick() {
   // In turn, so that one that cannot go on does not hold up the others.
   const Job job = (*published->jobs)[state_->turn++ % published->jobs->size()];
   const std::shared_ptr<State> state = state_;
+  std::erase_if(state->progress, [&](const auto& entry) {
+    return std::ranges::none_of(*published->jobs, [&](const Job& one) { return one.id == entry.first; });
+  });
+  const auto progress = std::make_shared<Progress>();
   SystemTask::start(
       services_,
-      [job, state](TxnImpl& txn, const Published& now, json::Arena& arena) {
-        return state->stopped ? ok_status() : step(txn, now, arena, job);
+      [job, state, progress](TxnImpl& txn, const Published& now, json::Arena& arena) {
+        *progress = state->progress[job.id];
+        return state->stopped ? ok_status() : step(txn, now, arena, job, *progress);
       },
-      [state](const Status&) { state->busy = false; });
+      [job, state, progress](const Status& status) {
+        if (status.ok())
+          state->progress[job.id] = *progress;
+        state->busy = false;
+      });
   return true;
 }
 

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
+#include <string>
 
 #include "core/call.h"
 
@@ -48,11 +50,22 @@ class JobRunner {
   bool idle() const { return !state_->busy; }
 
  private:
+  // How far a job has come with what it reads through; lost with the leadership, and then it begins anew.
+  struct Progress {
+    std::string at;       // position; empty: the beginning
+    bool ended = false;   // every lease of the mount was ended; now they are waited for
+  };
   struct State {
     std::atomic<bool> busy{false};
     std::atomic<bool> stopped{false};
-    std::size_t turn = 0;  // tick()'s thread
+    std::size_t turn = 0;                      // tick()'s thread
+    std::map<std::string, Progress> progress;  // by job; whoever is busy
   };
+  static Status step(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job, Progress& progress);
+  static Status end_prefix(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                           Progress& progress);
+  static Status end_leases(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                           const Route& route, Progress& progress);
   const Services& services_;
   std::shared_ptr<State> state_;
 };

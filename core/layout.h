@@ -31,6 +31,14 @@ inline constexpr std::string_view kAccessorPrefix = "token/accessor/"; // + hash
 inline constexpr std::string_view kChildPrefix = "token/child/";       // + parent's hash + '/' + child's hash
 inline constexpr std::string_view kExpiryPrefix = "token/expiry/";     // + 16 hex digits of nanoseconds + '/' + hash
 
+// Leases, kClusterLocal. `key` is the last segment of a lease's id. In the order of expiry above they stand with tokens, as
+// time + "/l" + 8 hex digits of the mount + key.
+inline constexpr std::string_view kLeasePrefix = "lease/rec/";         // + key
+inline constexpr std::string_view kLeaseTokenPrefix = "lease/token/";  // + token's hash + '/' + key
+inline constexpr std::string_view kLeaseBadPrefix = "lease/bad/";      // + key: irrevocable ones
+// In the lease's own namespace: every lease, and every token that ends, by its id.
+inline constexpr std::string_view kLeaseIdPrefix = "lease/id/";        // + id
+
 inline store::StoreKey core_key(std::string_view rest) {
   return {store::KeyClass::kShared, kRootNamespace, kSystemMount, rest};
 }

@@ -11,7 +11,47 @@ constexpr std::uint8_t kFlagLocal = 1;
 constexpr std::uint8_t kFlagSealWrap = 2;
 constexpr std::uint8_t kFlagExternalEntropy = 4;
 constexpr std::uint8_t kFlagNoCache = 8;
-constexpr std::uint8_t kFlagsKnown = 15;
+constexpr std::uint8_t kFlagDisabled = 16;
+constexpr std::uint8_t kFlagTrim = 32;
+constexpr std::uint8_t kFlagLockout = 64;
+constexpr std::uint8_t kFlagLockoutOff = 128;
+
+void write_texts(ByteWriter& writer, const std::vector<std::string>& texts) {
+  writer.varint(texts.size());
+  for (const std::string& text : texts)
+    writer.bytes(text);
+}
+
+void read_texts(ByteReader& reader, std::vector<std::string>& texts) {
+  const std::uint64_t count = reader.varint();
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i)
+    texts.emplace_back(reader.bytes());
+}
+
+void write_tuning(ByteWriter& writer, const MountTuning& tuning) {
+  for (const std::vector<std::string>* texts :
+       {&tuning.audit_non_hmac_request_keys, &tuning.audit_non_hmac_response_keys, &tuning.passthrough_request_headers,
+        &tuning.allowed_response_headers, &tuning.allowed_managed_keys, &tuning.delegated_auth_accessors})
+    write_texts(writer, *texts);
+  writer.bytes(tuning.listing_visibility).bytes(tuning.token_type).bytes(tuning.plugin_version);
+  writer.bytes(tuning.identity_token_key).varint(tuning.lockout_threshold);
+  writer.varint(static_cast<std::uint64_t>(tuning.lockout_duration.count()));
+  writer.varint(static_cast<std::uint64_t>(tuning.lockout_counter_reset.count()));
+}
+
+void read_tuning(ByteReader& reader, MountTuning& tuning) {
+  for (std::vector<std::string>* texts :
+       {&tuning.audit_non_hmac_request_keys, &tuning.audit_non_hmac_response_keys, &tuning.passthrough_request_headers,
+        &tuning.allowed_response_headers, &tuning.allowed_managed_keys, &tuning.delegated_auth_accessors})
+    read_texts(reader, *texts);
+  tuning.listing_visibility = reader.bytes();
+  tuning.token_type = reader.bytes();
+  tuning.plugin_version = reader.bytes();
+  tuning.identity_token_key = reader.bytes();
+  tuning.lockout_threshold = reader.varint();
+  tuning.lockout_duration = Nanos(static_cast<std::int64_t>(reader.varint()));
+  tuning.lockout_counter_reset = Nanos(static_cast<std::int64_t>(reader.varint()));
+}
 
 std::string short_hex(std::string_view bytes) { return hex_encode(bytes.substr(0, 4)); }
 
@@ -29,6 +69,10 @@ std::string encode(const MountRecord& record) {
   flags |= info.seal_wrap ? kFlagSealWrap : 0;
   flags |= info.external_entropy_access ? kFlagExternalEntropy : 0;
   flags |= info.force_no_cache ? kFlagNoCache : 0;
+  flags |= record.disabled ? kFlagDisabled : 0;
+  flags |= record.tuning.trim_request_trailing_slashes ? kFlagTrim : 0;
+  flags |= record.tuning.lockout_set ? kFlagLockout : 0;
+  flags |= record.tuning.lockout_disable ? kFlagLockoutOff : 0;
   ByteWriter writer(out);
   writer.u8(kRecordFormat).u8(static_cast<std::uint8_t>(record.table)).u8(flags);
   writer.varint(info.id.get()).varint(info.namespace_id.get());
@@ -38,6 +82,7 @@ std::string encode(const MountRecord& record) {
   writer.varint(info.options.size());
   for (const auto& [name, value] : info.options)
     writer.bytes(name).bytes(value);
+  write_tuning(writer, record.tuning);
   return out;
 }
 
@@ -47,7 +92,7 @@ Result<MountRecord> decode_mount(std::string_view plaintext) {
   const std::uint8_t format = reader.u8();
   const std::uint8_t table = reader.u8();
   const std::uint8_t flags = reader.u8();
-  if (!reader.ok() || format != kRecordFormat || table < 1 || table > 2 || (flags & ~kFlagsKnown) != 0)
+  if (!reader.ok() || format != kRecordFormat || table < 1 || table > 2)
     return Status(Code::kDataLoss, "a mount's record has an unknown form");
   MountInfo& info = record.info;
   record.table = static_cast<MountTable>(table);
@@ -55,6 +100,10 @@ Result<MountRecord> decode_mount(std::string_view plaintext) {
   info.seal_wrap = (flags & kFlagSealWrap) != 0;
   info.external_entropy_access = (flags & kFlagExternalEntropy) != 0;
   info.force_no_cache = (flags & kFlagNoCache) != 0;
+  record.disabled = (flags & kFlagDisabled) != 0;
+  record.tuning.trim_request_trailing_slashes = (flags & kFlagTrim) != 0;
+  record.tuning.lockout_set = (flags & kFlagLockout) != 0;
+  record.tuning.lockout_disable = (flags & kFlagLockoutOff) != 0;
   info.id = MountId(static_cast<std::uint32_t>(reader.varint()));
   info.namespace_id = NamespaceId(static_cast<std::uint32_t>(reader.varint()));
   info.path = reader.bytes();
@@ -69,6 +118,7 @@ Result<MountRecord> decode_mount(std::string_view plaintext) {
     const std::string_view name = reader.bytes();
     info.options.emplace_back(name, reader.bytes());
   }
+  read_tuning(reader, record.tuning);
   COFFER_TRY(reader.finish().with_context("a mount's record"));
   return record;
 }
@@ -103,7 +153,7 @@ Result<std::vector<MountRecord>> read_mounts(TxnImpl& txn) {
 Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, MountTable table, std::string_view path) {
   COFFER_ASSIGN(std::vector<MountRecord> records, read_mounts(txn));
   for (MountRecord& record : records)
-    if (record.table == table && record.info.path == path)
+    if (record.table == table && record.info.path == path && !record.disabled)
       return std::optional<MountRecord>(std::move(record));
   return std::optional<MountRecord>();
 }
@@ -112,7 +162,7 @@ Status add_mount(TxnImpl& txn, MountRecord& record) {
   const std::string route = record.route();
   COFFER_ASSIGN(const std::vector<MountRecord> records, read_mounts(txn));
   for (const MountRecord& other : records)
-    if (route.starts_with(other.route()) || other.route().starts_with(route))
+    if (!other.disabled && (route.starts_with(other.route()) || other.route().starts_with(route)))
       return Status(Code::kInvalid, "path is already in use at " + other.info.path);
   const store::StoreKey counter = layout::core_key(layout::kMountCounter);
   COFFER_ASSIGN(const auto stored, txn.get(counter));

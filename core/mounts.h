@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/rng.h"
 #include "base/status.h"
@@ -16,9 +17,33 @@ namespace coffer::core {
 
 enum class MountTable : std::uint8_t { kSecret = 1, kAuth = 2 };
 
+// What `tune` sets beyond what engines see.
+struct MountTuning {
+  std::vector<std::string> audit_non_hmac_request_keys;
+  std::vector<std::string> audit_non_hmac_response_keys;
+  std::vector<std::string> passthrough_request_headers;
+  std::vector<std::string> allowed_response_headers;
+  std::vector<std::string> allowed_managed_keys;
+  std::vector<std::string> delegated_auth_accessors;
+  std::string listing_visibility;  // "", "hidden" or "unauth"
+  std::string token_type;          // of an auth method; "" is default-service
+  std::string plugin_version;
+  std::string identity_token_key;
+  bool trim_request_trailing_slashes = false;
+  // Of an auth method. What is not set is the system's.
+  bool lockout_set = false;
+  bool lockout_disable = false;
+  std::uint64_t lockout_threshold = 0;
+  Nanos lockout_duration{0};
+  Nanos lockout_counter_reset{0};
+};
+
 struct MountRecord {
   MountTable table = MountTable::kSecret;
   MountInfo info;  // path relative to its table: "secret/", "token/"
+  MountTuning tuning;
+  // No path leads to it any more. It stays until its leases are revoked, because that needs its engine and its data.
+  bool disabled = false;
   // Where requests meet it: "secret/", "auth/token/".
   std::string route() const { return table == MountTable::kAuth ? "auth/" + info.path : info.path; }
   // Local mounts and cubbyholes stay in this cluster.

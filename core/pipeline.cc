@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "core/audit_format.h"
 #include "core/jobs.h"
+#include "core/lease_store.h"
 #include "core/run.h"
 #include "core/token_store.h"
 
@@ -85,6 +86,7 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   PipelineState& state = *exchange.pipeline;
   state.stage = Stage::kRunning;
   state.handed_out.clear();
+  state.leases_out.clear();
   // The term is read before the view: a view of a later leadership is refused by the proposer rather than missed.
   const Term term = services_.committer.leader_term();
   Result<std::unique_ptr<store::View>> view = services_.backend.view();
@@ -97,6 +99,10 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   if (!services_.committer.lease_valid())
     return refuse(exchange, Status(Code::kUnavailable, "this node does not lead and cannot answer"));
   state.now = services_.committer.cluster_now();
+  if (state.called)
+    return run_conclusion(exchange, **view, *published, term);
+  state.outside.reset();
+  state.term = term;
   Run once(exchange, state, services_, **view, *published);
   once.authorise();
   if (once.prepare()) {
@@ -124,9 +130,58 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
     state.handed_out.clear();
     fail_late(exchange);
   }
-  if (state.audit)
+  if (!writes)
+    state.outside.reset();
+  // With a call to make there is no answer yet.
+  if (state.audit && !state.outside)
     state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, done, first_error(exchange.response));
   return writes ? Next::kPropose : Next::kAnswer;
+}
+
+// After the call outside: who asked and whether they might was settled before it was made.
+Pipeline::Next Pipeline::run_conclusion(Exchange& exchange, const store::View& view, const Published& published,
+                                        Term term) {
+  PipelineState& state = *exchange.pipeline;
+  Run once(exchange, state, services_, view, published);
+  once.conclude();
+  const bool writes = once.finish(term);
+  if (state.audit)
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
+                         first_error(exchange.response));
+  return writes ? Next::kPropose : Next::kAnswer;
+}
+
+// The intent is committed. A thread of the pool makes the call; the exchange is its until then.
+void Pipeline::call_outside(std::unique_ptr<Exchange> exchange) {
+  PipelineState& state = *exchange->pipeline;
+  state.stage = Stage::kOutside;
+  state.runs = 0;
+  state.proposal = Proposal();
+  Exchange* held = exchange.release();
+  const auto go_on = [this, held](bool taken) {
+    std::unique_ptr<Exchange> back(held);
+    back->pipeline->called = taken ? make_call(*back) : Status(Code::kExhausted, "too many calls to other systems wait");
+    back->pipeline->answered = back->response;
+    Home* home = back->home;
+    home->resume_later(std::move(back));
+  };
+  if (services_.calls == nullptr || !services_.calls->submit([go_on] { go_on(true); }))
+    go_on(false);
+}
+
+// Only while this node leads, and early enough that whoever leads next knows when it is over.
+Status Pipeline::make_call(Exchange& exchange) {
+  const PipelineState& state = *exchange.pipeline;
+  const Committer& committer = services_.committer;
+  const Nanos left = state.outside->ends - committer.cluster_now();
+  const bool leads = committer.leader_term() == state.term && committer.lease_valid();
+  if ((!leads || left <= Nanos(0)) && !mutant(Mutant::kOutsideAfterLeadership))
+    return Status(Code::kUnavailable, "this node may not call another system any more, nothing was made");
+  try {
+    return state.outside->call(left, exchange.response, exchange.arena);
+  } catch (const std::bad_alloc&) {
+    return Status(Code::kUnavailable, "the server is out of memory");
+  }
 }
 
 // Before anything could be looked up. Only a later run has devices to tell.
@@ -220,6 +275,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
     case CommitOutcome::kCommitted:
       break;
   }
+  if (state.outside && !state.called)
+    return call_outside(std::move(exchange));
   state.committed = true;
   state.proposal = Proposal();
   exchange->audit_lines.swap(state.response_lines);
@@ -243,6 +300,15 @@ void Pipeline::withhold(Exchange& exchange) {
         services_,
         [hash](TxnImpl& txn, const Published& published, json::Arena& arena) {
           return TokenStore(txn, published, arena).revoke_tree(hash);
+        },
+        [](const Status&) {});
+  for (std::string& key : exchange.pipeline->leases_out)
+    SystemTask::start(
+        services_,
+        [key](TxnImpl& txn, const Published&, json::Arena& arena) {
+          LeaseStore leases(txn, arena);
+          COFFER_ASSIGN(const auto lease, leases.stored(key));
+          return lease ? leases.end(*lease) : ok_status();
         },
         [](const Status&) {});
 }

@@ -38,6 +38,9 @@ class Pipeline final : public Dispatcher, private AuditSink, private CommitSink 
   void run(std::unique_ptr<Exchange> exchange);
   Next try_once(Exchange& exchange);
   Next run_once(Exchange& exchange);
+  Next run_conclusion(Exchange& exchange, const store::View& view, const Published& published, Term term);
+  void call_outside(std::unique_ptr<Exchange> exchange);
+  Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
   void answer(std::unique_ptr<Exchange> exchange);
   void propose(std::unique_ptr<Exchange> exchange);

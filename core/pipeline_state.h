@@ -8,6 +8,7 @@
 #include "core/audit_broker.h"
 #include "core/commit.h"
 #include "core/login.h"
+#include "core/outside.h"
 #include "core/request.h"
 #include "core/txn_impl.h"
 
@@ -19,6 +20,7 @@ class PipelineState {
     kRunning,
     kRequestAudit,   // a write: its request line is on the way, then the proposal goes out
     kCommit,
+    kOutside,        // a call to a system outside is under way; the next run concludes it
     kLastAudit,      // nothing but the answer follows
   };
 
@@ -37,6 +39,11 @@ class PipelineState {
   std::vector<std::string> handed_out;     // hashes of tokens to revoke if the answer is withheld
   std::unique_ptr<PreparedWork> work;      // what the handler needs and no run may do itself
   unsigned works = 0;                      // how often work was performed
+  std::vector<std::string> leases_out;     // and keys of leases
+  std::optional<OutsideWork> outside;      // what follows the first commit
+  std::optional<Status> called;            // what became of it; set: the next run concludes
+  Response answered;                       // as the call left it
+  Term term;                               // of the leadership that committed the intent
   WallTime now{};
   WallTime deadline = WallTime::max();     // in cluster time
 
@@ -56,6 +63,10 @@ class PipelineState {
     handed_out.clear();
     work.reset();
     works = 0;
+    leases_out.clear();
+    outside.reset();
+    called.reset();
+    answered = Response();
     deadline = WallTime::max();
   }
 };

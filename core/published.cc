@@ -192,7 +192,11 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
 
 std::string encode(const Job& job) {
   std::string out;
-  ByteWriter(out).u8(1).u8(static_cast<std::uint8_t>(job.kind)).u32(job.mount.get()).bytes(job.token_hash);
+  ByteWriter(out).u8(1).u8(static_cast<std::uint8_t>(job.kind)).u32(job.mount.get()).bytes(job.token_hash).u64(
+      static_cast<std::uint64_t>(job.at.time_since_epoch().count()))
+      .u32(job.ns.get())
+      .bytes(job.prefix)
+      .u8(job.force ? 1 : 0);
   return out;
 }
 
@@ -200,9 +204,11 @@ Result<Job> decode_job(std::string_view id, std::string_view plaintext) {
   ByteReader reader(plaintext);
   const std::uint8_t format = reader.u8();
   const std::uint8_t kind = reader.u8();
-  Job job{std::string(id), static_cast<Job::Kind>(kind), MountId(reader.u32()), std::string(reader.bytes())};
+  Job job{std::string(id), static_cast<Job::Kind>(kind), MountId(reader.u32()), std::string(reader.bytes()),
+          WallTime(Nanos(static_cast<std::int64_t>(reader.u64()))), NamespaceId(reader.u32()),
+          std::string(reader.bytes()), reader.u8() != 0};
   COFFER_TRY(reader.finish().with_context("a job's record"));
-  if (format != 1 || kind < 1 || kind > 2)
+  if (format != 1 || kind < 1 || kind > 3)
     return Status(Code::kDataLoss, "a job's record has an unknown form");
   return job;
 }

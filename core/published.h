@@ -23,11 +23,15 @@ struct SystemConfig {
 
 // Work that exceeds one entry, as its record says it (core/jobs.h).
 struct Job {
-  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2 };
+  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2, kEndLeases = 3 };
   std::string id;
   Kind kind = Kind::kDeleteMount;
   MountId mount;           // kDeleteMount
   std::string token_hash;  // kRevokeTree: the root of the tree, which is gone already
+  WallTime at{};           // kDeleteMount: when it was disabled; kEndLeases: when it was asked for
+  NamespaceId ns{0};       // kEndLeases
+  std::string prefix;      // kEndLeases: of their ids, ending in a slash or empty
+  bool force = false;      // kEndLeases: without calls to systems outside
 };
 
 class Published final : public store::Attachment {

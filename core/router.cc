@@ -29,7 +29,7 @@ Router::Router(std::vector<MountRecord> records, const EngineRegistry& engines) 
     route.prefix = route.record.route();
     route.record_key = layout::mount_record(route.record.info.id);
     route.engine = engines.find(route.record.table, route.record.info.type);
-    routes_.push_back(std::move(route));
+    (route.record.disabled ? disabled_ : routes_).push_back(std::move(route));
   }
   std::sort(routes_.begin(), routes_.end(), [](const Route& a, const Route& b) { return a.prefix < b.prefix; });
 }
@@ -42,6 +42,14 @@ const Route* Router::match(std::string_view path) const noexcept {
     return nullptr;
   const Route& route = *--after;
   return path.starts_with(route.prefix) ? &route : nullptr;
+}
+
+const Route* Router::by_id(MountId id) const noexcept {
+  for (const std::vector<Route>* routes : {&routes_, &disabled_})
+    for (const Route& route : *routes)
+      if (route.record.info.id == id)
+        return &route;
+  return nullptr;
 }
 
 const Route* Router::find(MountTable table, std::string_view path) const noexcept {

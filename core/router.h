@@ -41,10 +41,13 @@ class Router {
   const Route* match(std::string_view path) const noexcept;
   // The mount at exactly this place, or null.
   const Route* find(MountTable table, std::string_view path) const noexcept;
-  const std::vector<Route>& routes() const noexcept { return routes_; }  // sorted by prefix
+  // By its id, also one that is disabled and waits for its leases to end; or null.
+  const Route* by_id(MountId id) const noexcept;
+  const std::vector<Route>& routes() const noexcept { return routes_; }  // sorted by prefix; without disabled ones
 
  private:
   std::vector<Route> routes_;
+  std::vector<Route> disabled_;
 };
 
 }  // namespace coffer::core

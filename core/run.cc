@@ -7,6 +7,7 @@
 #include "core/answers.h"
 #include "core/cidr.h"
 #include "core/help.h"
+#include "core/lease_grant.h"
 #include "core/token_issue.h"
 #include "core/wrapping.h"
 
@@ -268,13 +269,49 @@ Status Run::call_handler() {
   if (ctx.login)
     COFFER_TRY(log_in(ctx, *ctx.login));
   warn_of_ignored_fields(*match_->spec, exchange_);
+  if (ctx.lease && !exchange_.response.has_errors())
+    COFFER_TRY(grant_lease(ctx));
+  if (ctx.outside && !exchange_.response.has_errors()) {
+    state_.outside = std::move(ctx.outside);
+    for (const std::string_view key : ctx.leases_out)
+      state_.leases_out.emplace_back(key);
+    return ok_status();
+  }
+  return wrap_and_hand_out(ctx);
+}
+
+Status Run::wrap_and_hand_out(CallContext& ctx) {
   // Nobody without a token makes records, unless the answer gives one.
-  const bool known = token_ || exchange_.response.auth;
+  const bool known = token_ || concludes_ || exchange_.response.auth;
   if (exchange_.request.wrap_ttl && !ctx.wrapped && known && !exchange_.response.has_errors())
     COFFER_TRY(wrap_response(ctx, *exchange_.request.wrap_ttl));
   for (const std::string_view hash : ctx.handed_out)
     state_.handed_out.emplace_back(hash);
+  for (const std::string_view key : ctx.leases_out)
+    state_.leases_out.emplace_back(key);
   return ok_status();
+}
+
+void Run::conclude() {
+  exchange_.response = state_.answered;
+  concludes_ = true;
+  resolve();
+  if (route_ == nullptr)
+    return refuse(503, "the mount was disabled before the request was done");
+  CallContext ctx = context();
+  const TxnImpl::Savepoint before = txn_.savepoint();
+  const Status status = state_.outside->then(ctx, *state_.called);
+  if (!status.ok()) {
+    txn_.rollback(before);
+    return note(status);
+  }
+  if (!state_.called->ok())
+    return note(*state_.called);
+  const TxnImpl::Savepoint concluded = txn_.savepoint();
+  if (const Status wrapped = wrap_and_hand_out(ctx); !wrapped.ok()) {
+    txn_.rollback(concluded);
+    note(wrapped);
+  }
 }
 
 void Run::answer_help() {
@@ -286,7 +323,7 @@ void Run::answer_help() {
 // (too late, out of memory): then nothing of it is kept and nothing was answered. The last use revokes the token. What
 // needs no token uses none up: looking at a wrapping token with itself must not destroy what it wraps.
 Status Run::count_use() {
-  if (!token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
+  if (concludes_ || !token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
     return ok_status();
   if (token_->record.num_uses == 1)
     return tokens_.revoke_tree(token_->hash);
@@ -311,6 +348,7 @@ void Run::depend_on_authority() {
 
 bool Run::finish(Term term) {
   if (const Status status = count_use(); !status.ok()) {
+    state_.outside.reset();
     txn_.rollback({});
     note(status);
   }

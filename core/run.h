@@ -23,6 +23,8 @@ class Run {
   bool prepare();
   // The handler, and wrapping of its answer where that was asked for.
   void handle();
+  // Instead of the three, after the call to a system outside: what follows of it, with the answer that it left.
+  void conclude();
   // Counts the token's use. True when there is something to commit, or something that was read is not committed yet:
   // the proposal is in the state then.
   bool finish(Term term);
@@ -39,6 +41,7 @@ class Run {
   void refuse(int status, std::string_view error);
   void note(const Status& status);
   Status call_handler();
+  Status wrap_and_hand_out(CallContext& ctx);
   void answer_help();
   void maybe_wrap();
   Status count_use();
@@ -60,6 +63,7 @@ class Run {
   const Acl* acl_ = nullptr;
   bool sudo_ = false;
   bool refused_ = false;
+  bool concludes_ = false;
   bool wants_newer_keyring_ = false;
   std::optional<Storage> storage_;
 };

@@ -14,7 +14,8 @@ namespace coffer::core {
 std::unique_ptr<Engine> make_sys_engine();
 
 // The table's parts, one file each.
-std::vector<PathSpec> sys_mount_specs();     // sys_mounts.cc
+std::vector<PathSpec> sys_mount_specs();
+std::vector<PathSpec> sys_lease_specs();     // sys_mounts.cc
 std::vector<PathSpec> sys_ui_specs();        // sys_ui.cc
 std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc

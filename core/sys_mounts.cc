@@ -231,15 +231,17 @@ Status disable(HandlerContext& base, MountTable table) {
     return Status(Code::kInvalid, "cannot unmount " + quoted(path));
   if (table == MountTable::kAuth && path == "token/")
     return Status(Code::kInvalid, "token credential backend cannot be disabled");
-  COFFER_ASSIGN(const auto record, find_mount(ctx.txn, table, path));
+  COFFER_ASSIGN(auto record, find_mount(ctx.txn, table, path));
   if (!record)
     return ok_status();
-  COFFER_TRY(erase_mount(ctx.txn, record->info.id));
+  record->disabled = true;
+  COFFER_TRY(put_mount(ctx.txn, *record));
   Job job;
   job.id = "mount-";
   layout::append_hex(job.id, record->info.id.get(), 8);
   job.kind = Job::Kind::kDeleteMount;
   job.mount = record->info.id;
+  job.at = ctx.now;
   return add_job(ctx.txn, job);
 }
 

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "core/jobs.h"
 #include "core/layout.h"
+#include "core/lease_store.h"
 
 namespace coffer::core {
 namespace {
@@ -138,7 +139,8 @@ Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
     COFFER_TRY(txn_.put(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
   if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
     COFFER_TRY(txn_.put(expiry_name(*record.expires, hash).key(), {}));
-  return ok_status();
+  // Found by the path that made it, as leases are.
+  return record.expires ? LeaseStore(txn_, arena_).add_token(layout::kRootNamespace, record.path, hash) : ok_status();
 }
 
 Status TokenStore::replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after) {
@@ -159,16 +161,17 @@ Status TokenStore::erase_records(std::string_view hash, const TokenRecord& recor
   COFFER_TRY(txn_.erase(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key()));
   if (!record.parent.empty())
     COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key()));
-  if (record.expires)
-    COFFER_TRY(txn_.erase(expiry_name(*record.expires, hash).key()));
-  return ok_status();
+  if (!record.expires)
+    return ok_status();
+  COFFER_TRY(txn_.erase(expiry_name(*record.expires, hash).key()));
+  return LeaseStore(txn_, arena_).erase_token(layout::kRootNamespace, record.path, hash);
 }
 
 Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) {
   return txn_.list(Name(layout::kChildPrefix).add(hash).add("/").key(), {}, limit);
 }
 
-Result<bool> TokenStore::erase_cubbyhole(std::string_view hash) {
+Result<bool> TokenStore::erase_belongings(std::string_view hash) {
   const std::string prefix = std::string(hash) + "/";
   bool more = false;
   COFFER_ASSIGN(const auto keys,
@@ -176,7 +179,8 @@ Result<bool> TokenStore::erase_cubbyhole(std::string_view hash) {
                                  limits::kJobStepKeysMax, &more));
   for (const std::string_view key : keys)
     COFFER_TRY(txn_.erase_stored(key));
-  return !more;
+  COFFER_ASSIGN(const bool leases, LeaseStore(txn_, arena_).end_of_token(hash, limits::kExpiryBatchLeasesMax));
+  return !more && leases;
 }
 
 Result<bool> TokenStore::erase_tree(std::string_view root) {
@@ -193,7 +197,7 @@ Result<bool> TokenStore::erase_tree(std::string_view root) {
     waiting.insert(waiting.end(), page.names.begin(), page.names.end());
     if (token)
       COFFER_TRY(erase_records(hash, token->record));
-    COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+    COFFER_ASSIGN(const bool all, erase_belongings(hash));
     if (!all || txn_.ops() > limits::kEntryOpsMax / 2)
       return false;
   }
@@ -231,7 +235,7 @@ Status TokenStore::revoke_orphaning(std::string_view hash) {
     COFFER_TRY(replace(child, below->record, orphan));
   }
   COFFER_TRY(erase_records(hash, token->record));
-  COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+  COFFER_ASSIGN(const bool all, erase_belongings(hash));
   // Of the tree only this token is left by now: the job erases the rest of its cubbyhole.
   return all ? ok_status() : add_job(txn_, {std::string(hash), Job::Kind::kRevokeTree, MountId(), std::string(hash)});
 }
@@ -247,7 +251,7 @@ Result<bool> TokenStore::step_tree(std::string_view root) {
       branch.push_back(page.names.front());
       continue;
     }
-    COFFER_ASSIGN(const bool all, erase_cubbyhole(hash));
+    COFFER_ASSIGN(const bool all, erase_belongings(hash));
     if (!all)
       return false;
     COFFER_ASSIGN(const auto token, stored(hash));

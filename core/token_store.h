@@ -66,8 +66,8 @@ class TokenStore {
   Result<std::string_view> live_accessor(std::string_view name);
   Result<ListPage> children(std::string_view hash, std::size_t limit);
   Status erase_records(std::string_view hash, const TokenRecord& record);
-  // False when more records are left than fit.
-  Result<bool> erase_cubbyhole(std::string_view hash);
+  // Its cubbyhole, and the end of its leases. False when more records are left than fit.
+  Result<bool> erase_belongings(std::string_view hash);
   // False when the tree does not fit.
   Result<bool> erase_tree(std::string_view hash);
 

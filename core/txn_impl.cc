@@ -294,6 +294,30 @@ Result<std::vector<std::string_view>> TxnImpl::stored_keys(const store::StoreKey
   return keys;
 }
 
+Result<TxnImpl::NamePage> TxnImpl::names(const store::StoreKey& prefix, const std::string& from, std::size_t limit,
+                                         bool depends) {
+  store::KeyRange range = store::range_of_prefix(store::full_key(prefix.cls, prefix.ns, prefix.mount, prefix.rest));
+  if (from > range.begin)
+    range.begin = from;
+  NamePage page;
+  COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view_.cursor());
+  COFFER_ASSIGN(bool found, cursor->seek(range.begin));
+  while (found && (range.end.empty() || cursor->key() < range.end)) {
+    if (page.names.size() >= limit) {
+      page.next = cursor->key();
+      range.end = page.next;
+      break;
+    }
+    COFFER_ASSIGN(const std::string_view rest, full_rest(cursor->key(), cursor->value()));
+    if (rest.starts_with(prefix.rest))
+      page.names.push_back(arena_.copy(rest));
+    COFFER_ASSIGN(found, cursor->next());
+  }
+  if (depends && !mutant(Mutant::kListedRangeNotInReadSet))
+    buffers_.ranges.push_back({std::move(range.begin), std::move(range.end)});
+  return page;
+}
+
 Proposal TxnImpl::reads(Term term) const {
   Proposal proposal;
   proposal.term = term;

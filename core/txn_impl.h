@@ -56,6 +56,13 @@ class TxnImpl final : public Txn {
   // Own writes are not seen. The range becomes part of the read set. False in `*more` when these are all.
   Result<std::vector<std::string_view>> stored_keys(const store::StoreKey& prefix, std::size_t limit, bool* more);
   Status erase_stored(std::string_view stored_key);
+  // Whole names of records that begin with `prefix`, in the store's order, beginning at the position `from` (empty: at
+  // the first). Own writes are not seen. With `depends` the range becomes part of the read set.
+  struct NamePage {
+    std::vector<std::string_view> names;
+    std::string next;  // position of what follows; empty: these are all
+  };
+  Result<NamePage> names(const store::StoreKey& prefix, const std::string& from, std::size_t limit, bool depends);
 
   // Another one on the same view, with memory of its own: for work that reads many records and keeps little of them. It
   // does not see this one's writes, and what it reads is in no read set.

@@ -11,6 +11,7 @@
 #include "actors/host.h"
 #include "actors/node.h"
 #include "base/disk.h"
+#include "base/limits.h"
 #include "base/rng.h"
 #include "base/version.h"
 #include "core/expiry_driver.h"
@@ -33,6 +34,7 @@ namespace {
 
 constexpr Nanos kTickInterval = std::chrono::milliseconds(20);
 constexpr Nanos kHousekeepingInterval = std::chrono::milliseconds(100);
+constexpr Nanos kHousekeepingPause = std::chrono::milliseconds(10);  // between two steps of work that goes on
 constexpr std::chrono::seconds kStartTimeMax{120};
 constexpr std::chrono::seconds kDrainTimeMax{5};
 // Password hashes and the like; more threads would take cores from those who are logged in.
@@ -136,6 +138,7 @@ class App::Impl {
 
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
+  core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::Services> services_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
   std::unique_ptr<core::Pipeline> pipeline_;
@@ -249,7 +252,7 @@ Status App::Impl::start_node() {
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
-                                     std::string(kVaultVersion), pool_.get()});
+                                     std::string(kVaultVersion), pool_.get(), &calls_});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -277,9 +280,9 @@ Nanos App::Impl::housekeeping() {
   audit_->tick(system_clock().boot_now());
   if (lifecycle_->sealed())
     return kHousekeepingInterval;
-  expiry_->tick();
-  jobs_->tick();
-  return kHousekeepingInterval;
+  const std::optional<WallTime> next = expiry_->tick();
+  const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
+  return more ? kHousekeepingPause : kHousekeepingInterval;
 }
 
 void App::Impl::state_changed(bool) {
@@ -319,10 +322,11 @@ void App::Impl::stop() {
   if (rpc_ != nullptr)
     rpc_->stop(kDrainTimeMax);
   pool_.reset();
-  if (host_ != nullptr) {
+  if (host_ != nullptr)
     host_->stop_expiry();
+  calls_.stop();
+  if (host_ != nullptr)
     host_->stop_node();
-  }
   if (audit_ != nullptr)
     audit_->stop();
   flusher_.reset();

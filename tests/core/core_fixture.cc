@@ -100,13 +100,17 @@ Answer answer_of(Exchange& exchange) {
                              .add("creation_path", response.wrap_info->creation_path)
                              .add("wrapped_accessor", response.wrap_info->wrapped_accessor)
                              .build());
-  const bool body = all.size() > 0 || !response.warnings.empty();
+  const bool body = all.size() > 0 || !response.warnings.empty() || !response.lease_id.empty();
   if (!response.warnings.empty())
     all.add("warnings", text_list(arena, response.warnings));
   if (response.has_errors())
     all.add("errors", text_list(arena, response.errors));
   Answer answer;
   answer.late = response.late;
+  answer.lease_id = response.lease_id;
+  answer.lease_duration = whole_seconds(response.lease_duration);
+  for (const auto& [name, value] : response.headers)
+    answer.headers.emplace_back(name, value);
   answer.status = response.status != 0 ? response.status : body ? 200 : 204;
   json::write(all.build(), answer.body);
   Result<json::Value> parsed =

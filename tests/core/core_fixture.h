@@ -30,6 +30,9 @@ class CountingRandom final : public RandomSource {
 struct Answer {
   int status = 0;
   bool late = false;
+  std::string lease_id;
+  std::int64_t lease_duration = 0;
+  std::vector<std::pair<std::string, std::string>> headers;
   std::string body;    // {"data":…,"auth":…,"wrap_info":…,"warnings":…,"errors":…}, absent ones left out
   json::Document json;
   // The member at "data/keys/0", or null.

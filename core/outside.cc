@@ -1,0 +1,54 @@
+#include "core/outside.h"
+
+#include <system_error>
+#include <utility>
+
+namespace coffer::core {
+
+bool CallThreads::submit(std::function<void()> task) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || queue_.size() >= tasks_queued_max_)
+    return false;
+  if (queue_.size() >= idle_ && threads_.size() < threads_max_) {
+    try {
+      threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty())
+        return false;
+    }
+  }
+  queue_.push_back(std::move(task));
+  changed_.notify_one();
+  return true;
+}
+
+void CallThreads::work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    ++idle_;
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    --idle_;
+    if (queue_.empty())
+      return;
+    std::function<void()> task = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    task();
+    task = nullptr;
+    lock.lock();
+  }
+}
+
+void CallThreads::stop() {
+  std::vector<std::thread> threads;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    threads.swap(threads_);
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads)
+    thread.join();
+}
+
+}  // namespace coffer::core
