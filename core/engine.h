@@ -60,8 +60,8 @@ class Storage {
 using OutsideCall = std::function<Status(Nanos time_max)>;
 
 // The lease that a handler answers with. Its record is written in the handler's own transaction, and it is revoked with
-// the calling token. With `make` it is an intent: the record is committed first, as pending; then `make` is called; then
-// the lease is activated, and only then the answer leaves. Whatever becomes of the node meanwhile, a pending lease is
+// the calling token. With `make` it is an intent: the record is committed first, as pending; then `make` is called;
+// then it is activated, and only then the answer leaves. Whatever becomes of the node meanwhile, a pending lease is
 // revoked.
 struct LeaseGrant {
   std::string_view kind;   // which of the engine's LeaseKinds; at most 64 bytes

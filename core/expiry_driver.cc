@@ -182,7 +182,8 @@ Result<ExpiryDriver::Front> ExpiryDriver::read_front(const store::View& view, Wa
   for (std::size_t looked = 0; more && cursor->key().starts_with(begin); ++looked) {
     const std::string_view row = cursor->key().substr(begin.size());
     const std::optional<WallTime> at = time_of(row);
-    const bool full = front.tokens.size() >= tokens_max && front.leases.size() >= leases_max;
+    const bool full = (tokens_max > 0 && front.tokens.size() >= tokens_max) ||
+                      (leases_max > 0 && front.leases.size() >= leases_max);
     if (at && (*at > now || full || looked >= kRowsLookedAtMax)) {
       front.next = passed_over ? std::min(*at, now) : *at;
       if (*at <= now && !full)
@@ -193,11 +194,11 @@ Result<ExpiryDriver::Front> ExpiryDriver::read_front(const store::View& view, Wa
       if (front.complaints.size() < kNamesWarnedMax)
         front.complaints.push_back({std::string(row), "has no time in its name and is passed over"});
     } else if (auto lease = lease_of(row, *at)) {
-      if (front.leases.size() < leases_max && leases_.wants(*lease))
+      if (leases_max > 0 && leases_.wants(*lease))
         front.leases.push_back(std::move(*lease));
       else
         passed_over = true;
-    } else if (front.tokens.size() < tokens_max) {
+    } else if (tokens_max > 0) {
       front.tokens.push_back({*at, std::string(row)});
     } else {
       passed_over = true;

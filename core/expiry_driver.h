@@ -1,4 +1,4 @@
-// Revokes tokens and leases when their time is over. Their records stand in order of expiry, so it starts at once after unseal, whatever
+// Revokes tokens and leases when their time is over. Records stand in order of expiry: work begins at once, whatever
 // their number: it reads what is due from the front and hands it to the due queue, which bounds what is under way and
 // spaces out retries. While the node takes no writes it pauses as a whole and keeps nothing of what it read. A record
 // that is damaged is named to the operator once and passed over; it holds up no other.

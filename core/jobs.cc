@@ -61,14 +61,16 @@ Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Are
   }
   if (progress.ended && waits)
     return ok_status();
+  const bool none = progress.at.empty() && page.next.empty() && !waits;
   progress.at = page.next;
   if (!page.next.empty())
     return ok_status();
-  if (!progress.ended) {
+  if (!progress.ended && !none) {
     progress.ended = true;
     return ok_status();
   }
-  return erase_mount(txn, job.mount);
+  COFFER_TRY(erase_mount(txn, job.mount));
+  return step_delete_mount(txn, job);
 }
 
 // Those that were there when it was asked for; what is granted later is not meant.

@@ -31,7 +31,7 @@ inline constexpr std::string_view kAccessorPrefix = "token/accessor/"; // + hash
 inline constexpr std::string_view kChildPrefix = "token/child/";       // + parent's hash + '/' + child's hash
 inline constexpr std::string_view kExpiryPrefix = "token/expiry/";     // + 16 hex digits of nanoseconds + '/' + hash
 
-// Leases, kClusterLocal. `key` is the last segment of a lease's id. In the order of expiry above they stand with tokens, as
+// Leases, kClusterLocal. `key` is the last segment of a lease's id. In the order of expiry they stand with tokens, as
 // time + "/l" + 8 hex digits of the mount + key.
 inline constexpr std::string_view kLeasePrefix = "lease/rec/";         // + key
 inline constexpr std::string_view kLeaseTokenPrefix = "lease/token/";  // + token's hash + '/' + key

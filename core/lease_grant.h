@@ -10,7 +10,7 @@ namespace coffer::core {
 // call to make, the record is an intent and ctx.outside says how it goes on.
 Status grant_lease(CallContext& ctx);
 
-// From now on, within what its mount allows; a warning where that is less than asked for. kInvalid when nothing is left.
+// From now on, within what its mount allows; a warning where that is less than asked for. kInvalid: nothing left.
 struct LeaseTerm {
   Nanos ttl{0};
   WallTime expires{};

@@ -20,7 +20,7 @@ Result<std::optional<OutsideCall>> plan_revocation(TxnImpl& txn, const Published
 Status conclude_revocation(TxnImpl& txn, const Published& published, json::Arena& arena, std::string_view key,
                            const Status& called);
 
-// Ends a lease, or revokes a token with what is below it; those of after `until` are left alone. With `force` a lease goes
+// Ends a lease, or revokes a token with what is below it; those made after `until` are left. With `force` a lease goes
 // at once and nothing is called outside.
 Status end_named(TxnImpl& txn, const Published& published, json::Arena& arena, const LeaseStore::Named& named,
                  WallTime until, bool force);

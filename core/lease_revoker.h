@@ -1,4 +1,4 @@
-// Revokes leases that are due: plans them in an entry of the server's own, makes the calls on the pool, a bounded number
+// Revokes leases that are due: plans them in an entry of the server's own, makes the calls on a pool, a bounded number
 // for each mount, and writes what became of them. It keeps nothing of a lease but while its call is under way: what
 // failed is tried again because its record says when.
 #pragma once

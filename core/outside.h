@@ -17,7 +17,7 @@ namespace coffer::core {
 
 struct CallContext;
 
-// Set by a handler of the server's own, or made of what an engine's handler asks for. The request's writes are committed
+// Set by a handler of the server's own, or made of what an engine's handler asks for. The request's writes commit
 // first; then `call` runs, once, while this node leads and before `ends`; then `then`, in a transaction, with what
 // became of the call; then the answer leaves.
 struct OutsideWork {

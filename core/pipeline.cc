@@ -160,7 +160,8 @@ void Pipeline::call_outside(std::unique_ptr<Exchange> exchange) {
   Exchange* held = exchange.release();
   const auto go_on = [this, held](bool taken) {
     std::unique_ptr<Exchange> back(held);
-    back->pipeline->called = taken ? make_call(*back) : Status(Code::kExhausted, "too many calls to other systems wait");
+    back->pipeline->called =
+        taken ? make_call(*back) : Status(Code::kExhausted, "too many calls to other systems wait");
     back->pipeline->answered = back->response;
     Home* home = back->home;
     home->resume_later(std::move(back));

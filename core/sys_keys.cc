@@ -82,43 +82,6 @@ Status handle_capabilities_accessor(HandlerContext& base) {
   return token ? show_capabilities(ctx, *token) : Status(Code::kInvalid, one_error("invalid accessor"));
 }
 
-Result<std::string_view> lease_id(HandlerContext& ctx) {
-  const std::string_view in_path = ctx.captures.empty() ? std::string_view() : ctx.captures.front();
-  COFFER_ASSIGN(const std::string_view id, ctx.string_field("lease_id", in_path));
-  if (id.empty())
-    return Status(Code::kInvalid, "lease_id must be specified");
-  return id;
-}
-
-Status handle_lease_lookup(HandlerContext& ctx) {
-  COFFER_TRY(lease_id(ctx).status());
-  return Status(Code::kInvalid, "invalid lease");
-}
-
-Status handle_lease_renew(HandlerContext& ctx) {
-  COFFER_TRY(lease_id(ctx).status());
-  return Status(Code::kInvalid, "lease not found");
-}
-
-// Revoking what is not there succeeds.
-Status handle_lease_revoke(HandlerContext& ctx) { return lease_id(ctx).status(); }
-
-std::vector<PathSpec> lease_specs() {
-  const std::vector<Field> id = {{"lease_id", FieldType::kString, "Which lease.", true}};
-  std::vector<Field> renewed = id;
-  renewed.push_back({"increment", FieldType::kDuration, "For how long from now."});
-  std::vector<PathSpec> specs;
-  specs.push_back({"leases/lookup", "What is known of a lease.", id,
-                   {{Operation::kWrite, Effect::kReads, handle_lease_lookup, "Looks up a lease."}}});
-  for (const std::string_view pattern : {"leases/renew", "leases/renew/*lease", "renew", "renew/*lease"})
-    specs.push_back({pattern, "Keep a lease for longer.", renewed,
-                     {{Operation::kWrite, Effect::kWrites, handle_lease_renew, "Renews a lease."}}});
-  for (const std::string_view pattern : {"leases/revoke", "leases/revoke/*lease", "revoke", "revoke/*lease"})
-    specs.push_back({pattern, "End a lease now.", id,
-                     {{Operation::kWrite, Effect::kWrites, handle_lease_revoke, "Revokes a lease."}}});
-  return specs;
-}
-
 // Only whether it may be: core/lifecycle seals the node when this answer comes out of the pipeline.
 Status handle_seal(HandlerContext&) { return ok_status(); }
 
@@ -130,7 +93,7 @@ std::vector<PathSpec> sys_key_specs() {
   std::vector<Field> of_token = paths, of_accessor = paths;
   of_token.push_back({"token", FieldType::kString, "The other token.", true});
   of_accessor.push_back({"accessor", FieldType::kString, "Its accessor.", true});
-  std::vector<PathSpec> specs = lease_specs();
+  std::vector<PathSpec> specs;
   specs.push_back({"key-status", "The key that seals what is stored: its number, its age and its use.", {},
                    {{Operation::kRead, Effect::kReads, handle_key_status, "Reads term, time and count."}}});
   for (const std::string_view pattern : {"rotate", "rotate/keyring"})

@@ -121,8 +121,8 @@ Status write_renewed(CallContext& ctx, const LeaseRecord& before, const LeaseTer
   return ok_status();
 }
 
-// The outside is told first: should this node fail then, what is leased lasts longer there than its lease, which revokes
-// it all the same.
+// The outside is told first: should this node fail then, what is leased lasts longer there than its lease, which
+// revokes it all the same.
 Status renew_outside(CallContext& ctx, const LeaseRecord& lease, const LeaseTerm& term, const OutsideCall& renew) {
   COFFER_TRY(store_of(ctx).replace(lease, lease));
   const std::string key(lease.key());

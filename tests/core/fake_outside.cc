@@ -84,7 +84,8 @@ Status FakeOutside::create(const std::string& user, Nanos time_max) {
     case Fate::kFails:
       return Status(Code::kInvalid, "the system outside refused");
     case Fate::kLate:
-      late_.emplace(now + Nanos(static_cast<std::int64_t>(below_ ? below_(static_cast<std::uint64_t>(time_max.count())) : 0)),
+      late_.emplace(now + Nanos(below_ ? static_cast<std::int64_t>(below_(static_cast<std::uint64_t>(time_max.count())))
+                                       : 0),
                     user);
       return Status(Code::kInvalid, "the system outside did not answer in time");
     case Fate::kWorksSilent:

@@ -209,8 +209,8 @@ BOOST_AUTO_TEST_CASE(leases_end_with_their_token) {  // advisories G5, F7
     std::optional<ScopedMutant> on;
     if (planted)
       on.emplace(Mutant::kLeaseOutlivesToken);
-    BOOST_TEST(write("sys/policies/acl/all", R"({"policy":"path \"*\" { capabilities = [\"read\",\"update\"] }"})").status ==
-               204);
+    const std::string_view policy = R"({"policy":"path \"*\" { capabilities = [\"read\",\"update\"] }"})";
+    BOOST_TEST(write("sys/policies/acl/all", policy).status == 204);
     const std::string parent = token(R"(["all"])");
     const std::string child = token(R"(["all"])", {}, parent);
     const Answer made = get("fake/creds/a", {}, child);

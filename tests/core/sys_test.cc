@@ -355,9 +355,10 @@ BOOST_FIXTURE_TEST_CASE(h13_a_failure_does_not_tell_the_request, CoreFixture) {
 
 BOOST_FIXTURE_TEST_CASE(leases_that_are_not_there, CoreFixture) {
   BOOST_TEST(first_error(write("sys/leases/renew", R"({"lease_id":"nope"})")) == "400 lease not found");
-  BOOST_TEST(first_error(write("sys/leases/lookup", R"({"lease_id":"nope"})")) == "400 invalid lease");
+  BOOST_TEST(first_error(write("sys/leases/lookup", R"({"lease_id":"nope"})")) == "400 lease not found");
   BOOST_TEST(first_error(write("sys/leases/lookup")) == "400 lease_id must be specified");
-  BOOST_TEST(write("sys/leases/revoke", R"({"lease_id":"nope"})").status == 204);
+  BOOST_TEST(write("sys/leases/revoke", R"({"lease_id":"nope"})").status == 202);
+  BOOST_TEST(write("sys/leases/revoke", R"({"lease_id":"nope","sync":true})").status == 204);
 }
 
 BOOST_FIXTURE_TEST_CASE(help_tells_the_path, CoreFixture) {

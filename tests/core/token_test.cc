@@ -231,11 +231,11 @@ BOOST_FIXTURE_TEST_CASE(expiry_cleans_up_in_order, CoreFixture) {
   BOOST_TEST(write("auth/token/renew-self", R"({"increment":"1h"})", renewed).status == 200);
   ExpiryDriver driver(services);
   BOOST_TEST(driver.tick().has_value());
-  BOOST_TEST(token_records(*this) == before + 4 * 301);
+  BOOST_TEST(token_records(*this) == before + 5 * 301);
   advance(20s);
   for (int i = 0; i < 10; ++i)
     driver.tick();
-  BOOST_TEST(token_records(*this) == before + 4);
+  BOOST_TEST(token_records(*this) == before + 5);
   BOOST_TEST(read("auth/token/lookup-self", renewed).status == 200);
 }
 
