@@ -182,6 +182,7 @@ std::vector<Command> builtin_commands() {
   add_token_commands(commands);
   add_policy_commands(commands);
   add_secrets_commands(commands);
+  add_auth_commands(commands);
   add_audit_commands(commands);
   add_kv_commands(commands);
   add_kv_metadata_commands(commands);

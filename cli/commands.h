@@ -13,6 +13,7 @@ void add_operator_commands(std::vector<Command>& commands);     // status, opera
 void add_token_commands(std::vector<Command>& commands);
 void add_policy_commands(std::vector<Command>& commands);
 void add_secrets_commands(std::vector<Command>& commands);
+void add_auth_commands(std::vector<Command>& commands);
 void add_audit_commands(std::vector<Command>& commands);
 void add_audit_verify_command(std::vector<Command>& commands);
 void add_kv_commands(std::vector<Command>& commands);

@@ -1,5 +1,6 @@
 #include "cli/commands.h"
 #include "cli/kv_args.h"
+#include "cli/login_methods.h"
 #include "cli/render.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
@@ -80,24 +81,37 @@ std::optional<Secret> login_with_token(Context& context, Client& client, const C
   return Secret::of(auth_of_lookup(context.arena(), token, Secret::of(reply.json).data));
 }
 
+// The password in `config`, or one typed on the terminal. False after the failure was printed.
+bool ask_for_password(Context& context, Config& config) {
+  if (!config["password"].empty())
+    return true;
+  if (context.flags().boolean("non-interactive")) {
+    failed_login(context, "a password is needed and -non-interactive forbids to ask for it");
+    return false;
+  }
+  context.ui().prompt("Password (will be hidden): ");
+  Result<std::string> typed = context.ports().read_hidden(context.invocation());
+  context.ui().prompt("\n");
+  if (!typed.ok())
+    failed_login(context, "a password can be asked for on a terminal only: " + typed.status().message());
+  else
+    config["password"] = *typed;
+  return typed.ok();
+}
+
 // Methods whose login is a write of their parameters; the rest is up to the server.
-std::optional<Secret> login_by_write(Context& context, Client& client, const std::string& method, Config config) {
-  std::string mount = config["mount"].empty() ? method : config["mount"];
+std::optional<Secret> login_by_write(Context& context, Client& client, const LoginMethod& method, Config config) {
+  std::string path = "auth/" + sanitize_path(config["mount"]) + "/login";
   config.erase("mount");
-  std::string path = "auth/" + sanitize_path(mount) + "/login";
-  if (auto name = config.find("username"); name != config.end()) {
-    path += "/" + name->second;
-    config.erase(name);
-    if (config["password"].empty()) {
-      context.ui().prompt("Password (will be hidden): ");
-      Result<std::string> typed = context.ports().read_hidden(context.invocation());
-      context.ui().prompt("\n");
-      if (!typed.ok()) {
-        failed_login(context, "a password can be asked for on a terminal only: " + typed.status().message());
-        return std::nullopt;
-      }
-      config["password"] = *typed;
+  if (method.username) {
+    if (config["username"].empty()) {
+      failed_login(context, "'username' must be specified");
+      return std::nullopt;
     }
+    path += "/" + config["username"];
+    config.erase("username");
+    if (!ask_for_password(context, config))
+      return std::nullopt;
   }
   client.set_token("");
   std::string body = Context::body_of(object_of(context.arena(), config));
@@ -107,14 +121,6 @@ std::optional<Secret> login_by_write(Context& context, Client& client, const std
     return std::nullopt;
   }
   return Secret::of(reply.json);
-}
-
-bool known_method(const std::string& method) {
-  for (const char* known : {"userpass", "ldap", "radius", "approle", "jwt", "kubernetes", "cert", "github", "okta"}) {
-    if (method == known)
-      return true;
-  }
-  return false;
 }
 
 void warn_about_variable(Context& context) {
@@ -189,7 +195,8 @@ int login(Context& context) {
   std::string method = sanitize_path(context.flags().text("method"));
   if (method.empty())
     method = "token";
-  if (method != "token" && !known_method(method))
+  const LoginMethod* kind = find_login_method(method);
+  if (kind == nullptr)
     return context.fail(1, wrap(context.named("Unknown auth method: " + method +
                                               ". Use \"{cmd} auth list\" to see what is enabled; some "
                                               "methods can be used over the HTTP API only.")));
@@ -207,7 +214,7 @@ int login(Context& context) {
   if (client == nullptr)
     return 2;
   std::optional<Secret> secret = method == "token" ? login_with_token(context, *client, *config)
-                                                   : login_by_write(context, *client, method, *config);
+                                                   : login_by_write(context, *client, *kind, *config);
   if (!secret)
     return 2;
   if (const json::Value* auth = secret->auth(); auth != nullptr && member(*auth, "mfa_requirement") != nullptr) {

@@ -16,6 +16,10 @@ std::string mount_path(std::string_view typed);
 // Makes the call; prints `done` or, behind `lead`, what went wrong. Returns the exit code.
 int change_mounts(Context& context, const Call& call, std::string_view lead, std::string_view done);
 
+// Moves the mount below `table` ("" or "auth/") and waits until the server is done with it. Returns the exit code.
+int move_mount(Context& context, std::string_view kind, std::string_view table, const std::string& from,
+               const std::string& to);
+
 // How one kind of thing is listed.
 struct MountList {
   std::string endpoint;  // "sys/mounts"

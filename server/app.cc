@@ -19,6 +19,7 @@
 #include "core/pipeline.h"
 #include "core/sys_engine.h"
 #include "core/token_engine.h"
+#include "engines/approle/approle.h"
 #include "engines/cubbyhole/cubbyhole.h"
 #include "engines/kv/kv.h"
 #include "engines/userpass/userpass.h"
@@ -126,6 +127,7 @@ class App::Impl {
   std::unique_ptr<core::Engine> token_;
   std::unique_ptr<core::Engine> kv_;
   std::unique_ptr<core::Engine> userpass_;
+  std::unique_ptr<core::Engine> approle_;
   std::unique_ptr<core::Engine> cubbyhole_;
   core::EngineRegistry engines_;
   std::unique_ptr<core::AuditRegistry> audit_;
@@ -216,12 +218,14 @@ Status App::Impl::compose_core() {
   token_ = core::make_token_engine();
   kv_ = engines::make_kv_engine();
   userpass_ = engines::make_userpass_engine();
+  approle_ = engines::make_approle_engine();
   cubbyhole_ = engines::make_cubbyhole_engine();
   engines_.add(*sys_, core::MountTable::kSecret, false);
   engines_.add(*cubbyhole_, core::MountTable::kSecret, false);
   engines_.add(*kv_, core::MountTable::kSecret, true);
   engines_.add(*token_, core::MountTable::kAuth, false);
   engines_.add(*userpass_, core::MountTable::kAuth, true);
+  engines_.add(*approle_, core::MountTable::kAuth, true);
   core::AuditEnvironment environment;
   environment.forbidden_folders = options_.protected_folders;
   environment.running_version = std::string(kVaultVersion);

@@ -57,6 +57,7 @@ Answer EngineMount::call(core::Operation operation, std::string_view path, std::
   core::Request request;
   request.operation = operation;
   request.content_type = content_type;
+  request.remote_address = remote_address;
   if (!body.empty()) {
     auto parsed = json::parse_copy(arena, body);
     COFFER_CHECK(parsed.ok());
@@ -80,6 +81,21 @@ Answer EngineMount::call(core::Operation operation, std::string_view path, std::
     auto exists = match->spec->exists(ctx);
     answer.update = exists.ok() && *exists;
   }
+  std::unique_ptr<core::PreparedWork> work;
+  while (match->operation->prepare != nullptr) {
+    auto more = match->operation->prepare(ctx);
+    if (!more.ok()) {
+      answer.status = core::http_status(more.status().code());
+      answer.error = more.status().message();
+      return answer;
+    }
+    if (*more == nullptr)
+      break;
+    work = std::move(*more);
+    work->perform();
+    ctx.prepared = work.get();
+    ++answer.prepared;
+  }
   const std::size_t reads_before = txn.read_count();
   const Status status = match->operation->handler(ctx);
   answer.reads = txn.read_count() - reads_before;
@@ -93,13 +109,33 @@ Answer EngineMount::call(core::Operation operation, std::string_view path, std::
   records = std::move(records_after);
   if (!response.data.is_null())
     json::write(response.data, answer.data);
-  answer.status = response.status != 0 ? response.status : response.data.is_null() ? 204 : 200;
+  if (ctx.login) {
+    std::string metadata;
+    json::write(ctx.login->metadata, metadata, {.sort_keys = true});
+    answer.login = std::string(ctx.login->display_name) + "|" + std::string(ctx.login->alias) + "|" +
+                   std::string(ctx.login->role) + "|" + metadata;
+    answer.params = ctx.login->params;
+  }
+  answer.status = response.status != 0                     ? response.status
+                  : response.data.is_null() && !ctx.login ? 204
+                                                           : 200;
   if (!response.errors.empty())
     answer.error = response.errors.front();
   if (!response.warnings.empty())
     answer.warning = response.warnings.front();
   answer.lease = response.lease_duration;
   return answer;
+}
+
+Result<core::TokenParams> EngineMount::renew(std::string_view role, const std::vector<std::string_view>& policies) {
+  json::Arena arena;
+  const core::Request request;
+  core::Response response;
+  MapTxn txn(records, arena, now);
+  core::Storage storage(txn, NamespaceId(0), info.id, store::KeyClass::kShared);
+  core::HandlerContext ctx{request, response, arena, storage, info, now, system_random(), {}, {}, {},
+                           core::Operation::kWrite};
+  return engine_->renew_login(ctx, role, policies);
 }
 
 }  // namespace coffer::testing

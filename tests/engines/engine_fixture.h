@@ -46,6 +46,9 @@ struct Answer {
   std::size_t reads = 0;           // records read and written
   std::size_t writes = 0;
   Nanos lease{0};
+  std::string login;               // of a login: "display name|alias|role|metadata"; empty otherwise
+  core::TokenParams params;        // of a login
+  std::size_t prepared = 0;        // works performed before the handler ran
 };
 
 class EngineMount {
@@ -55,6 +58,7 @@ class EngineMount {
   core::MountInfo info;
   std::string token_key = "token-1";
   std::string content_type = "application/merge-patch+json";
+  std::string remote_address = "127.0.0.1";
   WallTime now{std::chrono::hours(24 * 365 * 50)};
   std::map<std::string, std::string> records;
 
@@ -66,6 +70,8 @@ class EngineMount {
   Answer patch(std::string_view path, std::string_view body) { return call(core::Operation::kPatch, path, body); }
   Answer erase(std::string_view path) { return call(core::Operation::kDelete, path); }
   Answer list(std::string_view path) { return call(core::Operation::kList, path); }
+  // What the method says of a token of a login with `role`, which has these policies.
+  Result<core::TokenParams> renew(std::string_view role, const std::vector<std::string_view>& policies);
 
  private:
   std::unique_ptr<core::Engine> engine_;
