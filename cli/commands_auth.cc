@@ -127,8 +127,9 @@ int move(Context& context) {
 
 void print_method(Context& context, const LoginMethod& method) {
   const std::string login = "login -method=" + std::string(method.name);
-  std::string text = "Usage: {cmd} " + login + " [CONFIG K=V...]\n\n  " + std::string(method.about) + "\n\n      $ {cmd} " +
-                     login + (method.example.empty() ? "" : " ") + std::string(method.example) + "\n\nConfiguration:\n";
+  std::string text = "Usage: {cmd} " + login + " [CONFIG K=V...]\n\n  " + std::string(method.about);
+  text += "\n\n      $ {cmd} " + login + (method.example.empty() ? "" : " ") + std::string(method.example);
+  text += "\n\nConfiguration:\n";
   for (const std::string& line : split(method.settings, '\n')) {
     const std::size_t colon = line.find(": ");
     text += "\n  " + line.substr(0, colon) + "=<string>\n" + wrap(line.substr(colon + 2), 6) + "\n";
@@ -243,8 +244,8 @@ void add_auth_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "auth move",
                       .synopsis = "Move an auth method to another path",
                       .usage = "[options] SOURCE DESTINATION",
-                      .help = "Moves the auth method at SOURCE with everything that it keeps to DESTINATION. The tokens "
-                              "that it gave out are revoked.\n\n$ {cmd} auth move userpass people",
+                      .help = "Moves the auth method at SOURCE with everything that it keeps to DESTINATION. The "
+                              "tokens that it gave out are revoked.\n\n$ {cmd} auth move userpass people",
                       .run = move});
   commands.push_back({.name = "auth help",
                       .synopsis = "Print how to log in by an auth method",

@@ -46,9 +46,9 @@ Result<json::Value> pairs_of(json::Arena& arena, std::string_view text) {
 Result<std::string_view> read_metadata(HandlerContext& ctx) {
   json::Value metadata = ctx.field("metadata");
   if (metadata.is_string() && !metadata.as_string().empty()) {
-    const Result<json::Value> parsed = metadata.as_string().front() == '{'
-                                           ? json::parse_copy(ctx.arena, metadata.as_string())
-                                           : pairs_of(ctx.arena, metadata.as_string());
+    Result<json::Value> parsed = json::parse_copy(ctx.arena, metadata.as_string());
+    if (!parsed.ok())
+      parsed = pairs_of(ctx.arena, metadata.as_string());
     if (!parsed.ok())
       return bad_metadata();
     metadata = *parsed;
