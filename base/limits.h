@@ -39,6 +39,10 @@ inline constexpr std::size_t kTransactionRunsMax = 64;           // runs of one 
 inline constexpr std::size_t kListNamesMax = 1u << 20;           // names one list answers with; more are paged
 inline constexpr std::size_t kTokenTreeEntryMax = 256;           // tokens revoked in one entry; a larger tree is a job
 inline constexpr std::size_t kJobStepKeysMax = 1024;             // records one step of a job deletes
+inline constexpr std::chrono::seconds kTendPause{60};            // before a mount without work is looked after again
+inline constexpr std::size_t kBatchPathsMax = 128;               // paths that one batch reads
+inline constexpr std::size_t kSearchQueryBytesMax = 256;
+inline constexpr std::size_t kBatchAnswerBytesMax = 16u << 20;   // and what they may take in memory together
 inline constexpr std::size_t kExpiryBatchTokensMax = 128;        // tokens one entry of the expiry driver revokes
 inline constexpr std::size_t kExpiryBatchLeasesMax = 256;        // leases one entry of the expiry driver removes
 inline constexpr std::size_t kLeaseDataBytesMax = 32u << 10;     // what an engine keeps with one lease

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "cli/commands.h"
 #include "cli/complete.h"
+#include "cli/editor.h"
 #include "cli/help.h"
 #include "cli/http_client.h"
 #include "cli/kv_args.h"
@@ -170,7 +171,8 @@ Ports real_ports() {
   return {.transport = make_curl_transport,
           .sleep = [](std::chrono::milliseconds time) { std::this_thread::sleep_for(time); },
           .token_helper = default_token_helper,
-          .read_hidden = read_hidden_line};
+          .read_hidden = read_hidden_line,
+          .edit = edit_text};
 }
 
 std::vector<Command> builtin_commands() {
@@ -186,6 +188,9 @@ std::vector<Command> builtin_commands() {
   add_audit_commands(commands);
   add_kv_commands(commands);
   add_kv_metadata_commands(commands);
+  add_kv_tree_commands(commands);
+  add_kv_edit_commands(commands);
+  add_kv_file_commands(commands);
   return commands;
 }
 

@@ -39,6 +39,8 @@ struct Ports {
   std::function<Result<std::unique_ptr<TokenHelper>>(const Invocation&)> token_helper;
   // Reads a line from the terminal without echo; kUnavailable when standard input is none.
   std::function<Result<std::string>(const Invocation&)> read_hidden;
+  // Lets the user edit a text in their editor; kUnavailable when that is not possible.
+  std::function<Result<std::string>(const Invocation&, const std::string& text)> edit;
 };
 Ports real_ports();
 

@@ -18,5 +18,8 @@ void add_audit_commands(std::vector<Command>& commands);
 void add_audit_verify_command(std::vector<Command>& commands);
 void add_kv_commands(std::vector<Command>& commands);
 void add_kv_metadata_commands(std::vector<Command>& commands);
+void add_kv_tree_commands(std::vector<Command>& commands);      // kv scan, search, mv, cp
+void add_kv_edit_commands(std::vector<Command>& commands);      // kv edit, diff
+void add_kv_file_commands(std::vector<Command>& commands);      // kv export, import
 
 }  // namespace coffer::cli

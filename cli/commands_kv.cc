@@ -5,6 +5,7 @@
 #include "cli/kv_mount.h"
 #include "cli/mounts.h"
 #include "cli/render.h"
+#include "cli/text.h"
 #include "cli/value_text.h"
 
 namespace coffer::cli {
@@ -42,6 +43,24 @@ int data_of(Context& context, const std::vector<std::string>& removed, std::map<
   return 0;
 }
 
+// Says which keys of the secret a put leaves out, so that nobody at a terminal loses some unawares. What cannot be read
+// is no reason not to write.
+void warn_of_lost_keys(Context& context, const KvTarget& key, const std::map<std::string, json::Value>& data) {
+  const Reply reply = key.client->call({.method = "GET", .path = key.full, .aside = true});
+  const json::Value found = reply.ok() ? Secret::of(reply.json).data : json::Value::null();
+  const json::Value* now = key.v2 ? member(found, "data") : &found;
+  std::vector<std::string> lost;
+  if (now != nullptr && now->is_object())
+    for (const json::Member& m : now->members())
+      if (!data.contains(std::string(m.key())))
+        lost.emplace_back(m.key());
+  if (lost.empty())
+    return;
+  std::sort(lost.begin(), lost.end());
+  context.ui().warn("WARNING! Not in the new data, and no longer in the secret: " + join(lost, ", ") +
+                    (key.v2 ? ". \"kv patch\" keeps them; -replace says that they are meant to go." : "."));
+}
+
 int put(Context& context) {
   std::map<std::string, json::Value> data;
   if (int code = data_of(context, {}, data); code != 0)
@@ -50,6 +69,8 @@ int put(Context& context) {
   if (!key)
     return 2;
   json::Value body = sorted(context.arena(), object_of(context.arena(), data));
+  if (context.invocation().err_tty && !context.flags().boolean("replace"))
+    warn_of_lost_keys(context, *key, data);
   if (key->v2)
     body = versioned(context.arena(), body, write_options(context, 0));
   Reply reply =
@@ -120,6 +141,8 @@ std::vector<std::string> versions_of(Context& context, Client& client, const std
 }
 
 int list(Context& context) {
+  if (context.flags().boolean("recursive"))
+    return kv_list_tree(context);
   bool by_flag = !context.flags().text("mount").empty();
   if (!context.arity(by_flag ? 0 : 1, 1))
     return 1;
@@ -348,7 +371,10 @@ void add_basic_commands(std::vector<Command>& commands) {
                    {.name = "cas",
                     .kind = FlagKind::kInt,
                     .usage = "Only if this is the number of the current version; 0 only if there is none.",
-                    .fallback = "-1"}}}},
+                    .fallback = "-1"},
+                   {.name = "replace",
+                    .kind = FlagKind::kBool,
+                    .usage = "Keys that are not in DATA are meant to go: do not warn of them at a terminal."}}}},
        .field = true,
        .format = true,
        .run = put});
@@ -370,7 +396,12 @@ void add_basic_commands(std::vector<Command>& commands) {
                       .usage = "[options] PATH",
                       .help = "Lists the keys right below PATH; those that end in a slash are folders. For a key with "
                               "nothing below it, lists its versions.\n\n$ {cmd} kv list secret/",
-                      .flags = {{"Common Options", {kKvMountFlag}}},
+                      .flags = {{"Common Options",
+                                 {kKvMountFlag,
+                                  {.name = "recursive",
+                                   .kind = FlagKind::kBool,
+                                   .usage = "Lists the keys of all folders below as well.",
+                                   .alias = "r"}}}},
                       .format = true,
                       .run = list});
 }

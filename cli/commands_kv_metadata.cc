@@ -24,13 +24,20 @@ int metadata_target(Context& context, KvTarget& target) {
   return 0;
 }
 
-json::Value without(Arena& arena, const json::Value& object, std::string_view name) {
+json::Value without(Arena& arena, const json::Value& object, std::initializer_list<std::string_view> names) {
   json::ObjectBuilder out(arena, object.size() + 1);
   for (const json::Member& m : object.members()) {
-    if (m.key() != name)
+    if (std::find(names.begin(), names.end(), m.key()) == names.end())
       out.add(m.key(), m.value);
   }
   return out.build();
+}
+
+// Tables show what people know from Vault; what it does not have is in the other formats, and here once it is in use.
+json::Value for_table(Arena& arena, const json::Value& metadata) {
+  if (bool_or(metadata, "metadata_cas_required", false))
+    return without(arena, metadata, {"versions"});
+  return without(arena, metadata, {"versions", "metadata_cas_required", "current_metadata_version"});
 }
 
 void show_versions(Context& context, const json::Value& versions) {
@@ -41,9 +48,10 @@ void show_versions(Context& context, const json::Value& versions) {
     return a->key().size() != b->key().size() ? a->key().size() < b->key().size() : a->key() < b->key();
   });
   for (const json::Member* m : in_order) {
+    const json::Value version = without(context.arena(), m->value, {"created_by"});
     context.ui().out("");
-    context.ui().out(map_banner("Version " + std::string(m->key()), m->value));
-    output_map(context, m->value);
+    context.ui().out(map_banner("Version " + std::string(m->key()), version));
+    output_map(context, version);
   }
 }
 
@@ -60,7 +68,7 @@ int get(Context& context) {
   if (secret.wrapped() || !context.ui().is_table())
     return output_secret(context, secret);
   const json::Value* versions = member(secret.data, "versions");
-  json::Value rest = without(context.arena(), secret.data, "versions");
+  json::Value rest = for_table(context.arena(), secret.data);
   output_path(context, key.full, "Metadata Path");
   context.ui().out(map_banner("Metadata", rest));
   output_map(context, rest);

@@ -1,5 +1,7 @@
 #include "cli/kv_mount.h"
 
+#include <algorithm>
+
 #include "cli/render.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
@@ -10,10 +12,13 @@ const Flag kKvMountFlag = {.name = "mount",
                            .usage = "Path of the secrets engine; the argument is then the name below it. If not given, "
                                     "the argument is both together, and what the API puts between them is added."};
 
-std::string kv_api_path(const std::string& typed, const std::string& mount, std::string_view prefix) {
+namespace {
+
+// The mount as people type it, and the name below it.
+std::pair<std::string, std::string> split_at_mount(const std::string& typed, const std::string& mount) {
   std::string bare = mount.ends_with('/') ? mount.substr(0, mount.size() - 1) : mount;
   if (typed == mount || typed == bare)
-    return join_path({mount, std::string(prefix)});
+    return {mount, ""};
   // A mount in a namespace is known to the server by its full path, of which people type the end.
   std::string at = mount;
   while (!typed.starts_with(at)) {
@@ -22,16 +27,79 @@ std::string kv_api_path(const std::string& typed, const std::string& mount, std:
       break;
     at = at.substr(slash + 1);
   }
-  std::string rest = typed.starts_with(at) ? typed.substr(at.size()) : typed;
-  return join_path({at, std::string(prefix), rest});
+  return {at, typed.starts_with(at) ? typed.substr(at.size()) : typed};
 }
 
-std::optional<KvTarget> kv_target(Context& context, std::string_view prefix) {
+constexpr std::size_t kPageNames = 10'000;
+constexpr std::size_t kTreeNamesMax = 5'000'000;
+
+std::vector<std::string> keys_of(const Reply& reply) {
+  std::vector<std::string> names;
+  const json::Value* keys = reply.ok() ? member(Secret::of(reply.json).data, "keys") : nullptr;
+  if (keys != nullptr)
+    for (const json::Value& key : keys->elements())
+      names.push_back(value_text(key));
+  return names;
+}
+
+bool is_missing(const Reply& reply) { return reply.kind == Reply::Kind::kHttp && reply.status == 404; }
+
+// By SCAN, page after page. False when the server does not do it here.
+bool scan_tree(const KvTarget& folder, std::vector<std::string>& names) {
+  std::string after;
+  while (names.size() < kTreeNamesMax) {
+    std::vector<std::pair<std::string, std::string>> query = {{"scan", "true"}, {"limit", std::to_string(kPageNames)}};
+    if (!after.empty())
+      query.emplace_back("after", after);
+    const Reply reply = folder.client->call({.method = "GET", .path = folder.full, .query = query, .aside = true});
+    const std::vector<std::string> page = keys_of(reply);
+    if (page.empty() || (!after.empty() && page.front() <= after))
+      return !names.empty();
+    names.insert(names.end(), page.begin(), page.end());
+    after = names.back();
+    if (page.size() != kPageNames)
+      return true;
+  }
+  return true;
+}
+
+// By LIST of each folder.
+bool list_tree(Context& context, const KvTarget& folder, std::string_view lead, std::vector<std::string>& names) {
+  std::vector<std::string> folders = {""};
+  while (!folders.empty() && names.size() < kTreeNamesMax) {
+    const std::string at = folders.back();
+    folders.pop_back();
+    const Reply reply = folder.client->call(
+        {.method = "GET", .path = join_path({folder.full, at}), .query = {{"list", "true"}}, .aside = true});
+    if (!is_missing(reply) && report(context, reply, lead))
+      return false;
+    for (const std::string& name : keys_of(reply))
+      (name.ends_with('/') ? folders : names).push_back(at + name);
+  }
+  std::sort(names.begin(), names.end());
+  return true;
+}
+
+}  // namespace
+
+std::string kv_api_path(const std::string& typed, const std::string& mount, std::string_view prefix) {
+  const auto [at, rest] = split_at_mount(typed, mount);
+  return rest.empty() ? join_path({at, std::string(prefix)}) : join_path({at, std::string(prefix), rest});
+}
+
+std::optional<std::vector<std::string>> kv_tree(Context& context, const KvTarget& folder, std::string_view lead) {
+  std::vector<std::string> names;
+  if (scan_tree(folder, names) || list_tree(context, folder, lead, names))
+    return names;
+  return std::nullopt;
+}
+
+std::optional<KvTarget> kv_target(Context& context, std::string_view prefix, std::size_t argument) {
   KvTarget target{.client = context.client()};
   if (target.client == nullptr)
     return std::nullopt;
   const std::string& flag = context.flags().text("mount");
-  std::string name = context.args().empty() ? "" : sanitize_path(context.args()[0]);
+  std::string name = argument < context.args().size() ? sanitize_path(context.args()[argument]) : "";
   std::string asked = flag.empty() ? name : sanitize_path(flag);
   Reply reply = target.client->call({.method = "GET", .path = "sys/internal/ui/mounts/" + asked, .aside = true});
   target.mount = with_trailing_slash(asked);
@@ -52,6 +120,7 @@ std::optional<KvTarget> kv_target(Context& context, std::string_view prefix) {
     target.v2 = options != nullptr && options->string_or("version", "") == "2";
   }
   target.typed = flag.empty() ? name : join_path({target.mount, name});
+  target.rest = split_at_mount(target.typed, target.mount).second;
   target.full = target.v2 ? kv_api_path(target.typed, target.mount, prefix) : target.typed;
   return target;
 }

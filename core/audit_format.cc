@@ -242,6 +242,7 @@ std::string_view audit_operation_name(const Request& request, const AuditFacts& 
     case Operation::kList: return "list";
     case Operation::kPatch: return "patch";
     case Operation::kHelp: return "help";
+    case Operation::kScan: return "scan";
   }
   return "read";
 }

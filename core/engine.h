@@ -97,6 +97,27 @@ class LeaseKind {
   virtual Result<OutsideCall> renew(LeaseContext&) const { return OutsideCall(); }
 };
 
+class Caller;
+
+// What an engine works with when it looks after a mount on its own, without a request. Valid for one run, which may be
+// repeated after a conflict.
+struct TendContext {
+  Storage& storage;
+  const MountInfo& mount;
+  json::Arena& arena;
+  WallTime now;             // cluster time
+};
+
+// What came out of it.
+enum class Tended : std::uint8_t {
+  kIdle,       // nothing is left to do now
+  kMore,       // another step follows soon
+  kUpgraded,   // and the mount is what its options say: it leaves the state of upgrading
+};
+
+// The option of a mount whose records are being converted; set and removed by the core alone.
+inline constexpr std::string_view kUpgradingOption = "upgrading";
+
 // What a handler works with. Everything is valid for this run only; a run may be repeated after a conflict, with a
 // fresh response. A handler does no I/O and has no effect but through `storage` and `response`.
 struct HandlerContext {
@@ -114,6 +135,7 @@ struct HandlerContext {
   const PreparedWork* prepared = nullptr;  // what the operation's `prepare` asked for, performed; null: nothing
   std::optional<LeaseGrant> lease{};  // set by the handler: the answer comes with a lease
   std::optional<LoginGrant> login;         // set by a handler that logs its client in: the core makes the token
+  const Caller* caller = nullptr;  // set while a handler runs; core/caller.h
 
   // A field of the body, or null; and typed readers which fail with kInvalid naming the field, never its content.
   json::Value field(std::string_view name) const;
@@ -139,6 +161,10 @@ class Engine {
   // engine's own mount; its path is empty. kInvalid: not any more.
   virtual Result<TokenParams> renew_login(HandlerContext& ctx, std::string_view role,
                                           const std::vector<std::string_view>& policies) const;
+  // Whether its mounts have work of their own: records whose time is over, conversions. Then tend() is called for each
+  // now and then where the cluster is led; a call is one idempotent step and one entry.
+  virtual bool tends() const { return false; }
+  virtual Result<Tended> tend(TendContext&) const { return Tended::kIdle; }
 };
 
 }  // namespace coffer::core

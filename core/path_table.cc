@@ -85,7 +85,7 @@ PathTable::PathTable(std::vector<PathSpec> specs) : specs_(std::move(specs)) {
 std::optional<PathMatch> PathTable::match(std::string_view path, Operation operation) const {
   std::vector<std::string_view> captures;
   for (std::size_t i = 0; i < specs_.size(); ++i) {
-    if (!match_segments(segments_[i], path, operation == Operation::kList, captures))
+    if (!match_segments(segments_[i], path, lists(operation), captures))
       continue;
     // The first pattern that fits hides later ones for every operation: what a name means never depends on the verb.
     for (const OperationSpec& candidate : specs_[i].operations)

@@ -19,7 +19,13 @@ namespace coffer::core {
 
 // What the client asks for. Whether a write is a create or an update (two capabilities) is decided by the engine's
 // existence check, as in Vault.
-enum class Operation : std::uint8_t { kRead, kWrite, kDelete, kList, kPatch, kHelp };
+// kScan lists whole trees: names of a folder and of all folders below it.
+enum class Operation : std::uint8_t { kRead, kWrite, kDelete, kList, kPatch, kHelp, kScan };
+
+// Both of a folder: their paths end in '/'.
+constexpr bool lists(Operation operation) noexcept {
+  return operation == Operation::kList || operation == Operation::kScan;
+}
 
 enum class Surface : std::uint8_t { kHttp, kGrpc };
 

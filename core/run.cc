@@ -8,6 +8,7 @@
 #include "core/cidr.h"
 #include "core/help.h"
 #include "core/lease_grant.h"
+#include "core/request_caller.h"
 #include "core/token_issue.h"
 #include "core/wrapping.h"
 
@@ -80,7 +81,7 @@ void Run::note(const Status& status) {
 void Run::resolve() {
   const Request& request = exchange_.request;
   full_path_ = request.path.view();
-  if (request.operation == Operation::kList)
+  if (lists(request.operation))
     full_path_ = list_path(exchange_.arena, full_path_);
   else if (full_path_.starts_with("sys/") && full_path_.ends_with('/'))
     // Clients name mounts both ways. Policy and handler see one spelling, so a rule for it cannot be passed by (rule
@@ -185,20 +186,9 @@ CallContext Run::context() {
 }
 
 Result<Capability> Run::capability() {
-  switch (exchange_.request.operation) {
-    case Operation::kRead:
-      return Capability::kRead;
-    case Operation::kDelete:
-      return Capability::kDelete;
-    case Operation::kList:
-      return Capability::kList;
-    case Operation::kPatch:
-      return Capability::kPatch;
-    case Operation::kHelp:
-      return Capability::kRead;
-    case Operation::kWrite:
-      break;
-  }
+  const Operation operation = exchange_.request.operation;
+  if (operation != Operation::kWrite)
+    return capability_for(operation, true);
   if (!match_ || match_->operation == nullptr || match_->spec->exists == nullptr)
     return Capability::kUpdate;
   CallContext ctx = context();
@@ -265,6 +255,8 @@ bool Run::prepare() {
 
 Status Run::call_handler() {
   CallContext ctx = context();
+  const RequestCaller caller(ctx);
+  ctx.caller = &caller;
   COFFER_TRY(match_->operation->handler(ctx));
   if (ctx.login)
     COFFER_TRY(log_in(ctx, *ctx.login));

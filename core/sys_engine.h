@@ -20,6 +20,7 @@ std::vector<PathSpec> sys_ui_specs();        // sys_ui.cc
 std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
+std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 
 struct CallContext;
 struct Route;

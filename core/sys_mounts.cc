@@ -53,6 +53,8 @@ Status read_options(const json::Value& given, MountInfo& info) {
   for (const json::Member& member : given.members()) {
     if (!member.value.is_string() && !member.value.is_number())
       return Status(Code::kInvalid, "field \"options\" must be an object of strings");
+    if (member.key() == kUpgradingOption)
+      return Status(Code::kInvalid, "option \"upgrading\" is the server's own");
     const std::string value(member.value.is_string() ? member.value.as_string() : member.value.number_text());
     const auto at = std::find_if(info.options.begin(), info.options.end(),
                                  [&](const auto& option) { return option.first == member.key(); });
@@ -74,10 +76,33 @@ Status check_ttls(const MountInfo& info, const SystemConfig& system) {
   return ok_status();
 }
 
-Status check_version(const MountInfo& info) {
+Status check_kv_options(const MountInfo& info) {
+  if (info.type != "kv")
+    return ok_status();
   const std::string_view version = info.option("version");
-  if (info.type == "kv" && !version.empty() && version != "1" && version != "2")
-    return Status(Code::kInvalid, "option \"version\" of a kv mount must be 1 or 2");
+  if (!version.empty() && version != "1" && version != "2")
+    return Status(Code::kInvalid, "invalid version provided: only 1 and 2 are versions of a kv mount");
+  const std::string_view cas = info.option("cas_required");
+  if (!cas.empty() && cas != "true" && cas != "false")
+    return Status(Code::kInvalid, "option \"cas_required\" must be true or false");
+  const std::string_view filter = info.option("filter_list");
+  if (!filter.empty() && filter != "acl" && filter != "none")
+    return Status(Code::kInvalid, "option \"filter_list\" must be acl or none");
+  return ok_status();
+}
+
+// Version 1 becomes version 2, never the other way. From the commit on the mount answers nothing until it is converted.
+Status change_version(CallContext& ctx, MountInfo& info, std::string_view before) {
+  const std::string_view after = info.option("version").empty() ? "1" : info.option("version");
+  if (info.type != "kv" || before == after)
+    return ok_status();
+  if (before == "2")
+    return Status(Code::kInvalid, "cannot downgrade mount from version 2");
+  info.options.emplace_back(kUpgradingOption, "true");
+  std::sort(info.options.begin(), info.options.end());
+  warn(ctx.response, ctx.arena,
+       "Upgrading mount from version 1 to version 2. This mount will be unavailable for a brief period and will resume "
+       "service shortly.");
   return ok_status();
 }
 
@@ -167,10 +192,8 @@ Status write_tune(CallContext& ctx, MountTable table) {
   COFFER_ASSIGN(info.max_lease_ttl, ttl_in(ctx.request.data, "max_lease_ttl", info.max_lease_ttl));
   COFFER_TRY(read_options(ctx.field("options"), info));
   COFFER_TRY(check_ttls(info, ctx.published.config));
-  const std::string_view before = version.empty() ? "1" : std::string_view(version);
-  const std::string_view after = info.option("version").empty() ? "1" : info.option("version");
-  if (info.type == "kv" && before != after)
-    return Status(Code::kInvalid, "option \"version\" of a kv mount cannot be changed");
+  COFFER_TRY(check_kv_options(info));
+  COFFER_TRY(change_version(ctx, info, version.empty() ? "1" : std::string_view(version)));
   return put_mount(ctx.txn, *record);
 }
 
@@ -207,7 +230,7 @@ Status enable(CallContext& ctx, MountTable table) {
   if (!version.empty() && info.option("version").empty())
     info.options.emplace_back("version", version);
   std::sort(info.options.begin(), info.options.end());
-  COFFER_TRY(check_version(info));
+  COFFER_TRY(check_kv_options(info));
   COFFER_TRY(check_ttls(info, ctx.published.config));
   return add_mount(ctx.txn, record);
 }

@@ -108,6 +108,9 @@ Result<Query> parse_query(Arena& arena, std::string_view text) {
     if (parameter.name == "list") {
       query.list = query.list || yes;
       parameter.taken = true;
+    } else if (parameter.name == "scan") {
+      query.scan = query.scan || yes;
+      parameter.taken = true;
     } else if (parameter.name == "help" && (yes || parameter.value.empty())) {
       query.help = true;
       parameter.taken = true;

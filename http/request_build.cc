@@ -40,11 +40,13 @@ std::optional<Operation> operation_of(Method method, const Query& query) {
     case Method::kGet:
       if (query.help)
         return Operation::kHelp;
-      return query.list ? Operation::kList : Operation::kRead;
+      return query.list ? Operation::kList : query.scan ? Operation::kScan : Operation::kRead;
     case Method::kHead:
       return Operation::kRead;
     case Method::kList:
       return Operation::kList;
+    case Method::kScan:
+      return Operation::kScan;
     case Method::kPost:
     case Method::kPut:
       return Operation::kWrite;
@@ -79,8 +81,8 @@ bool same_ignoring_case(std::string_view a, std::string_view lower) {
 }
 
 std::optional<Refusal> build_path(std::string_view encoded, Request& request, core::Exchange& exchange) {
-  // A LIST is of a folder, with or without the slash.
-  if (request.operation == Operation::kList && !encoded.empty() && encoded.back() != '/') {
+  // A LIST or SCAN is of a folder, with or without the slash.
+  if (core::lists(request.operation) && !encoded.empty() && encoded.back() != '/') {
     char* folder = static_cast<char*>(exchange.arena.allocate(encoded.size() + 1, 1));
     encoded.copy(folder, encoded.size());
     folder[encoded.size()] = '/';

@@ -10,7 +10,7 @@
 
 namespace coffer::http {
 
-enum class Method : std::uint8_t { kGet, kHead, kList, kPost, kPut, kPatch, kDelete, kOther };
+enum class Method : std::uint8_t { kGet, kHead, kList, kScan, kPost, kPut, kPatch, kDelete, kOther };
 
 // What the reader keeps of a head; text lives in the exchange's arena.
 struct Head {

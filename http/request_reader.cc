@@ -32,7 +32,7 @@ Method method_of(bhttp::verb verb, string_view text) {
     case bhttp::verb::delete_:
       return Method::kDelete;
     default:
-      return text == "LIST" ? Method::kList : Method::kOther;
+      return text == "LIST" ? Method::kList : text == "SCAN" ? Method::kScan : Method::kOther;
   }
 }
 

@@ -153,7 +153,7 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   request.operation = ask.operation;
   request.time_max = limits_.time_max;
   std::string path = ask.path;
-  if (ask.operation == core::Operation::kList && !path.empty() && path.back() != '/')
+  if (core::lists(ask.operation) && !path.empty() && path.back() != '/')
     path += '/';
   COFFER_ASSIGN(request.path, CanonicalPath::from_text(path));
   if (ask.operation == core::Operation::kPatch)

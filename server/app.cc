@@ -18,6 +18,7 @@
 #include "core/jobs.h"
 #include "core/pipeline.h"
 #include "core/sys_engine.h"
+#include "core/tending.h"
 #include "core/token_engine.h"
 #include "engines/approle/approle.h"
 #include "engines/cubbyhole/cubbyhole.h"
@@ -146,6 +147,7 @@ class App::Impl {
   std::unique_ptr<core::Pipeline> pipeline_;
   std::unique_ptr<core::ExpiryDriver> expiry_;
   std::unique_ptr<core::JobRunner> jobs_;
+  std::unique_ptr<core::Tender> tender_;
 
   // The surfaces.
   std::unique_ptr<rpc::Server> rpc_;
@@ -273,6 +275,7 @@ Status App::Impl::start_node() {
   expiry_ = std::make_unique<core::ExpiryDriver>(*services_,
                                                  [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
+  tender_ = std::make_unique<core::Tender>(*services_);
   host_->start_node(*node_, kTickInterval);
   COFFER_TRY(await(serves_, "the node did not come to serve"));
   host_->start_expiry([this] { return housekeeping(); });
@@ -286,7 +289,8 @@ Nanos App::Impl::housekeeping() {
     return kHousekeepingInterval;
   const std::optional<WallTime> next = expiry_->tick();
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
-  return more ? kHousekeepingPause : kHousekeepingInterval;
+  const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
+  return more || tends ? kHousekeepingPause : kHousekeepingInterval;
 }
 
 void App::Impl::state_changed(bool) {

@@ -42,10 +42,9 @@ Status write_data(HandlerContext& ctx) {
   COFFER_TRY(check_writable(path));
   COFFER_ASSIGN(const json::Value data, data_field(ctx));
   COFFER_ASSIGN(const std::optional<std::int64_t> cas, cas_option(ctx));
-  COFFER_ASSIGN(std::optional<Head> found, load_head(ctx, path));
+  COFFER_ASSIGN(Head head, head_to_write(ctx, path));
   COFFER_ASSIGN(const Config config, load_config(ctx));
-  Head head = found ? std::move(*found) : Head();
-  COFFER_TRY(check_cas(cas, head, config));
+  COFFER_TRY(check_cas(ctx, cas, head, config));
   COFFER_TRY(add_version(ctx, path, head, config, text_of(ctx.arena, data)));
   answer_version(ctx, head);
   return ok_status();
@@ -67,7 +66,7 @@ Status patch_data(HandlerContext& ctx) {
     return ok_status();
   }
   COFFER_ASSIGN(const Config config, load_config(ctx));
-  COFFER_TRY(check_cas(cas, *head, config));
+  COFFER_TRY(check_cas(ctx, cas, *head, config));
   COFFER_ASSIGN(const json::Value before, json::parse(ctx.arena, head->newest.data, kStoredLimits));
   const json::Value after = data.is_null() ? before : merge_patch(ctx.arena, before, data);
   COFFER_TRY(add_version(ctx, path, *head, config, text_of(ctx.arena, after)));

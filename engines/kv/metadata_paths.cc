@@ -83,11 +83,20 @@ Result<std::string_view> custom_text(HandlerContext& ctx, const json::Value& sen
   return map.size() == 0 ? std::string_view() : text_of(ctx.arena, map.build());
 }
 
+// Null for what was written before authors were kept, or by the server itself.
+json::Value author_value(json::Arena& arena, const Version& version) {
+  if (version.author.empty() && version.entity.empty())
+    return json::Value::null();
+  return object_of(arena, {{name("display_name"), json::Value::borrowed(version.author)},
+                           {name("entity_id"), json::Value::borrowed(version.entity)}});
+}
+
 json::Value versions_value(json::Arena& arena, const Head& head) {
   json::ObjectBuilder versions(arena, head.older.size() + 1);
   const auto add = [&](const Version& version) {
     versions.add(std::to_string(version.number),
-                 object_of(arena, {{name("created_time"), time_value(arena, version.created)},
+                 object_of(arena, {{name("created_by"), author_value(arena, version)},
+                                   {name("created_time"), time_value(arena, version.created)},
                                    {name("deletion_time"), time_value(arena, version.deletion)},
                                    {name("destroyed"), json::Value::boolean(version.destroyed)}}));
   };
@@ -102,19 +111,7 @@ Status read_metadata(HandlerContext& ctx) {
   COFFER_ASSIGN(const std::optional<Head> found, load_head(ctx, ctx.captures[0]));
   if (!found)
     return answer_not_found(ctx);
-  const Head& head = *found;
-  json::Arena& arena = ctx.arena;
-  const std::string_view custom = head.newest.custom_metadata;
-  ctx.response.data = object_of(
-      arena, {{name("cas_required"), json::Value::boolean(head.newest.cas_required)},
-              {name("created_time"), time_value(arena, head.created)},
-              {name("current_version"), json::Value::number_unsigned(arena, head.newest.version.number)},
-              {name("custom_metadata"), custom.empty() ? json::Value::null() : json::Value::raw(custom)},
-              {name("delete_version_after"), json::Value::string(arena, format_duration(head.delete_version_after))},
-              {name("max_versions"), json::Value::number_unsigned(arena, head.max_versions)},
-              {name("oldest_version"), json::Value::number_unsigned(arena, head.oldest)},
-              {name("updated_time"), time_value(arena, head.updated)},
-              {name("versions"), versions_value(arena, head)}});
+  ctx.response.data = head_value(ctx.arena, *found);
   return ok_status();
 }
 
@@ -135,6 +132,10 @@ Result<bool> apply_fields(HandlerContext& ctx, Head& head, bool patch) {
     COFFER_ASSIGN(head.newest.cas_required, ctx.bool_field("cas_required", false));
     any = true;
   }
+  if (given("metadata_cas_required")) {
+    COFFER_ASSIGN(head.newest.metadata_cas_required, ctx.bool_field("metadata_cas_required", false));
+    any = true;
+  }
   if (given("delete_version_after")) {
     COFFER_ASSIGN(head.delete_version_after, ctx.duration_field("delete_version_after", Nanos{0}));
     any = true;
@@ -147,11 +148,29 @@ Result<bool> apply_fields(HandlerContext& ctx, Head& head, bool patch) {
   return any;
 }
 
-Status store_changed(HandlerContext& ctx, std::string_view path, Head& head) {
+// `metadata_cas` names how often the metadata was written before.
+Status check_metadata_cas(HandlerContext& ctx, const Head& head, const Config& config) {
+  if (ctx.field("metadata_cas").is_null()) {
+    if (config.metadata_cas_required || head.newest.metadata_cas_required)
+      return invalid("metadata check-and-set parameter required for this call");
+    return ok_status();
+  }
+  COFFER_ASSIGN(const std::int64_t cas, ctx.int_field("metadata_cas", 0, -1, INT64_MAX));
+  if (cas < 0 || static_cast<std::uint64_t>(cas) != head.metadata_version)
+    return invalid("metadata check-and-set parameter does not match the current version");
+  return ok_status();
+}
+
+Status change_metadata(HandlerContext& ctx, std::string_view path, Head& head, bool patch) {
+  COFFER_ASSIGN(const Config config, load_config(ctx));
+  COFFER_TRY(check_metadata_cas(ctx, head, config));
+  COFFER_ASSIGN(const bool any, apply_fields(ctx, head, patch));
+  if (!any)
+    return ok_status();
   if (head.created == WallTime{})
     head.created = ctx.now;
   head.updated = ctx.now;
-  COFFER_ASSIGN(const Config config, load_config(ctx));
+  ++head.metadata_version;
   const json::Value cas = ctx.field("cas_required");
   if (!cas.is_null() && config.cas_required && !head.newest.cas_required)
     ctx.response.warnings.push_back(
@@ -162,10 +181,8 @@ Status store_changed(HandlerContext& ctx, std::string_view path, Head& head) {
 Status write_metadata(HandlerContext& ctx) {
   const std::string_view path = ctx.captures[0];
   COFFER_TRY(check_writable(path));
-  COFFER_ASSIGN(std::optional<Head> found, load_head(ctx, path));
-  Head head = found ? std::move(*found) : Head();
-  COFFER_ASSIGN(const bool any, apply_fields(ctx, head, false));
-  return any ? store_changed(ctx, path, head) : ok_status();
+  COFFER_ASSIGN(Head head, head_to_write(ctx, path));
+  return change_metadata(ctx, path, head, false);
 }
 
 Status patch_metadata(HandlerContext& ctx) {
@@ -176,24 +193,77 @@ Status patch_metadata(HandlerContext& ctx) {
   COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
   if (!head)
     return answer_not_found(ctx);
-  COFFER_ASSIGN(const bool any, apply_fields(ctx, *head, true));
-  return any ? store_changed(ctx, path, *head) : ok_status();
+  return change_metadata(ctx, path, *head, true);
+}
+
+// The name under which the time of a purge is kept: in order of time, and its own.
+Result<std::string_view> purge_name(HandlerContext& ctx, WallTime purge_at) {
+  std::uint8_t bytes[8];
+  COFFER_TRY(ctx.random.fill(bytes));
+  std::uint64_t random = 0;
+  for (const std::uint8_t byte : bytes)
+    random = random << 8 | byte;
+  std::string text(kPurgePrefix);
+  for (const std::uint64_t number : {static_cast<std::uint64_t>(purge_at.time_since_epoch().count()), random})
+    for (int shift = 60; shift >= 0; shift -= 4)
+      text.push_back("0123456789abcdef"[(number >> shift) & 15]);
+  return ctx.arena.copy(text);
+}
+
+// The secret leaves its place and waits for undelete, or for its purge.
+Status bury(HandlerContext& ctx, std::string_view path, Head head, Nanos retention) {
+  Tombstone tombstone{ctx.now + std::min(retention, WallTime::max() - ctx.now), std::move(head)};
+  std::string record;
+  encode(tombstone, record);
+  COFFER_TRY(put_and_wipe(ctx, record_name(ctx.arena, kTombstonePrefix, path), record));
+  COFFER_ASSIGN(const std::string_view when, purge_name(ctx, tombstone.purge_at));
+  std::string what;
+  encode_data(path, what);
+  return ctx.storage.put(when, what);
 }
 
 Status delete_metadata(HandlerContext& ctx) {
   const std::string_view path = ctx.captures[0];
-  COFFER_ASSIGN(const std::optional<Head> head, load_head(ctx, path));
+  COFFER_ASSIGN(const bool destroy, ctx.bool_field("destroy", false));
+  COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
+  COFFER_ASSIGN(const Config config, load_config(ctx));
+  const bool for_good = destroy || config.deleted_metadata_retention == Nanos{0};
+  if (head || for_good) {
+    COFFER_ASSIGN(const std::optional<Tombstone> before, load_tombstone(ctx, path));
+    if (before)
+      COFFER_TRY(purge(ctx.storage, ctx.arena, path, *before));
+  }
   if (!head)
     return ok_status();
-  for (const Version& version : head->older)
-    if (version.has_own_record())
-      COFFER_TRY(ctx.storage.erase(version_name(ctx.arena, version.number, path)));
+  if (for_good)
+    COFFER_TRY(erase_versions(ctx.storage, ctx.arena, path, *head));
+  else
+    COFFER_TRY(bury(ctx, path, std::move(*head), config.deleted_metadata_retention));
   return ctx.storage.erase(record_name(ctx.arena, kHeadPrefix, path));
 }
 
-Status list_metadata(HandlerContext& ctx) { return list_names(ctx, kHeadPrefix, ctx.captures[0]); }
+Status list_metadata(HandlerContext& ctx) { return answer_list(ctx, kHeadPrefix, false); }
+Status scan_metadata(HandlerContext& ctx) { return answer_scan(ctx, kHeadPrefix, false); }
+Status list_detailed(HandlerContext& ctx) { return answer_list(ctx, kHeadPrefix, true); }
+Status scan_detailed(HandlerContext& ctx) { return answer_scan(ctx, kHeadPrefix, true); }
 
 }  // namespace
+
+json::Value head_value(json::Arena& arena, const Head& head) {
+  const std::string_view custom = head.newest.custom_metadata;
+  return object_of(
+      arena, {{name("cas_required"), json::Value::boolean(head.newest.cas_required)},
+              {name("created_time"), time_value(arena, head.created)},
+              {name("current_metadata_version"), json::Value::number_unsigned(arena, head.metadata_version)},
+              {name("current_version"), json::Value::number_unsigned(arena, head.newest.version.number)},
+              {name("custom_metadata"), custom.empty() ? json::Value::null() : json::Value::raw(custom)},
+              {name("delete_version_after"), json::Value::string(arena, format_duration(head.delete_version_after))},
+              {name("max_versions"), json::Value::number_unsigned(arena, head.max_versions)},
+              {name("metadata_cas_required"), json::Value::boolean(head.newest.metadata_cas_required)},
+              {name("oldest_version"), json::Value::number_unsigned(arena, head.oldest)},
+              {name("updated_time"), time_value(arena, head.updated)},
+              {name("versions"), versions_value(arena, head)}});
+}
 
 core::PathSpec metadata_spec() {
   using core::Effect;
@@ -209,14 +279,34 @@ core::PathSpec metadata_spec() {
                  {"delete_version_after", FieldType::kDuration,
                   "How long a version can be read; 0 means what the mount says."},
                  {"custom_metadata", FieldType::kMap, "Up to 64 names with values, for the users of the secret."},
+                 {"metadata_cas", FieldType::kInt, "How often the metadata was written before; 0 for never."},
+                 {"metadata_cas_required", FieldType::kBool, "Whether every write of metadata must say that."},
+                 {"destroy", FieldType::kBool, "Deleting: for good, so that undelete does not help."},
                  {"after", FieldType::kString, "Listing: only names after this one."},
                  {"limit", FieldType::kInt, "Listing: at most so many names."}},
       .operations = {{Operation::kRead, Effect::kReads, read_metadata, "Read settings and versions of the secret."},
                      {Operation::kWrite, Effect::kWrites, write_metadata, "Change what is given, keep the rest."},
                      {Operation::kPatch, Effect::kWrites, patch_metadata, "As write, merging custom_metadata."},
-                     {Operation::kDelete, Effect::kWrites, delete_metadata, "Remove the secret with all its versions."},
-                     {Operation::kList, Effect::kReads, list_metadata, "Names in a folder."}},
+                     {Operation::kDelete, Effect::kWrites, delete_metadata,
+                      "Delete the secret with all its versions; undelete brings them back for a time."},
+                     {Operation::kList, Effect::kReads, list_metadata, "Names in a folder."},
+                     {Operation::kScan, Effect::kReads, scan_metadata, "Names in a folder and all folders below."}},
       .exists = secret_exists,
+  };
+}
+
+core::PathSpec detailed_spec() {
+  using core::Effect;
+  using core::FieldType;
+  using core::Operation;
+  return {
+      .pattern = "detailed-metadata/*path?",
+      .help = "Names of secrets with what is known of each.",
+      .fields = {{"path", FieldType::kString, "The folder."},
+                 {"after", FieldType::kString, "Only names after this one."},
+                 {"limit", FieldType::kInt, "At most so many names."}},
+      .operations = {{Operation::kList, Effect::kReads, list_detailed, "Names in a folder, with their metadata."},
+                     {Operation::kScan, Effect::kReads, scan_detailed, "The same of all folders below."}},
   };
 }
 

@@ -9,12 +9,14 @@
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "base/time_text.h"
+#include "core/caller.h"
 
 namespace coffer::engines::kv {
 namespace {
 
 constexpr std::string_view kMergePatch = "application/merge-patch+json";
 constexpr int kVersionDigits = 16;
+constexpr std::size_t kAuthorBytesMax = 256;
 
 std::optional<std::int64_t> whole_number(std::string_view text) {
   std::int64_t value = 0;
@@ -191,6 +193,37 @@ Result<Config> load_config(core::HandlerContext& ctx) {
   return record ? decode_config(*record) : Result<Config>(Config());
 }
 
+Status erase_versions(core::Storage& storage, json::Arena& arena, std::string_view path, const Head& head) {
+  for (const Version& version : head.older)
+    if (version.has_own_record())
+      COFFER_TRY(storage.erase(version_name(arena, version.number, path)));
+  return ok_status();
+}
+
+Result<std::optional<Tombstone>> load_tombstone(core::HandlerContext& ctx, std::string_view path) {
+  COFFER_ASSIGN(const std::optional<std::string_view> record,
+                ctx.storage.get(record_name(ctx.arena, kTombstonePrefix, path)));
+  if (!record)
+    return std::optional<Tombstone>();
+  COFFER_ASSIGN(Tombstone tombstone, decode_tombstone(*record));
+  return std::optional<Tombstone>(std::move(tombstone));
+}
+
+Status purge(core::Storage& storage, json::Arena& arena, std::string_view path, const Tombstone& tombstone) {
+  COFFER_TRY(erase_versions(storage, arena, path, tombstone.head));
+  return storage.erase(record_name(arena, kTombstonePrefix, path));
+}
+
+Result<Head> head_to_write(core::HandlerContext& ctx, std::string_view path) {
+  COFFER_ASSIGN(std::optional<Head> found, load_head(ctx, path));
+  if (found)
+    return std::move(*found);
+  COFFER_ASSIGN(const std::optional<Tombstone> deleted, load_tombstone(ctx, path));
+  if (deleted)
+    COFFER_TRY(purge(ctx.storage, ctx.arena, path, *deleted));
+  return Head();
+}
+
 Result<bool> secret_exists(core::HandlerContext& ctx) {
   COFFER_ASSIGN(const std::optional<std::string_view> record, load_raw(ctx, ctx.captures[0]));
   return record.has_value();
@@ -247,8 +280,12 @@ Result<std::optional<std::int64_t>> cas_option(core::HandlerContext& ctx) {
   return Status(Code::kInvalid, std::move(text));
 }
 
-Status check_cas(const std::optional<std::int64_t>& cas, const Head& head, const Config& config) {
-  if (!cas && (config.cas_required || head.newest.cas_required))
+Status check_cas(core::HandlerContext& ctx, const std::optional<std::int64_t>& cas, const Head& head,
+                 const Config& config) {
+  // Tuned into the mount it asks for the version that is replaced; configured in the store, for every write.
+  const bool overwrites = head.newest.version.number != 0;
+  const bool tuned = overwrites && ctx.mount.option(kCasRequiredOption) == "true";
+  if (!cas && (config.cas_required || head.newest.cas_required || tuned))
     return invalid("check-and-set parameter required for this call");
   if (cas && (*cas < 0 || static_cast<std::uint64_t>(*cas) != head.newest.version.number))
     return invalid("check-and-set parameter did not match the current version");
@@ -261,6 +298,10 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
   Version previous = newest.version;
   const std::string_view previous_data = newest.data;
   newest.version = Version{previous.number + 1, ctx.now, {}, false, {}};
+  if (ctx.caller != nullptr) {
+    newest.version.author = ctx.caller->display_name().substr(0, kAuthorBytesMax);
+    newest.version.entity = ctx.caller->entity_id();
+  }
   newest.data = data;
   if (const Nanos life = life_of(head, config); life > Nanos{0})
     // any duration may be asked for; no sum may overflow
@@ -272,23 +313,6 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
   if (previous.number != 0 && previous.number >= head.oldest)
     COFFER_TRY(keep_older(ctx, path, head, previous, previous_data));
   return store_head(ctx, path, head);
-}
-
-Status list_names(core::HandlerContext& ctx, std::string_view prefix, std::string_view folder) {
-  COFFER_ASSIGN(const std::string_view after, ctx.string_field("after", ""));
-  COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, -1, INT32_MAX));
-  std::string_view from = record_name(ctx.arena, prefix, folder);
-  if (from.back() != '/')
-    from = record_name(ctx.arena, from, "/");
-  COFFER_ASSIGN(const core::ListPage page,
-                ctx.storage.list(from, after, limit <= 0 ? 0 : static_cast<std::size_t>(limit)));
-  if (page.names.empty())
-    return answer_not_found(ctx);
-  json::ArrayBuilder keys(ctx.arena, page.names.size());
-  for (const std::string_view key : page.names)
-    keys.add(json::Value::borrowed(key));
-  ctx.response.data = object_of(ctx.arena, {{name("keys"), keys.build()}});
-  return ok_status();
 }
 
 Result<std::vector<std::uint64_t>> versions_field(core::HandlerContext& ctx) {

@@ -32,6 +32,10 @@ inline json::Value name(std::string_view literal) { return json::Value::borrowed
 json::Value time_value(json::Arena& arena, WallTime time);
 json::Value metadata_value(json::Arena& arena, const Version& version, std::string_view custom_metadata);
 
+// Options of the mount.
+inline constexpr std::string_view kCasRequiredOption = "cas_required";
+inline constexpr std::string_view kFilterListOption = "filter_list";
+
 // What was stored was let in once: patches may have made it hold more texts than one body may.
 inline constexpr json::Limits kStoredLimits{.strings = SIZE_MAX};
 
@@ -47,6 +51,15 @@ Status put_and_wipe(core::HandlerContext& ctx, std::string_view name, std::strin
 std::string_view text_of(json::Arena& arena, const json::Value& value);
 Status store_head(core::HandlerContext& ctx, std::string_view path, const Head& head);
 Result<Config> load_config(core::HandlerContext& ctx);
+
+// The records of older versions go.
+Status erase_versions(core::Storage& storage, json::Arena& arena, std::string_view path, const Head& head);
+// What is left of a secret whose metadata was deleted, whatever its time.
+Result<std::optional<Tombstone>> load_tombstone(core::HandlerContext& ctx, std::string_view path);
+Status purge(core::Storage& storage, json::Arena& arena, std::string_view path, const Tombstone& tombstone);
+// What a write works on: the head, or a new one after what was deleted at the path has been purged.
+Result<Head> head_to_write(core::HandlerContext& ctx, std::string_view path);
+
 // True when there is a head: what a write to data or metadata does is an update then.
 Result<bool> secret_exists(core::HandlerContext& ctx);
 
@@ -60,16 +73,28 @@ Result<std::optional<Reading>> read_version(core::HandlerContext& ctx, std::stri
 
 // The number after `options.cas`, or nothing. kInvalid when it is not one.
 Result<std::optional<std::int64_t>> cas_option(core::HandlerContext& ctx);
-Status check_cas(const std::optional<std::int64_t>& cas, const Head& head, const Config& config);
+Status check_cas(core::HandlerContext& ctx, const std::optional<std::int64_t>& cas, const Head& head,
+                 const Config& config);
 
 // Makes `data` (JSON text) the newest version of `head` and stores everything; what exceeds the number of versions
 // goes.
 Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head, const Config& config,
                    std::string_view data);
 
-// Answers with the names below `folder` (with or without its '/') in records that begin with `prefix`: `keys`, or not
-// found. Takes the fields `after` and `limit`.
-Status list_names(core::HandlerContext& ctx, std::string_view prefix, std::string_view folder);
+// Handlers of LIST and SCAN on the folder that the path captures: names of records that begin with `prefix`, as `keys`.
+// Names directly below it, or not found; names in the whole tree, or an empty answer. Both take the fields `after` and
+// `limit`, and leave out what the caller does not reach where the mount says so. With `detailed` there is `key_info`
+// too.
+Status answer_list(core::HandlerContext& ctx, std::string_view prefix, bool detailed);
+Status answer_scan(core::HandlerContext& ctx, std::string_view prefix, bool detailed);
+
+// Names in the tree below `folder` (empty or ending in '/') in byte order, after `after` (exclusive, relative to the
+// folder), relative to it; at most `limit`. `*more` is true when it was cut.
+Status walk_tree(core::Storage& storage, json::Arena& arena, std::string_view prefix, std::string_view folder,
+                 std::string_view after, std::size_t limit, std::vector<std::string_view>& names, bool* more);
+
+// Of metadata/:path and of key_info.
+json::Value head_value(json::Arena& arena, const Head& head);
 
 // The numbers of `versions`: a list, one number, or text with commas. Empty when absent.
 Result<std::vector<std::uint64_t>> versions_field(core::HandlerContext& ctx);

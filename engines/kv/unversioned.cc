@@ -8,7 +8,7 @@ namespace {
 
 using core::HandlerContext;
 
-constexpr std::string_view kSecretPrefix = "s/";
+constexpr std::string_view kSecretPrefix = kUnversionedPrefix;
 constexpr Nanos kDefaultLease = std::chrono::hours(768);
 
 // How soon a client should read again: what the secret itself says, else what holds for the mount.
@@ -50,7 +50,8 @@ Status delete_secret(HandlerContext& ctx) {
   return ctx.storage.erase(record_name(ctx.arena, kSecretPrefix, ctx.captures[0]));
 }
 
-Status list_secrets(HandlerContext& ctx) { return list_names(ctx, kSecretPrefix, ctx.captures[0]); }
+Status list_secrets(HandlerContext& ctx) { return answer_list(ctx, kSecretPrefix, false); }
+Status scan_secrets(HandlerContext& ctx) { return answer_scan(ctx, kSecretPrefix, false); }
 
 Result<bool> unversioned_exists(HandlerContext& ctx) {
   COFFER_ASSIGN(const std::optional<std::string_view> record,
@@ -83,7 +84,8 @@ core::PathSpec unversioned_spec() {
       .operations = {{Operation::kRead, Effect::kReads, read_secret, "Read the secret."},
                      {Operation::kWrite, Effect::kWrites, write_secret, "Replace the secret."},
                      {Operation::kDelete, Effect::kWrites, delete_secret, "Remove the secret."},
-                     {Operation::kList, Effect::kReads, list_secrets, "Names in a folder."}},
+                     {Operation::kList, Effect::kReads, list_secrets, "Names in a folder."},
+                     {Operation::kScan, Effect::kReads, scan_secrets, "Names in a folder and all folders below."}},
       .exists = unversioned_exists,
       .any_fields = true,
   };
@@ -99,7 +101,8 @@ core::PathSpec wrong_version_spec() {
       .operations = {{Operation::kRead, Effect::kReads, wrong_version<'g'>, "Refused."},
                      {Operation::kWrite, Effect::kReads, wrong_version<'p'>, "Refused."},
                      {Operation::kDelete, Effect::kReads, wrong_version<'d'>, "Refused."},
-                     {Operation::kList, Effect::kReads, wrong_version<'l'>, "Refused."}},
+                     {Operation::kList, Effect::kReads, wrong_version<'l'>, "Refused."},
+                     {Operation::kScan, Effect::kReads, wrong_version<'l'>, "Refused."}},
       .any_fields = true,
   };
 }

@@ -6,28 +6,51 @@ namespace {
 
 using core::HandlerContext;
 
+// What becomes of a secret whose metadata was deleted.
+enum class WhenDeleted : std::uint8_t { kIgnore, kRestore, kKeep };
+
+Status store_tombstone(HandlerContext& ctx, std::string_view path, const Tombstone& tombstone) {
+  std::string record;
+  encode(tombstone, record);
+  return put_and_wipe(ctx, record_name(ctx.arena, kTombstonePrefix, path), record);
+}
+
 // Does `change` with every version that the request names and that is there; `change` says whether it changed it.
 template <typename Change>
-Status change_versions(HandlerContext& ctx, std::string_view when_none, Change change) {
+Status change_versions(HandlerContext& ctx, std::string_view when_none, WhenDeleted when_deleted, Change change) {
   const std::string_view path = ctx.captures[0];
   COFFER_ASSIGN(const std::vector<std::uint64_t> numbers, versions_field(ctx));
   if (numbers.empty())
     return invalid(when_none);
   COFFER_ASSIGN(std::optional<Head> head, load_head(ctx, path));
-  if (!head)
-    return ok_status();
-  bool changed = false;
+  std::optional<Tombstone> deleted;
+  if (!head) {
+    COFFER_ASSIGN(deleted, load_tombstone(ctx, path));
+    if (!deleted || deleted->purge_at <= ctx.now || when_deleted == WhenDeleted::kIgnore)
+      return ok_status();
+    head = deleted->head;
+  }
+  // What was deleted with its metadata comes back whole.
+  bool changed = deleted && when_deleted == WhenDeleted::kRestore;
   for (const std::uint64_t number : numbers) {
     if (Version* version = head->find(number)) {
       COFFER_ASSIGN(const bool did, change(*head, *version));
       changed = changed || did;
     }
   }
-  return changed ? store_head(ctx, path, *head) : ok_status();
+  if (!changed)
+    return ok_status();
+  if (!deleted)
+    return store_head(ctx, path, *head);
+  if (when_deleted == WhenDeleted::kKeep)
+    return store_tombstone(ctx, path, {deleted->purge_at, std::move(*head)});
+  COFFER_TRY(ctx.storage.erase(record_name(ctx.arena, kTombstonePrefix, path)));
+  return store_head(ctx, path, *head);
 }
 
 Status delete_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "No version number provided", [&](Head&, Version& version) -> Result<bool> {
+  return change_versions(ctx, "No version number provided", WhenDeleted::kIgnore,
+                         [&](Head&, Version& version) -> Result<bool> {
     if (!version.readable_at(ctx.now))
       return false;
     version.deletion = ctx.now;
@@ -36,7 +59,8 @@ Status delete_versions(HandlerContext& ctx) {
 }
 
 Status undelete_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "No version number provided", [](Head&, Version& version) -> Result<bool> {
+  return change_versions(ctx, "No version number provided", WhenDeleted::kRestore,
+                         [](Head&, Version& version) -> Result<bool> {
     if (version.destroyed || version.deletion == WallTime{})
       return false;
     version.deletion = WallTime{};
@@ -45,7 +69,8 @@ Status undelete_versions(HandlerContext& ctx) {
 }
 
 Status destroy_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "no version number provided", [&](Head& head, Version& version) -> Result<bool> {
+  return change_versions(ctx, "no version number provided", WhenDeleted::kKeep,
+                         [&](Head& head, Version& version) -> Result<bool> {
     if (version.destroyed)
       return false;
     if (&version == &head.newest.version)

@@ -84,7 +84,8 @@ BOOST_FIXTURE_TEST_CASE(mount_errors_have_the_known_texts, CoreFixture) {
   BOOST_TEST(enable("y", R"({"type":"kv","config":{"default_lease_ttl":"2h","max_lease_ttl":"1h"}})") ==
              "400 given default lease TTL greater than given max lease TTL");
   BOOST_TEST(enable("y", R"({"type":"kv",)"
-                         R"("options":{"version":"3"}})") == "400 option \"version\" of a kv mount must be 1 or 2");
+                         R"("options":{"version":"3"}})") ==
+             "400 invalid version provided: only 1 and 2 are versions of a kv mount");
   BOOST_TEST(enable("y", R"({"type":"kv","options":["a"]})") == "400 field \"options\" must be an object of strings");
   BOOST_TEST(first_error(erase("sys/mounts/sys")) == "400 cannot unmount \"sys/\"");
   BOOST_TEST(erase("sys/mounts/nope").status == 204);

@@ -1,5 +1,6 @@
 #include "tests/engines/engine_fixture.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -45,10 +46,34 @@ Result<core::ListPage> MapTxn::list(const store::StoreKey& folder, std::string_v
   return page;
 }
 
-EngineMount::EngineMount(std::unique_ptr<core::Engine> engine, std::string path) : engine_(std::move(engine)) {
+Status FakeCaller::may(core::Operation operation, std::string_view path, bool, const json::Value&) const {
+  for (const auto& [what, where] : denied)
+    if (what == operation && where == path)
+      return Status(Code::kDenied, "permission denied");
+  return ok_status();
+}
+
+bool FakeCaller::reaches(std::string_view path) const {
+  return std::find(unreached.begin(), unreached.end(), path) == unreached.end();
+}
+
+EngineMount::EngineMount(std::unique_ptr<core::Engine> engine, std::string path)
+    : caller(path), engine_(std::move(engine)) {
   info.id = MountId(7);
   info.path = std::move(path);
   info.type = std::string(engine_->type());
+}
+
+Result<core::Tended> EngineMount::tend() {
+  json::Arena arena;
+  std::map<std::string, std::string> records_after = records;
+  MapTxn txn(records_after, arena, now);
+  core::Storage storage(txn, NamespaceId(0), info.id, store::KeyClass::kShared);
+  core::TendContext ctx{storage, info, arena, now};
+  const Result<core::Tended> tended = engine_->tend(ctx);
+  if (tended.ok())
+    records = std::move(records_after);
+  return tended;
 }
 
 Answer EngineMount::call(core::Operation operation, std::string_view path, std::string_view body) {
@@ -77,6 +102,7 @@ Answer EngineMount::call(core::Operation operation, std::string_view path, std::
   core::Storage storage(txn, NamespaceId(0), info.id, store::KeyClass::kShared);
   core::HandlerContext ctx{request,         response, arena,  storage,   info, now, system_random(), path_text,
                            match->captures, token_key, operation};
+  ctx.caller = &caller;
   if (operation == core::Operation::kWrite && match->spec->exists != nullptr) {
     auto exists = match->spec->exists(ctx);
     answer.update = exists.ok() && *exists;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/rng.h"
+#include "core/caller.h"
 #include "core/engine.h"
 #include "core/path_table.h"
 
@@ -51,11 +52,31 @@ struct Answer {
   std::size_t prepared = 0;        // works performed before the handler ran
 };
 
+// A caller who may do everything but what is denied. There is one mount.
+class FakeCaller final : public core::Caller {
+ public:
+  explicit FakeCaller(std::string prefix) : prefix_(std::move(prefix)) {}
+  std::vector<std::pair<core::Operation, std::string>> denied;   // operation, path
+  std::vector<std::string> unreached;
+  std::string name = "tester";
+
+  std::string_view display_name() const override { return name; }
+  std::string_view entity_id() const override { return "entity-1"; }
+  std::string_view prefix() const override { return prefix_; }
+  Status may(core::Operation operation, std::string_view path, bool exists, const json::Value& data) const override;
+  bool reaches(std::string_view path) const override;
+  std::optional<core::Place> place_of(std::string_view) const override { return std::nullopt; }
+
+ private:
+  std::string prefix_;
+};
+
 class EngineMount {
  public:
   EngineMount(std::unique_ptr<core::Engine> engine, std::string path);
 
   core::MountInfo info;
+  FakeCaller caller;
   std::string token_key = "token-1";
   std::string content_type = "application/merge-patch+json";
   std::string remote_address = "127.0.0.1";
@@ -69,6 +90,9 @@ class EngineMount {
   Answer write(std::string_view path, std::string_view body) { return call(core::Operation::kWrite, path, body); }
   Answer patch(std::string_view path, std::string_view body) { return call(core::Operation::kPatch, path, body); }
   Answer erase(std::string_view path) { return call(core::Operation::kDelete, path); }
+  Answer scan(std::string_view path, std::string_view body = {}) { return call(core::Operation::kScan, path, body); }
+  // One step of the engine's own work.
+  Result<core::Tended> tend();
   Answer list(std::string_view path) { return call(core::Operation::kList, path); }
   // What the method says of a token of a login with `role`, which has these policies.
   Result<core::TokenParams> renew(std::string_view role, const std::vector<std::string_view>& policies);

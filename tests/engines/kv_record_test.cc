@@ -11,6 +11,8 @@ namespace {
 Head full_head() {
   Head head;
   head.newest.cas_required = true;
+  head.newest.metadata_cas_required = true;
+  head.metadata_version = 5;
   head.newest.version = {4, WallTime(Nanos(1795315230824367385)), WallTime(Nanos(1795318830824367385)), false, {}};
   head.newest.custom_metadata = R"({"owner":"team"})";
   head.newest.data = R"({"a":1.10})";
@@ -21,13 +23,13 @@ Head full_head() {
   head.delete_version_after = std::chrono::hours(1);
   head.older = {{1, head.created, {}, true, {}},
                 {2, head.created, head.updated, false, {}},
-                {3, head.created, {}, false, R"({"a":1})"}};
+                {3, head.created, {}, false, R"({"a":1})", "userpass-alice", "5f3c"}};
   return head;
 }
 
 bool equal(const Version& a, const Version& b) {
   return a.number == b.number && a.created == b.created && a.deletion == b.deletion && a.destroyed == b.destroyed &&
-         a.kept == b.kept;
+         a.kept == b.kept && a.author == b.author && a.entity == b.entity;
 }
 
 BOOST_AUTO_TEST_SUITE(kv_record)
@@ -48,7 +50,8 @@ BOOST_AUTO_TEST_CASE(what_is_written_is_read) {
   const Result<Head> read = decode_head(record);
   BOOST_REQUIRE(read.ok());
   BOOST_TEST(read->newest.cas_required);
-  BOOST_TEST(!read->newest.tombstone);
+  BOOST_TEST(read->newest.metadata_cas_required);
+  BOOST_TEST(read->metadata_version == 5u);
   BOOST_TEST(equal(read->newest.version, head.newest.version));
   BOOST_TEST(read->newest.custom_metadata == head.newest.custom_metadata);
   BOOST_TEST(read->newest.data == head.newest.data);
@@ -84,6 +87,17 @@ BOOST_AUTO_TEST_CASE(damage_is_told_and_never_read_past) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(a_tombstone_comes_back) {
+  std::string record;
+  encode(Tombstone{WallTime(Nanos(77)), full_head()}, record);
+  const Result<Tombstone> read = decode_tombstone(record);
+  BOOST_REQUIRE(read.ok());
+  BOOST_TEST((read->purge_at == WallTime(Nanos(77))));
+  BOOST_TEST(equal(read->head.older[2], full_head().older[2]));
+  for (std::size_t size = 0; size < record.size(); ++size)
+    BOOST_TEST((decode_tombstone(std::string_view(record).substr(0, size)).code() == Code::kDataLoss));
+}
+
 BOOST_AUTO_TEST_CASE(a_configuration_comes_back) {
   std::string record;
   encode(Config{true, 7, std::chrono::minutes(3)}, record);
@@ -97,7 +111,11 @@ BOOST_AUTO_TEST_CASE(a_configuration_comes_back) {
   encode(Config{.versions_stay = true}, record);
   BOOST_TEST(decode_config(record)->versions_stay);
   BOOST_TEST(!decode_config(record)->cas_required);
-  record[1] = 4;
+  record.clear();
+  encode(Config{.metadata_cas_required = true, .deleted_metadata_retention = Nanos{5}}, record);
+  BOOST_TEST(decode_config(record)->metadata_cas_required);
+  BOOST_TEST((decode_config(record)->deleted_metadata_retention == Nanos{5}));
+  record[1] = 8;
   BOOST_TEST((decode_config(record).code() == Code::kDataLoss));
   BOOST_TEST((decode_config("").code() == Code::kDataLoss));
   BOOST_TEST((decode_data("").code() == Code::kDataLoss));

@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(older_versions_are_kept_wherever_they_stand) {
         BOOST_REQUIRE(member(got, {"data"}) == expected->second);
     }
   }
-  erase("metadata/s");
+  call(Operation::kDelete, "metadata/s", R"({"destroy":true})");
   BOOST_TEST(records.empty());
 }
 
@@ -298,7 +298,7 @@ BOOST_AUTO_TEST_CASE(metadata_delete_removes_everything) {
   for (int i = 0; i < 4; ++i)
     write("data/m/x", R"({"data":{}})");
   write("data/m/xy", R"({"data":{}})");
-  BOOST_TEST(erase("metadata/m/x").status == 204);
+  BOOST_TEST(call(Operation::kDelete, "metadata/m/x", R"({"destroy":true})").status == 204);
   BOOST_TEST(records.size() == 1);
   BOOST_TEST(read("data/m/x").status == 404);
   BOOST_TEST(member(write("data/m/x", R"({"data":{}})"), {"version"}) == "1");
@@ -336,14 +336,20 @@ BOOST_AUTO_TEST_CASE(a_negative_time_of_the_mount_keeps_versions_for_ever) {
 }
 
 BOOST_AUTO_TEST_CASE(configuration) {
-  BOOST_TEST(read("config").data == R"({"cas_required":false,"delete_version_after":"0s","max_versions":0})");
+  BOOST_TEST(read("config").data == R"({"cas_required":false,"delete_version_after":"0s",)"
+                                    R"("deleted_metadata_retention":"72h0m0s",)"
+                                    R"("max_versions":0,"metadata_cas_required":false})");
   write("config", R"({"max_versions":5,"delete_version_after":"3h25m19s"})");
   write("config", R"({"cas_required":true})");
-  BOOST_TEST(read("config").data == R"({"cas_required":true,"delete_version_after":"3h25m19s","max_versions":5})");
+  BOOST_TEST(read("config").data == R"({"cas_required":true,"delete_version_after":"3h25m19s",)"
+                                    R"("deleted_metadata_retention":"72h0m0s",)"
+                                    R"("max_versions":5,"metadata_cas_required":false})");
   BOOST_TEST(write("config", R"({"max_versions":-1})").status == 400);
   BOOST_TEST(write("config", R"({"max_versions":"x"})").status == 400);
   BOOST_TEST(write("config", R"({"delete_version_after":"zz"})").status == 400);
-  BOOST_TEST(read("config").data == R"({"cas_required":true,"delete_version_after":"3h25m19s","max_versions":5})");
+  BOOST_TEST(read("config").data == R"({"cas_required":true,"delete_version_after":"3h25m19s",)"
+                                    R"("deleted_metadata_retention":"72h0m0s",)"
+                                    R"("max_versions":5,"metadata_cas_required":false})");
 }
 
 BOOST_AUTO_TEST_CASE(metadata_of_a_secret) {
@@ -354,9 +360,10 @@ BOOST_AUTO_TEST_CASE(metadata_of_a_secret) {
   const std::string time = "\"" + format_time(now) + "\"";
   BOOST_TEST(read("metadata/m").data ==
              R"({"cas_required":false,"created_time":)" + time +
-                 R"(,"current_version":0,"custom_metadata":{"a":"1.50","b":"2","t":"1"},)"
+                 R"(,"current_metadata_version":1,"current_version":0,"custom_metadata":{"a":"1.50","b":"2","t":"1"},)"
                  R"("delete_version_after":"1m30s",)" +
-                 R"("max_versions":3,"oldest_version":0,"updated_time":)" + time + R"(,"versions":{}})");
+                 R"("max_versions":3,"metadata_cas_required":false,"oldest_version":0,)" + R"("updated_time":)" + time +
+                 R"(,"versions":{}})");
   BOOST_TEST(read("data/m").status == 404);
   BOOST_TEST(patch("metadata/m", R"({"custom_metadata":{"b":null,"z":"9"},"max_versions":null})").status == 204);
   BOOST_TEST(member(read("metadata/m"), {"custom_metadata"}) == R"({"a":"1.50","t":"1","z":"9"})");

@@ -1,0 +1,116 @@
+#include "core/request_caller.h"
+
+#include "base/mutant.h"
+#include "core/answers.h"
+
+namespace coffer::core {
+namespace {
+
+void refuse(Response& response, CallContext& ctx, int status, std::string_view error) {
+  response = Response();
+  response.status = status;
+  if (!error.empty())
+    response.errors.push_back(ctx.arena.copy(error));
+}
+
+}  // namespace
+
+Capability capability_for(Operation operation, bool exists) noexcept {
+  switch (operation) {
+    case Operation::kWrite:
+      return exists ? Capability::kUpdate : Capability::kCreate;
+    case Operation::kDelete:
+      return Capability::kDelete;
+    case Operation::kList:
+      return Capability::kList;
+    case Operation::kScan:
+      return Capability::kScan;
+    case Operation::kPatch:
+      return Capability::kPatch;
+    case Operation::kRead:
+    case Operation::kHelp:
+      return Capability::kRead;
+  }
+  return Capability::kSudo;
+}
+
+std::string_view RequestCaller::display_name() const {
+  return call_.token == nullptr ? std::string_view() : call_.token->display_name;
+}
+
+std::string_view RequestCaller::entity_id() const {
+  return call_.token == nullptr ? std::string_view() : call_.token->entity;
+}
+
+Status RequestCaller::may(Operation operation, std::string_view path, bool exists, const json::Value& data) const {
+  if (mutant(Mutant::kInnerPathsUnauthorised))
+    return ok_status();
+  if (call_.acl == nullptr)
+    return Status(Code::kDenied, "permission denied");
+  const Capability wanted = capability_for(operation, exists);
+  const Decision decision = call_.acl->allows(path, wanted);
+  if (!decision.allowed)
+    return Status(Code::kDenied, one_error("permission denied"));
+  return check_constraints(decision, wanted, data, call_.request.wrap_ttl);
+}
+
+bool RequestCaller::reaches(std::string_view path) const {
+  if (call_.acl == nullptr)
+    return false;
+  return path.ends_with('/') ? call_.acl->has_access_below(path) : call_.acl->capabilities(path).allowed;
+}
+
+std::optional<Place> RequestCaller::place_of(std::string_view path) const {
+  const Route* route = call_.published.router->match(path);
+  if (route == nullptr)
+    return std::nullopt;
+  call_.txn.depend(layout::core_key(route->record_key));
+  const MountInfo& mount = route->record.info;
+  return Place{mount, route->prefix, path.substr(route->prefix.size()),
+               Storage(call_.txn, mount.namespace_id, mount.id, route->record.key_class())};
+}
+
+Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_view path, const json::Value& data) {
+  Response response;
+  const Route* route = ctx.published.router->match(path);
+  const RequestCaller outer(ctx);
+  // One refusal, whether or not something is mounted there (advisory B5).
+  if (route == nullptr || route->engine == nullptr || !outer.may(operation, path, true, data).ok()) {
+    refuse(response, ctx, 403, one_error("permission denied"));
+    return response;
+  }
+  const std::string_view local = path.substr(route->prefix.size());
+  const auto match = route->engine->paths(route->record.info).match(local, operation);
+  if (!match || match->operation == nullptr) {
+    refuse(response, ctx, match ? 405 : 404, one_error(match ? "unsupported operation" : "unsupported path"));
+    return response;
+  }
+  if (match->operation->effect != Effect::kReads || match->spec->unauthenticated ||
+      (match->spec->sudo && !ctx.acl->allows(path, Capability::kSudo).allowed)) {
+    refuse(response, ctx, 403, "not possible inside another request");
+    return response;
+  }
+  std::optional<Place> place = outer.place_of(path);
+  Request request;
+  request.id = ctx.request.id;
+  request.surface = ctx.request.surface;
+  request.operation = operation;
+  request.data = data;
+  CallContext inner{{request, response, ctx.arena, place->storage, place->mount, ctx.now, ctx.random, local,
+                     match->captures, ctx.token_key, operation},
+                    ctx.txn, ctx.published, *route, ctx.services, path, ctx.token, ctx.token_hash, ctx.acl, false, {},
+                    false};
+  const RequestCaller caller(inner);
+  inner.caller = &caller;
+  const Status status = match->operation->handler(inner);
+  if (status.code() == Code::kDataLoss || status.code() == Code::kInternal || status.code() == Code::kIo ||
+      status.code() == Code::kUnavailable)
+    return status;
+  if (!status.ok())
+    refuse(response, ctx, http_status(status.code()), status.message());
+  else if (response.auth || response.wrap_info || inner.login || inner.lease || !inner.handed_out.empty())
+    return Status(Code::kInternal, "a read inside another request handed something out");
+  return response;
+}
+
+}  // namespace coffer::core
