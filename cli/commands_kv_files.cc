@@ -204,8 +204,8 @@ void add_kv_file_commands(std::vector<Command>& commands) {
                       .synopsis = "Print secrets as JSON, YAML or dotenv",
                       .usage = "[options] PATH",
                       .help = "Prints the newest versions of the secrets below PATH by their names, and that of PATH "
-                              "itself under the name \".\". As dotenv, it prints the one secret at PATH. What it prints "
-                              "is secret: -file writes it to a file that only its owner reads.\n\n"
+                              "itself under the name \".\". As dotenv, it prints the one secret at PATH. What it "
+                              "prints is secret: -file writes it to a file that only its owner reads.\n\n"
                               "$ {cmd} kv export -file=app.yaml secret/app",
                       .flags = {{"Common Options",
                                  {kKvMountFlag, as_flag(), {.name = "file", .usage = "File to write instead."}}}},

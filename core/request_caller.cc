@@ -108,7 +108,8 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
     return status;
   if (!status.ok())
     refuse(response, ctx, http_status(status.code()), status.message());
-  else if (response.auth || response.wrap_info || inner.login || inner.lease || !inner.handed_out.empty())
+  else if (response.auth || response.wrap_info || inner.login || inner.lease || inner.outside ||
+           !inner.handed_out.empty())
     return Status(Code::kInternal, "a read inside another request handed something out");
   return response;
 }

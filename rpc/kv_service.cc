@@ -15,6 +15,9 @@ void fill_version(const json::Value& from, v1::KVVersion& to) {
   to.set_deletion_time(string_of(from, "deletion_time"));
   to.set_destroyed(bool_of(from, "destroyed"));
   map_of(object_of(from, "custom_metadata"), *to.mutable_custom_metadata());
+  const json::Value author = object_of(from, "created_by");
+  to.set_created_by_display_name(string_of(author, "display_name"));
+  to.set_created_by_entity_id(string_of(author, "entity_id"));
 }
 
 Status decode_put(core::Exchange& exchange, v1::KVPutResponse& reply) {
@@ -45,6 +48,8 @@ Status decode_metadata(core::Exchange& exchange, v1::KVMetadata& reply) {
   reply.set_max_versions(integer_of(data, "max_versions"));
   reply.set_cas_required(bool_of(data, "cas_required"));
   reply.set_delete_version_after(string_of(data, "delete_version_after"));
+  reply.set_current_metadata_version(integer_of(data, "current_metadata_version"));
+  reply.set_metadata_cas_required(bool_of(data, "metadata_cas_required"));
   map_of(object_of(data, "custom_metadata"), *reply.mutable_custom_metadata());
   for (const json::Member& member : object_of(data, "versions").members()) {
     const auto number = json::Value::number_from_text(member.key()).as_int64();
@@ -55,6 +60,55 @@ Status decode_metadata(core::Exchange& exchange, v1::KVMetadata& reply) {
     version.set_version(*number);
   }
   return ok_status();
+}
+
+Status decode_subkeys(core::Exchange& exchange, v1::KVSubkeysResponse& reply) {
+  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
+  reply.set_subkeys_json(text_of(object_of(data, "subkeys")));
+  fill_version(object_of(data, "metadata"), *reply.mutable_metadata());
+  return ok_status();
+}
+
+Status decode_config(core::Exchange& exchange, v1::KVConfig& reply) {
+  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
+  reply.set_max_versions(integer_of(data, "max_versions"));
+  reply.set_cas_required(bool_of(data, "cas_required"));
+  reply.set_delete_version_after(string_of(data, "delete_version_after"));
+  reply.set_deleted_metadata_retention(string_of(data, "deleted_metadata_retention"));
+  reply.set_metadata_cas_required(bool_of(data, "metadata_cas_required"));
+  return ok_status();
+}
+
+Status decode_search(core::Exchange& exchange, v1::KVSearchResponse& reply) {
+  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
+  for (const json::Member& member : object_of(data, "key_info").members())
+    map_of(object_of(member.value, "custom_metadata"),
+           *(*reply.mutable_hits())[std::string(member.key())].mutable_custom_metadata());
+  reply.set_after(string_of(data, "after"));
+  map_of(object_of(data, "after"), *reply.mutable_unfinished());
+  return ok_status();
+}
+
+Status decode_batch(core::Exchange& exchange, v1::KVBatchGetResponse& reply) {
+  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
+  for (const json::Member& member : object_of(data, "answers").members()) {
+    v1::KVBatchAnswer& answer = (*reply.mutable_answers())[std::string(member.key())];
+    answer.set_http_status(static_cast<int>(integer_of(member.value, "status")));
+    if (const json::Value* found = member.value.find("data"); found != nullptr && !found->is_null())
+      answer.set_data_json(text_of(*found));
+    list_of(member.value, "errors", *answer.mutable_errors());
+  }
+  return ok_status();
+}
+
+// Members that a request leaves out stay out.
+void add_text(json::ObjectBuilder& data, std::string_view name, const std::string& text) {
+  if (!text.empty())
+    data.add(name, text);
+}
+void add_number(json::ObjectBuilder& data, std::string_view name, std::int64_t number) {
+  if (number != 0)
+    data.add(name, number);
 }
 
 Status decode_nothing(core::Exchange&, v1::KVEmpty&) { return ok_status(); }
@@ -94,7 +148,14 @@ class KvService final : public v1::KV::CallbackService {
   }
 
   Reactor* List(Context* context, const v1::KVListRequest* request, v1::KVListResponse* reply) override {
-    const Ask ask{Operation::kList, under(request->mount(), "/metadata/", request->path()), nullptr};
+    const Ask ask{request->recursive() ? Operation::kScan : Operation::kList,
+                  under(request->mount(), "/metadata/", request->path()),
+                  [request](json::Arena& arena) -> Result<json::Value> {
+                    json::ObjectBuilder data(arena);
+                    add_text(data, "after", request->after());
+                    add_number(data, "limit", request->limit());
+                    return data.build();
+                  }};
     return unary<v1::KVListResponse>(gateway_, *context, ask, *reply, decode_list);
   }
 
@@ -103,27 +164,119 @@ class KvService final : public v1::KV::CallbackService {
     return unary<v1::KVMetadata>(gateway_, *context, ask, *reply, decode_metadata);
   }
   Reactor* DeleteMetadata(Context* context, const v1::KVMetadataRequest* request, v1::KVEmpty* reply) override {
-    const Ask ask{Operation::kDelete, under(request->mount(), "/metadata/", request->path()), nullptr};
+    const Ask ask{Operation::kDelete, under(request->mount(), "/metadata/", request->path()),
+                  [request](json::Arena& arena) -> Result<json::Value> {
+                    return json::ObjectBuilder(arena, 1).add("destroy", request->destroy()).build();
+                  }};
     return unary<v1::KVEmpty>(gateway_, *context, ask, *reply, decode_nothing);
   }
   Reactor* PutMetadata(Context* context, const v1::KVPutMetadataRequest* request, v1::KVEmpty* reply) override {
-    const Ask ask{Operation::kWrite, under(request->mount(), "/metadata/", request->path()),
+    return metadata(*context, Operation::kWrite, *request, *reply);
+  }
+  Reactor* PatchMetadata(Context* context, const v1::KVPutMetadataRequest* request, v1::KVEmpty* reply) override {
+    return metadata(*context, Operation::kPatch, *request, *reply);
+  }
+
+  Reactor* GetSubkeys(Context* context, const v1::KVSubkeysRequest* request, v1::KVSubkeysResponse* reply) override {
+    const Ask ask{Operation::kRead, under(request->mount(), "/subkeys/", request->path()),
                   [request](json::Arena& arena) -> Result<json::Value> {
                     json::ObjectBuilder data(arena);
-                    if (request->has_max_versions())
-                      data.add("max_versions", static_cast<std::int64_t>(request->max_versions()));
-                    if (request->has_cas_required())
-                      data.add("cas_required", request->cas_required());
-                    if (request->has_delete_version_after())
-                      data.add("delete_version_after", request->delete_version_after());
-                    if (!request->custom_metadata().empty())
-                      data.add("custom_metadata", object_from(arena, request->custom_metadata()));
+                    add_number(data, "version", request->version());
+                    add_number(data, "depth", request->depth());
+                    return data.build();
+                  }};
+    return unary<v1::KVSubkeysResponse>(gateway_, *context, ask, *reply, decode_subkeys);
+  }
+
+  Reactor* GetConfig(Context* context, const v1::KVConfigRequest* request, v1::KVConfig* reply) override {
+    const Ask ask{Operation::kRead, under(request->mount(), "/config", ""), nullptr};
+    return unary<v1::KVConfig>(gateway_, *context, ask, *reply, decode_config);
+  }
+  Reactor* PutConfig(Context* context, const v1::KVPutConfigRequest* request, v1::KVEmpty* reply) override {
+    const Ask ask{Operation::kWrite, under(request->mount(), "/config", ""),
+                  [request](json::Arena& arena) -> Result<json::Value> {
+                    json::ObjectBuilder data(arena);
+                    add_settings(data, *request);
+                    if (request->has_deleted_metadata_retention())
+                      data.add("deleted_metadata_retention", request->deleted_metadata_retention());
                     return data.build();
                   }};
     return unary<v1::KVEmpty>(gateway_, *context, ask, *reply, decode_nothing);
   }
 
+  Reactor* Move(Context* context, const v1::KVMoveRequest* request, v1::KVPutResponse* reply) override {
+    return transfer(*context, "/move/", *request, *reply);
+  }
+  Reactor* Copy(Context* context, const v1::KVMoveRequest* request, v1::KVPutResponse* reply) override {
+    return transfer(*context, "/copy/", *request, *reply);
+  }
+
+  Reactor* Search(Context* context, const v1::KVSearchRequest* request, v1::KVSearchResponse* reply) override {
+    const Ask ask{Operation::kRead,
+                  request->mount().empty() ? std::string("sys/search") : under(request->mount(), "/search", ""),
+                  [request](json::Arena& arena) -> Result<json::Value> {
+                    json::ObjectBuilder data(arena);
+                    data.add("q", request->text());
+                    add_text(data, "after", request->after());
+                    add_number(data, "limit", request->limit());
+                    return data.build();
+                  }};
+    return unary<v1::KVSearchResponse>(gateway_, *context, ask, *reply, decode_search);
+  }
+
+  Reactor* BatchGet(Context* context, const v1::KVBatchGetRequest* request, v1::KVBatchGetResponse* reply) override {
+    const Ask ask{Operation::kWrite, "sys/batch", [request](json::Arena& arena) -> Result<json::Value> {
+                    return json::ObjectBuilder(arena, 1).add("paths", array_from(arena, request->paths())).build();
+                  }};
+    return unary<v1::KVBatchGetResponse>(gateway_, *context, ask, *reply, decode_batch);
+  }
+
  private:
+  // What metadata and configuration have in common.
+  template <typename Request>
+  static void add_settings(json::ObjectBuilder& data, const Request& request) {
+    if (request.has_max_versions())
+      data.add("max_versions", static_cast<std::int64_t>(request.max_versions()));
+    if (request.has_cas_required())
+      data.add("cas_required", request.cas_required());
+    if (request.has_delete_version_after())
+      data.add("delete_version_after", request.delete_version_after());
+    if (request.has_metadata_cas_required())
+      data.add("metadata_cas_required", request.metadata_cas_required());
+  }
+
+  Reactor* metadata(Context& context, Operation operation, const v1::KVPutMetadataRequest& request,
+                    v1::KVEmpty& reply) {
+    const Ask ask{operation, under(request.mount(), "/metadata/", request.path()),
+                  [&request, operation](json::Arena& arena) -> Result<json::Value> {
+                    json::ObjectBuilder data(arena);
+                    add_settings(data, request);
+                    if (request.has_metadata_cas())
+                      data.add("metadata_cas", static_cast<std::int64_t>(request.metadata_cas()));
+                    json::ObjectBuilder custom(arena);
+                    for (const auto& [key, value] : request.custom_metadata())
+                      custom.add(key, value);
+                    if (operation == Operation::kPatch)
+                      for (const std::string& key : request.remove_custom_metadata())
+                        custom.add(key, json::Value::null());
+                    if (custom.size() != 0)
+                      data.add("custom_metadata", custom.build());
+                    return data.build();
+                  }};
+    return unary<v1::KVEmpty>(gateway_, context, ask, reply, decode_nothing);
+  }
+
+  Reactor* transfer(Context& context, const char* verb, const v1::KVMoveRequest& request, v1::KVPutResponse& reply) {
+    const Ask ask{Operation::kWrite, under(request.mount(), verb, request.path()),
+                  [&request](json::Arena& arena) -> Result<json::Value> {
+                    json::ObjectBuilder data(arena);
+                    data.add("to", request.to()).add("overwrite", request.overwrite());
+                    add_text(data, "mount", request.to_mount());
+                    return data.build();
+                  }};
+    return unary<v1::KVPutResponse>(gateway_, context, ask, reply, decode_put);
+  }
+
   template <typename Request>
   Reactor* put(Context& context, Operation operation, const Request& request, v1::KVPutResponse& reply) {
     const Ask ask{operation, under(request.mount(), "/data/", request.path()),

@@ -20,6 +20,9 @@ class LogicalService final : public v1::Logical::CallbackService {
   Reactor* List(Context* context, const v1::ListRequest* request, v1::Response* reply) override {
     return with_parameters(*context, Operation::kList, request->path(), request->parameters(), *reply);
   }
+  Reactor* Scan(Context* context, const v1::ListRequest* request, v1::Response* reply) override {
+    return with_parameters(*context, Operation::kScan, request->path(), request->parameters(), *reply);
+  }
   Reactor* Delete(Context* context, const v1::DeleteRequest* request, v1::Response* reply) override {
     return with_parameters(*context, Operation::kDelete, request->path(), request->parameters(), *reply);
   }

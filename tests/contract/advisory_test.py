@@ -284,9 +284,29 @@ def k6_entries_are_bounded(surface, test):
     expect(status == 200, "the server went down")
 
 
+def b5_inner_paths_are_authorised(surface, test):
+    """What one request does with several paths it may do with each of them."""
+    for name in ("mine", "theirs"):
+        surface.call("POST", f"secret/data/{name}", "root", {"data": {"a": name}})
+    surface.call("POST", "secret/metadata/theirs", "root", {"custom_metadata": {"k": "findme"}})
+    test.policy("inner", 'path "sys/batch" { capabilities = ["update"] }\npath "sys/search" { capabilities = ["read"] }\npath "secret/search" { capabilities = ["read"] }\n'
+                'path "secret/data/mine" { capabilities = ["create", "update", "read"] }\npath "secret/metadata/mine" { capabilities = ["create", "update", "read"] }\n'
+                'path "secret/move/*" { capabilities = ["update"] }\npath "secret/copy/*" { capabilities = ["update"] }')
+    token = test.token("inner")
+    status, body = surface.call("POST", "sys/batch", token, {"paths": ["secret/data/mine", "secret/data/theirs"]})
+    expect(status == 200 and "theirs" not in body.replace("secret/data/theirs", ""), f"a batch reads what is denied: {body}")
+    for path in ("sys/search", "secret/search"):
+        status, body = surface.call("GET", path, token, parameters={"q": "findme"})
+        expect(status == 200 and "theirs" not in body, f"{path} finds what is denied: {body}")
+    for verb in ("copy", "move"):
+        status, body = surface.call("POST", f"secret/{verb}/theirs", token, {"to": "mine", "overwrite": True})
+        expect(status == 403, f"{verb} of what is denied is answered with {status} {body}")
+
+
 # row, mutant, check, surfaces on which the row can be seen
 ROWS = [
     ("B5", "b5_mount_revealed", b5_mounts_are_not_revealed, SURFACES),
+    ("B5", "d_inner_paths_unauthorised", b5_inner_paths_are_authorised, SURFACES),
     ("B6", "b6_http_error_names_address", b6_no_address_in_answers, SURFACES[:1]),
     ("C5", "c5_numbers_unchecked", c5_numbers_have_bounds, SURFACES),
     ("D1", "d1_path_empty_segment_kept", d1_one_spelling, SURFACES),

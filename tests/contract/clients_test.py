@@ -322,6 +322,33 @@ class Grpc(harness.Contract):
         self.assertEqual(caught.exception.code(), code, caught.exception.details())
         return coffer_grpc.error_of(caught.exception)
 
+    def test_kv_trees(self):
+        stub = kv_services.KVStub(self.channel)
+        def do(method, request):
+            return getattr(stub, method)(request, metadata=self.root, timeout=20)
+        for path in ("a/one", "a/b/two"):
+            do("Put", kv.KVPutRequest(mount="secret", path=path, data_json='{"x":{"y":1},"z":2}'))
+        self.assertEqual(list(do("List", kv.KVListRequest(mount="secret", path="a", recursive=True)).keys), ["b/two", "one"])
+        self.assertEqual(list(do("List", kv.KVListRequest(mount="secret", path="a", after="b/", limit=1)).keys), ["one"])
+        self.assertEqual(json.loads(do("GetSubkeys", kv.KVSubkeysRequest(mount="secret", path="a/one", depth=1)).subkeys_json), {"x": None, "z": None})
+        do("PutMetadata", kv.KVPutMetadataRequest(mount="secret", path="a/one", custom_metadata={"owner": "me", "team": "t"}, metadata_cas=0))
+        do("PatchMetadata", kv.KVPutMetadataRequest(mount="secret", path="a/one", custom_metadata={"owner": "you"}, remove_custom_metadata=["team"]))
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.PutMetadata, kv.KVPutMetadataRequest(mount="secret", path="a/one", max_versions=3, metadata_cas=7))
+        metadata = do("GetMetadata", kv.KVMetadataRequest(mount="secret", path="a/one"))
+        self.assertEqual((dict(metadata.custom_metadata), metadata.current_metadata_version, metadata.versions[1].created_by_display_name),
+                         ({"owner": "you"}, 2, "root"))
+        self.assertEqual(dict(do("Search", kv.KVSearchRequest(mount="secret", text="you")).hits["a/one"].custom_metadata), {"owner": "you"})
+        self.assertEqual(list(do("Search", kv.KVSearchRequest(text="YOU")).hits), ["secret/a/one"])
+        do("Move", kv.KVMoveRequest(mount="secret", path="a/one", to="c/moved"))
+        self.assertEqual(do("Copy", kv.KVMoveRequest(mount="secret", path="c/moved", to="c/copied")).metadata.version, 1)
+        answers = do("BatchGet", kv.KVBatchGetRequest(paths=["secret/data/c/moved", "secret/data/a/one"])).answers
+        self.assertEqual([answers[p].http_status for p in ("secret/data/c/moved", "secret/data/a/one")], [200, 404])
+        do("PutConfig", kv.KVPutConfigRequest(mount="secret", max_versions=3, deleted_metadata_retention="1h"))
+        config = do("GetConfig", kv.KVConfigRequest(mount="secret"))
+        self.assertEqual((config.max_versions, config.deleted_metadata_retention, config.cas_required), (3, "1h0m0s", False))
+        answer = logical_services.LogicalStub(self.channel).Scan(logical.ListRequest(path="secret/metadata/c"), metadata=self.root, timeout=20)
+        self.assertEqual(json.loads(answer.data_json), {"keys": ["copied", "moved"]})
+
     def test_kv(self):
         stub = kv_services.KVStub(self.channel)
 
@@ -347,6 +374,11 @@ class Grpc(harness.Contract):
         self.assertEqual((metadata.current_version, metadata.max_versions, dict(metadata.custom_metadata)), (2, 5, {"owner": "me"}))
         self.assertTrue(metadata.versions[1].destroyed)
         do("DeleteMetadata", kv.KVMetadataRequest(**at))
+        self.fails(grpc.StatusCode.NOT_FOUND, stub.GetMetadata, kv.KVMetadataRequest(**at))
+        do("Undelete", kv.KVVersionsRequest(**at, versions=[2]))
+        do("GetMetadata", kv.KVMetadataRequest(**at))
+        do("DeleteMetadata", kv.KVMetadataRequest(**at, destroy=True))
+        do("Undelete", kv.KVVersionsRequest(**at, versions=[2]))
         self.fails(grpc.StatusCode.NOT_FOUND, stub.GetMetadata, kv.KVMetadataRequest(**at))
         self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.Put, kv.KVPutRequest(**at, data_json="{"))
 

@@ -40,6 +40,10 @@ ln -s /proc/self/fd "$root/dev/fd"
 ln -s /proc/self/fd/0 "$root/dev/stdin"
 ln -s /proc/self/fd/1 "$root/dev/stdout"
 ln -s /proc/self/fd/2 "$root/dev/stderr"
+# Terminals of its own, where the system lets it have them.
+if mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 none "$root/dev/pts" 2>/dev/null; then
+  mount --bind "$root/dev/pts/ptmx" "$root/dev/ptmx"
+fi
 cp -a /etc/. "$root/etc/" 2>/dev/null || true
 mkdir -p "$root/etc/vault.d/tls"
 printf '127.0.0.1 localhost vault.service vault.example.com\n::1 localhost\n' >"$root/etc/hosts"
