@@ -1,6 +1,8 @@
 #include "cli/yaml_reader.h"
 
+#include <charconv>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +28,8 @@ std::size_t comment_at(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quote == '"' && c == '\\') {
+      ++i;
+    } else if (quote == '\'' && c == quote && i + 1 < text.size() && text[i + 1] == quote) {
       ++i;
     } else if (quote != 0) {
       if (c == quote)
@@ -55,6 +59,62 @@ std::size_t key_end(std::string_view text) {
     if (text[i] == ':' && (i + 1 == text.size() || text[i + 1] == ' ' || text[i + 1] == '\t'))
       return i;
   return std::string_view::npos;
+}
+
+void append_utf8(std::uint32_t rune, std::string& out) {
+  const auto add = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (rune < 0x80)
+    return add(rune);
+  if (rune < 0x800)
+    return add(0xc0 | rune >> 6), add(0x80 | (rune & 63));
+  if (rune < 0x10000)
+    return add(0xe0 | rune >> 12), add(0x80 | (rune >> 6 & 63)), add(0x80 | (rune & 63));
+  add(0xf0 | rune >> 18), add(0x80 | (rune >> 12 & 63)), add(0x80 | (rune >> 6 & 63)), add(0x80 | (rune & 63));
+}
+
+// Digits of an escape; nothing when they are none or name no code point.
+std::optional<std::uint32_t> code_point(std::string_view text, std::size_t digits) {
+  std::uint32_t rune = 0;
+  if (text.size() < digits)
+    return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, rune, 16);
+  if (error != std::errc() || end != text.data() + digits || rune > 0x10ffff || (rune >= 0xd800 && rune < 0xe000))
+    return std::nullopt;
+  return rune;
+}
+
+// A text between double quotes; nothing when it is none.
+std::optional<std::string> unescaped(std::string_view text) {
+  if (text.size() < 2 || text.front() != '"' || text.back() != '"')
+    return std::nullopt;
+  text = text.substr(1, text.size() - 2);
+  constexpr std::string_view kNames = "0abtnvfre\"/\\ \t";
+  constexpr std::string_view kMeant{"\0\a\b\t\n\v\f\r\x1b\"/\\ \t", 14};
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"')
+      return std::nullopt;
+    if (text[i] != '\\') {
+      out.push_back(text[i]);
+      continue;
+    }
+    if (++i == text.size())
+      return std::nullopt;
+    const std::size_t digits = text[i] == 'x' ? 2 : text[i] == 'u' ? 4 : text[i] == 'U' ? 8 : 0;
+    if (digits != 0) {
+      const auto rune = code_point(text.substr(i + 1), digits);
+      if (!rune)
+        return std::nullopt;
+      append_utf8(*rune, out);
+      i += digits;
+      continue;
+    }
+    const std::size_t at = kNames.find(text[i]);
+    if (at == std::string_view::npos)
+      return std::nullopt;
+    out.push_back(kMeant[at]);
+  }
+  return out;
 }
 
 class Reader {
@@ -186,23 +246,30 @@ class Reader {
         text[0] == '?')
       return back_bad();
     // Lines that stand deeper go on with it.
+    const bool plain_text = text[0] != '"' && text[0] != '\'' && text[0] != '{' && text[0] != '[';
     std::string whole(text);
-    while (at_ < lines_.size() && (lines_[at_].blank || lines_[at_].indent > indent) && !complete(whole)) {
-      if (lines_[at_].blank)
+    while (at_ < lines_.size() && !complete(whole)) {
+      const Line& line = lines_[at_];
+      const std::string_view more = plain_text ? line.text : trim(line.raw);
+      if (!more.empty() && line.indent <= indent && !(plain_text && line.blank))
+        break;
+      if (plain_text && key_end(more) != std::string_view::npos)
+        return bad();
+      if (more.empty())
         whole += '\n';
       else
-        (whole.ends_with('\n') ? whole : whole += ' ') += lines_[at_].text;
+        (whole.ends_with('\n') ? whole : whole += ' ') += more;
       ++at_;
     }
     while (whole.ends_with('\n'))
       whole.pop_back();
-    if (text[0] == '{' || text[0] == '[' || text[0] == '"') {
+    if (text[0] == '{' || text[0] == '[') {
       json::Limits bounds;
       bounds.strings = std::numeric_limits<std::size_t>::max();
       const Result<json::Value> parsed = json::parse_copy(arena_, whole, bounds);
       return parsed.ok() ? parsed : Result<json::Value>(back_bad());
     }
-    if (text[0] == '\'') {
+    if (text[0] == '\'' || text[0] == '"') {
       COFFER_ASSIGN(const std::string unquoted, plain_or_quoted(whole));
       return json::Value::string(arena_, unquoted);
     }
@@ -251,9 +318,8 @@ class Reader {
 
   Result<std::string> plain_or_quoted(std::string_view text) {
     if (text.starts_with('"')) {
-      const Result<json::Value> parsed = json::parse_copy(arena_, text);
-      return parsed.ok() && parsed->is_string() ? Result<std::string>(std::string(parsed->as_string()))
-                                                : Result<std::string>(back_bad());
+      const std::optional<std::string> plain = unescaped(text);
+      return plain ? Result<std::string>(*plain) : Result<std::string>(back_bad());
     }
     if (!text.starts_with('\''))
       return std::string(text);

@@ -87,7 +87,7 @@ Status clear(HandlerContext& ctx, Spot& to, const std::optional<Head>& there) {
 }
 
 // Whoever must name the version that they replace cannot replace a secret whole.
-Status check_overwrite(HandlerContext& ctx, Spot& to, const Head& there) {
+Status check_overwrite(Spot& to, const Head& there, bool overwrite) {
   COFFER_ASSIGN(const auto record, to.storage.get(kConfigName));
   Config config;
   if (record) {
@@ -95,7 +95,6 @@ Status check_overwrite(HandlerContext& ctx, Spot& to, const Head& there) {
   }
   if (config.cas_required || there.newest.cas_required || to.info.option(kCasRequiredOption) == "true")
     return invalid("check-and-set is required where the secret goes: what is there cannot be overwritten as a whole");
-  COFFER_ASSIGN(const bool overwrite, ctx.bool_field("overwrite", false));
   return overwrite ? ok_status() : invalid("there is a secret already where this one goes; \"overwrite\" replaces it");
 }
 
@@ -118,6 +117,7 @@ Status transfer(HandlerContext& ctx, bool moves) {
   Spot from{ctx.storage, ctx.caller->prefix(), ctx.captures[0], ctx.mount};
   COFFER_TRY(check_writable(from.path));
   COFFER_ASSIGN(Spot to, target_of(ctx));
+  COFFER_ASSIGN(const bool overwrite, ctx.bool_field("overwrite", false));
   if (to.mount == from.mount && to.path == from.path)
     return invalid("field \"to\" must be another place than the secret's own");
   COFFER_ASSIGN(std::optional<Head> head, head_at(ctx.arena, from));
@@ -126,7 +126,7 @@ Status transfer(HandlerContext& ctx, bool moves) {
   if (!head)
     return answer_not_found(ctx);
   if (there)
-    COFFER_TRY(check_overwrite(ctx, to, *there));
+    COFFER_TRY(check_overwrite(to, *there, overwrite));
   COFFER_TRY(clear(ctx, to, there));
   COFFER_TRY(transfer_versions(ctx, from, to, *head, moves));
   std::string record;

@@ -26,24 +26,27 @@ struct Walk {
 
   // `below` is relative to `top`, empty or ending in '/'; `after` is relative to it.
   Status folder(std::string_view top, std::string_view below, std::string_view after) {
+    // The rest of the folder that `after` lies in comes before what stands behind that folder.
     const std::size_t slash = after.find('/');
-    const std::string_view head = after.substr(0, slash);
+    if (slash != std::string_view::npos) {
+      const std::string_view begun = after.substr(0, slash + 1);
+      COFFER_TRY(folder(top, record_name(arena, below, begun), after.substr(slash + 1)));
+      after = begun;
+    }
+    if (more)
+      return ok_status();
     const std::string_view at = record_name(arena, prefix, record_name(arena, top, below));
-    COFFER_ASSIGN(const core::ListPage page, storage.list(at, head, limit - names.size() + 1));
+    COFFER_ASSIGN(const core::ListPage page, storage.list(at, after, limit - names.size() + 1));
     for (const std::string_view name : page.names) {
-      const bool is_folder = name.back() == '/';
-      const bool same = slash != std::string_view::npos && name == after.substr(0, slash + 1);
-      if (slash != std::string_view::npos && !same && name < after.substr(0, slash + 1))
-        continue;
       if (names.size() >= limit) {
         more = true;
         return ok_status();
       }
       const std::string_view full = record_name(arena, below, name);
-      if (!is_folder)
+      if (name.back() != '/')
         names.push_back(full);
       else
-        COFFER_TRY(folder(top, full, same ? after.substr(slash + 1) : std::string_view()));
+        COFFER_TRY(folder(top, full, {}));
       if (more)
         return ok_status();
     }

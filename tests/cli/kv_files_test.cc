@@ -34,6 +34,8 @@ BOOST_AUTO_TEST_CASE(yaml_of_people_is_read) {
              R"({"a":"one two three","b":{"x":[1,2]},"c":[],"d":{}})");
   BOOST_TEST(read("u: http://x:1/y#z\nv: a:b\nw: 1.10\nx: 007\ny: -\nz: 12:30\n").find("\"http://x:1/y#z\"") !=
              std::string::npos);
+  BOOST_TEST(read("a: \"\\x41\\u00e9\\U0001F600\\t\\e\"\n") == "{\"a\":\"Aé😀\\t\\u001b\"}");
+  BOOST_TEST(read("a: \"\\ud800\"\n") == "yaml: line 1 is not understood");
   BOOST_TEST(read("a: 1\r\nb: 2\r\n") == R"({"a":1,"b":2})");
 }
 
@@ -61,7 +63,7 @@ BOOST_AUTO_TEST_CASE(yaml_comes_back) {
        {R"({"a":{"b":"c"},"d":["e",{"f":"g"}]})", R"({"a":"line 1\nline 2\n","b":" x ","c":"","d":"# no comment"})",
         R"({"a":"true","b":"12","c":"null","d":"- x","e":"k: v","f":"'q'","g":"\"q\"","h":"~"})",
         R"({"a":[],"b":{},"c":null,"d":true,"e":1.5,"f":[[1,2],[]]})",
-        R"({".":{"tab":"a\tb","uni":"é😀","bell":"","cr":"a\r\nb"}})",
+        R"({".":{"bell":"","cr":"a\r\nb","tab":"a\tb","uni":"é😀"}})",
         R"({"long":"Lorem ipsum dolor sit amet consetetur sadipscing elitr sed diam nonumy eirmod tempor inv"})",
         R"({"long":"Lorem 'ipsum': dolor sit amet consetetur sadipscing elitr sed diam # nonumy eirmod t"})"}) {
     Arena arena;
