@@ -26,6 +26,7 @@ struct AuditFacts {
   std::string_view token_type;
   std::vector<std::string_view> policies;
   std::vector<std::string_view> token_policies;
+  std::vector<std::string_view> identity_policies;
   Nanos token_ttl{0};
   WallTime token_issue_time{};
   std::string_view mount_point;          // "secret/"

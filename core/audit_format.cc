@@ -139,6 +139,7 @@ std::uint64_t fingerprint(const Request& request, const AuditFacts& facts) {
     f.add(text);
   f.add(facts.policies.size());
   f.add(facts.token_policies.size());
+  f.add(facts.identity_policies.size());
   f.add(static_cast<std::uint64_t>(facts.token_ttl.count()));
   f.add(static_cast<std::uint64_t>(facts.token_issue_time.time_since_epoch().count()));
   f.add(static_cast<std::uint64_t>(facts.remaining_uses));
@@ -303,6 +304,10 @@ void AuditFormatter::append_auth(const Request& request, const AuditFacts& facts
   append_names(facts.policies, out);
   out.append(R"(,"token_policies":)");
   append_names(facts.token_policies, out);
+  if (!facts.identity_policies.empty()) {
+    out.append(R"(,"identity_policies":)");
+    append_names(facts.identity_policies, out);
+  }
   out.append(facts.allowed ? R"(,"policy_results":{"allowed":true})" : R"(,"policy_results":{"allowed":false})");
   if (facts.remaining_uses > 0) {
     out.append(R"(,"remaining_uses":)");

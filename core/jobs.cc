@@ -4,6 +4,7 @@
 
 #include "base/codec.h"
 #include "base/mutant.h"
+#include "core/identity_store.h"
 #include "core/layout.h"
 #include "core/lease_revoke.h"
 #include "core/mounts.h"
@@ -16,7 +17,11 @@ Status erase_job(TxnImpl& txn, const Job& job) {
   return txn.erase(layout::core_key(std::string(layout::kJobPrefix) + job.id));
 }
 
-Status step_delete_mount(TxnImpl& txn, const Job& job) {
+Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
+  Storage people(txn, layout::kRootNamespace, kIdentityMountId, store::KeyClass::kShared);
+  COFFER_ASSIGN(const bool forgotten, IdentityStore(people, arena).forget_mount(job.mount));
+  if (!forgotten)
+    return ok_status();
   for (const store::KeyClass cls :
        {store::KeyClass::kShared, store::KeyClass::kClusterLocal, store::KeyClass::kNotReplicated}) {
     bool more = false;
@@ -70,7 +75,7 @@ Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Are
     return ok_status();
   }
   COFFER_TRY(erase_mount(txn, job.mount));
-  return step_delete_mount(txn, job);
+  return step_delete_mount(txn, arena, job);
 }
 
 // Those that were there when it was asked for; what is granted later is not meant.
@@ -96,7 +101,7 @@ Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& ar
       return end_leases(txn, published, arena, job, *route, progress);
     if (route != nullptr)
       COFFER_TRY(erase_mount(txn, job.mount));
-    return step_delete_mount(txn, job);
+    return step_delete_mount(txn, arena, job);
   }
   if (job.kind == Job::Kind::kEndLeases)
     return end_prefix(txn, published, arena, job, progress);

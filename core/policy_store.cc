@@ -1,6 +1,7 @@
 #include "core/policy_store.h"
 
 #include <functional>
+#include <set>
 
 #include "base/check.h"
 #include "base/codec.h"
@@ -14,6 +15,20 @@ constexpr std::string_view kWrappingPolicyText = R"(
 path "cubbyhole/response" { capabilities = ["create", "read"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 )";
+
+// What stands between {{ and }}, as core/acl.cc asks for it.
+void collect_expressions(std::string_view path, std::set<std::string, std::less<>>& out) {
+  for (std::size_t open = path.find("{{"); open != std::string_view::npos; open = path.find("{{")) {
+    const std::size_t close = path.find("}}", open);
+    if (close == std::string_view::npos)
+      return;
+    std::string_view text = path.substr(open + 2, close - open - 2);
+    const std::size_t first = text.find_first_not_of(" \t");
+    if (first != std::string_view::npos)
+      out.emplace(text.substr(first, text.find_last_not_of(" \t") - first + 1));
+    path.remove_prefix(close + 2);
+  }
+}
 
 }  // namespace
 
@@ -45,7 +60,7 @@ Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, 
   return std::shared_ptr<const PolicyEntry>(std::move(entry));
 }
 
-PolicyStore::PolicyStore(Entries entries) : entries_(std::move(entries)) {
+PolicyStore::PolicyStore(Entries entries) : entries_(std::move(entries)), filled_(kFilledSlots) {
   Result<Policy> wrapping = parse_policy(kWrappingPolicyName, kWrappingPolicyText);
   COFFER_CHECK(wrapping.ok());
   wrapping_ = std::make_shared<const Policy>(std::move(*wrapping));
@@ -65,9 +80,7 @@ const PolicyEntry* PolicyStore::find(std::string_view name) const {
   return at == entries_.end() ? nullptr : at->second.get();
 }
 
-std::shared_ptr<const Acl> PolicyStore::compile(std::string_view joined) const {
-  if (has_policy(joined, kRootPolicyName))
-    return Acl::root();
+std::vector<std::shared_ptr<const Policy>> PolicyStore::policies_of(std::string_view joined) const {
   std::vector<std::shared_ptr<const Policy>> policies;
   for (const std::string_view name : split_policies(joined)) {
     if (name == kWrappingPolicyName)
@@ -75,25 +88,80 @@ std::shared_ptr<const Acl> PolicyStore::compile(std::string_view joined) const {
     else if (const PolicyEntry* entry = find(name))
       policies.push_back(entry->policy);
   }
-  return Acl::compile(policies);
+  return policies;
 }
 
-const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const {
+std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view joined) const {
+  auto set = std::make_shared<Set>();
+  set->joined = joined;
+  if (has_policy(joined, kRootPolicyName)) {
+    set->acl = Acl::root();
+    return set;
+  }
+  const std::vector<std::shared_ptr<const Policy>> policies = policies_of(joined);
+  set->acl = Acl::compile(policies);
+  std::set<std::string, std::less<>> expressions;
+  for (const std::shared_ptr<const Policy>& policy : policies)
+    for (const PathRule& rule : policy->paths)
+      if (rule.templated)
+        collect_expressions(rule.path, expressions);
+  set->expressions.assign(expressions.begin(), expressions.end());
+  return set;
+}
+
+const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared_ptr<const Set>& owner) const {
   std::atomic<Node*>& bucket = buckets_[std::hash<std::string_view>()(joined) % kBuckets];
   Node* head = bucket.load(std::memory_order_acquire);
   for (const Node* node = head; node != nullptr; node = node->next)
-    if (node->joined == joined)
-      return *node->acl;
+    if (node->set->joined == joined)
+      return *node->set;
   owner = compile(joined);
   if (cached_.fetch_add(1, std::memory_order_relaxed) >= limits::kAclCacheSetsMax) {
     cached_.fetch_sub(1, std::memory_order_relaxed);
     return *owner;
   }
   // Two threads may both add a set: the second copy is never found and goes with the store.
-  auto* node = new Node{std::string(joined), owner, head};
+  auto* node = new Node{owner, head};
   while (!bucket.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_acquire)) {
   }
-  return *node->acl;
+  return *node->set;
+}
+
+const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const {
+  std::shared_ptr<const Set> set_owner;
+  const Set& set = set_of(joined, set_owner);
+  if (set_owner != nullptr)
+    owner = set.acl;
+  return *set.acl;
+}
+
+const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner,
+                            const TemplateValues& values) const {
+  std::shared_ptr<const Set> set_owner;
+  const Set& set = set_of(joined, set_owner);
+  if (set.expressions.empty()) {
+    if (set_owner != nullptr)
+      owner = set.acl;
+    return *set.acl;
+  }
+  std::string key(joined);
+  for (const std::string& expression : set.expressions) {
+    const std::optional<std::string> value = values(expression);
+    ByteWriter(key).u8(value ? 1 : 0).bytes(value ? *value : std::string_view());
+  }
+  const std::size_t at = std::hash<std::string>()(key) % kFilledSlots;
+  std::mutex& lock = filled_locks_[at % kFilledLocks];
+  {
+    const std::lock_guard<std::mutex> hold(lock);
+    if (filled_[at].key == key) {
+      owner = filled_[at].acl;
+      return *owner;
+    }
+  }
+  owner = Acl::compile(policies_of(joined), values);
+  const std::lock_guard<std::mutex> hold(lock);
+  filled_[at] = {std::move(key), owner};
+  return *owner;
 }
 
 }  // namespace coffer::core

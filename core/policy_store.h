@@ -5,8 +5,10 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -27,7 +29,8 @@ struct PolicyEntry {
 std::string encode_policy(const PolicyEntry& entry);
 Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, std::string_view plaintext);
 
-// Immutable but for its cache, which only grows (to limits::kAclCacheSetsMax sets) and takes no lock. Any thread.
+// Immutable but for its caches. That of sets only grows (to limits::kAclCacheSetsMax) and takes no lock; that of sets with
+// templates keeps the lists that were asked for last. Any thread.
 class PolicyStore {
  public:
   using Entries = std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>>;
@@ -43,21 +46,38 @@ class PolicyStore {
   // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as
   // long as this object or as `owner`, whichever is shorter.
   const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const;
+  // The same with values for templates. A list is kept under the values of all its templates, so what one identity
+  // compiled serves another only where every value is equal.
+  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner, const TemplateValues& values) const;
 
  private:
-  struct Node {
+  struct Set {
     std::string joined;
     std::shared_ptr<const Acl> acl;
+    std::vector<std::string> expressions;  // of its templates, each once
+  };
+  struct Node {
+    std::shared_ptr<const Set> set;
     Node* next;
   };
+  struct Filled {
+    std::string key;
+    std::shared_ptr<const Acl> acl;
+  };
   static constexpr std::size_t kBuckets = 256;
+  static constexpr std::size_t kFilledSlots = 2048;
+  static constexpr std::size_t kFilledLocks = 64;
 
-  std::shared_ptr<const Acl> compile(std::string_view joined) const;
+  std::vector<std::shared_ptr<const Policy>> policies_of(std::string_view joined) const;
+  std::shared_ptr<const Set> compile(std::string_view joined) const;
+  const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner) const;
 
   Entries entries_;
   std::shared_ptr<const Policy> wrapping_;
   mutable std::array<std::atomic<Node*>, kBuckets> buckets_{};  // lists that only grow
   mutable std::atomic<std::size_t> cached_{0};
+  mutable std::array<std::mutex, kFilledLocks> filled_locks_;
+  mutable std::vector<Filled> filled_;  // slot i under lock i % kFilledLocks
 };
 
 }  // namespace coffer::core

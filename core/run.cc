@@ -124,11 +124,13 @@ Status Run::authenticate() {
         !in_networks(exchange_.request.remote_address, token_->record.bound_cidrs))
       token_.reset();
   }
+  if (token_ && !token_->record.entity.empty())
+    COFFER_TRY(identify());
+  else if (token_)
+    acl_ = &published_.policies->acl(policies_ = token_->record.policies, acl_owner_);
   exchange_.authenticated = token_.has_value();
-  if (token_) {
-    acl_ = &published_.policies->acl(token_->record.policies, acl_owner_);
+  if (token_)
     return ok_status();
-  }
   if (open)
     return ok_status();
   if (route_ == nullptr && mutant(Mutant::kMountRevealedUnauthenticated))
@@ -136,6 +138,20 @@ Status Run::authenticate() {
   if (full_path_ == "sys/wrapping/unwrap" && !exchange_.request.token.empty())
     return Status(Code::kInvalid, std::string(kNoWrappingToken));
   return Status(Code::kUnauthenticated, std::string(kDeniedBare));
+}
+
+// What the token's entity adds. Without one, or with one that is disabled, the token is good for nothing.
+Status Run::identify() {
+  const TokenRecord& record = token_->record;
+  COFFER_ASSIGN(identity_, find_identity(txn_, exchange_.arena, record.ns, record.entity));
+  if (!identity_ || identity_->entity.disabled) {
+    token_.reset();
+    return ok_status();
+  }
+  policies_ = with_policies(exchange_.arena, record.policies, identity_->policies);
+  acl_ = &published_.policies->acl(policies_, acl_owner_,
+                                   [this](std::string_view name) { return template_value(*identity_, name); });
+  return ok_status();
 }
 
 void Run::fill_facts() {
@@ -160,6 +176,10 @@ void Run::fill_facts() {
   facts.entity_id = record.entity;
   facts.token_policies = split_policies(record.policies);
   facts.policies = facts.token_policies;
+  if (identity_ && !identity_->policies.empty()) {
+    facts.identity_policies = split_policies(identity_->policies);
+    facts.policies = split_policies(policies_);
+  }
   facts.token_ttl = record.ttl;
   facts.token_issue_time = record.created;
   const bool counted = !(match_ && match_->spec->unauthenticated);
@@ -334,7 +354,7 @@ void Run::depend_on_authority() {
   txn_.depend(layout::core_key(layout::kJobMark));
   if (!token_)
     return;
-  for (const std::string_view policy : split_policies(token_->record.policies))
+  for (const std::string_view policy : split_policies(policies_))
     txn_.depend(layout::core_key(std::string(layout::kPolicyPrefix).append(policy)));
 }
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/call.h"
+#include "core/identity_access.h"
 #include "core/pipeline_state.h"
 #include "core/token_store.h"
 
@@ -35,6 +36,7 @@ class Run {
  private:
   void resolve();
   Status authenticate();
+  Status identify();
   Status check_policy();
   Result<Capability> capability();
   void fill_facts();
@@ -59,6 +61,8 @@ class Run {
   std::string_view local_path_;             // below the mount
   std::optional<PathMatch> match_;
   std::optional<StoredToken> token_;
+  std::optional<Identity> identity_;        // of the token
+  std::string_view policies_;               // of the token and its identity, joined
   std::shared_ptr<const Acl> acl_owner_;
   const Acl* acl_ = nullptr;
   bool sudo_ = false;

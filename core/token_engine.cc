@@ -56,7 +56,7 @@ json::Value networks_of(json::Arena& arena, std::string_view joined) {
 
 Status show(CallContext& ctx, const Subject& subject) {
   const TokenRecord& record = subject.token.record;
-  const Auth auth = auth_of(ctx.arena, record, subject.text);
+  COFFER_ASSIGN(const Auth auth, full_auth_of(ctx, record, subject.text));
   json::ObjectBuilder data(ctx.arena, 24);
   data.add("accessor", record.accessor)
       .add("creation_time", whole_seconds(record.created.time_since_epoch()))
@@ -65,8 +65,11 @@ Status show(CallContext& ctx, const Subject& subject) {
       .add("entity_id", record.entity)
       .add("expire_time", record.expires ? json::Value::string(ctx.arena, format_time(*record.expires)) : json::Value())
       .add("explicit_max_ttl", whole_seconds(record.explicit_max_ttl))
-      .add("id", subject.text)
-      .add("issue_time", format_time(record.created));
+      .add("id", subject.text);
+  if (!auth.identity_policies.empty())
+    data.add("external_namespace_policies", json::ObjectBuilder(ctx.arena).build())
+        .add("identity_policies", text_list(ctx.arena, auth.identity_policies));
+  data.add("issue_time", format_time(record.created));
   if (record.renewed != record.created)
     data.add("last_renewal", format_time(record.renewed))
         .add("last_renewal_time", whole_seconds(record.renewed.time_since_epoch()));
@@ -79,7 +82,7 @@ Status show(CallContext& ctx, const Subject& subject) {
   if (record.period > Nanos(0))
     data.add("period", whole_seconds(record.period));
   const Nanos left = record.expires ? *record.expires - ctx.now : Nanos(0);
-  data.add("policies", text_list(ctx.arena, auth.policies))
+  data.add("policies", text_list(ctx.arena, auth.token_policies))
       .add("renewable", record.renewable)
       .add("ttl", whole_seconds(left))
       .add("type", type_name(record.type));
@@ -158,7 +161,7 @@ Status renew(CallContext& ctx, const Subject& subject) {
   after.expires = grant.expires;
   after.renewed = ctx.now;
   COFFER_TRY(store_of(ctx).replace(subject.token.hash, before, after));
-  ctx.response.auth = auth_of(ctx.arena, after, subject.text);
+  COFFER_ASSIGN(ctx.response.auth, full_auth_of(ctx, after, subject.text));
   return ok_status();
 }
 

@@ -5,6 +5,7 @@
 #include "base/secret.h"
 #include "base/time_text.h"
 #include "core/answers.h"
+#include "core/identity_access.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 
@@ -113,6 +114,18 @@ Auth auth_of(json::Arena& arena, const TokenRecord& record, std::string_view tex
   return auth;
 }
 
+Result<Auth> full_auth_of(CallContext& ctx, const TokenRecord& record, std::string_view text) {
+  Auth auth = auth_of(ctx.arena, record, text);
+  if (record.entity.empty())
+    return auth;
+  COFFER_ASSIGN(const auto identity, find_identity(ctx.txn, ctx.arena, record.ns, record.entity));
+  if (identity && !identity->policies.empty()) {
+    auth.identity_policies = split_policies(identity->policies);
+    auth.policies = split_policies(with_policies(ctx.arena, record.policies, identity->policies));
+  }
+  return auth;
+}
+
 Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom_text) {
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   record.created = record.renewed = ctx.now;
@@ -120,7 +133,7 @@ Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom
   if (record.type == TokenType::kBatch) {
     record.renewable = false;
     COFFER_ASSIGN(const std::string_view text, tokens.seal_batch(record, ctx.random));
-    ctx.response.auth = auth_of(ctx.arena, record, text);
+    COFFER_ASSIGN(ctx.response.auth, full_auth_of(ctx, record, text));
     return ok_status();
   }
   COFFER_ASSIGN(const std::string_view text, new_text(ctx, record, custom_text));
@@ -132,7 +145,7 @@ Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom
   record.accessor = ctx.arena.copy(accessor);
   COFFER_TRY(tokens.add(hash, record));
   ctx.handed_out.push_back(hash);
-  ctx.response.auth = auth_of(ctx.arena, record, text);
+  COFFER_ASSIGN(ctx.response.auth, full_auth_of(ctx, record, text));
   return ok_status();
 }
 
@@ -154,6 +167,10 @@ Status log_in(CallContext& ctx, const LoginGrant& grant) {
   record.metadata = metadata_text(ctx.arena, grant.metadata);
   record.ns = ctx.mount.namespace_id;
   record.role = grant.role;
+  // A batch token of a local mount is known here only, and leaves nothing behind.
+  if (!grant.alias.empty() && !(batch && ctx.mount.local)) {
+    COFFER_ASSIGN(record.entity, identify(ctx, ctx.mount, grant.alias, grant.alias_metadata, grant.groups));
+  }
   record.bound_cidrs = params.strictly_bind_ip ? ctx.request.remote_address
                                                : join_networks(ctx.arena, params.bound_cidrs);
   return issue_token(ctx, record, {});

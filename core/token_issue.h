@@ -9,8 +9,12 @@
 
 namespace coffer::core {
 
-// What an answer tells of a token; `text` is empty where the server does not know it.
+// What an answer tells of a token; `text` is empty where the server does not know it. Policies are those of the token
+// alone.
 Auth auth_of(json::Arena& arena, const TokenRecord& record, std::string_view text);
+
+// The same with the policies of its identity.
+Result<Auth> full_auth_of(CallContext& ctx, const TokenRecord& record, std::string_view text);
 
 // Makes the token that `record` describes (without accessor) and answers with it. `custom_text`: empty, or the text
 // that the caller chose. A batch token has neither accessor nor record.

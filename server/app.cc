@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "base/version.h"
 #include "core/expiry_driver.h"
+#include "core/identity_engine.h"
 #include "core/jobs.h"
 #include "core/pipeline.h"
 #include "core/sys_engine.h"
@@ -126,6 +127,7 @@ class App::Impl {
   // What is derived from it.
   std::unique_ptr<core::Engine> sys_;
   std::unique_ptr<core::Engine> token_;
+  std::unique_ptr<core::Engine> identity_;
   std::unique_ptr<core::Engine> kv_;
   std::unique_ptr<core::Engine> userpass_;
   std::unique_ptr<core::Engine> approle_;
@@ -218,12 +220,14 @@ Status App::Impl::await(Latch& latch, const std::string& what) {
 Status App::Impl::compose_core() {
   sys_ = core::make_sys_engine();
   token_ = core::make_token_engine();
+  identity_ = core::make_identity_engine();
   kv_ = engines::make_kv_engine();
   userpass_ = engines::make_userpass_engine();
   approle_ = engines::make_approle_engine();
   cubbyhole_ = engines::make_cubbyhole_engine();
   engines_.add(*sys_, core::MountTable::kSecret, false);
   engines_.add(*cubbyhole_, core::MountTable::kSecret, false);
+  engines_.add(*identity_, core::MountTable::kSecret, false);
   engines_.add(*kv_, core::MountTable::kSecret, true);
   engines_.add(*token_, core::MountTable::kAuth, false);
   engines_.add(*userpass_, core::MountTable::kAuth, true);

@@ -7,8 +7,10 @@
 
 #include "base/time_text.h"
 #include "core/answers.h"
+#include "core/identity_engine.h"
 #include "engines/cubbyhole/cubbyhole.h"
 #include "engines/kv/kv.h"
+#include "engines/userpass/userpass.h"
 
 namespace coffer::core::testing {
 
@@ -130,11 +132,15 @@ CoreFixture::CoreFixture(AuditEnvironment environment)
       root_key(32),
       sys_(make_sys_engine()),
       token_(make_token_engine()),
+      identity_(make_identity_engine()),
       kv_(engines::make_kv_engine()),
       cubbyhole_(engines::make_cubbyhole_engine()),
+      userpass_(engines::make_userpass_engine()),
       mailbox_(std::make_unique<Mailbox>()) {
   engines.add(*sys_, MountTable::kSecret, false);
   engines.add(*token_, MountTable::kAuth, false);
+  engines.add(*identity_, MountTable::kSecret, false);
+  engines.add(*userpass_, MountTable::kAuth, true);
   engines.add(*kv_, MountTable::kSecret, true);
   engines.add(*cubbyhole_, MountTable::kSecret, false);
   committer.now = clock.wall_now();

@@ -89,7 +89,7 @@ class CoreFixture : private Home {
   void resume_later(std::unique_ptr<Exchange> exchange) override;
   void respond(std::unique_ptr<Exchange> exchange) override;
 
-  std::unique_ptr<Engine> sys_, token_, kv_, cubbyhole_;
+  std::unique_ptr<Engine> sys_, token_, identity_, kv_, cubbyhole_, userpass_;
   struct Mailbox;
   std::unique_ptr<Mailbox> mailbox_;
 };

@@ -29,7 +29,7 @@ BOOST_FIXTURE_TEST_CASE(missing_things_are_404, CoreFixture) {
   BOOST_TEST(read("nope/a").status == 404);
   BOOST_TEST(read("nope/a").text("errors|0") == "no handler for route \"nope/a\". route entry not found.");
   BOOST_TEST(read("sys/nope").status == 404);
-  BOOST_TEST(read("identity/entity/id").status == 404);
+  BOOST_TEST(read("identity/nope").status == 404);
   BOOST_TEST(erase("sys/key-status").status == 405);
 }
 
