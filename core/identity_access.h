@@ -21,7 +21,8 @@ struct Identity {
 };
 
 // Nothing: the entity is gone, and so is what its tokens may do. `ns` is the token's.
-Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, NamespaceId ns, std::string_view entity);
+Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, NamespaceId ns,
+                                              std::string_view entity);
 
 // identity.entity.id, identity.entity.aliases.<accessor>.metadata.<name>, identity.groups.names.<name>.id and so on.
 std::optional<std::string> template_value(const Identity& identity, std::string_view expression);

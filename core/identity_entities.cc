@@ -33,7 +33,8 @@ Status read_entity(CallContext& ctx, EntityRecord& entity) {
   COFFER_ASSIGN(const std::string_view body_name, read_name(ctx, "name"));
   const std::string_view name = by_name(ctx) ? captured(ctx) : body_name;
   if (name.size() > kIdentityNameBytesMax)
-    return Status(Code::kInvalid, "an entity's name is longer than " + std::to_string(kIdentityNameBytesMax) + " bytes");
+    return Status(Code::kInvalid,
+                  "an entity's name is longer than " + std::to_string(kIdentityNameBytesMax) + " bytes");
   if (!name.empty())
     entity.name = name;
   COFFER_TRY(read_policies(ctx, entity.policies));
@@ -268,7 +269,8 @@ std::vector<PathSpec> merge_specs() {
       {"entity/merge", "Make several entities one.",
        {{"from_entity_ids", FieldType::kStringList, "Entities that end; their tokens become the other's.", true},
         {"to_entity_id", FieldType::kString, "The entity that stays.", true},
-        {"conflicting_alias_ids_to_keep", FieldType::kStringList, "Where both have an alias of one mount: which stays."},
+        {"conflicting_alias_ids_to_keep", FieldType::kStringList,
+         "Where both have an alias of one mount: which stays."},
         {"force", FieldType::kBool, "Keep the second factors of the entity that stays."}},
        {{Operation::kWrite, Effect::kWrites, handle_merge, "Merges entities."}}});
   return specs;

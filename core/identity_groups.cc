@@ -156,7 +156,10 @@ Status handle_write_alias(HandlerContext& base) {
   IdentityStore store = store_of(ctx);
   COFFER_ASSIGN(const std::string_view body_id, ctx.string_field("id", ""));
   const std::string_view id = ctx.captures.empty() ? body_id : ctx.captures.front();
-  COFFER_ASSIGN(const auto had, id.empty() ? Result<std::optional<GroupRecord>>(std::nullopt) : store.group_by_alias(id));
+  std::optional<GroupRecord> had;
+  if (!id.empty()) {
+    COFFER_ASSIGN(had, store.group_by_alias(id));
+  }
   if (!id.empty() && !had)
     return Status(Code::kInvalid, "invalid group alias ID");
   COFFER_ASSIGN(const std::string_view name, read_name(ctx, "name"));

@@ -18,7 +18,7 @@ constexpr std::string_view kGroupName = "group-name/";
 constexpr std::string_view kGroupAlias = "group-alias/";
 constexpr std::string_view kGroupAliasName = "group-alias-name/";
 constexpr std::string_view kMember = "member/";
-constexpr std::size_t kForgottenAtOnceMax = 128;  // aliases, by one step of a job
+constexpr std::size_t kForgottenAtOnceMax = 64;  // aliases, by one step of a job
 
 std::string joined(std::string_view a, std::string_view b) {
   std::string out;

@@ -29,8 +29,8 @@ struct PolicyEntry {
 std::string encode_policy(const PolicyEntry& entry);
 Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, std::string_view plaintext);
 
-// Immutable but for its caches. That of sets only grows (to limits::kAclCacheSetsMax) and takes no lock; that of sets with
-// templates keeps the lists that were asked for last. Any thread.
+// Immutable but for its caches. That of sets only grows (to limits::kAclCacheSetsMax) and takes no lock; that of sets
+// with templates keeps the lists that were asked for last. Any thread.
 class PolicyStore {
  public:
   using Entries = std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>>;

@@ -64,11 +64,12 @@ Status show(CallContext& ctx, const Subject& subject) {
       .add("display_name", record.display_name)
       .add("entity_id", record.entity)
       .add("expire_time", record.expires ? json::Value::string(ctx.arena, format_time(*record.expires)) : json::Value())
-      .add("explicit_max_ttl", whole_seconds(record.explicit_max_ttl))
-      .add("id", subject.text);
+      .add("explicit_max_ttl", whole_seconds(record.explicit_max_ttl));
   if (!auth.identity_policies.empty())
-    data.add("external_namespace_policies", json::ObjectBuilder(ctx.arena).build())
-        .add("identity_policies", text_list(ctx.arena, auth.identity_policies));
+    data.add("external_namespace_policies", json::ObjectBuilder(ctx.arena).build());
+  data.add("id", subject.text);
+  if (!auth.identity_policies.empty())
+    data.add("identity_policies", text_list(ctx.arena, auth.identity_policies));
   data.add("issue_time", format_time(record.created));
   if (record.renewed != record.created)
     data.add("last_renewal", format_time(record.renewed))

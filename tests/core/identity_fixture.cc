@@ -181,6 +181,18 @@ IdentityFixture::IdentityFixture() : believer_(std::make_unique<Believer>()) {
     COFFER_CHECK(write("sys/auth/" + method, R"({"type":"believer"})").status == 204);
 }
 
+void IdentityFixture::allow(std::string_view policy, std::string_view path, std::string_view capabilities) {
+  std::string body = "{\"policy\":\"path \\\"" + std::string(path) + "\\\" { capabilities = [\\\"";
+  for (const char c : capabilities)
+    c == ',' ? body.append("\\\",\\\"") : body.append(1, c);
+  COFFER_CHECK(write("sys/policies/acl/" + std::string(policy), body + "\\\"] }\"}").status == 204);
+}
+
+void IdentityFixture::give(std::string_view entity, std::string_view policies) {
+  const std::string body = R"({"policies":")" + std::string(policies) + R"("})";
+  COFFER_CHECK(write("identity/entity/id/" + std::string(entity), body).status == 204);
+}
+
 std::string IdentityFixture::accessor(std::string_view method) {
   return read("sys/auth").text("data|" + std::string(method) + "/|accessor");
 }

@@ -14,6 +14,10 @@ class IdentityFixture : public CoreFixture {
   // Methods "one" and "two" are enabled.
   IdentityFixture();
 
+  // Writes a policy for one path; capabilities are joined by commas.
+  void allow(std::string_view policy, std::string_view path, std::string_view capabilities);
+  // Gives an entity these policies, joined by commas.
+  void give(std::string_view entity, std::string_view policies);
   std::string accessor(std::string_view method);
   // The token of a login; body e.g. {"groups":["g"],"colour":"red"}.
   std::string log_in(std::string_view name, std::string_view method = "one", std::string_view body = "{}");

@@ -1,5 +1,5 @@
-// Random operations on identity/, and after each of them nothing refers to what is not there (advisory E7). COFFER_IDENTITY
-// says how many; scripts/long identity.
+// Random operations on identity/, and after each of them nothing refers to what is not there (advisory E7).
+// COFFER_IDENTITY says how many; scripts/long identity.
 #include <boost/test/unit_test.hpp>
 
 #include <cstdlib>
@@ -83,8 +83,8 @@ class Operations {
     done(core_.write("identity/entity/merge", body + "}"));
   }
   void log_in() {
-    const std::string token =
-        core_.log_in(name(), pick(2) == 0 ? "one" : "two", R"({"groups":[")" + name() + R"(","n1"],"colour":")" + name() + R"("})");
+    const std::string body = R"({"groups":[")" + name() + R"(","n1"],"colour":")" + name() + R"("})";
+    const std::string token = core_.log_in(name(), pick(2) == 0 ? "one" : "two", body);
     if (token.size() < 10)
       return;
     note(entities_, core_.entity_of(token));

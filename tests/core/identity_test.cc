@@ -15,11 +15,9 @@ namespace {
 
 std::string error(const Answer& answer) { return std::to_string(answer.status) + " " + answer.text("errors|0"); }
 
-constexpr std::string_view kMayRead = R"({"policy":"path \"secret/*\" { capabilities = [\"read\"] }"})";
-
 struct WithPolicy : IdentityFixture {
   WithPolicy() {
-    BOOST_TEST_REQUIRE(write("sys/policies/acl/reader", kMayRead).status == 204);
+    allow("reader", "secret/*", "read");
     BOOST_TEST_REQUIRE(write("secret/data/k", R"({"data":{"a":"b"}})").status == 200);
   }
   int reads(std::string_view token) { return read("secret/data/k", token).status; }
@@ -93,7 +91,7 @@ BOOST_FIXTURE_TEST_CASE(a_disabled_or_deleted_entity_opens_nothing, WithPolicy) 
 }
 
 BOOST_FIXTURE_TEST_CASE(a_child_token_is_of_the_same_entity_and_an_orphan_of_none, WithPolicy) {
-  BOOST_TEST(write("sys/policies/acl/maker", R"({"policy":"path \"auth/token/*\" { capabilities = [\"update\", \"sudo\"] }"})").status == 204);
+  allow("maker", "auth/token/*", "update,sudo");
   const std::string parent = log_in("ann");
   const std::string entity = entity_of(parent);
   BOOST_TEST(write("identity/entity/id/" + entity, R"({"policies":"maker,reader"})").status == 204);
@@ -108,14 +106,15 @@ BOOST_FIXTURE_TEST_CASE(a_child_token_is_of_the_same_entity_and_an_orphan_of_non
 
 // Advisory D4's other half: what one entity's templates compiled to never serves another.
 BOOST_FIXTURE_TEST_CASE(templates_take_the_values_of_the_caller, IdentityFixture) {
-  BOOST_TEST(write("sys/policies/acl/own", R"({"policy":"path \"secret/data/{{identity.entity.metadata.team}}/*\" { capabilities = [\"read\", \"create\", \"update\"] }"})").status == 204);
-  BOOST_TEST(write("sys/policies/acl/alias", R"({"policy":"path \"secret/data/a/{{identity.entity.aliases.)" + accessor("one") + R"(.metadata.colour}}\" { capabilities = [\"create\", \"update\"] }"})").status == 204);
-  BOOST_TEST(write("sys/policies/acl/group", R"({"policy":"path \"secret/data/g/{{identity.groups.names.crew.id}}\" { capabilities = [\"create\", \"update\"] }"})").status == 204);
+  allow("own", "secret/data/{{identity.entity.metadata.team}}/*", "read,create,update");
+  allow("alias", "secret/data/a/{{identity.entity.aliases." + accessor("one") + ".metadata.colour}}", "create,update");
+  allow("group", "secret/data/g/{{identity.groups.names.crew.id}}", "create,update");
   const std::string ann = log_in("ann", "one", R"({"colour":"red"})");
   const std::string bob = log_in("bob", "one", R"({"colour":"blue"})");
   const auto enter = [&](std::string_view token, std::string_view team) {
-    BOOST_TEST(write("identity/entity/id/" + entity_of(token), R"({"policies":"own,alias,group","metadata":{"team":")" +
-                                                                    std::string(team) + R"("}})").status == 204);
+    give(entity_of(token), "own,alias,group");
+    const std::string body = R"({"metadata":{"team":")" + std::string(team) + R"("}})";
+    BOOST_TEST(write("identity/entity/id/" + entity_of(token), body).status == 204);
   };
   enter(ann, "alpha");
   enter(bob, "beta");
@@ -164,7 +163,8 @@ BOOST_FIXTURE_TEST_CASE(root_gets_in_by_no_spelling, IdentityFixture) {
   const auto all_refused = [&] {
     bool refused = true;
     for (const std::string_view spelling : {"root", "ROOT", "Root", " root", "root ", "\\troot", " rOOt\\t", "\\nroot"})
-      for (const std::string path : {"identity/entity", "identity/entity/name/e", "identity/group", "identity/group/name/n"})
+      for (const std::string path :
+           {"identity/entity", "identity/entity/name/e", "identity/group", "identity/group/name/n"})
         for (const std::string_view form : {R"({"policies":["a","@"]})", R"({"policies":"a,@"})"}) {
           std::string body(form);
           body.replace(body.find('@'), 1, spelling);
@@ -179,11 +179,12 @@ BOOST_FIXTURE_TEST_CASE(root_gets_in_by_no_spelling, IdentityFixture) {
 
 // Advisory E4.
 BOOST_FIXTURE_TEST_CASE(an_alias_does_not_take_what_another_entity_may_do, WithPolicy) {
-  BOOST_TEST(write("sys/policies/acl/clerk", R"({"policy":"path \"identity/entity-alias*\" { capabilities = [\"create\", \"update\", \"read\"] }"})").status == 204);
+  allow("clerk", "identity/entity-alias*", "create,update,read");
   const std::string chief = made("identity/entity", R"({"name":"chief","policies":"reader"})");
   const std::string ann = log_in("ann");
   const std::string clerk = token(R"(["clerk"])");
-  const std::string body = R"({"name":"ann","mount_accessor":")" + accessor("one") + R"(","canonical_id":")" + chief + R"("})";
+  const std::string body =
+      R"({"name":"ann","mount_accessor":")" + accessor("one") + R"(","canonical_id":")" + chief + R"("})";
   BOOST_TEST(error(write("identity/entity-alias", body, clerk)) ==
              "403 moving an alias to another entity needs the sudo capability");
   BOOST_TEST(reads(log_in("ann")) == 403);
@@ -201,10 +202,12 @@ BOOST_FIXTURE_TEST_CASE(an_alias_belongs_to_one_mount, IdentityFixture) {
   const std::string two = entity_of(log_in("ann", "two", R"({"colour":"blue"})"));
   BOOST_TEST(read("identity/entity/id/" + one).text("data|aliases|0|metadata|colour") == "red");
   BOOST_TEST(read("identity/entity/id/" + two).text("data|aliases|0|metadata|colour") == "blue");
-  const std::string second = R"({"name":"other","mount_accessor":")" + accessor("one") + R"(","canonical_id":")" + one + R"("})";
+  const std::string second =
+      R"({"name":"other","mount_accessor":")" + accessor("one") + R"(","canonical_id":")" + one + R"("})";
   BOOST_TEST(error(write("identity/entity-alias", second)) ==
              "400 Alias already exists for requested entity and mount accessor");
-  BOOST_TEST(write("identity/entity/merge", R"({"from_entity_ids":[")" + two + R"("],"to_entity_id":")" + one + R"("})").status == 204);
+  const std::string merge = R"({"from_entity_ids":[")" + two + R"("],"to_entity_id":")" + one + R"("})";
+  BOOST_TEST(write("identity/entity/merge", merge).status == 204);
   BOOST_TEST(read("identity/entity/id/" + one).at("data|aliases").elements().size() == 2u);
   BOOST_TEST(entity_of(log_in("ann", "two")) == one);
   BOOST_TEST(broken() == "");
@@ -216,10 +219,12 @@ BOOST_FIXTURE_TEST_CASE(a_merged_entity_lives_on_in_the_other, WithPolicy) {
   const std::string into_token = log_in("bob");
   const std::string into = entity_of(into_token);
   const std::string alias = read("identity/entity/id/" + from).text("data|aliases|0|id");
-  BOOST_TEST(made("identity/group", R"({"name":"g","policies":"reader","member_entity_ids":")" + from + R"("})").size() == 36u);
+  const std::string group = R"({"name":"g","policies":"reader","member_entity_ids":")" + from + R"("})";
+  BOOST_TEST(made("identity/group", group).size() == 36u);
   const std::string body = R"({"from_entity_ids":[")" + from + R"("],"to_entity_id":")" + into + "\"";
   BOOST_TEST(error(write("identity/entity/merge", body + "}")).starts_with("400 2 errors occurred:\n\t* toEntity and"));
-  BOOST_TEST(write("identity/entity/merge", body + R"(,"conflicting_alias_ids_to_keep":[")" + alias + R"("]})").status == 204);
+  const std::string choice = R"(,"conflicting_alias_ids_to_keep":[")" + alias + R"("]})";
+  BOOST_TEST(write("identity/entity/merge", body + choice).status == 204);
   BOOST_TEST(reads(into_token) == 200);
   BOOST_TEST(reads(from_token) == 200);
   BOOST_TEST(entity_of(log_in("ann")) == into);
