@@ -90,6 +90,8 @@ Status conclude_revocation(TxnImpl& txn, const Published& published, json::Arena
     return ok_status();
   if (!called.ok() && !mutant(Mutant::kRevokeErrorIgnored))
     return note_failure(leases, *lease, txn.now(), called.message());
+  if (lease->state == LeaseState::kRevokedOnce && lease->due > txn.now())
+    return ok_status();  // the call that made it may still come
   if (lease->state != LeaseState::kAbandoned || mutant(Mutant::kIntentRevokedOnce))
     return remove(txn, arena, *lease, owner_of(published, *lease));
   LeaseRecord after = *lease;

@@ -210,7 +210,7 @@ Status end_now(CallContext& ctx, const LeaseRecord& lease, bool force, Calls& ca
   COFFER_TRY(leases.end(lease));
   COFFER_ASSIGN(const auto ended, leases.stored(lease.key()));
   // The call that makes it may still be under way: it is revoked when that is over.
-  if (!ended || (ended->state == LeaseState::kAbandoned && !force))
+  if (!ended || (ended->intent() && !force))
     return ok_status();
   COFFER_ASSIGN(std::optional<OutsideCall> outside, plan_revocation(ctx.txn, ctx.published, ctx.arena, *ended));
   if (outside) {

@@ -79,12 +79,11 @@ class FakeEngine final : public Engine {
 }  // namespace
 
 Status FakeOutside::create(const std::string& user, Nanos time_max) {
-  COFFER_CHECK(time_max > Nanos(0));
   switch (next()) {
     case Fate::kFails:
       return Status(Code::kInvalid, "the system outside refused");
     case Fate::kLate:
-      late_.emplace(now + Nanos(below_ ? static_cast<std::int64_t>(below_(static_cast<std::uint64_t>(time_max.count())))
+      late_.emplace(now + Nanos(below_ ? static_cast<std::int64_t>(below_(static_cast<std::uint64_t>(std::max<std::int64_t>(1, time_max.count()))))
                                        : 0),
                     user);
       return Status(Code::kInvalid, "the system outside did not answer in time");
