@@ -3,6 +3,7 @@ of `kv` with its words and exit codes."""
 import json
 import os
 import pty
+import signal
 import subprocess
 
 import harness
@@ -415,12 +416,67 @@ class Kv(harness.Contract):
                          (400, {"errors": ["metadata check-and-set parameter required for this call"]}))
         self.assertEqual(http("POST", "/v1/secret/metadata/c", "root", {"max_versions": 4, "metadata_cas": 1})[0], 204)
 
+    def test_S4_147_read_with_a_token_flag(self):
+        self.shell("vault kv put secret/my-app/config a=1")
+        token = self.policy("myapp-policy", 'path "secret/data/my-app/config" { capabilities = ["read"] }')
+        self.shell('vault read -address="$VAULT_ADDR" -token="$APP_TOKEN" -format=json secret/data/my-app/config', env={"VAULT_TOKEN": "", "APP_TOKEN": token})
+        self.assertEqual(json.loads(self.stdout)["data"]["data"], {"a": "1"})
+
     def test_subkeys(self):
         http("POST", "/v1/secret/data/s", "root", {"data": {"a": {"b": {"c": 1}}, "d": 2}})
         http("POST", "/v1/secret/data/s", "root", {"data": {"x": 1}})
         self.assertEqual(http("GET", "/v1/secret/subkeys/s?version=1", "root")[1]["data"]["subkeys"], {"a": {"b": {"c": None}}, "d": None})
         self.assertEqual(http("GET", "/v1/secret/subkeys/s?version=1&depth=1", "root")[1]["data"]["subkeys"], {"a": None, "d": None})
         self.assertEqual(http("GET", "/v1/secret/subkeys/s", "root")[1]["data"]["subkeys"], {"x": None})
+
+
+STORED = """
+storage "file" {
+  path = "/vault/data"
+}
+listener "tcp" {
+  address     = "127.0.0.1:8200"
+  tls_disable = true
+}
+"""
+
+
+class Killed(harness.Contract):
+    """What goes on in the background goes on after kill -9."""
+
+    def begin(self):
+        server = self.configured(STORED)
+        for key in self.keys:
+            http("POST", "/v1/sys/unseal", body={"key": key})
+        harness.wait_until(lambda: http("GET", "/v1/sys/health")[0] == 200, "the node")
+        return server
+
+    def test_upgrade(self):
+        server = self.configured(STORED)
+        first = http("POST", "/v1/sys/init", body={"secret_shares": 1, "secret_threshold": 1})[1]
+        self.keys, token = first["keys_base64"], first["root_token"]
+        http("POST", "/v1/sys/unseal", body={"key": self.keys[0]})
+        harness.wait_until(lambda: http("GET", "/v1/sys/health")[0] == 200, "the node")
+        self.assertEqual(http("POST", "/v1/sys/mounts/old", token, {"type": "kv"})[0], 204)
+        count = 2000
+        for number in range(count):
+            self.assertEqual(http("POST", f"/v1/old/f{number % 7}/s{number}", token, {"n": number})[0], 204)
+        http("POST", "/v1/sys/mounts/old/tune", token, {"options": {"version": "2"}})
+        seen = 0
+        while True:
+            server.stop(signal.SIGKILL)
+            server = self.begin()
+            status, body = http("GET", "/v1/old/metadata/?list=true", token)
+            if status == 200:
+                break
+            seen += 1
+            self.assertEqual(status, 400, body)
+            self.assertLess(seen, 30)
+            self.assertTrue(body["errors"][0].startswith("Upgrading from non-versioned to versioned data."))
+        self.assertGreater(seen, 0, "the upgrade was over before the first kill")
+        self.assertEqual(len(http("SCAN", "/v1/old/metadata/", token)[1]["data"]["keys"]), count)
+        for number in range(0, count, 97):
+            self.assertEqual(http("GET", f"/v1/old/data/f{number % 7}/s{number}", token)[1]["data"]["data"], {"n": number})
 
 
 if __name__ == "__main__":

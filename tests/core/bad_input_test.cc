@@ -73,12 +73,13 @@ std::string a_value(const Field& field) {
   return "\"1\"";
 }
 
-std::string path_of(std::string_view pattern) {
+// `name` stands for what the pattern captures.
+std::string path_of(std::string_view pattern, std::string_view name = "x1") {
   std::string path;
   while (!pattern.empty()) {
     const std::size_t slash = pattern.find('/');
     const std::string_view part = pattern.substr(0, slash);
-    path += part.front() == ':' || part.front() == '*' ? std::string_view("x1") : part;
+    path += part.front() == ':' || part.front() == '*' ? name : part;
     if (slash != std::string_view::npos)
       path += '/';
     pattern.remove_prefix(slash == std::string_view::npos ? pattern.size() : slash + 1);
@@ -200,6 +201,36 @@ BOOST_AUTO_TEST_CASE(values_beyond_every_bound_do_no_harm) {
       BOOST_TEST(wrong.empty(), wrong);
     }
   });
+}
+
+// Names at the edge of what a path may hold, with an empty body and with one that fits.
+BOOST_AUTO_TEST_CASE(names_of_every_size_and_encoding_do_no_harm) {
+  const std::string names[] = {std::string(441, 'n'), std::string(3000, 'n'), "\xf0\x9f\x98\x80\xe2\x80\xae",
+                               "a b\"'<>;$(x)", "+", "*", "root", "-1", "a%2eb", std::string("\xc3\xa9") + std::string(500, 'e')};
+  const std::size_t count = Filled().rows().size();
+  for (std::size_t i = 0; i < count; ++i) {
+    Filled core;
+    const Row row = core.rows()[i];
+    if (row.spec->pattern.find_first_of(":*") == std::string_view::npos)
+      continue;
+    for (const std::string& name : names) {
+      const std::string path = row.prefix + path_of(row.spec->pattern, name);
+      if (!CanonicalPath::from_text(path).ok())
+        continue;
+      std::string body = "{";
+      for (const Field& field : row.spec->fields)
+        if (!in_path(*row.spec, field.name) && field.required)
+          body += (body.size() > 1 ? ",\"" : "\"") + std::string(field.name) + "\":" + a_value(field);
+      for (const std::string& text : {std::string(), body + "}"}) {
+        const Index before = core.backend.applied_index();
+        const Answer answer = core.request(row.operation, path, text);
+        const std::string at =
+            path.substr(0, 60) + ": " + std::to_string(answer.status) + " " + answer.body.substr(0, 200);
+        BOOST_TEST(answer.status < 500, at);
+        BOOST_TEST((answer.status < 400 || core.backend.applied_index() == before), at);
+      }
+    }
+  }
 }
 
 // The driver notices both.

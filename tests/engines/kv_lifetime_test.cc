@@ -2,6 +2,8 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <map>
+#include <random>
 
 #include "engines/kv/kv.h"
 #include "tests/engines/engine_fixture.h"
@@ -202,6 +204,103 @@ BOOST_AUTO_TEST_CASE(who_wrote_a_version_is_kept) {
   BOOST_TEST(data.find(R"("1":{"created_by":{"display_name":"userpass-alice","entity_id":"entity-1"})") !=
              std::string::npos);
   BOOST_TEST(data.find(R"("2":{"created_by":{"display_name":"root","entity_id":"entity-1"})") != std::string::npos);
+}
+
+// What a secret should be: its versions' data by number, and whether and until when it is deleted.
+struct Expected {
+  std::map<std::uint64_t, std::string> versions;
+  std::uint64_t newest = 0;
+};
+
+// Random histories against a model: nothing is lost, nothing comes back that should not, no record is left over.
+BOOST_AUTO_TEST_CASE(random_histories_keep_to_the_model) {
+  for (unsigned seed = 1; seed <= 30; ++seed) {
+    std::mt19937 random(seed);
+    records.clear();
+    write("config", R"({"deleted_metadata_retention":"1h"})");
+    std::map<std::string, Expected> alive;
+    std::map<std::string, std::pair<Expected, WallTime>> buried;
+    const auto name = [&] { return std::string(1, "abcd"[random() % 4]) + (random() % 2 == 0 ? "/x" : ""); };
+    for (int step = 0; step < 300; ++step) {
+      const std::string at = name();
+      switch (random() % 8) {
+        case 0: case 1: {
+          const std::string text(random() % 2 == 0 ? 5 : 1500, 'x');
+          const std::string data = R"({"n":")" + text + std::to_string(step) + "\"}";
+          BOOST_REQUIRE(write("data/" + at, R"({"data":)" + data + "}").status == 200);
+          buried.erase(at);
+          Expected& secret = alive[at];
+          secret.versions[++secret.newest] = data;
+          if (secret.newest > 10)
+            secret.versions.erase(secret.newest - 10);
+          break;
+        }
+        case 2:
+          BOOST_REQUIRE(erase("metadata/" + at).status == 204);
+          if (alive.contains(at)) {
+            buried[at] = {alive[at], now + std::chrono::hours(1)};
+            alive.erase(at);
+          }
+          break;
+        case 3:
+          BOOST_REQUIRE(write("undelete/" + at, R"({"versions":[1]})").status == 204);
+          if (!alive.contains(at) && buried.contains(at) && buried[at].second > now) {
+            alive[at] = buried[at].first;
+            buried.erase(at);
+          }
+          break;
+        case 4:
+          if (random() % 3 == 0) {
+            BOOST_REQUIRE(destroy("metadata/" + at).status == 204);
+            alive.erase(at);
+            buried.erase(at);
+          }
+          break;
+        case 5: case 6: {
+          const bool moves = random() % 2 == 0;
+          const std::string to = name();
+          const bool overwrite = random() % 2 == 0;
+          const Answer answer = write((moves ? "move/" : "copy/") + at, R"({"to":")" + to + R"(","overwrite":)" +
+                                                                          (overwrite ? "true}" : "false}"));
+          const bool works = alive.contains(at) && at != to && (overwrite || !alive.contains(to));
+          BOOST_REQUIRE((answer.status == 200) == works);
+          if (!works)
+            break;
+          alive[to] = alive[at];
+          buried.erase(to);
+          if (moves)
+            alive.erase(at);
+          break;
+        }
+        case 7:
+          now += std::chrono::minutes(random() % 40);
+          while (*tend() == Tended::kMore) {
+          }
+          std::erase_if(buried, [&](const auto& one) { return one.second.second <= now; });
+          break;
+      }
+      for (const std::string& path : {at, name()}) {
+        const auto secret = alive.find(path);
+        BOOST_REQUIRE((read("data/" + path).status == 200) == (secret != alive.end()));
+        if (secret == alive.end())
+          continue;
+        const std::uint64_t number = 1 + random() % secret->second.newest;
+        const Answer got = read("data/" + path, R"({"version":)" + std::to_string(number) + "}");
+        const auto data = secret->second.versions.find(number);
+        BOOST_REQUIRE((got.status == 200) == (data != secret->second.versions.end()));
+        if (got.status == 200)
+          BOOST_REQUIRE(got.data.starts_with(R"({"data":)" + data->second + ","));
+      }
+    }
+    BOOST_TEST(count("h/") == alive.size());
+    BOOST_TEST(count("d/") == buried.size());
+    now += std::chrono::hours(2);
+    while (*tend() == Tended::kMore) {
+    }
+    for (const auto& [path, secret] : alive)
+      BOOST_TEST(destroy("metadata/" + path).status == 204);
+    BOOST_TEST(records.size() == 1u);  // the configuration: no version of anything is left over
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
