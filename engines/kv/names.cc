@@ -14,6 +14,7 @@ using core::HandlerContext;
 // Heads that one detailed answer opens.
 constexpr std::size_t kDetailedMax = 10'000;
 constexpr std::size_t kScanNamesMax = 100'000;
+constexpr std::string_view kThereIsMore = "There are more names than one answer holds: go on with \"after\".";
 
 // One scan: where it is, and what it still may take.
 struct Walk {
@@ -89,14 +90,19 @@ std::string_view folder_of(HandlerContext& ctx) {
 Status answer_names(HandlerContext& ctx, std::string_view folder, const std::vector<std::string_view>& names,
                     bool detailed) {
   json::ArrayBuilder keys(ctx.arena, names.size());
-  for (const std::string_view key : names)
-    keys.add(json::Value::borrowed(key));
   if (!detailed) {
+    for (const std::string_view key : names)
+      keys.add(json::Value::borrowed(key));
     ctx.response.data = object_of(ctx.arena, {{name("keys"), keys.build()}});
     return ok_status();
   }
   json::ObjectBuilder info(ctx.arena, names.size());
   for (const std::string_view key : names) {
+    if (ctx.arena.bytes_used() > limits::kBatchAnswerBytesMax) {
+      ctx.response.warnings.push_back(kThereIsMore);
+      break;
+    }
+    keys.add(json::Value::borrowed(key));
     json::Value value = json::Value::object({});
     if (key.back() != '/') {
       COFFER_ASSIGN(const std::optional<Head> head, load_head(ctx, record_name(ctx.arena, folder, key)));
@@ -122,7 +128,7 @@ Result<Page> page_of(HandlerContext& ctx, std::size_t most) {
 
 void warn_cut(HandlerContext& ctx, bool more, const Page& page, std::size_t most) {
   if (more && page.limit == most)
-    ctx.response.warnings.push_back("There are more names than one answer holds: go on with \"after\".");
+    ctx.response.warnings.push_back(kThereIsMore);
 }
 
 }  // namespace

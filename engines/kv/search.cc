@@ -79,7 +79,7 @@ Status search(HandlerContext& ctx) {
   json::ObjectBuilder hits(ctx.arena);
   std::string_view last;
   for (const std::string_view path : paths) {
-    if (hits.size() >= static_cast<std::size_t>(limit)) {
+    if (hits.size() >= static_cast<std::size_t>(limit) || ctx.arena.bytes_used() > limits::kBatchAnswerBytesMax) {
       more = true;
       break;
     }

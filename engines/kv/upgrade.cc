@@ -13,6 +13,7 @@ using core::Tended;
 
 constexpr std::size_t kPurgesPerStep = 32;
 constexpr std::size_t kPurgedRecordsPerStep = 1'000;
+constexpr std::size_t kPurgeMemoryBytesMax = 4u << 20;
 constexpr std::size_t kConversionsPerStep = 256;
 constexpr std::size_t kConversionBytesPerStep = 256u << 10;
 
@@ -54,7 +55,7 @@ Result<Tended> purge_due(TendContext& ctx) {
     if (!due(note, ctx.now))
       return Tended::kIdle;
     COFFER_TRY(purge_noted(ctx, note, records));
-    if (records > kPurgedRecordsPerStep)
+    if (records > kPurgedRecordsPerStep || ctx.arena.bytes_used() > kPurgeMemoryBytesMax)
       return Tended::kMore;
   }
   return page.more ? Tended::kMore : Tended::kIdle;

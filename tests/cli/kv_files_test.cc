@@ -1,6 +1,8 @@
 // The formats that secrets come in from outside: YAML as people write it, and dotenv.
 #include <boost/test/unit_test.hpp>
 
+#include <random>
+
 #include "cli/dotenv.h"
 #include "cli/yaml.h"
 #include "cli/yaml_reader.h"
@@ -71,6 +73,23 @@ BOOST_AUTO_TEST_CASE(yaml_comes_back) {
     BOOST_REQUIRE(value.ok());
     BOOST_TEST(read(yaml(*value) + "\n") == text);
   }
+}
+
+// Whatever the text is, reading it ends.
+BOOST_AUTO_TEST_CASE(any_text_is_read_or_refused) {
+  std::mt19937 random(5);
+  constexpr std::string_view kPieces[] = {"a", ":", " ", "\n", "- ", "\"", "'", "#", "|", ">", "{", "}", "[", "]",
+                                          "\\", "  ", "\t", "k: ", "\r", "---", "~", "\xc3", "x1", ",", "&"};
+  std::size_t understood = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (unsigned n = random() % 24; n > 0; --n)
+      text += kPieces[random() % std::size(kPieces)];
+    Arena arena;
+    understood += read_yaml(arena, text).ok();
+    understood += read_dotenv(text).ok();
+  }
+  BOOST_TEST(understood > 100u);
 }
 
 BOOST_AUTO_TEST_CASE(dotenv_comes_back) {

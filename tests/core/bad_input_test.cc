@@ -205,8 +205,16 @@ BOOST_AUTO_TEST_CASE(values_beyond_every_bound_do_no_harm) {
 
 // Names at the edge of what a path may hold, with an empty body and with one that fits.
 BOOST_AUTO_TEST_CASE(names_of_every_size_and_encoding_do_no_harm) {
-  const std::string names[] = {std::string(441, 'n'), std::string(3000, 'n'), "\xf0\x9f\x98\x80\xe2\x80\xae",
-                               "a b\"'<>;$(x)", "+", "*", "root", "-1", "a%2eb", std::string("\xc3\xa9") + std::string(500, 'e')};
+  const std::string names[] = {std::string(441, 'n'),
+                               std::string(3000, 'n'),
+                               "\xf0\x9f\x98\x80\xe2\x80\xae",
+                               "a b\"'<>;$(x)",
+                               "+",
+                               "*",
+                               "root",
+                               "-1",
+                               "a%2eb",
+                               "\xc3\xa9" + std::string(500, 'e')};
   const std::size_t count = Filled().rows().size();
   for (std::size_t i = 0; i < count; ++i) {
     Filled core;

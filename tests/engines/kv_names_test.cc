@@ -21,6 +21,11 @@ struct Versioned : EngineMount {
     for (const char* path : paths)
       write(path, R"({"data":{"k":"v"}})");
   }
+  static std::string member(const Answer& answer, std::string_view name) {
+    auto document = json::Document::parse(answer.data);
+    BOOST_REQUIRE(document.ok());
+    return std::string(document->root.string_or(name, ""));
+  }
   static std::vector<std::string> keys(const Answer& answer) {
     std::vector<std::string> out;
     if (answer.data.empty())
@@ -87,6 +92,27 @@ BOOST_AUTO_TEST_CASE(a_detailed_list_tells_of_each) {
   BOOST_TEST((keys(call(Operation::kScan, "detailed-metadata/")) == std::vector<std::string>{"a", "f/b"}));
   BOOST_TEST(call(Operation::kList, "detailed-metadata/none").status == 404);
   BOOST_TEST(read("detailed-metadata/a").status == 405);
+}
+
+// However large the secrets are, an answer about many of them takes little memory, and can be gone on with.
+BOOST_AUTO_TEST_CASE(many_large_secrets_come_in_pages) {
+  const std::string body = R"({"data":{"k":")" + std::string(500'000, 'x') + "\"}}";
+  for (int i = 10; i < 70; ++i)
+    write("data/s" + std::to_string(i), body);
+  const Answer first = call(Operation::kList, "detailed-metadata/");
+  const std::vector<std::string> some = keys(first);
+  BOOST_TEST(some.size() > 10u);
+  BOOST_TEST(some.size() < 50u);
+  BOOST_TEST(first.warning.find("go on with") != std::string::npos);
+  const auto rest = keys(call(Operation::kList, "detailed-metadata/", R"({"after":")" + some.back() + "\"}"));
+  BOOST_TEST(rest.front() == "s" + std::to_string(10 + some.size()));
+  std::size_t found = 0;
+  for (std::string after = "-"; !after.empty();) {
+    const Answer page = read("search", R"({"q":"s","after":")" + (after == "-" ? "" : after) + "\"}");
+    found += keys(page).size();
+    after = member(page, "after");
+  }
+  BOOST_TEST(found == 60u);
 }
 
 BOOST_AUTO_TEST_CASE(a_filtered_list_shows_what_is_reached) {
