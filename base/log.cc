@@ -117,10 +117,53 @@ std::string json_line(std::string_view module, std::string_view message, std::in
 
 }  // namespace
 
+namespace {
+
+// The modules that the server's lines name.
+constexpr std::array<std::string_view, 8> kModules = {"audit", "core",    "expiration", "grpc",
+                                                      "http",  "raft", "server",     "storage"};
+
+std::string tap_line(bool json, LogLevel level, std::string_view text) {
+  spdlog::memory_buf_t out;
+  LineFormatter formatter(json);
+  const spdlog::string_view_t view(text.data(), text.size());
+  formatter.format(spdlog::details::log_msg("coffer", to_spdlog(level), view), out);
+  return std::string(out.data(), out.size());
+}
+
+}  // namespace
+
+void LogTap::put(std::string_view line) {
+  const std::lock_guard lock(mutex_);
+  if (lines_.size() + line.size() > kBytesMax) {
+    ++dropped_;
+    return;
+  }
+  lines_.append(line);
+}
+
+void LogTap::take(std::string& out) {
+  const std::lock_guard lock(mutex_);
+  out.append(lines_);
+  lines_.clear();
+  if (dropped_ != 0)
+    out.append(tap_line(json_, LogLevel::kWarn,
+                        json_ ? json_line("server", "lines were dropped", {{"lines", dropped_}})
+                              : text_line("server", "lines were dropped", {{"lines", dropped_}})));
+  dropped_ = 0;
+}
+
 struct Logger::Impl {
   Options options;
-  std::mutex swap;  // guards `sink` while reopen() replaces it
+  mutable std::mutex swap;  // guards all that follows
   std::shared_ptr<spdlog::logger> sink;
+  std::array<LogLevel, kModules.size()> levels{};
+  std::vector<std::weak_ptr<LogTap>> taps;
+
+  LogLevel level_of(std::string_view module) const {
+    const auto at = std::find(kModules.begin(), kModules.end(), module);
+    return at == kModules.end() ? options.level : levels[static_cast<std::size_t>(at - kModules.begin())];
+  }
 };
 
 Result<LogLevel> parse_log_level(std::string_view text) {
@@ -148,7 +191,7 @@ static Result<std::shared_ptr<spdlog::logger>> make_sink(const Logger::Options& 
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.file, false);
     sink->set_formatter(std::make_unique<LineFormatter>(options.json));
     auto logger = std::make_shared<spdlog::logger>("coffer", std::move(sink));
-    logger->set_level(to_spdlog(options.level));
+    logger->set_level(spdlog::level::trace);  // filtered before
     logger->flush_on(spdlog::level::trace);
     return logger;
   } catch (const spdlog::spdlog_ex&) {
@@ -163,13 +206,23 @@ Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
   return std::unique_ptr<Logger>(new Logger(std::move(impl)));
 }
 
-Logger::Logger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Logger::Logger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->levels.fill(impl_->options.level); }
 Logger::~Logger() = default;
 
 void Logger::log(LogLevel level, std::string_view module, std::string_view message,
                  std::initializer_list<LogField> fields) {
   const std::lock_guard lock(impl_->swap);
-  if (!impl_->sink->should_log(to_spdlog(level)))
+  const bool wanted = level >= impl_->level_of(module);
+  if (!wanted && impl_->taps.empty())
+    return;
+  std::erase_if(impl_->taps, [](const auto& tap) { return tap.expired(); });
+  for (const auto& weak : impl_->taps) {
+    const std::shared_ptr<LogTap> tap = weak.lock();
+    if (tap && level >= tap->level_)
+      tap->put(tap_line(tap->json_, level,
+                        tap->json_ ? json_line(module, message, fields) : text_line(module, message, fields)));
+  }
+  if (!wanted)
     return;
   const std::string line =
       impl_->options.json ? json_line(module, message, fields) : text_line(module, message, fields);
@@ -179,12 +232,49 @@ void Logger::log(LogLevel level, std::string_view module, std::string_view messa
 void Logger::set_level(LogLevel level) {
   const std::lock_guard lock(impl_->swap);
   impl_->options.level = level;
-  impl_->sink->set_level(to_spdlog(level));
+  impl_->levels.fill(level);
+}
+
+void Logger::set_level(std::string_view module, LogLevel level) {
+  const std::lock_guard lock(impl_->swap);
+  const auto at = std::find(kModules.begin(), kModules.end(), module);
+  if (at != kModules.end())
+    impl_->levels[static_cast<std::size_t>(at - kModules.begin())] = level;
+}
+
+void Logger::set_level_of_all(LogLevel level) {
+  const std::lock_guard lock(impl_->swap);
+  impl_->levels.fill(level);
+}
+
+void Logger::revert_level(std::string_view module) {
+  const std::lock_guard lock(impl_->swap);
+  for (std::size_t i = 0; i < kModules.size(); ++i)
+    if (module.empty() || module == kModules[i])
+      impl_->levels[i] = impl_->options.level;
+}
+
+std::vector<std::pair<std::string, LogLevel>> Logger::levels() const {
+  const std::lock_guard lock(impl_->swap);
+  std::vector<std::pair<std::string, LogLevel>> out;
+  for (std::size_t i = 0; i < kModules.size(); ++i)
+    out.emplace_back(kModules[i], impl_->levels[i]);
+  return out;
+}
+
+std::shared_ptr<LogTap> Logger::tap(LogLevel level, bool json) {
+  const std::lock_guard lock(impl_->swap);
+  std::erase_if(impl_->taps, [](const auto& tap) { return tap.expired(); });
+  if (impl_->taps.size() >= kTapsMax)
+    return nullptr;
+  auto made = std::make_shared<LogTap>(level, json);
+  impl_->taps.push_back(made);
+  return made;
 }
 
 bool Logger::enabled(LogLevel level) const {
   const std::lock_guard lock(impl_->swap);
-  return impl_->sink->should_log(to_spdlog(level));
+  return level >= impl_->options.level;
 }
 
 Status Logger::reopen() {

@@ -4,9 +4,11 @@
 
 #include <initializer_list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/status.h"
 
@@ -28,8 +30,31 @@ struct LogField {
   std::string value;
 };
 
+// Lines that somebody watches, as they are written. What the watcher does not fetch in time is dropped, and the next
+// line says so. Thread-safe.
+class LogTap {
+ public:
+  static constexpr std::size_t kBytesMax = 256u << 10;
+
+  LogTap(LogLevel level, bool json) : level_(level), json_(json) {}
+  // Appends what has come since the last call.
+  void take(std::string& out);
+
+ private:
+  friend class Logger;
+  void put(std::string_view line);
+
+  const LogLevel level_;
+  const bool json_;
+  std::mutex mutex_;
+  std::string lines_;           // guarded by mutex_
+  std::uint64_t dropped_ = 0;   // guarded by mutex_
+};
+
 class Logger {
  public:
+  static constexpr std::size_t kTapsMax = 16;
+
   struct Options {
     LogLevel level = LogLevel::kInfo;
     bool json = false;
@@ -53,6 +78,15 @@ class Logger {
   }
 
   void set_level(LogLevel level);
+  // Of one module, or of all; until revert_level() goes back to what was configured (of all when `module` is empty).
+  void set_level(std::string_view module, LogLevel level);
+  void set_level_of_all(LogLevel level);
+  void revert_level(std::string_view module);
+  // Every module and its level, by name.
+  std::vector<std::pair<std::string, LogLevel>> levels() const;
+  // Lines of `level` and above, whatever the modules' own levels are. Null when there are kTapsMax already. It ends
+  // with its last holder.
+  std::shared_ptr<LogTap> tap(LogLevel level, bool json);
   bool enabled(LogLevel level) const;
   // Opens the file anew, for rotation by rename and SIGHUP. The old one stays in use when that fails.
   Status reopen();

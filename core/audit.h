@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,6 +39,8 @@ struct AuditFacts {
   bool client_token_known = false;       // false: there is no `auth` to tell of; the token is hashed all the same
   bool allowed = true;                   // what the policies decided
   bool creates = false;                  // a write of what did not exist: printed as "create", not "update"
+  // Which headers of the request are told, and whether hashed; null: none.
+  std::shared_ptr<const std::map<std::string, bool, std::less<>>> audited_headers;
   std::int64_t remaining_uses = 0;       // of a use-limited token; 0: not limited
 };
 

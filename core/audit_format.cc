@@ -88,6 +88,12 @@ void append_again(std::size_t at, std::size_t size, std::string& out) {
 
 std::int64_t whole_seconds(Nanos time) { return std::chrono::duration_cast<std::chrono::seconds>(time).count(); }
 
+bool same_header(std::string_view given, std::string_view lower) {
+  return given.size() == lower.size() && std::equal(given.begin(), given.end(), lower.begin(), [](char a, char b) {
+           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a | 0x20) : a) == b;
+         });
+}
+
 class Hide final : public json::ScalarRewriter {
  public:
   explicit Hide(const AuditHasher& hasher) : hasher_(hasher) {}
@@ -137,6 +143,7 @@ std::uint64_t fingerprint(const Request& request, const AuditFacts& facts) {
        {request.token, facts.accessor, facts.display_name, facts.entity_id, facts.token_type, facts.mount_point,
         facts.mount_type, facts.mount_accessor, facts.namespace_id, request.namespace_path, request.path.view()})
     f.add(text);
+  f.add(reinterpret_cast<std::uintptr_t>(request.headers) ^ reinterpret_cast<std::uintptr_t>(facts.audited_headers.get()));
   f.add(facts.policies.size());
   f.add(facts.token_policies.size());
   f.add(facts.identity_policies.size());
@@ -365,7 +372,35 @@ void AuditFormatter::append_request(const Request& request, const AuditFacts& fa
     out.append(R"(,"wrap_ttl":)");
     append_number(whole_seconds(*request.wrap_ttl), out);
   }
+  if (facts.audited_headers)
+    append_headers(request, facts, out);
   out.push_back('}');
+}
+
+// "headers":{"x-thing":["…"]}: those that the operator asked for, each with all its values.
+void AuditFormatter::append_headers(const Request& request, const AuditFacts& facts, std::string& out) const {
+  std::string all;
+  for (const auto& [name, hashed] : *facts.audited_headers) {
+    std::string values;
+    for (const HeaderLine* header = request.headers; header != nullptr; header = header->next) {
+      if (!same_header(header->name, name))
+        continue;
+      if (!values.empty())
+        values.push_back(',');
+      if (hashed)
+        append_hidden(header->value, values);
+      else
+        json::write_string(header->value, values);
+    }
+    if (values.empty())
+      continue;
+    if (!all.empty())
+      all.push_back(',');
+    json::write_string(name, all);
+    all.append(":[").append(values).push_back(']');
+  }
+  if (!all.empty())
+    out.append(R"(,"headers":{)").append(all).push_back('}');
 }
 
 void AuditFormatter::append_response(const Request& request, const Response& response, const AuditFacts& facts,

@@ -69,6 +69,7 @@ class AuditFormatter {
                    Shown& accessor) const;
   void append_request(const Request& request, const AuditFacts& facts, std::string& out, Shown token,
                       Shown accessor) const;
+  void append_headers(const Request& request, const AuditFacts& facts, std::string& out) const;
   void append_mount(const AuditFacts& facts, std::string_view version_name, std::string& out) const;
   void append_response(const Request& request, const Response& response, const AuditFacts& facts,
                        std::string& out) const;

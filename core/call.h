@@ -5,8 +5,10 @@
 #include "core/audit_broker.h"
 #include "core/commit.h"
 #include "core/engine.h"
+#include "core/instruments.h"
 #include "core/outside.h"
 #include "core/published.h"
+#include "core/tracing.h"
 #include "core/txn_impl.h"
 #include "core/work_pool.h"
 
@@ -22,6 +24,8 @@ struct Services {
   std::string version = "1.21.0";  // shown of built-in engines: "v1.21.0+builtin.vault"
   WorkPool* pool = nullptr;        // null: slow work is done on the request's own thread, as tests do
   CallPool* calls = nullptr;       // for calls to systems outside; null: none is made
+  const Instruments* instruments = nullptr;  // null: sys/metrics and its kind are not there
+  TraceSink* traces = nullptr;               // null: nobody wants spans
 };
 
 // One run of one handler.

@@ -21,6 +21,8 @@ inline constexpr std::string_view kMountPrefix = "core/mount/";    // + 8 hex di
 inline constexpr std::string_view kMountCounter = "core/mount-counter";
 inline constexpr std::string_view kPolicyPrefix = "core/policy/";  // + name
 inline constexpr std::string_view kAuditPrefix = "core/audit/";    // + path without its '/'
+inline constexpr std::string_view kConfigPrefix = "core/config/";    // + a setting's name (core/settings.h)
+inline constexpr std::string_view kVersionPrefix = "core/version/";  // + a version of the server that ran here
 inline constexpr std::string_view kJobPrefix = "core/job/";        // + id
 // Written with every new job, so that requests in flight which a job makes invalid lose to it.
 inline constexpr std::string_view kJobMark = "core/job-mark";

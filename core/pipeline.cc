@@ -3,11 +3,14 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/audit_format.h"
+#include "core/finished.h"
 #include "core/jobs.h"
 #include "core/lease_store.h"
 #include "core/run.h"
+#include "core/sys_observe.h"
 #include "core/token_store.h"
 
 namespace coffer::core {
@@ -43,17 +46,62 @@ void split_lines(Exchange& exchange, PipelineState& state) {
   }
 }
 
+// A read's two lines are handed over and awaited as one.
+void count_audit(const PipelineState& state, bool accepted) {
+  using metrics::Count;
+  using metrics::Sample;
+  const bool of_request = state.stage == Stage::kRequestAudit;
+  const std::int64_t asked = of_request ? state.times.audit_asked : state.times.response_asked;
+  const std::int64_t took = metrics::now_ns() - asked;
+  if (of_request || !state.request_audited) {
+    metrics::took(Sample::kAuditRequest, took);
+    metrics::add(Count::kAuditRequestFailure, accepted ? 0 : 1);
+  }
+  if (!of_request) {
+    metrics::took(Sample::kAuditResponse, took);
+    metrics::add(Count::kAuditResponseFailure, accepted ? 0 : 1);
+  }
+}
+
 }  // namespace
 
 void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
   COFFER_CHECK(exchange->home != nullptr);
   if (!exchange->pipeline)
     exchange->pipeline = std::make_unique<PipelineState>();
+  exchange->pipeline->times.began = metrics::now_ns();
+  if (answer_at_door(exchange))
+    return;
   if (lifecycle_ != nullptr && lifecycle_->handle(exchange))
     return;
   if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
     exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
   run(std::move(exchange));
+}
+
+// What the listener says of metrics comes before everything: a sealed node has some too.
+bool Pipeline::answer_at_door(std::unique_ptr<Exchange>& exchange) {
+  const Door& door = exchange->request.door;
+  if (!door.open_metrics && !door.metrics_only && !door.no_metrics)
+    return false;
+  const bool asks = exchange->request.path.view() == "sys/metrics" && exchange->request.operation == Operation::kRead;
+  if (asks && door.open_metrics && !door.no_metrics && services_.instruments != nullptr) {
+    exchange->response = Response();
+    answer_metrics(*services_.instruments, exchange->request, exchange->response, exchange->arena);
+  } else if (asks ? door.no_metrics : door.metrics_only) {
+    exchange->response = Response();
+    exchange->response.status = 404;
+  } else {
+    return false;
+  }
+  respond(std::move(exchange));
+  return true;
+}
+
+void Pipeline::respond(std::unique_ptr<Exchange> exchange) {
+  note_finished(*exchange, services_);
+  Home* home = exchange->home;
+  home->respond(std::move(exchange));
 }
 
 void Pipeline::resume(std::unique_ptr<Exchange> exchange) { run(std::move(exchange)); }
@@ -119,6 +167,7 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
       state.request_bytes.push_back(line.text.size());
   }
   once.handle();
+  state.times.handled = metrics::now_ns();
   bool writes = once.finish(term);
   if (once.wants_newer_keyring() && !state.keyring_awaited) {
     state.keyring_awaited = true;
@@ -198,11 +247,10 @@ Pipeline::Next Pipeline::refuse(Exchange& exchange, const Status& status) {
 
 void Pipeline::answer(std::unique_ptr<Exchange> exchange) {
   PipelineState& state = *exchange->pipeline;
-  if (!state.audit || mutant(Mutant::kAnswerBeforeAudit)) {
-    Home* home = exchange->home;
-    return home->respond(std::move(exchange));
-  }
+  if (!state.audit || mutant(Mutant::kAnswerBeforeAudit))
+    return respond(std::move(exchange));
   state.stage = Stage::kLastAudit;
+  state.times.response_asked = metrics::now_ns();
   // Held here: the exchange may be gone, and with it the last holder of the set, before submit() returns.
   const std::shared_ptr<AuditSet> audit = state.audit;
   audit->submit(std::move(exchange), *this);
@@ -214,6 +262,7 @@ void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
     split_lines(*exchange, state);
     if (!state.request_audited) {
       state.stage = Stage::kRequestAudit;
+      state.times.audit_asked = metrics::now_ns();
       const std::shared_ptr<AuditSet> audit = state.audit;
       return audit->submit(std::move(exchange), *this);
     }
@@ -238,10 +287,13 @@ void Pipeline::work(std::unique_ptr<Exchange> exchange) {
 
 void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status) {
   PipelineState& state = *exchange->pipeline;
-  if (state.stage == Stage::kRequestAudit && status.ok()) {
+  const bool of_request = state.stage == Stage::kRequestAudit;
+  count_audit(state, status.ok());
+  if (of_request && status.ok()) {
     state.request_audited = true;
     exchange->audit_lines.clear();
     state.stage = Stage::kCommit;
+    state.times.request_audited = state.times.proposed = metrics::now_ns();
     return services_.committer.submit(std::move(exchange), *this);
   }
   if (!status.ok()) {
@@ -249,8 +301,7 @@ void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status)
       withhold(*exchange);
     fail(*exchange, 500, "no audit device accepted the request");
   }
-  Home* home = exchange->home;
-  home->respond(std::move(exchange));
+  respond(std::move(exchange));
 }
 
 void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index, Status status) {
@@ -279,6 +330,7 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
   if (state.outside && !state.called)
     return call_outside(std::move(exchange));
   state.committed = true;
+  state.times.committed = metrics::now_ns();
   state.proposal = Proposal();
   exchange->audit_lines.swap(state.response_lines);
   state.response_lines.clear();

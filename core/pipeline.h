@@ -42,7 +42,9 @@ class Pipeline final : public Dispatcher, private AuditSink, private CommitSink 
   void call_outside(std::unique_ptr<Exchange> exchange);
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
+  bool answer_at_door(std::unique_ptr<Exchange>& exchange);
   void answer(std::unique_ptr<Exchange> exchange);
+  void respond(std::unique_ptr<Exchange> exchange);
   void propose(std::unique_ptr<Exchange> exchange);
   void work(std::unique_ptr<Exchange> exchange);
   void withhold(Exchange& exchange);

@@ -10,6 +10,7 @@
 #include "core/login.h"
 #include "core/outside.h"
 #include "core/request.h"
+#include "core/tracing.h"
 #include "core/txn_impl.h"
 
 namespace coffer::core {
@@ -44,6 +45,8 @@ class PipelineState {
   std::optional<Status> called;            // what became of it; set: the next run concludes
   Response answered;                       // as the call left it
   Term term;                               // of the leadership that committed the intent
+  StageTimes times;
+  std::uint32_t route_slot = UINT32_MAX;   // of the mount, for metrics; UINT32_MAX: none
   WallTime now{};
   WallTime deadline = WallTime::max();     // in cluster time
 
@@ -56,6 +59,8 @@ class PipelineState {
     buffers.ranges.clear();
     proposal = Proposal();
     speculation.reset();
+    times = StageTimes();
+    route_slot = UINT32_MAX;
     facts = AuditFacts();
     audit.reset();
     response_lines.clear();

@@ -43,7 +43,8 @@ void StateDeriver::forget() {
   devices_.clear();
   jobs_.clear();
   damage_ = ok_status();
-  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = true;
+  settings_ = ServerSettings();
+  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = true;
 }
 
 void StateDeriver::stop() { forget(); }
@@ -131,6 +132,9 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
       COFFER_ASSIGN(AuditDeviceConfig config, decode_device(*value));
       devices_.emplace(row(layout::kAuditPrefix), std::move(config));
     }
+  } else if (rest.starts_with(layout::kConfigPrefix)) {
+    settings_changed_ = true;
+    COFFER_TRY(take_setting(rest.substr(layout::kConfigPrefix.size()), value ? &*value : nullptr, settings_));
   } else if (rest.starts_with(layout::kJobPrefix)) {
     jobs_changed_ = true;
     jobs_.erase(row(layout::kJobPrefix));
@@ -185,7 +189,12 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
       jobs->push_back(job);
     next->jobs = std::move(jobs);
   }
-  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = false;
+  if (settings_changed_) {
+    next->settings = std::make_shared<const ServerSettings>(settings_);
+    if (settings_told_)
+      settings_told_(settings_);
+  }
+  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = false;
   current_ = std::move(next);
   return current_;
 }

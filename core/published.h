@@ -2,6 +2,7 @@
 // needs. Requests take it with their view; nobody changes it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "core/observer.h"
 #include "core/policy_store.h"
 #include "core/router.h"
+#include "core/settings.h"
 #include "core/token_record.h"
 #include "seal/barrier.h"
 
@@ -48,6 +50,7 @@ class Published final : public store::Attachment {
   std::shared_ptr<AuditSet> audit;                                   // never null
   std::shared_ptr<const std::vector<AuditDeviceConfig>> audit_rows;  // sorted by path
   std::shared_ptr<const std::vector<Job>> jobs;
+  std::shared_ptr<const ServerSettings> settings;
   SystemConfig config;
 
   // Whether an ancestor of tokens is being revoked by a job; then their chains are looked at.
@@ -66,6 +69,9 @@ class StateDeriver final : public StateObserver {
   // Drops keys and everything derived; the next attachment() says sealed.
   void stop();
   bool started() const noexcept { return barrier_ != nullptr; }
+
+  // `told` hears of every change of the settings, on the node's thread. Before start().
+  void on_settings(std::function<void(const ServerSettings&)> told) { settings_told_ = std::move(told); }
 
   void on_apply(Index index, std::span<const store::Op> ops) override;
   std::shared_ptr<const store::Attachment> attachment() override;
@@ -86,6 +92,9 @@ class StateDeriver final : public StateObserver {
   std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>> policies_;
   std::map<std::string, AuditDeviceConfig, std::less<>> devices_;
   std::map<std::string, Job, std::less<>> jobs_;
+  ServerSettings settings_;
+  std::function<void(const ServerSettings&)> settings_told_;
+  bool settings_changed_ = true;
   Status damage_;
   std::shared_ptr<const Published> current_;
   bool changed_ = true;

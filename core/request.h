@@ -29,6 +29,28 @@ constexpr bool lists(Operation operation) noexcept {
 
 enum class Surface : std::uint8_t { kHttp, kGrpc };
 
+// What the listener that a request came by allows beside or below what policies say.
+struct Door {
+  bool open_metrics = false;   // sys/metrics without a token, sealed or not
+  bool metrics_only = false;   // nothing but sys/metrics
+  bool no_metrics = false;     // sys/metrics for nobody
+};
+
+// A header of the request, in the order in which they came.
+struct HeaderLine {
+  std::string_view name;
+  std::string_view value;
+  const HeaderLine* next = nullptr;
+};
+
+// Answers piece by piece, for as long as the client listens.
+class ByteStream {
+ public:
+  virtual ~ByteStream() = default;
+  // Appends what there is by now. False: nothing will follow. On the connection's thread, about twice a second.
+  virtual bool next(std::string& out) = 0;
+};
+
 struct Request {
   std::string_view id;                    // UUID text
   Surface surface = Surface::kHttp;
@@ -41,6 +63,9 @@ struct Request {
   Nanos time_max{0};                      // from dispatch to answer; 0: no bound of its own
   std::optional<Nanos> wrap_ttl;          // X-Vault-Wrap-TTL
   std::string_view content_type;          // tells merge-patch from json-patch
+  std::string_view origin;                // of an allowed site of a browser; empty for all other clients
+  Door door;
+  const HeaderLine* headers = nullptr;    // kept only while somebody asks for them (core/door.h)
   json::Value data;  // an object, or null when there was no body; query parameters of a read are members
 };
 
@@ -84,6 +109,7 @@ struct Response {
   std::vector<std::string_view> warnings;
   std::vector<std::string_view> errors;
   bool late = false;                    // failed because its time was over
+  std::shared_ptr<ByteStream> stream;   // when set, and content_type: the body is what it gives, until it ends
   std::string_view raw_body;            // when content_type is set: the body is this text
   std::string_view content_type;
   std::vector<std::pair<std::string_view, std::string_view>> headers;  // further ones, of HTTP; metadata of gRPC

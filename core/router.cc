@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/metrics.h"
+
 namespace coffer::core {
 
 void EngineRegistry::add(const Engine& engine, MountTable table, bool mountable) {
@@ -27,6 +29,7 @@ Router::Router(std::vector<MountRecord> records, const EngineRegistry& engines) 
   for (MountRecord& record : records) {
     Route route{std::move(record), {}, {}, nullptr};
     route.prefix = route.record.route();
+    route.metrics_slot = metrics::route_slot(route.prefix);
     route.record_key = layout::mount_record(route.record.info.id);
     route.engine = engines.find(route.record.table, route.record.info.type);
     (route.record.disabled ? disabled_ : routes_).push_back(std::move(route));

@@ -32,6 +32,7 @@ struct Route {
   std::string prefix;               // "secret/", "auth/token/"
   std::string record_key;           // the record's name, for read sets
   const Engine* engine = nullptr;   // null: this binary has no such engine
+  std::uint32_t metrics_slot = 0;   // metrics::route_slot of `prefix`
 };
 
 class Router {

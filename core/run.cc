@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/answers.h"
 #include "core/cidr.h"
@@ -103,15 +104,19 @@ void Run::resolve() {
 
 void Run::authorise() {
   resolve();
+  if (route_ != nullptr)
+    state_.route_slot = route_->metrics_slot;
   const std::string_view ns = exchange_.request.namespace_path;
   if (!ns.empty() && ns != "root" && ns != "/")
     refuse(404, "namespace not found");
   else if (const Status status = authenticate(); !status.ok())
     note(status);
+  state_.times.token = metrics::now_ns();
   fill_facts();
   if (!refused_)
     if (const Status status = check_policy(); !status.ok())
       note(status);
+  state_.times.policy = metrics::now_ns();
 }
 
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
@@ -158,6 +163,7 @@ void Run::fill_facts() {
   AuditFacts& facts = state_.facts;
   json::Arena& arena = exchange_.arena;
   facts = AuditFacts();
+  facts.audited_headers = published_.settings->audited_headers;
   if (route_ != nullptr) {
     const MountInfo& mount = route_->record.info;
     facts.mount_point = arena.copy(route_->prefix);

@@ -21,6 +21,8 @@ std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
+std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
+std::vector<PathSpec> sys_config_specs();    // sys_config.cc
 
 struct CallContext;
 struct Route;

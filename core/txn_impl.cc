@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/entry.h"
 
@@ -104,6 +105,7 @@ Result<bool> TxnImpl::read(std::string_view stored_key) {
       return record->op.value.has_value();
     }
   }
+  metrics::add(metrics::Count::kBarrierGet);
   buffers_.reads.push_back(stored_key);
   return view_.get(stored_key, buffers_.sealed);
 }
@@ -170,12 +172,16 @@ Status TxnImpl::put(const store::StoreKey& key, std::string_view plaintext) {
 }
 
 Status TxnImpl::put_as_is(const store::StoreKey& key, std::string_view bytes) {
+  metrics::add(metrics::Count::kBarrierPut);
   const std::string_view at = stored(key);
   COFFER_CHECK(!store::is_shortened(at));
   return write({at, {}, arena_.copy(bytes), true});
 }
 
-Status TxnImpl::erase(const store::StoreKey& key) { return write({stored(key), {}, std::nullopt, false}); }
+Status TxnImpl::erase(const store::StoreKey& key) {
+  metrics::add(metrics::Count::kBarrierDelete);
+  return write({stored(key), {}, std::nullopt, false});
+}
 
 Status TxnImpl::erase_stored(std::string_view stored_key) {
   return write({arena_.copy(stored_key), {}, std::nullopt, false});
@@ -246,6 +252,7 @@ void TxnImpl::add_own_names(Walk& walk) {
 }
 
 Result<ListPage> TxnImpl::list(const store::StoreKey& folder, std::string_view after, std::size_t limit) {
+  metrics::add(metrics::Count::kBarrierList);
   COFFER_CHECK(folder.rest.empty() || folder.rest.back() == '/');
   if (limit == 0 || limit > limits::kListNamesMax)
     limit = limits::kListNamesMax;

@@ -44,6 +44,13 @@ void append_number(std::size_t value, std::string& out) {
   out.append(text, end);
 }
 
+void append_origin(std::string_view origin, std::string& out) {
+  if (!origin.empty())
+    out.append("Access-Control-Allow-Origin: ").append(origin).append("\r\nVary: Origin\r\n");
+}
+
+constexpr std::size_t kChunked = SIZE_MAX;
+
 void append_head(int status, std::string_view content_type, std::size_t body_bytes, const AnswerStyle& style,
                  std::string& out) {
   if (status == 200) {
@@ -58,11 +65,17 @@ void append_head(int status, std::string_view content_type, std::size_t body_byt
   if (may_have_body(status)) {
     out += "Content-Type: ";
     out += content_type;
-    out += "\r\nContent-Length: ";
-    append_number(body_bytes, out);
-    out += "\r\n";
+    if (body_bytes == kChunked) {
+      out += "\r\nTransfer-Encoding: chunked\r\n";
+    } else {
+      out += "\r\nContent-Length: ";
+      append_number(body_bytes, out);
+      out += "\r\n";
+    }
   }
-  if (style.tls)
+  const std::string_view custom = style.custom == nullptr ? std::string_view() : style.custom->lines_of(status);
+  out += custom;
+  if (style.tls && custom.find("Strict-Transport-Security: ") == std::string_view::npos)
     out += "Strict-Transport-Security: max-age=31536000; includeSubDomains\r\n";
   if (!style.date.empty()) {
     out += "Date: ";
@@ -87,6 +100,7 @@ void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std:
   out.reserve(out.size() + scratch.size() + 512);
   const auto& response = exchange.response;
   append_head(status, response.content_type.empty() ? kJson : response.content_type, scratch.size(), style, out);
+  append_origin(exchange.request.origin, out);
   bool tells_when = false;
   for (const auto& [name, value] : response.headers) {
     out.append(name).append(": ").append(value).append("\r\n");
@@ -102,13 +116,23 @@ void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std:
 void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch,
                    std::string& out) {
   scratch.clear();
-  write_errors(error, scratch);
+  if (status >= 400)
+    write_errors(error, scratch);
   append_head(status, kJson, scratch.size(), style, out);
+  append_origin(style.origin, out);
+  if (status < 400)
+    out += error;
   if (status == 503)
     out += "Retry-After: 1\r\n";
   out += "\r\n";
   if (!style.without_body)
     out += scratch;
+}
+
+void write_stream_head(const core::Exchange& exchange, const AnswerStyle& style, std::string& out) {
+  append_head(answer_status(exchange.response), exchange.response.content_type, kChunked, style, out);
+  append_origin(exchange.request.origin, out);
+  out += "\r\n";
 }
 
 std::string_view reason_phrase(int status) noexcept {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "core/request.h"
+#include "http/config.h"
 
 namespace coffer::http {
 
@@ -13,12 +14,18 @@ struct AnswerStyle {
   bool close = false;         // Connection: close
   bool tls = false;           // adds Strict-Transport-Security
   std::string_view date;      // the value of Date, or empty
+  const CustomHeaders* custom = nullptr;  // the listener's own
+  std::string_view origin;    // of the site that the browser says asks, if it may; only for answers without a dispatcher
 };
 
 // Appends to `out`; `scratch` is the caller's to reuse, its content is lost. The caller wipes both.
 void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std::string& scratch, std::string& out);
 
-// The same for an answer that no dispatcher gave.
+// The head of an answer whose body comes in chunks, until one is empty.
+void write_stream_head(const core::Exchange& exchange, const AnswerStyle& style, std::string& out);
+
+// The same for an answer that no dispatcher gave. For one that is no failure `error` is further header
+// lines, and there is no body.
 void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch,
                    std::string& out);
 

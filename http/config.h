@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,14 +12,36 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/limits.h"
+#include "core/door.h"
+#include "core/request.h"
 #include "crypto/tls_files.h"
 
 namespace coffer::http {
+
+// Headers that an operator adds to the answers of a listener, ready to be sent; by status.
+class CustomHeaders {
+ public:
+  using Lines = std::vector<std::pair<std::string, std::string>>;
+  // `pattern`: "default", "2xx" or "404". What is said of a status goes before what is said of its class, and that before
+  // the default. kInvalid names the pattern or the header.
+  Status add(std::string_view pattern, const Lines& lines);
+  bool empty() const noexcept { return rules_.empty(); }
+  // "Name: value\r\n" for each.
+  std::string_view lines_of(int status) const;
+  // To be called once, when everything was added.
+  void finish();
+
+ private:
+  std::map<std::string, Lines, std::less<>> rules_;
+  std::map<int, std::string> texts_;  // by status; 0: any that no rule names
+};
 
 struct Listener {
   std::string host = "127.0.0.1";  // numeric address; brackets around IPv6 are not part of it
   std::uint16_t port = 8200;       // 0: the system chooses
   std::optional<crypto::TlsFiles> tls;  // absent: plain HTTP
+  core::Door door;
+  CustomHeaders headers;
 };
 
 struct RequestLimits {
@@ -48,6 +72,7 @@ struct Config {
   unsigned threads = 0;  // 0: one a processor
   // refuse requests without `X-Vault-Request: true` (the agent's protection from browsers)
   bool require_request_header = false;
+  std::shared_ptr<const core::DoorBoard> board;  // null: nothing is asked of the listener
 };
 
 }  // namespace coffer::http

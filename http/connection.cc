@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <new>
 
 #include "base/check.h"
@@ -39,6 +40,7 @@ Connection::Connection(IoThread& thread, NewConnection&& connection)
       fd_(connection.fd),
       state_(connection.tls != nullptr ? State::kHandshake : State::kIdle),
       port_(connection.port),
+      listener_(connection.listener),
       address_(std::move(connection.address)),
       reader_(thread.shared().config, thread.shared().bodies) {
   connection.fd = -1;
@@ -57,6 +59,10 @@ Connection::~Connection() {
   wipe_text(output_);
   if (fd_ >= 0)
     ::close(fd_);
+}
+
+const CustomHeaders* Connection::custom() const noexcept {
+  return listener_ == nullptr || listener_->headers.empty() ? nullptr : &listener_->headers;
 }
 
 std::string Connection::peer() const { return address_ + ":" + std::to_string(port_); }
@@ -99,6 +105,7 @@ void Connection::advance() {
     if (closed() || state_ == State::kWaiting)
       return;
     const bool go_on = state_ == State::kHandshake ? shake_hands()
+                       : state_ == State::kStream  ? client_listens()
                        : state_ == State::kLinger  ? discard()
                                                    : read_and_process();
     if (!go_on)
@@ -270,6 +277,8 @@ void Connection::start_request() {
   exchange_->connection = this;
   exchange_->request.remote_address = address_;
   exchange_->request.remote_port = port_;
+  if (listener_ != nullptr)
+    exchange_->request.door = listener_->door;
   exchange_->request.time_max = thread_.shared().config.timeouts.request;
   state_ = State::kWaiting;
   if (!thread_.set_request_id(*exchange_)) {
@@ -277,11 +286,14 @@ void Connection::start_request() {
     thread_.answer_at_once(std::move(exchange_));
     return;
   }
+  out_ = exchange_.get();
+  out_since_ = thread_.now();
   thread_.dispatch(std::move(exchange_));
 }
 
 void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   COFFER_CHECK(awaits_answer());
+  out_ = nullptr;
   state_ = State::kIdle;
   set_deadline(thread_.shared().config.timeouts.idle);
   if (closed()) {  // nobody is there any more
@@ -290,12 +302,17 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     thread_.release(*this);
     return;
   }
+  if (exchange->response.stream && !is_head_) {
+    begin_stream(std::move(exchange));
+    return;
+  }
   const bool close_after = !keep_alive_ || thread_.stopping();
   const int status = exchange->response.status;
   const bool authenticated = exchange->authenticated;
   bool written = true;
   try {
-    write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date()}, thread_.scratch(), thread_.out());
+    write_answer(*exchange, {is_head_, close_after, tls_ != nullptr, thread_.date(), custom()}, thread_.scratch(),
+                 thread_.out());
   } catch (const std::bad_alloc&) {
     written = false;
   }
@@ -317,6 +334,43 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   turns_ = turns;
 }
 
+// The answer goes on until its source ends or the client has gone. The connection is closed behind it.
+void Connection::begin_stream(std::unique_ptr<core::Exchange> exchange) {
+  stream_ = std::move(exchange->response.stream);
+  write_stream_head(*exchange, {false, true, tls_ != nullptr, thread_.date(), custom()}, thread_.out());
+  trusted_ = trusted_ || exchange->authenticated;
+  thread_.keep_exchange(std::move(exchange));
+  reader_.reset();
+  wipe_text(input_);
+  state_ = State::kStream;
+  write_out(false);
+  if (!closed())
+    go_on_with_stream();
+}
+
+void Connection::go_on_with_stream() {
+  if (!output_.empty())
+    return;  // the client reads slower than the source writes
+  set_deadline(thread_.shared().config.timeouts.write);
+  std::string& piece = thread_.scratch();
+  piece.clear();
+  const bool more = stream_->next(piece) && !thread_.stopping();
+  if (!piece.empty()) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+    thread_.out().append(size).append(piece).append("\r\n");
+    wipe_text(piece);
+  }
+  if (!more)
+    thread_.out() += "0\r\n\r\n";
+  if (!thread_.out().empty())
+    write_out(!more);
+  if (!more)
+    end_stream();
+}
+
+void Connection::end_stream() { stream_.reset(); }
+
 // Guesses and nonsense make nobody known.
 void Connection::remember(int status, bool authenticated) {
   trusted_ = trusted_ || authenticated;
@@ -336,10 +390,12 @@ void Connection::refuse() {
       mutant(Mutant::kHttpErrorNamesAddress) ? std::string_view(line) : std::string_view(refusal.text);
   const bool whole = reader_.whole();
   const bool close_after = !whole || !reader_.keep_alive() || thread_.stopping();
-  if (refusal.status != 404 && refusal.status != 405)
+  if (refusal.status >= 400 && refusal.status != 404 && refusal.status != 405)
     thread_.log_failure(line);
-  write_refusal(refusal.status, text, {reader_.is_head(), close_after, tls_ != nullptr, thread_.date()},
-                thread_.scratch(), thread_.out());
+  const std::string_view origin = exchange_ ? exchange_->request.origin : std::string_view();
+  write_refusal(refusal.status, text,
+                {reader_.is_head(), close_after, tls_ != nullptr, thread_.date(), custom(), origin}, thread_.scratch(),
+                thread_.out());
   if (exchange_)
     thread_.keep_exchange(std::move(exchange_));
   reader_.reset();
@@ -378,6 +434,20 @@ void Connection::linger() {
   if (tls_)
     tls_->shut_down();
   ::shutdown(fd_, SHUT_WR);
+}
+
+// Whoever watches says nothing more; the end of what he sends is his end.
+bool Connection::client_listens() {
+  std::size_t got = 0;
+  if (!readable_)
+    return false;
+  const Got what = read_some(got);
+  wipe(thread_.read_buffer(), got);
+  if (what == Got::kClosed) {
+    end_stream();
+    close();
+  }
+  return false;
 }
 
 bool Connection::discard() {
@@ -462,7 +532,7 @@ bool Connection::flush() {
   }
   if (state_ == State::kLinger)
     linger();
-  else
+  else if (state_ != State::kStream)
     set_deadline(thread_.shared().config.timeouts.idle);
   return true;
 }
@@ -476,6 +546,8 @@ void Connection::keep_input(std::string_view rest) {
 void Connection::on_tick() {
   if (closed() || state_ == State::kWaiting)
     return;
+  if (state_ == State::kStream && output_.empty())
+    return go_on_with_stream();
   if (thread_.now() < deadline_) {
     if (state_ == State::kLinger && readable_)
       thread_.continue_later(*this);

@@ -49,12 +49,17 @@ class Connection {
   // What it has to go on with waits for the strangers' turn.
   bool waits_with_strangers() const noexcept { return !trusted_ && (bulk() || !known_); }
   int fd() const noexcept { return fd_; }
+  // The exchange that the dispatcher has, or null: it is somebody's, but neither its request nor its arena's content
+  // changes until it is back. And since when.
+  const core::Exchange* out() const noexcept { return out_; }
+  BootTime out_since() const noexcept { return out_since_; }
+  std::string peer() const;
 
   std::size_t place = 0;  // the thread's index
   bool queued = false;    // the thread will let it go on
 
  private:
-  enum class State : std::uint8_t { kHandshake, kIdle, kHead, kBody, kWaiting, kLinger };
+  enum class State : std::uint8_t { kHandshake, kIdle, kHead, kBody, kWaiting, kLinger, kStream };
   enum class Got : std::uint8_t { kBytes, kNothing, kClosed };
 
   bool shake_hands();
@@ -74,7 +79,11 @@ class Connection {
   bool flush();
   void keep_input(std::string_view rest);
   void set_deadline(Nanos after);
-  std::string peer() const;
+  void begin_stream(std::unique_ptr<core::Exchange> exchange);
+  void go_on_with_stream();
+  void end_stream();
+  bool client_listens();
+  const CustomHeaders* custom() const noexcept;
 
   IoThread& thread_;
   int fd_;
@@ -91,6 +100,10 @@ class Connection {
   std::uint16_t port_;
   BootTime deadline_{};
   std::unique_ptr<TlsSession> tls_;
+  const Listener* listener_;
+  const core::Exchange* out_ = nullptr;
+  BootTime out_since_{};
+  std::shared_ptr<core::ByteStream> stream_;  // kStream
   std::unique_ptr<core::Exchange> exchange_;  // while its body arrives
   std::string address_;
   std::string input_;         // received and not yet used; shown again with what follows

@@ -271,6 +271,7 @@ void IoThread::take_mail() {
     begin_stop();
   if (tick_now)
     tick();
+  answer_inspection();
   pump();
 }
 
@@ -335,7 +336,9 @@ void IoThread::accept_from(std::size_t listener) {
     const int fd =
         ::accept4(listeners_[listener], reinterpret_cast<sockaddr*>(&peer), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      place(describe(fd, shared_.tls[listener].get(), peer));
+      NewConnection connection = describe(fd, shared_.tls[listener].get(), peer);
+      connection.listener = &shared_.config.listeners[listener];
+      place(std::move(connection));
       continue;
     }
     if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -503,6 +506,36 @@ void IoThread::adopt(NewConnection connection) {
     arrivals_.push_back(std::move(connection));
   }
   ::eventfd_write(event_, 1);
+}
+
+std::vector<IoThread::InFlight> IoThread::in_flight(std::chrono::milliseconds time_max) {
+  auto inspection = std::make_shared<Inspection>();
+  {
+    const std::lock_guard lock(mutex_);
+    inspections_.push_back(inspection);
+  }
+  ::eventfd_write(event_, 1);
+  std::unique_lock lock(inspection->mutex);
+  inspection->changed.wait_for(lock, time_max, [&] { return inspection->done; });
+  return std::move(inspection->found);
+}
+
+void IoThread::answer_inspection() {
+  std::vector<std::shared_ptr<Inspection>> asked;
+  {
+    const std::lock_guard lock(mutex_);
+    asked.swap(inspections_);
+  }
+  for (const auto& inspection : asked) {
+    const std::lock_guard lock(inspection->mutex);
+    for (const auto& connection : connections_)
+      if (const core::Exchange* exchange = connection->out(); exchange != nullptr)
+        inspection->found.push_back({std::string(exchange->request.id), connection->peer(),
+                                     std::string(exchange->request.path.view()), exchange->request.operation,
+                                     connection->out_since()});
+    inspection->done = true;
+    inspection->changed.notify_all();
+  }
 }
 
 void IoThread::request_stop(BootTime hard_deadline) {

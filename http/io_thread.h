@@ -9,6 +9,8 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -37,6 +39,16 @@ class IoThread final : public core::Home {
   void wake();
   void resume_later(std::unique_ptr<core::Exchange> exchange) override;
   void respond(std::unique_ptr<core::Exchange> exchange) override;
+  // Requests that connections of this thread wait for. From another thread; what the thread does not tell within
+  // `time_max` is left out.
+  struct InFlight {
+    std::string id;
+    std::string remote_address;
+    std::string path;
+    core::Operation operation = core::Operation::kRead;
+    BootTime since{};
+  };
+  std::vector<InFlight> in_flight(std::chrono::milliseconds time_max);
   const Counters& counters() const noexcept { return counters_; }
   std::size_t connections_open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
@@ -72,6 +84,14 @@ class IoThread final : public core::Home {
     bool resume;
   };
 
+  struct Inspection {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    std::vector<InFlight> found;
+  };
+
+  void answer_inspection();
   void post(std::unique_ptr<core::Exchange> exchange, bool resume);
   void wait_and_handle();
   int next_timeout();
@@ -131,6 +151,7 @@ class IoThread final : public core::Home {
   std::mutex mutex_;
   std::vector<Mail> mail_;                 // guarded by mutex_, as is all below
   std::vector<NewConnection> arrivals_;
+  std::vector<std::shared_ptr<Inspection>> inspections_;
   bool sleeping_ = false;
   bool tick_wanted_ = false;
   bool stop_wanted_ = false;

@@ -1,5 +1,7 @@
 #include "http/request_build.h"
 
+#include <algorithm>
+
 #include "base/limits.h"
 #include "base/mutant.h"
 #include "base/time_text.h"
@@ -54,6 +56,7 @@ std::optional<Operation> operation_of(Method method, const Query& query) {
       return Operation::kPatch;
     case Method::kDelete:
       return Operation::kDelete;
+    case Method::kOptions:
     case Method::kOther:
       return std::nullopt;
   }
@@ -129,6 +132,26 @@ std::optional<Refusal> build_headers(const Head& head, const Config& config, Req
   return std::nullopt;
 }
 
+// What a browser asks and is told about pages of other sites, while settings let any in.
+std::optional<Refusal> check_origin(const Head& head, const core::DoorSettings& settings, core::Exchange& exchange) {
+  if (!settings.cors || head.origin.empty())
+    return std::nullopt;
+  const bool any = settings.cors_origins.size() == 1 && settings.cors_origins.front() == "*";
+  if (!any && std::find(settings.cors_origins.begin(), settings.cors_origins.end(), head.origin) ==
+                  settings.cors_origins.end())
+    return Refusal{403, "origin not allowed"};
+  exchange.request.origin = any ? std::string_view("*") : head.origin;
+  if (head.method != Method::kOptions)
+    return std::nullopt;
+  std::string lines = "Access-Control-Allow-Headers: ";
+  for (std::size_t i = 0; i < settings.cors_headers.size(); ++i)
+    lines.append(i == 0 ? "" : ",").append(settings.cors_headers[i]);
+  lines += "\r\nAccess-Control-Allow-Methods: DELETE,GET,OPTIONS,POST,PUT,LIST,PATCH\r\nAccess-Control-Max-Age: 300\r\n";
+  if (settings.cors_credentials)
+    lines += "Access-Control-Allow-Credentials: true\r\n";
+  return Refusal{200, lines};
+}
+
 // curl sends JSON as a form unless told otherwise, so a form is what does not begin as JSON does.
 bool is_form(std::string_view content_type, std::string_view body) {
   if (!same_ignoring_case(content_type, "application/x-www-form-urlencoded"))
@@ -148,6 +171,9 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, core::
     return Refusal{404, ""};
   Request& request = exchange.request;
   request.surface = core::Surface::kHttp;
+  if (config.board && !config.board->quiet())
+    if (auto told = check_origin(head, *config.board->get(), exchange))
+      return told;
   const auto query = parse_query(
       exchange.arena, head.method == Method::kPost || head.method == Method::kPut ? std::string_view() : target->query);
   if (!query.ok())

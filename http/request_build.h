@@ -10,7 +10,7 @@
 
 namespace coffer::http {
 
-enum class Method : std::uint8_t { kGet, kHead, kList, kScan, kPost, kPut, kPatch, kDelete, kOther };
+enum class Method : std::uint8_t { kGet, kHead, kList, kScan, kPost, kPut, kPatch, kDelete, kOptions, kOther };
 
 // What the reader keeps of a head; text lives in the exchange's arena.
 struct Head {
@@ -24,6 +24,7 @@ struct Head {
   std::string_view namespace_path;
   std::string_view wrap_ttl;
   std::string_view content_type;
+  std::string_view origin;        // kept only while other sites are let in
 };
 
 // Checks that need no body, and everything of the request but `data` of a body. Nothing on success.

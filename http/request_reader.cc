@@ -31,6 +31,8 @@ Method method_of(bhttp::verb verb, string_view text) {
       return Method::kPatch;
     case bhttp::verb::delete_:
       return Method::kDelete;
+    case bhttp::verb::options:
+      return Method::kOptions;
     default:
       return text == "LIST" ? Method::kList : text == "SCAN" ? Method::kScan : Method::kOther;
   }
@@ -50,6 +52,8 @@ class Parser final : public bhttp::basic_parser<true> {
     eager(true);
     body_limit(boost::none);  // checked here, where it is known whether there is a token
     header_limit(static_cast<std::uint32_t>(config.limits.header_bytes));
+    if (config.board && !config.board->quiet())
+      settings_ = config.board->get();
   }
 
   Head head;
@@ -74,6 +78,8 @@ class Parser final : public bhttp::basic_parser<true> {
   void on_field_impl(bhttp::field name, string_view name_text, string_view value, error_code& ec) override {
     if (head_done_)  // a trailer says nothing here
       return;
+    if (settings_)
+      note_header(as_std(name_text), as_std(value));
     switch (name) {
       case bhttp::field::authorization:
         if (value.size() > 7 && beast::iequals(value.substr(0, 7), "Bearer "))
@@ -81,6 +87,10 @@ class Parser final : public bhttp::basic_parser<true> {
         break;
       case bhttp::field::content_type:
         keep(head.content_type, value, ec);
+        break;
+      case bhttp::field::origin:
+        if (settings_ && settings_->cors)
+          keep(head.origin, value, ec);
         break;
       case bhttp::field::expect:
         if (!beast::iequals(value, "100-continue"))
@@ -99,6 +109,16 @@ class Parser final : public bhttp::basic_parser<true> {
       default:
         break;
     }
+  }
+
+  // For whoever audits or traces headers. The head as a whole has a limit, and so have these.
+  void note_header(std::string_view name, std::string_view value) {
+    if (!settings_->keep_headers)
+      return;
+    auto* line = static_cast<core::HeaderLine*>(exchange_.arena.allocate(sizeof(core::HeaderLine)));
+    ::new (line) core::HeaderLine{exchange_.arena.copy(name), exchange_.arena.copy(value), nullptr};
+    (last_header_ == nullptr ? exchange_.request.headers : last_header_->next) = line;
+    last_header_ = line;
   }
 
   void on_vault_field(string_view name, string_view value, error_code& ec) {
@@ -174,6 +194,8 @@ class Parser final : public bhttp::basic_parser<true> {
   const Config& config_;
   BodyBuffer& body_;
   core::Exchange& exchange_;
+  std::shared_ptr<const core::DoorSettings> settings_;  // null: nothing is asked
+  core::HeaderLine* last_header_ = nullptr;
   std::string_view in_arena_;
   std::size_t body_bytes_max_ = 0;
   bool head_done_ = false;

@@ -116,6 +116,20 @@ Status Server::reload_tls() {
 
 void Server::stop(Nanos drain) { impl_->stop(drain); }
 
+std::vector<Server::InFlight> Server::in_flight() const {
+  constexpr std::chrono::milliseconds kInspectionTimeMax{500};
+  constexpr std::string_view kMethods[] = {"GET", "PUT", "DELETE", "LIST", "PATCH", "GET"};
+  std::vector<InFlight> out;
+  if (impl_->runners.empty())
+    return out;
+  const BootTime now = impl_->shared.clock.boot_now();
+  for (const auto& thread : impl_->shared.threads)
+    for (IoThread::InFlight& one : thread->in_flight(kInspectionTimeMax))
+      out.push_back({std::move(one.id), std::move(one.remote_address), "/v1/" + one.path,
+                     std::string(kMethods[static_cast<std::size_t>(one.operation)]), now - one.since});
+  return out;
+}
+
 Stats Server::stats() const {
   Stats stats;
   for (const auto& thread : impl_->shared.threads) {

@@ -73,6 +73,16 @@ class Server {
 
   Stats stats() const;
 
+  // Requests that are being answered. Not from an io thread.
+  struct InFlight {
+    std::string id;
+    std::string remote_address;
+    std::string path;    // "/v1/sys/mounts"
+    std::string method;
+    Nanos age{0};
+  };
+  std::vector<InFlight> in_flight() const;
+
   // Makes every io thread look at the clock now instead of at its next tick.
   void wake();
 

@@ -24,6 +24,7 @@ class IoThread;
 struct NewConnection {
   int fd = -1;
   TlsContext* tls = nullptr;  // null: plain
+  const Listener* listener = nullptr;  // of the configuration
   std::string address;
   std::uint16_t port = 0;
 };

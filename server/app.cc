@@ -1,5 +1,6 @@
 #include "server/app.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "base/disk.h"
 #include "base/limits.h"
 #include "base/rng.h"
+#include "base/time_text.h"
 #include "base/version.h"
 #include "core/expiry_driver.h"
 #include "core/identity_engine.h"
@@ -106,6 +108,11 @@ class App::Impl {
   rpc::Server* rpc() { return rpc_.get(); }
 
  private:
+  void compose_instruments();
+  void settings_changed(const core::ServerSettings& settings);
+  void read_gauges(metrics::Reading& reading) const;
+  std::vector<core::Instruments::InFlight> in_flight() const;
+  void note_version();
   void note_failure(const Status& status);
   void state_changed(bool unsealed);
   Nanos housekeeping();
@@ -140,6 +147,13 @@ class App::Impl {
   std::unique_ptr<actors::Host> host_;
   std::unique_ptr<actors::Node> node_;
   Latch serves_;
+
+  // What is told of all this.
+  std::shared_ptr<core::DoorBoard> board_ = std::make_shared<core::DoorBoard>();
+  std::unique_ptr<UsageCounter> usage_;
+  std::unique_ptr<ServerInstruments> instruments_;
+  std::unique_ptr<OtlpExporter> exporter_;
+  bool version_noted_ = false;  // scheduler's thread
 
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
@@ -240,7 +254,107 @@ Status App::Impl::compose_core() {
   environment.clock = &system_clock();
   audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));
   deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
+  deriver_->on_settings([this](const core::ServerSettings& settings) { settings_changed(settings); });
+  options_.http.board = board_;
   return Status();
+}
+
+void App::Impl::settings_changed(const core::ServerSettings& settings) {
+  auto told = std::make_shared<core::DoorSettings>();
+  told->keep_headers = settings.audited_headers != nullptr || options_.tracing.has_value();
+  told->cors = settings.cors_enabled;
+  told->cors_credentials = settings.cors_credentials;
+  told->cors_origins = settings.cors_origins;
+  told->cors_headers = core::kCorsHeadersAlways;
+  told->cors_headers.insert(told->cors_headers.end(), settings.cors_headers.begin(), settings.cors_headers.end());
+  board_->put(std::move(told));
+}
+
+void App::Impl::compose_instruments() {
+  usage_ = std::make_unique<UsageCounter>(*backend_, [this] { return !lifecycle_->sealed(); });
+  ServerInstruments::Ports ports{logger_, system_clock(), [this](metrics::Reading& reading) { read_gauges(reading); },
+                                 [this] { return in_flight(); }, usage_.get()};
+  instruments_ =
+      std::make_unique<ServerInstruments>(options_.telemetry, options_.sanitized_config, std::move(ports));
+  if (options_.tracing)
+    exporter_ = std::make_unique<OtlpExporter>(*options_.tracing, system_clock(), logger_);
+}
+
+std::vector<core::Instruments::InFlight> App::Impl::in_flight() const {
+  std::vector<core::Instruments::InFlight> out;
+  if (http_ == nullptr)
+    return out;
+  const WallTime now = system_clock().wall_now();
+  for (http::Server::InFlight& one : http_->in_flight())
+    out.push_back({std::move(one.id), now - one.age, std::move(one.remote_address), std::move(one.path),
+                   std::move(one.method)});
+  return out;
+}
+
+void App::Impl::read_gauges(metrics::Reading& reading) const {
+  const auto put = [&reading](std::string name, double value, std::vector<metrics::Label> labels = {}) {
+    reading.gauges.push_back({std::move(name), value, std::move(labels)});
+  };
+  const bool unsealed = !lifecycle_->sealed();
+  put("vault.core.unsealed", unsealed ? 1 : 0);
+  put("vault.core.active", unsealed && node_->is_leader() ? 1 : 0);
+  const auto commit = static_cast<double>(node_->commit_index().get());
+  const auto applied = static_cast<double>(node_->applied_index().get());
+  put("vault.raft.committed_index", commit);
+  put("vault.raft.applied_index", applied);
+  put("vault.raft_storage.stats.commit_index", commit);
+  put("vault.raft_storage.stats.applied_index", applied);
+  put("vault.raft_storage.stats.fsm_pending", commit - applied);
+  put("vault.raft.term", static_cast<double>(node_->leader_term().get()));
+  put("vault.raft.peers", 1);
+  put("vault.raft.leader", node_->is_leader() ? 1 : 0);
+  if (!options_.storage_path.empty())
+    if (const auto free = posix_disk().free_bytes(options_.storage_path); free.ok())
+      put("vault.storage.free_bytes", static_cast<double>(*free));
+  if (http_ != nullptr) {
+    const http::Stats stats = http_->stats();
+    put("vault.core.in_flight_requests", static_cast<double>(stats.requests_in_flight));
+    put("vault.http.connections_open", static_cast<double>(stats.connections_open));
+    put("vault.http.connections_accepted", static_cast<double>(stats.connections_accepted));
+    put("vault.http.connections_evicted", static_cast<double>(stats.connections_evicted));
+    put("vault.http.requests", static_cast<double>(stats.requests));
+    put("vault.http.requests_refused", static_cast<double>(stats.requests_refused));
+    put("vault.http.body_bytes_held", static_cast<double>(stats.body_bytes_held));
+    put("vault.http.tls_handshakes_failed", static_cast<double>(stats.tls_handshakes_failed));
+  }
+  const auto attachment = backend_->attachment();
+  const core::Published* published = core::published_in(attachment);
+  if (published == nullptr || published->sealed || published->router == nullptr)
+    return;
+  for (const core::MountTable table : {core::MountTable::kSecret, core::MountTable::kAuth})
+    for (const bool local : {false, true})
+      put("vault.core.mount_table.num_entries",
+          static_cast<double>(std::ranges::count_if(published->router->routes(),
+                                                    [&](const core::Route& route) {
+                                                      return route.record.table == table &&
+                                                             route.record.info.local == local;
+                                                    })),
+          {{"type", table == core::MountTable::kAuth ? "auth" : "logical"}, {"local", local ? "true" : "false"}});
+  put("vault.audit.devices", static_cast<double>(published->audit_rows->size()));
+  put("vault.core.jobs", static_cast<double>(published->jobs->size()));
+}
+
+// Once a version: who ran on this store, and since when.
+void App::Impl::note_version() {
+  if (version_noted_ || !node_->is_leader())
+    return;
+  version_noted_ = true;
+  core::SystemTask::start(
+      *services_,
+      [](core::TxnImpl& txn, const core::Published&, json::Arena& arena) -> Status {
+        const auto key =
+            core::layout::core_key(arena.copy(std::string(core::layout::kVersionPrefix).append(kVaultVersion)));
+        COFFER_ASSIGN(const auto known, txn.get(key));
+        std::string now = format_time(txn.now());
+        now.resize(19);
+        return known ? ok_status() : txn.put(key, now + "Z");
+      },
+      [](const Status&) {});
 }
 
 Status App::Impl::start_node() {
@@ -261,8 +375,10 @@ Status App::Impl::start_node() {
   };
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
+  compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
-                                     std::string(kVaultVersion), pool_.get(), &calls_});
+                                     std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
+                                     exporter_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -282,6 +398,7 @@ Status App::Impl::start_node() {
   tender_ = std::make_unique<core::Tender>(*services_);
   host_->start_node(*node_, kTickInterval);
   COFFER_TRY(await(serves_, "the node did not come to serve"));
+  usage_->start();
   host_->start_expiry([this] { return housekeeping(); });
   return Status();
 }
@@ -291,6 +408,7 @@ Nanos App::Impl::housekeeping() {
   audit_->tick(system_clock().boot_now());
   if (lifecycle_->sealed())
     return kHousekeepingInterval;
+  note_version();
   const std::optional<WallTime> next = expiry_->tick();
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
@@ -339,6 +457,7 @@ void App::Impl::stop() {
   calls_.stop();
   if (host_ != nullptr)
     host_->stop_node();
+  note_version();
   if (audit_ != nullptr)
     audit_->stop();
   flusher_.reset();

@@ -14,6 +14,8 @@
 #include "http/config.h"
 #include "rpc/server.h"
 #include "seal/seal.h"
+#include "server/instruments.h"
+#include "server/otlp.h"
 
 namespace coffer::server {
 
@@ -30,6 +32,9 @@ struct AppOptions {
   std::unique_ptr<seal::KeyWrapper> automatic_seal;  // null: Shamir
   http::Config http;
   rpc::Config rpc;
+  TelemetryOptions telemetry;
+  std::optional<TracingOptions> tracing;
+  std::string sanitized_config = "{}";         // JSON
   std::vector<std::string> protected_folders;  // no audit file may lie below them
   std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits;  // may be null
 };

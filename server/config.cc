@@ -137,6 +137,12 @@ Status read_telemetry(const hcl::Node& root, const std::string& file, Config& co
     Section section(*block.body, file, "telemetry");
     COFFER_TRY(section.duration("prometheus_retention_time", telemetry.prometheus_retention_time));
     COFFER_TRY(section.flag("disable_hostname", telemetry.disable_hostname));
+    COFFER_TRY(section.text("metrics_prefix", telemetry.metrics_prefix));
+    for (const char* sink : {"statsite_address", "statsd_address", "dogstatsd_addr", "circonus_api_token",
+                             "stackdriver_project_id"})
+      if (section.has(sink))
+        config.warnings.push_back("telemetry \"" + std::string(sink) + "\" at " + file +
+                                  " has no effect: let a collector read sys/metrics");
     for (const hcl::Item& item : block.body->items)
       telemetry.settings[item.key] = item.value.text;
     config.telemetry = std::move(telemetry);
@@ -207,7 +213,8 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
   if (!root.ok())
     return root.status().with_context("error loading configuration from " + name);
   Section section(*root, name, "");
-  for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration", "audit"})
+  for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration", "audit",
+                         "tracing"})
     section.know(key);
   for (const std::string_view key : kWithoutMeaning)
     section.know(key);
@@ -217,6 +224,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     COFFER_TRY(read_seals(*root, name, config));
     COFFER_TRY(read_telemetry(*root, name, config));
     COFFER_TRY(read_audits(*root, name, config));
+    COFFER_TRY(read_tracing(*root, name, config));
     COFFER_TRY(read_service_registration(*root, name, config));
     return read_top(section, config);
   };

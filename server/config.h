@@ -17,6 +17,7 @@
 #include "base/status.h"
 #include "crypto/tls_files.h"
 #include "seal/static_seal.h"
+#include "server/otlp.h"
 
 namespace coffer::server {
 
@@ -59,6 +60,10 @@ struct ListenerConfig {
   std::optional<Nanos> idle_timeout;
   bool require_request_header = false;
   bool unauthenticated_metrics = false;
+  bool metrics_only = false;
+  bool disallow_metrics = false;
+  // By "default", class or status; each header with its values.
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> response_headers;
 };
 
 struct SealStanza {
@@ -74,7 +79,8 @@ enum class LogFormat : std::uint8_t { kStandard, kJson };
 
 struct Telemetry {
   Nanos prometheus_retention_time = std::chrono::hours(24);
-  bool disable_hostname = false;
+  bool disable_hostname = false;  // read and without meaning: names never hold the host's
+  std::string metrics_prefix = "vault";
   std::map<std::string, std::string> settings;  // the rest, as written; kept for the sinks that read them
 };
 
@@ -93,6 +99,7 @@ struct Config {
   std::vector<SealStanza> seals;  // none: shamir
   std::optional<Telemetry> telemetry;
   std::vector<AuditStanza> audits;
+  std::optional<TracingOptions> tracing;
 
   std::string api_addr;
   std::string cluster_addr;
@@ -132,6 +139,9 @@ Result<Config> load_config(const std::vector<std::string>& paths, const Environm
 
 // One source; `name` stands in errors. On failure `config` holds some of it and must not be used.
 Status apply_config(std::string_view text, const std::string& name, Config& config);
+
+// The running configuration as JSON, without keys and secrets (server/config_sanitized.cc).
+std::string sanitized_config(const Config& config);
 
 // What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this
 // server lacks.

@@ -1,5 +1,6 @@
-// `audit` blocks: devices that the configuration declares.
+// `audit` blocks: devices that the configuration declares. `tracing`: where spans go.
 #include <algorithm>
+#include <charconv>
 
 #include "base/path.h"
 #include "core/audit_options.h"
@@ -49,6 +50,57 @@ Status read_audits(const hcl::Node& root, const std::string& file, Config& confi
     if (const auto options = core::parse_audit_options(out.type, out.options); !options.ok())
       return config_error(file, block.at, section.name() + ": " + options.status().message());
     config.audits.push_back(std::move(out));
+  }
+  return ok_status();
+}
+
+namespace {
+
+Status read_ratio(Section& section, double& out) {
+  const hcl::Node* node = section.find("sample_ratio");
+  if (node == nullptr)
+    return ok_status();
+  const auto [end, error] = std::from_chars(node->text.data(), node->text.data() + node->text.size(), out);
+  if (error != std::errc() || end != node->text.data() + node->text.size() || !(out >= 0.0 && out <= 1.0))
+    return section.fail(node->at, "sample_ratio", "expected a number from 0 to 1");
+  return ok_status();
+}
+
+bool is_printable(std::string_view text) {
+  return std::ranges::all_of(text, [](char c) { return c >= 0x20 && c != 0x7f; });
+}
+
+Status read_headers(Section& section, TracingOptions& out) {
+  section.know("headers");
+  const hcl::Node* headers = section.object().find("headers");
+  if (headers == nullptr)
+    return ok_status();
+  for (const hcl::Item& item : headers->items) {
+    if (item.value.kind != hcl::Kind::kString || !is_printable(item.value.text) || !is_printable(item.key) ||
+        item.key.find_first_of(": ") != std::string::npos)
+      return section.fail(item.at, "headers", "expected names and values of headers");
+    out.headers.emplace_back(item.key, item.value.text);
+  }
+  return ok_status();
+}
+
+}  // namespace
+
+Status read_tracing(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "tracing", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks) {
+    TracingOptions out;
+    Section section(*block.body, file, "tracing");
+    COFFER_TRY(section.text("endpoint", out.endpoint));
+    COFFER_TRY(section.text("service_name", out.service_name));
+    COFFER_TRY(read_ratio(section, out.sample_ratio));
+    COFFER_TRY(read_headers(section, out));
+    section.warn_unknown(config.warnings);
+    if (const Status status = split_endpoint(out); !status.ok())
+      return section.fail(block.at, "endpoint", status.message());
+    config.tracing = std::move(out);
   }
   return ok_status();
 }

@@ -2,6 +2,7 @@
 #include <array>
 #include <charconv>
 
+#include "http/config.h"
 #include "server/config.h"
 #include "server/config_section.h"
 
@@ -118,7 +119,36 @@ Status read_telemetry(Section& section, ListenerConfig& out, std::vector<std::st
   for (const hcl::Block& block : *blocks) {
     Section inner(*block.body, section.file(), section.name() + " telemetry");
     COFFER_TRY(inner.flag("unauthenticated_metrics_access", out.unauthenticated_metrics));
+    COFFER_TRY(inner.flag("metrics_only", out.metrics_only));
+    COFFER_TRY(inner.flag("disallow_metrics", out.disallow_metrics));
+    if (out.metrics_only && out.disallow_metrics)
+      return inner.fail(block.at, "metrics_only", "contradicts disallow_metrics");
     inner.warn_unknown(warnings);
+  }
+  return ok_status();
+}
+
+// custom_response_headers { "default" = { "Name" = ["value", …] } }
+Status read_response_headers(Section& section, ListenerConfig& out) {
+  section.know("custom_response_headers");
+  const auto blocks = hcl::blocks(section.object(), "custom_response_headers", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + section.file());
+  http::CustomHeaders check;
+  for (const hcl::Block& block : *blocks) {
+    for (const hcl::Item& rule : block.body->items) {
+      auto& lines = out.response_headers[rule.key];
+      const std::vector<hcl::Node> one{rule.value};
+      for (const hcl::Node& part : rule.value.kind == hcl::Kind::kList ? rule.value.list : one) {
+        for (const hcl::Item& header : part.items) {
+          const std::vector<hcl::Node> single{header.value};
+          for (const hcl::Node& value : header.value.kind == hcl::Kind::kList ? header.value.list : single)
+            lines.emplace_back(header.key, value.text);
+        }
+      }
+      if (const Status status = check.add(rule.key, lines); !status.ok())
+        return section.fail(rule.at, "custom_response_headers", status.message());
+    }
   }
   return ok_status();
 }
@@ -139,6 +169,7 @@ Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string&
   COFFER_TRY(read_tls(section, block.at, out));
   COFFER_TRY(read_limits(section, out));
   COFFER_TRY(read_telemetry(section, out, warnings));
+  COFFER_TRY(read_response_headers(section, out));
   for (const std::string_view key : kRefused) {
     if (const hcl::Node* node = section.find(key))
       return section.fail(node->at, key, "is not supported by this version");

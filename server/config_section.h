@@ -64,6 +64,7 @@ Status config_error(const std::string& file, hcl::Position at, std::string_view 
 struct Config;
 struct ListenerConfig;
 // server/config_audit.cc
+Status read_tracing(const hcl::Node& root, const std::string& file, Config& config);
 Status read_audits(const hcl::Node& root, const std::string& file, Config& config);
 // server/config_listener.cc
 Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file,

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "base/check.h"
 #include "seal/static_seal.h"
 #include "server/config.h"
 
@@ -105,7 +106,12 @@ void add_listeners(const Config& config, AppOptions& app) {
   app.rpc.request = request_time(config, ListenerKind::kGrpc);
   for (const ListenerConfig& listener : config.listeners) {
     if (listener.kind == ListenerKind::kTcp) {
-      app.http.listeners.push_back({listener.host, listener.port, listener.tls});
+      http::Listener door{listener.host, listener.port, listener.tls};
+      door.door = {listener.unauthenticated_metrics, listener.metrics_only, listener.disallow_metrics};
+      for (const auto& [pattern, lines] : listener.response_headers)
+        COFFER_CHECK(door.headers.add(pattern, lines).ok());  // checked when it was read
+      door.headers.finish();
+      app.http.listeners.push_back(std::move(door));
       tighten(app.http, listener);
     } else {
       app.rpc.listeners.push_back({listener.host, listener.port, listener.tls});
@@ -186,6 +192,11 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.system.max_lease_ttl = config.max_lease_ttl;
   start.app.protected_folders = protected_folders(config);
   start.app.declared_audits = declared_audits(config);
+  const Telemetry telemetry = config.telemetry.value_or(Telemetry());
+  start.app.telemetry.enabled = telemetry.prometheus_retention_time > Nanos(0);
+  start.app.telemetry.prefix = telemetry.metrics_prefix;
+  start.app.tracing = config.tracing;
+  start.app.sanitized_config = sanitized_config(config);
   for (const SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)
       continue;

@@ -1,0 +1,44 @@
+// Settings of the server that are stored and take effect with the entry that changes them (docs/formats/settings.md).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/status.h"
+
+namespace coffer::core {
+
+struct ServerSettings {
+  // Names in lower case, and whether their values are hashed in audit lines.
+  using AuditedHeaders = std::map<std::string, bool, std::less<>>;
+
+  std::shared_ptr<const AuditedHeaders> audited_headers;       // null: none
+  bool cors_enabled = false;
+  bool cors_credentials = false;
+  std::vector<std::string> cors_origins;
+  std::vector<std::string> cors_headers;                       // beside those that clients of Vault send
+  std::map<std::string, std::vector<std::string>, std::less<>> ui_headers;
+  bool metrics_enabled = true;
+};
+
+// Record names below core/config/, and what each holds.
+inline constexpr std::string_view kAuditedHeadersRecord = "audited-headers";
+inline constexpr std::string_view kCorsRecord = "cors";
+inline constexpr std::string_view kUiHeadersRecord = "ui-headers";
+inline constexpr std::string_view kMetricsRecord = "metrics";
+
+std::string encode_audited_headers(const ServerSettings& settings);
+std::string encode_cors(const ServerSettings& settings);
+std::string encode_ui_headers(const ServerSettings& settings);
+std::string encode_metrics(const ServerSettings& settings);
+
+// Takes over one record; null: it was deleted, so what it held has its default. Unknown names are left alone.
+Status take_setting(std::string_view name, const std::string* plaintext, ServerSettings& settings);
+
+// Headers that a page of another site may always send.
+extern const std::vector<std::string> kCorsHeadersAlways;
+
+}  // namespace coffer::core
