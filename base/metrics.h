@@ -1,7 +1,7 @@
-// What the server counts and times. Each thread writes cells of its own, without a lock, an atomic read-modify-write or
-// (after the first use) an allocation; whoever reads sums them up. Process-wide, as the threads are: nothing here decides
-// anything. Names are those that dashboards for such servers know; a name never holds anything of a request but the
-// mount's path, which the operator chose.
+// What the server counts and times. Each thread writes cells of its own, without a lock, an atomic read-modify-write
+// or (after the first use) an allocation; whoever reads sums them up. Process-wide, as the threads are: nothing here
+// decides anything. Names are those that dashboards for such servers know; a name never holds anything of a request but
+// the mount's path, which the operator chose.
 #pragma once
 
 #include <array>

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 #include "base/json.h"
 #include "base/metrics.h"
@@ -23,14 +24,15 @@ void append_number(double value, std::string& out) {
 std::string exported(std::string_view name) {
   std::string out;
   for (const char c : name) {
-    const bool kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == ':';
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool kept = letter || (c >= '0' && c <= '9') || c == '_' || c == ':';
     out.push_back(kept ? c : '_');
   }
   return out;
 }
 
-void append_label(const Label& label, std::string& out) {
-  if (out.back() != '{')
+void append_label(const Label& label, bool first, std::string& out) {
+  if (!first)
     out.push_back(',');
   out.append(exported(label.name)).append("=\"");
   for (const char c : label.value) {
@@ -48,9 +50,10 @@ void append_labels(const std::vector<Label>& own, const std::vector<Label>& comm
   if (own.empty() && common.empty())
     return;
   out.push_back('{');
+  bool first = true;
   for (const std::vector<Label>* some : {&own, &common})
     for (const Label& label : *some)
-      append_label(label, out);
+      append_label(label, std::exchange(first, false), out);
   out.push_back('}');
 }
 
@@ -150,8 +153,9 @@ std::string json_text(const Reading& reading, std::string_view timestamp, double
     json::write_string(gauge->name, out);
     append_member("Value", gauge->value, out);
     out.append(",\"Labels\":{");
+    bool first = true;
     for (const Label& label : gauge->labels) {
-      if (out.back() != '{')
+      if (!std::exchange(first, false))
         out.push_back(',');
       json::write_string(label.name, out);
       out.push_back(':');

@@ -186,6 +186,7 @@ std::vector<Command> builtin_commands() {
   add_secrets_commands(commands);
   add_auth_commands(commands);
   add_audit_commands(commands);
+  add_observe_commands(commands);
   add_kv_commands(commands);
   add_kv_metadata_commands(commands);
   add_kv_tree_commands(commands);

@@ -99,6 +99,8 @@ HttpRequest Client::build(const Call& call) const {
     request.headers.emplace_back("X-Vault-Wrap-Ttl", "5m");
   request.body = call.body;
   request.has_body = call.has_body;
+  request.on_piece = call.on_piece;
+  request.stream_time = call.stream_time;
   return request;
 }
 
@@ -186,6 +188,10 @@ Reply Client::call(const Call& call) {
   if (!response.ok()) {
     reply.kind = Reply::Kind::kTransport;
     reply.error = go_verb(request.method) + " " + quoted(request.url) + ": " + response.status().message();
+    return reply;
+  }
+  if (call.on_piece && response->status < 300) {
+    reply.status = response->status;
     return reply;
   }
   return reply_of(call, request, *response);

@@ -23,6 +23,8 @@ struct Call {
   std::string body = {};  // JSON; none when has_body is false
   bool has_body = false;
   bool merge_patch = false;
+  std::function<bool(std::string_view)> on_piece = {};  // as HttpRequest's; such an answer is not read as JSON
+  std::chrono::milliseconds stream_time{0};
   bool aside = false;     // a look-up before the real request: not wrapped, and made even under -output-curl-string
 };
 

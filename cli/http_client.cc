@@ -18,10 +18,19 @@ namespace {
 struct Body {
   std::string text;
   bool too_large = false;
+  CURL* handle = nullptr;
+  const std::function<bool(std::string_view)>* on_piece = nullptr;  // null: the body is collected
+  bool streamed = false;
 };
 
 std::size_t append_body(char* data, std::size_t size, std::size_t count, void* into) {
   auto* body = static_cast<Body*>(into);
+  long status = 0;
+  if (body->on_piece != nullptr && curl_easy_getinfo(body->handle, CURLINFO_RESPONSE_CODE, &status) == CURLE_OK &&
+      status == 200) {
+    body->streamed = true;
+    return (*body->on_piece)({data, size * count}) ? size * count : 0;
+  }
   if (body->text.size() + size * count > limits::kClientResponseBytesMax) {
     body->too_large = true;
     return 0;
@@ -55,6 +64,11 @@ class CurlTransport final : public Transport {
     Body body;
     HttpResponse response;
     set_request(request, body);
+    if (request.on_piece) {
+      body.handle = handle_;
+      body.on_piece = &request.on_piece;
+      curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(request.stream_time.count()));
+    }
     set_connection();
     curl_slist* headers = nullptr;
     curl_slist* route = redirect_to_server_name(request, headers);
@@ -65,7 +79,8 @@ class CurlTransport final : public Transport {
     CURLcode code = curl_easy_perform(handle_);
     curl_slist_free_all(headers);
     curl_slist_free_all(route);
-    if (code != CURLE_OK)
+    const bool ended = request.on_piece && (body.streamed || code == CURLE_OPERATION_TIMEDOUT);
+    if (code != CURLE_OK && !ended)
       return Status(Code::kUnavailable, failure(code, request, body.too_large));
     long status = 0;
     curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &status);

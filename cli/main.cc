@@ -3,5 +3,6 @@
 #include "cli/server_command.h"
 
 int main(int argc, char** argv) {
-  return coffer::cli::run(coffer::cli::process_invocation(argc, argv), {coffer::cli::server_command()});
+  using namespace coffer::cli;
+  return run(process_invocation(argc, argv), {server_command(), diagnose_command()});
 }

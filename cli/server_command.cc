@@ -1,5 +1,9 @@
 #include "cli/server_command.h"
 
+#include "base/clock.h"
+#include "base/time_text.h"
+#include "base/version.h"
+#include "server/diagnose.h"
 #include "server/run.h"
 
 namespace coffer::cli {
@@ -51,6 +55,13 @@ std::vector<FlagGroup> server_flags() {
   };
 }
 
+std::function<std::optional<std::string>(const std::string&)> environment_of(const Invocation& invocation) {
+  return [&invocation](const std::string& name) -> std::optional<std::string> {
+    const char* value = invocation.env ? invocation.env(name.c_str()) : nullptr;
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
+
 int run_server(Context& ctx) {
   const FlagSet& flags = ctx.flags();
   if (!ctx.arity(0, 0))
@@ -71,10 +82,7 @@ int run_server(Context& ctx) {
   options.dev_kv_v1 = flags.boolean("dev-kv-v1");
   options.dev_no_store_token = flags.boolean("dev-no-store-token");
   const Invocation& invocation = ctx.invocation();
-  options.variable = [&invocation](const std::string& name) -> std::optional<std::string> {
-    const char* value = invocation.env ? invocation.env(name.c_str()) : nullptr;
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  };
+  options.variable = environment_of(invocation);
   options.store_token = [&ctx](const std::string& token) -> Status {
     COFFER_ASSIGN(const std::unique_ptr<TokenHelper> helper, ctx.ports().token_helper(ctx.invocation()));
     return helper->store(token);
@@ -84,7 +92,49 @@ int run_server(Context& ctx) {
   return server::run(options);
 }
 
+int run_diagnose(Context& ctx) {
+  if (!ctx.arity(0, 0))
+    return 1;
+  if (ctx.flags().list("config").empty())
+    return ctx.fail(1, "Must specify a configuration file using -config.");
+  server::RunOptions options;
+  options.product = ctx.product();
+  options.config_paths = ctx.flags().list("config");
+  options.variable = environment_of(ctx.invocation());
+  const server::Finding found = server::diagnose(options, ctx.flags().list("skip"));
+  if (ctx.ui().format() == "json")
+    write_fd(ctx.invocation().out, server::diagnosis_json(found, format_time(system_clock().wall_now())));
+  else
+    write_fd(ctx.invocation().out, ctx.product() + " v" + std::string(kVaultVersion) + " (" +
+                                       std::string(build_revision()) + ")\n\nResults:\n" +
+                                       server::diagnosis_text(found));
+  return found.worst() == server::Finding::State::kFailed ? 4 : 0;
+}
+
 }  // namespace
+
+Command diagnose_command() {
+  Command command;
+  command.name = "operator diagnose";
+  command.synopsis = "Look for what would keep a server from running";
+  command.usage = "[options]";
+  command.help =
+      "Reads a server's configuration and looks at the host, without starting anything: limits, storage, listeners, "
+      "certificates, seal. The exit code is 4 when something would keep the server from starting, else 0.\n\n"
+      "$ {cmd} operator diagnose -config=/etc/coffer/server.hcl";
+  command.flags = {{"Command Options",
+                    {{.name = "config",
+                      .kind = FlagKind::kList,
+                      .usage = "A configuration file or folder. May be given several times."},
+                     {.name = "skip",
+                      .kind = FlagKind::kList,
+                      .usage = "The name of a check to leave out. May be given several times."},
+                     {.name = "debug", .kind = FlagKind::kBool, .usage = "Taken for compatibility."}}}};
+  command.http = false;
+  command.format = true;
+  command.run = run_diagnose;
+  return command;
+}
 
 Command server_command() {
   Command command;

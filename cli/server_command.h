@@ -6,5 +6,6 @@
 namespace coffer::cli {
 
 Command server_command();
+Command diagnose_command();  // operator diagnose
 
 }  // namespace coffer::cli

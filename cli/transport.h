@@ -20,6 +20,10 @@ struct HttpRequest {
   Headers headers;
   std::string body;
   bool has_body = false;
+  // When set, the body of a good answer goes here piece by piece as it comes, for at most `stream_time` (0: as long as
+  // it lasts); false ends it. How it ended is no failure.
+  std::function<bool(std::string_view)> on_piece;
+  std::chrono::milliseconds stream_time{0};
 };
 
 struct HttpResponse {

@@ -143,7 +143,8 @@ std::uint64_t fingerprint(const Request& request, const AuditFacts& facts) {
        {request.token, facts.accessor, facts.display_name, facts.entity_id, facts.token_type, facts.mount_point,
         facts.mount_type, facts.mount_accessor, facts.namespace_id, request.namespace_path, request.path.view()})
     f.add(text);
-  f.add(reinterpret_cast<std::uintptr_t>(request.headers) ^ reinterpret_cast<std::uintptr_t>(facts.audited_headers.get()));
+  f.add(reinterpret_cast<std::uintptr_t>(request.headers));
+  f.add(reinterpret_cast<std::uintptr_t>(facts.audited_headers.get()));
   f.add(facts.policies.size());
   f.add(facts.token_policies.size());
   f.add(facts.identity_policies.size());

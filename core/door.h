@@ -1,5 +1,5 @@
-// What the core tells the listeners of its settings: which headers to keep, and which other sites may speak to it from a
-// browser. Written when settings change, read for each request.
+// What the core tells the listeners of its settings: which headers to keep, and which other sites may speak to it from
+// a browser. Written when settings change, read for each request.
 #pragma once
 
 #include <atomic>

@@ -15,7 +15,7 @@ struct AnswerStyle {
   bool tls = false;           // adds Strict-Transport-Security
   std::string_view date;      // the value of Date, or empty
   const CustomHeaders* custom = nullptr;  // the listener's own
-  std::string_view origin;    // of the site that the browser says asks, if it may; only for answers without a dispatcher
+  std::string_view origin;    // of an allowed site of a browser; only for answers without a dispatcher
 };
 
 // Appends to `out`; `scratch` is the caller's to reuse, its content is lost. The caller wipes both.

@@ -22,8 +22,8 @@ namespace coffer::http {
 class CustomHeaders {
  public:
   using Lines = std::vector<std::pair<std::string, std::string>>;
-  // `pattern`: "default", "2xx" or "404". What is said of a status goes before what is said of its class, and that before
-  // the default. kInvalid names the pattern or the header.
+  // `pattern`: "default", "2xx" or "404". What is said of a status goes before what is said of its class, and that
+  // before the default. kInvalid names the pattern or the header.
   Status add(std::string_view pattern, const Lines& lines);
   bool empty() const noexcept { return rules_.empty(); }
   // "Name: value\r\n" for each.

@@ -159,7 +159,9 @@ json::Value host(json::Arena& arena, WallTime now) {
 json::Value memory(json::Arena& arena) {
   std::ifstream in("/proc/meminfo");
   auto all = key_values(in, "");
-  const auto bytes = [&all](const char* name) { return static_cast<std::uint64_t>(std::atoll(all[name].c_str())) << 10; };
+  const auto bytes = [&all](const char* name) {
+    return static_cast<std::uint64_t>(std::atoll(all[name].c_str())) << 10;
+  };
   const std::uint64_t total = bytes("MemTotal");
   const std::uint64_t available = bytes("MemAvailable");
   return json::ObjectBuilder(arena, 10)

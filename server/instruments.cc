@@ -58,6 +58,8 @@ metrics::Reading ServerInstruments::read() const {
   ports_.gauges(reading);
   if (ports_.usage != nullptr) {
     reading.gauges.push_back({"vault.token.count", static_cast<double>(ports_.usage->tokens())});
+    reading.gauges.push_back(
+        {"vault.expire.num_irrevocable_leases", static_cast<double>(ports_.usage->irrevocable())});
     reading.gauges.push_back({"vault.expire.num_leases", static_cast<double>(ports_.usage->leases())});
   }
   add_process(reading);

@@ -64,7 +64,9 @@ void UsageCounter::run() {
       const std::int64_t begun = metrics::now_ns();
       if (const auto view = backend_.view(); view.ok()) {
         tokens_ = count(**view, core::layout::kTokenPrefix);
+        // A token that expires counts as a lease, as it does for the peer.
         leases_ = count(**view, core::layout::kExpiryPrefix);
+        irrevocable_ = count(**view, core::layout::kLeaseBadPrefix);
       }
       pause = std::max(pause, std::chrono::nanoseconds(kPauseForEach * (metrics::now_ns() - begun)));
     }

@@ -27,6 +27,7 @@ class UsageCounter {
   void start();
 
   std::uint64_t tokens() const noexcept { return tokens_.load(std::memory_order_relaxed); }
+  std::uint64_t irrevocable() const noexcept { return irrevocable_.load(std::memory_order_relaxed); }
   std::uint64_t leases() const noexcept { return leases_.load(std::memory_order_relaxed); }
   void stop();
 
@@ -38,6 +39,7 @@ class UsageCounter {
   const std::function<bool()> ready_;
   std::atomic<std::uint64_t> tokens_{0};
   std::atomic<std::uint64_t> leases_{0};
+  std::atomic<std::uint64_t> irrevocable_{0};
   std::atomic<bool> stopping_{false};
   std::mutex mutex_;
   std::condition_variable changed_;
