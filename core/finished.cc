@@ -52,7 +52,8 @@ RouteOp route_op(const Exchange& exchange) {
     case Operation::kWrite: return exchange.pipeline->facts.creates ? RouteOp::kCreate : RouteOp::kUpdate;
     case Operation::kPatch: return RouteOp::kUpdate;
     case Operation::kDelete: return RouteOp::kDelete;
-    case Operation::kList: return RouteOp::kList;
+    case Operation::kList:
+    case Operation::kScan: return RouteOp::kList;
     default: return RouteOp::kRead;
   }
 }

@@ -77,6 +77,14 @@ Result<std::unique_ptr<PreparedWork>> prepare_look(HandlerContext& base) {
   return std::unique_ptr<PreparedWork>(std::make_unique<Looking>(*ctx.services.instruments, look));
 }
 
+// Kept by no reading inside of another request.
+Result<std::string_view> looked_up(CallContext& ctx) {
+  COFFER_TRY(instruments_of(ctx).status());
+  if (ctx.prepared == nullptr)
+    return Status(Code::kUnsupported, "this path can be read by a request of its own only");
+  return std::string_view(static_cast<const Looking*>(ctx.prepared)->found());
+}
+
 std::string in_flight_text(const Instruments& instruments) {
   json::Arena arena;
   json::ObjectBuilder all(arena);
@@ -97,15 +105,15 @@ std::string host_text(const Instruments& instruments) { return instruments.host_
 
 Status handle_in_flight(HandlerContext& base) {
   CallContext& ctx = call(base);
-  COFFER_TRY(instruments_of(ctx).status());
-  raw(ctx.response, ctx.arena, 200, "application/json", static_cast<const Looking*>(ctx.prepared)->found());
+  COFFER_ASSIGN(const std::string_view found, looked_up(ctx));
+  raw(ctx.response, ctx.arena, 200, "application/json", found);
   return ok_status();
 }
 
 Status handle_host_info(HandlerContext& base) {
   CallContext& ctx = call(base);
-  COFFER_TRY(instruments_of(ctx).status());
-  ctx.response.data = json::Value::raw(ctx.arena.copy(static_cast<const Looking*>(ctx.prepared)->found()));
+  COFFER_ASSIGN(const std::string_view found, looked_up(ctx));
+  ctx.response.data = json::Value::raw(ctx.arena.copy(found));
   return ok_status();
 }
 

@@ -146,7 +146,7 @@ std::optional<Refusal> check_origin(const Head& head, const core::DoorSettings& 
   std::string lines = "Access-Control-Allow-Headers: ";
   for (std::size_t i = 0; i < settings.cors_headers.size(); ++i)
     lines.append(i == 0 ? "" : ",").append(settings.cors_headers[i]);
-  lines += "\r\nAccess-Control-Allow-Methods: DELETE,GET,OPTIONS,POST,PUT,LIST,PATCH\r\n";
+  lines += "\r\nAccess-Control-Allow-Methods: DELETE,GET,OPTIONS,POST,PUT,LIST,PATCH,SCAN\r\n";
   lines += "Access-Control-Max-Age: 300\r\n";
   if (settings.cors_credentials)
     lines += "Access-Control-Allow-Credentials: true\r\n";

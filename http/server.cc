@@ -118,7 +118,7 @@ void Server::stop(Nanos drain) { impl_->stop(drain); }
 
 std::vector<Server::InFlight> Server::in_flight() const {
   constexpr std::chrono::milliseconds kInspectionTimeMax{500};
-  constexpr std::string_view kMethods[] = {"GET", "PUT", "DELETE", "LIST", "PATCH", "GET"};
+  constexpr std::string_view kMethods[] = {"GET", "PUT", "DELETE", "LIST", "PATCH", "GET", "SCAN"};
   std::vector<InFlight> out;
   if (impl_->runners.empty())
     return out;

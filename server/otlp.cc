@@ -51,7 +51,7 @@ json::Value text_attribute(json::Arena& arena, std::string_view key, std::string
 }
 
 std::string_view operation_of(const core::FinishedRequest& request) {
-  constexpr std::string_view kNames[] = {"read", "write", "delete", "list", "patch", "help"};
+  constexpr std::string_view kNames[] = {"read", "write", "delete", "list", "patch", "help", "scan"};
   return kNames[static_cast<std::size_t>(request.operation)];
 }
 

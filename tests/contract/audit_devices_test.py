@@ -190,6 +190,17 @@ class Devices(harness.Contract):
             answers.add((status, json.dumps(body)))
         self.assertEqual(len(answers), 1, answers)
 
+    def test_S4_71_policy_writes_and_rotations_are_audited(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG}")
+        self.shell("vault policy write team -", stdin='path "secret/*" { capabilities = ["read"] }')
+        self.shell("vault operator rotate")
+        self.shell(f"grep -c sys/policies/acl/ {LOG}")
+        self.assertEqual(self.stdout, "2\n")
+        found = [(e["type"], e["request"]["operation"], e["request"]["path"]) for e in self.entries()]
+        for path in ("sys/policies/acl/team", "sys/rotate"):
+            self.assertEqual([row for row in found if row[2] == path], [("request", "update", path), ("response", "update", path)])
+
     def test_sighup_and_rename(self):
         server = self.dev()
         self.shell(f"vault audit enable file file_path={LOG}")
