@@ -11,7 +11,6 @@
 #include "base/time_text.h"
 #include "base/version.h"
 #include "cli/commands.h"
-#include "cli/duration.h"
 #include "cli/render.h"
 #include "cli/secret.h"
 #include "cli/table.h"
@@ -191,7 +190,7 @@ class Bundle {
 
 // The flag's duration, at least `least`.
 Result<std::chrono::milliseconds> at_least(Context& context, std::string_view flag, std::chrono::seconds least) {
-  const Result<Nanos> given = parse_duration(context.flags().text(flag));
+  const Result<Nanos> given = coffer::parse_duration(context.flags().text(flag));
   if (!given.ok())
     return Status(Code::kInvalid, "-" + std::string(flag) + ": expected a duration such as 30s");
   if (*given >= least)
@@ -227,8 +226,8 @@ int debug(Context& context) {
   context.ui().out("==> Starting debug capture...\n" +
                    columns({{"Address:", client->options().address},
                             {"Client Version:", std::string(kVaultVersion)},
-                            {"Duration:", format_duration_short(*duration)},
-                            {"Interval:", format_duration_short(*interval)},
+                            {"Duration:", coffer::format_duration_short(*duration)},
+                            {"Interval:", coffer::format_duration_short(*interval)},
                             {"Output:", name}}));
   Bundle bundle(context, *client, folder);
   bundle.capture(true);
