@@ -183,6 +183,7 @@ std::vector<Command> builtin_commands() {
   add_operator_commands(commands);
   add_token_commands(commands);
   add_policy_commands(commands);
+  add_namespace_commands(commands);
   add_secrets_commands(commands);
   add_auth_commands(commands);
   add_audit_commands(commands);

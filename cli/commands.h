@@ -12,6 +12,7 @@ void add_login_commands(std::vector<Command>& commands);        // login, print 
 void add_operator_commands(std::vector<Command>& commands);     // status, operator ...
 void add_token_commands(std::vector<Command>& commands);
 void add_policy_commands(std::vector<Command>& commands);
+void add_namespace_commands(std::vector<Command>& commands);
 void add_secrets_commands(std::vector<Command>& commands);
 void add_auth_commands(std::vector<Command>& commands);
 void add_audit_commands(std::vector<Command>& commands);

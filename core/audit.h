@@ -36,6 +36,8 @@ struct AuditFacts {
   std::string_view mount_accessor;
   std::string_view mount_uuid;
   std::string_view namespace_id = "root";
+  std::string_view namespace_path;
+  std::string_view path;                 // within the namespace; empty: as the request has it
   bool client_token_known = false;       // false: there is no `auth` to tell of; the token is hashed all the same
   bool allowed = true;                   // what the policies decided
   bool creates = false;                  // a write of what did not exist: printed as "create", not "update"

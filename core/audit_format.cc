@@ -15,6 +15,10 @@
 namespace coffer::core {
 namespace {
 
+std::string_view path_of(const Request& request, const AuditFacts& facts) {
+  return facts.path.empty() ? request.path.view() : facts.path;
+}
+
 constexpr std::size_t kKnownNumbers = 256;
 
 // Two hexadecimal digits for each byte.
@@ -141,7 +145,7 @@ std::uint64_t fingerprint(const Request& request, const AuditFacts& facts) {
   f.add_content(request.id);
   for (const std::string_view text :
        {request.token, facts.accessor, facts.display_name, facts.entity_id, facts.token_type, facts.mount_point,
-        facts.mount_type, facts.mount_accessor, facts.namespace_id, request.namespace_path, request.path.view()})
+        facts.mount_type, facts.mount_accessor, facts.namespace_id, facts.namespace_path, path_of(request, facts)})
     f.add(text);
   f.add(reinterpret_cast<std::uintptr_t>(request.headers));
   f.add(reinterpret_cast<std::uintptr_t>(facts.audited_headers.get()));
@@ -358,8 +362,8 @@ void AuditFormatter::append_request(const Request& request, const AuditFacts& fa
     append_hidden(request.token, out);
   }
   append_string(R"(,"namespace":{"id":)", facts.namespace_id, out);
-  append_text(R"(,"path":)", request.namespace_path, out);
-  append_string(R"(},"path":)", request.path.view(), out);
+  append_text(R"(,"path":)", facts.namespace_path, out);
+  append_string(R"(},"path":)", path_of(request, facts), out);
   if (!request.data.is_null() && !(request.data.is_object() && request.data.size() == 0)) {
     out.append(R"(,"data":)");
     append_data(request.data, false, out);

@@ -10,25 +10,34 @@
 namespace coffer::core {
 namespace {
 
-Status add_fixed(TxnImpl& txn, MountTable table, std::string_view type, std::string_view path, MountId id,
-                 std::string_view text, bool local, RandomSource& random) {
-  COFFER_ASSIGN(MountRecord record, new_mount(table, type, path, random));
-  record.info.id = id;
-  record.info.description = text;
-  record.info.local = local;
-  record.info.seal_wrap = type == "system";
+struct FixedMount {
+  MountTable table;
+  std::string_view type;
+  std::string_view path;
+  MountId id;
+  std::string_view description;
+  bool local;
+};
+
+constexpr FixedMount kFixedMounts[] = {
+    {MountTable::kSecret, "system", "sys/", layout::kSystemMount,
+     "system endpoints used for control, policy and debugging", false},
+    {MountTable::kAuth, "token", "token/", kTokenMountId, "token based credentials", false},
+    {MountTable::kSecret, "cubbyhole", "cubbyhole/", kCubbyholeMountId, "per-token private secret storage", true},
+    {MountTable::kSecret, "identity", "identity/", kIdentityMountId, "identity store", false},
+};
+
+Status add_fixed(TxnImpl& txn, NamespaceId ns, const FixedMount& fixed, RandomSource& random) {
+  COFFER_ASSIGN(MountRecord record, new_mount(fixed.table, fixed.type, fixed.path, random));
+  record.info.id = fixed.id;
+  record.info.namespace_id = ns;
+  record.info.description = fixed.description;
+  record.info.local = fixed.local;
+  record.info.seal_wrap = fixed.type == "system";
   return put_mount(txn, record);
 }
 
-Status add_mounts(TxnImpl& txn, const BootstrapOptions& options, RandomSource& random) {
-  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "system", "sys/", layout::kSystemMount,
-                       "system endpoints used for control, policy and debugging", false, random));
-  COFFER_TRY(
-      add_fixed(txn, MountTable::kAuth, "token", "token/", kTokenMountId, "token based credentials", false, random));
-  COFFER_TRY(add_fixed(txn, MountTable::kSecret, "cubbyhole", "cubbyhole/", kCubbyholeMountId,
-                       "per-token private secret storage", true, random));
-  COFFER_TRY(
-      add_fixed(txn, MountTable::kSecret, "identity", "identity/", kIdentityMountId, "identity store", false, random));
+Status add_dev_mount(TxnImpl& txn, const BootstrapOptions& options, RandomSource& random) {
   if (!options.dev)
     return ok_status();
   COFFER_ASSIGN(MountRecord secret, new_mount(MountTable::kSecret, "kv", "secret/", random));
@@ -53,6 +62,15 @@ Status add_root_token(TxnImpl& txn, const Published& published, json::Arena& are
 
 }  // namespace
 
+Status bootstrap_namespace(TxnImpl& txn, NamespaceId ns, RandomSource& random) {
+  for (const FixedMount& fixed : kFixedMounts)
+    COFFER_TRY(add_fixed(txn, ns, fixed, random));
+  PolicyEntry policy;
+  policy.text = default_policy_text();
+  policy.modified = txn.now();
+  return txn.put(layout::core_key(layout::policy_record(ns, kDefaultPolicyName)), encode_policy(policy));
+}
+
 Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes& root_key,
                                 const BootstrapOptions& options, RandomSource& random) {
   if (options.root_token.size() > limits::kTokenBytesMax)
@@ -66,12 +84,8 @@ Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes&
   json::Arena arena;
   TxnImpl::Buffers buffers;
   TxnImpl txn(*view, barrier, arena, options.now, buffers);
-  COFFER_TRY(add_mounts(txn, options, random));
-  PolicyEntry policy;
-  policy.text = default_policy_text();
-  policy.modified = options.now;
-  COFFER_TRY(
-      txn.put(layout::core_key(std::string(layout::kPolicyPrefix).append(kDefaultPolicyName)), encode_policy(policy)));
+  COFFER_TRY(bootstrap_namespace(txn, layout::kRootNamespace, random));
+  COFFER_TRY(add_dev_mount(txn, options, random));
   Published published;
   published.hasher = std::make_shared<const TokenHasher>(barrier.keyring()->derive(kTokenHashPurpose));
   published.jobs = std::make_shared<const std::vector<Job>>();

@@ -7,10 +7,13 @@
 
 #include "base/rng.h"
 #include "base/secret.h"
+#include "base/strong.h"
 #include "seal/barrier.h"
 #include "store/backend.h"
 
 namespace coffer::core {
+
+class TxnImpl;
 
 struct BootstrapOptions {
   WallTime now{};
@@ -23,6 +26,9 @@ struct Bootstrap {
   std::vector<store::Op> ops;  // sealed; one entry
   SecretBytes root_token;
 };
+
+// The mounts and the policy that every namespace has, the root too; part of a transaction.
+Status bootstrap_namespace(TxnImpl& txn, NamespaceId ns, RandomSource& random);
 
 // `barrier` is made from the new keyring, `root_key` seals it. Fails only when the random source does or a given token
 // is no token.

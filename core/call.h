@@ -32,6 +32,8 @@ struct Services {
 struct CallContext : HandlerContext {
   TxnImpl& txn;
   const Published& published;
+  const NamespaceRecord& ns;       // that the request belongs to
+  std::string_view acl_prefix;     // path from the token's namespace to `ns`: what rules are compared with begins so
   const Route& route;
   const Services& services;
   std::string_view full_path;      // of the request; a list ends in '/'
@@ -42,6 +44,10 @@ struct CallContext : HandlerContext {
   bool sudo = false;               // the sudo capability on full_path, or root
   // Hashes of tokens that this answer hands out: should it be withheld after the commit, they are revoked.
   std::vector<std::string_view> handed_out;
+  // `path` of this namespace as the calling token's rules (`acl`) see it.
+  std::string_view acl_path(std::string_view path) const {
+    return acl_prefix.empty() ? path : arena.copy(std::string(acl_prefix).append(path));
+  }
   // Set by handlers whose answer is a wrapping token already: it is not wrapped again.
   bool wrapped = false;
   // Last segments of the ids of leases that this answer hands out: likewise.

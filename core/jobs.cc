@@ -18,14 +18,14 @@ Status erase_job(TxnImpl& txn, const Job& job) {
 }
 
 Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
-  Storage people(txn, layout::kRootNamespace, kIdentityMountId, store::KeyClass::kShared);
+  Storage people(txn, job.ns, kIdentityMountId, store::KeyClass::kShared);
   COFFER_ASSIGN(const bool forgotten, IdentityStore(people, arena).forget_mount(job.mount));
   if (!forgotten)
     return ok_status();
   for (const store::KeyClass cls :
        {store::KeyClass::kShared, store::KeyClass::kClusterLocal, store::KeyClass::kNotReplicated}) {
     bool more = false;
-    COFFER_ASSIGN(const auto keys, txn.stored_keys({cls, layout::kRootNamespace, job.mount, {}},
+    COFFER_ASSIGN(const auto keys, txn.stored_keys({cls, job.ns, job.mount, {}},
                                                    limits::kJobStepKeysMax - txn.ops(), &more));
     for (const std::string_view key : keys)
       COFFER_TRY(txn.erase_stored(key));
@@ -36,6 +36,32 @@ Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
 }
 
 constexpr std::size_t kLeasesPageMax = 256;
+
+// What a namespace holds: each mount by a job of its own, leases and tokens first; then its policies, and itself.
+Status step_delete_namespace(TxnImpl& txn, const Job& job) {
+  COFFER_ASSIGN(std::vector<MountRecord> mounts, read_mounts(txn));
+  bool any = false;
+  for (MountRecord& mount : mounts) {
+    if (mount.info.namespace_id != job.ns)
+      continue;
+    any = true;
+    if (mount.disabled)
+      continue;
+    if (txn.ops() > limits::kEntryOpsMax / 2)
+      break;
+    COFFER_TRY(disable_mount(txn, mount));
+  }
+  if (any)
+    return ok_status();
+  const std::string folder = layout::policy_folder(job.ns);
+  COFFER_ASSIGN(const ListPage policies, txn.list(layout::core_key(folder), {}, limits::kJobStepKeysMax));
+  for (const std::string_view name : policies.names)
+    COFFER_TRY(txn.erase(layout::core_key(folder + std::string(name))));
+  if (policies.more)
+    return ok_status();
+  COFFER_TRY(erase_namespace(txn, job.ns));
+  return erase_job(txn, job);
+}
 
 // Nobody holds a token or a lease of a mount that is gone: first each is ended, then the last is waited for, and only
 // then goes what is needed to revoke them (advisories F5, F6). New ones cannot come.
@@ -74,7 +100,7 @@ Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Are
     progress.ended = true;
     return ok_status();
   }
-  COFFER_TRY(erase_mount(txn, job.mount));
+  COFFER_TRY(erase_mount(txn, job.mount, job.ns));
   return step_delete_mount(txn, arena, job);
 }
 
@@ -96,13 +122,15 @@ Status JobRunner::end_prefix(TxnImpl& txn, const Published& published, json::Are
 Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
                        Progress& progress) {
   if (job.kind == Job::Kind::kDeleteMount) {
-    const Route* route = published.router->by_id(job.mount);
+    const Route* route = published.router->by_id(job.ns, job.mount);
     if (route != nullptr && !mutant(Mutant::kMountRemovedBeforeLeases))
       return end_leases(txn, published, arena, job, *route, progress);
     if (route != nullptr)
-      COFFER_TRY(erase_mount(txn, job.mount));
+      COFFER_TRY(erase_mount(txn, job.mount, job.ns));
     return step_delete_mount(txn, arena, job);
   }
+  if (job.kind == Job::Kind::kDeleteNamespace)
+    return step_delete_namespace(txn, job);
   if (job.kind == Job::Kind::kEndLeases)
     return end_prefix(txn, published, arena, job, progress);
   COFFER_ASSIGN(const bool finished, TokenStore(txn, published, arena).step_tree(job.token_hash));
@@ -112,6 +140,21 @@ Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& ar
 Status add_job(TxnImpl& txn, const Job& job) {
   COFFER_TRY(txn.put(layout::core_key(layout::kJobMark), job.id));
   return txn.put(layout::core_key(std::string(layout::kJobPrefix) + job.id), encode(job));
+}
+
+Status disable_mount(TxnImpl& txn, MountRecord& record) {
+  record.disabled = true;
+  COFFER_TRY(put_mount(txn, record));
+  Job job;
+  job.id = "mount-";
+  layout::append_hex(job.id, record.info.id.get(), 8);
+  if (record.info.id < kFirstMountId)
+    layout::append_hex(job.id.append("-"), record.info.namespace_id.get(), 8);
+  job.kind = Job::Kind::kDeleteMount;
+  job.mount = record.info.id;
+  job.ns = record.info.namespace_id;
+  job.at = txn.now();
+  return add_job(txn, job);
 }
 
 void SystemTask::start(const Services& services, Work work, Done done) {

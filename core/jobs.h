@@ -15,6 +15,10 @@ namespace coffer::core {
 // Part of a request's transaction: from the commit on the job runs.
 Status add_job(TxnImpl& txn, const Job& job);
 
+// Part of a request's transaction: from the commit on no path leads to the mount; a job ends its leases and tokens,
+// then takes its data away and the row.
+Status disable_mount(TxnImpl& txn, MountRecord& record);
+
 // A transaction of the server's own, without a request: runs, proposes, runs again after a conflict. Owns itself until
 // `done` was called, which happens once, on the thread of start() or on the node's.
 class SystemTask final : public SystemCommit {

@@ -12,6 +12,8 @@ namespace coffer::core::layout {
 
 inline constexpr MountId kSystemMount{0};
 inline constexpr NamespaceId kRootNamespace{0};
+// Ids below are of the mounts that every namespace has; enabled mounts count from here.
+inline constexpr MountId kFirstMountId{16};
 
 // Everything that core::Published is derived from begins with this. kShared.
 inline constexpr std::string_view kCorePrefix = "core/";
@@ -20,6 +22,10 @@ inline constexpr std::string_view kKeyring = "core/keyring";
 inline constexpr std::string_view kMountPrefix = "core/mount/";    // + 8 hex digits of the id
 inline constexpr std::string_view kMountCounter = "core/mount-counter";
 inline constexpr std::string_view kPolicyPrefix = "core/policy/";  // + name
+inline constexpr std::string_view kNamespacePrefix = "core/namespace/";  // + 8 hex digits of the id
+inline constexpr std::string_view kNamespaceCounter = "core/namespace-counter";
+// Policies of namespaces: 8 hex digits of the namespace's id + '/' + name.
+inline constexpr std::string_view kInnerPolicyPrefix = "core/inner-policy/";
 inline constexpr std::string_view kAuditPrefix = "core/audit/";    // + path without its '/'
 inline constexpr std::string_view kConfigPrefix = "core/config/";    // + a setting's name (core/settings.h)
 inline constexpr std::string_view kVersionPrefix = "core/version/";  // + a version of the server that ran here
@@ -52,8 +58,14 @@ inline store::StoreKey token_key(std::string_view rest) {
 // as of the same view.
 bool is_own_key(std::string_view stored) noexcept;
 
+// Where the policies of a namespace stand; ends in '/'.
+std::string policy_folder(NamespaceId ns);
+std::string policy_record(NamespaceId ns, std::string_view name);
+std::string namespace_record(NamespaceId id);
+
 // Appends `digits` lower-case hex digits.
 void append_hex(std::string& out, std::uint64_t value, int digits);
-std::string mount_record(MountId id);
+// The mounts that every namespace has carry the same id in each: their rows name the namespace too.
+std::string mount_record(MountId id, NamespaceId ns = kRootNamespace);
 
 }  // namespace coffer::core::layout

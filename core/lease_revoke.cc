@@ -19,7 +19,7 @@ struct Owner {
 };
 
 Owner owner_of(const Published& published, const LeaseRecord& lease) {
-  const Route* route = published.router->by_id(lease.mount);
+  const Route* route = published.router->by_id(lease.ns, lease.mount);
   if (route == nullptr || route->engine == nullptr)
     return {};
   return {&route->record, route->engine->lease_kind(lease.kind)};

@@ -150,10 +150,10 @@ Result<std::vector<MountRecord>> read_mounts(TxnImpl& txn) {
   return records;
 }
 
-Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, MountTable table, std::string_view path) {
+Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, MountTable table, std::string_view path) {
   COFFER_ASSIGN(std::vector<MountRecord> records, read_mounts(txn));
   for (MountRecord& record : records)
-    if (record.table == table && record.info.path == path && !record.disabled)
+    if (record.info.namespace_id == ns && record.table == table && record.info.path == path && !record.disabled)
       return std::optional<MountRecord>(std::move(record));
   return std::optional<MountRecord>();
 }
@@ -162,7 +162,8 @@ Status add_mount(TxnImpl& txn, MountRecord& record) {
   const std::string route = record.route();
   COFFER_ASSIGN(const std::vector<MountRecord> records, read_mounts(txn));
   for (const MountRecord& other : records)
-    if (!other.disabled && (route.starts_with(other.route()) || other.route().starts_with(route)))
+    if (!other.disabled && other.info.namespace_id == record.info.namespace_id &&
+        (route.starts_with(other.route()) || other.route().starts_with(route)))
       return Status(Code::kInvalid, "path is already in use at " + other.info.path);
   const store::StoreKey counter = layout::core_key(layout::kMountCounter);
   COFFER_ASSIGN(const auto stored, txn.get(counter));
@@ -182,9 +183,11 @@ Status add_mount(TxnImpl& txn, MountRecord& record) {
 }
 
 Status put_mount(TxnImpl& txn, const MountRecord& record) {
-  return txn.put(layout::core_key(layout::mount_record(record.info.id)), encode(record));
+  return txn.put(layout::core_key(layout::mount_record(record.info.id, record.info.namespace_id)), encode(record));
 }
 
-Status erase_mount(TxnImpl& txn, MountId id) { return txn.erase(layout::core_key(layout::mount_record(id))); }
+Status erase_mount(TxnImpl& txn, MountId id, NamespaceId ns) {
+  return txn.erase(layout::core_key(layout::mount_record(id, ns)));
+}
 
 }  // namespace coffer::core

@@ -48,13 +48,17 @@ struct MountRecord {
   std::string route() const { return table == MountTable::kAuth ? "auth/" + info.path : info.path; }
   // Local mounts and cubbyholes stay in this cluster.
   store::KeyClass key_class() const;
+  // What tokens keep for themselves stands in one place whatever the namespace, so that it goes with the token.
+  NamespaceId storage_namespace() const {
+    return info.type == "cubbyhole" ? layout::kRootNamespace : info.namespace_id;
+  }
 };
 
 // Fixed ids of what every cluster has. Enabled mounts count from kFirstMountId.
 inline constexpr MountId kTokenMountId{1};
 inline constexpr MountId kCubbyholeMountId{2};
 inline constexpr MountId kIdentityMountId{3};
-inline constexpr MountId kFirstMountId{16};
+using layout::kFirstMountId;
 
 std::string encode(const MountRecord& record);
 // kDataLoss when it is no such record.
@@ -65,13 +69,13 @@ Result<MountRecord> new_mount(MountTable table, std::string_view type, std::stri
 
 // Reads every record in the transaction, so that two mounts at one path conflict. In order of ids.
 Result<std::vector<MountRecord>> read_mounts(TxnImpl& txn);
-// Nothing when there is none at `path` of `table`.
-Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, MountTable table, std::string_view path);
+// Nothing when there is none at `path` of `table` in the namespace.
+Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, MountTable table, std::string_view path);
 
 // Takes the next id, checks the path against every other mount and writes the record. kInvalid: "path is already in use
 // at kv/".
 Status add_mount(TxnImpl& txn, MountRecord& record);
 Status put_mount(TxnImpl& txn, const MountRecord& record);
-Status erase_mount(TxnImpl& txn, MountId id);
+Status erase_mount(TxnImpl& txn, MountId id, NamespaceId ns);
 
 }  // namespace coffer::core

@@ -1,6 +1,8 @@
 #include "core/published.h"
 
 #include <algorithm>
+#include <charconv>
+#include <utility>
 
 #include "base/codec.h"
 #include "core/layout.h"
@@ -24,6 +26,14 @@ std::string stored_name(std::string_view rest) {
 
 }  // namespace
 
+const PolicyStore& Published::policies_of(NamespaceId ns) const {
+  static const PolicyStore kNone{PolicyStore::Entries()};
+  if (ns == layout::kRootNamespace)
+    return *policies;
+  const auto at = inner_policies.find(ns);
+  return at == inner_policies.end() ? kNone : *at->second;
+}
+
 bool Published::revoking(std::string_view token_hash) const {
   for (const Job& job : *jobs)
     if (job.kind == Job::Kind::kRevokeTree && job.token_hash == token_hash)
@@ -44,7 +54,10 @@ void StateDeriver::forget() {
   jobs_.clear();
   damage_ = ok_status();
   settings_ = ServerSettings();
-  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = true;
+  namespaces_.clear();
+  policies_changed_ = {layout::kRootNamespace};
+  inner_forgotten_ = true;
+  changed_ = mounts_changed_ = namespaces_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = true;
 }
 
 void StateDeriver::stop() { forget(); }
@@ -119,11 +132,20 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
       mounts_.emplace(row(layout::kMountPrefix), std::move(record));
     }
   } else if (rest.starts_with(layout::kPolicyPrefix)) {
-    policies_changed_ = true;
-    policies_.erase(row(layout::kPolicyPrefix));
+    return take_policy(layout::kRootNamespace, row(layout::kPolicyPrefix), value);
+  } else if (rest.starts_with(layout::kInnerPolicyPrefix)) {
+    const std::string inner = row(layout::kInnerPolicyPrefix);
+    std::uint32_t ns = 0;
+    const auto [end, error] = std::from_chars(inner.data(), inner.data() + inner.size(), ns, 16);
+    if (error != std::errc() || inner.size() < 9 || end != inner.data() + 8 || inner[8] != '/')
+      return Status(Code::kDataLoss, "a policy's record stands under an unknown name");
+    return take_policy(NamespaceId(ns), inner.substr(9), value);
+  } else if (rest.starts_with(layout::kNamespacePrefix)) {
+    namespaces_changed_ = true;
+    namespaces_.erase(row(layout::kNamespacePrefix));
     if (value) {
-      COFFER_ASSIGN(auto entry, decode_policy(row(layout::kPolicyPrefix), *value));
-      policies_.emplace(row(layout::kPolicyPrefix), std::move(entry));
+      COFFER_ASSIGN(NamespaceRecord record, decode_namespace(*value));
+      namespaces_.emplace(row(layout::kNamespacePrefix), std::move(record));
     }
   } else if (rest.starts_with(layout::kAuditPrefix)) {
     devices_changed_ = true;
@@ -156,6 +178,33 @@ void StateDeriver::add_declared_devices(std::vector<AuditDeviceConfig>& rows) co
   std::ranges::sort(rows, {}, &AuditDeviceConfig::path);
 }
 
+Status StateDeriver::take_policy(NamespaceId ns, const std::string& name, const std::optional<std::string>& value) {
+  policies_changed_.insert(ns);
+  PolicyStore::Entries& entries = policies_[ns];
+  entries.erase(name);
+  if (value) {
+    COFFER_ASSIGN(auto entry, decode_policy(name, *value));
+    entries.emplace(name, std::move(entry));
+  }
+  return ok_status();
+}
+
+// A store is made anew only where a policy changed: compiled lists of the others stay.
+void StateDeriver::publish_policies(Published& next) {
+  if (std::exchange(inner_forgotten_, false))
+    next.inner_policies.clear();
+  for (const NamespaceId ns : policies_changed_) {
+    auto store = std::make_shared<const PolicyStore>(policies_[ns]);
+    if (ns == layout::kRootNamespace)
+      next.policies = std::move(store);
+    else if (policies_[ns].empty())
+      next.inner_policies.erase(ns);
+    else
+      next.inner_policies[ns] = std::move(store);
+  }
+  policies_changed_.clear();
+}
+
 std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   if (!changed_)
     return current_;
@@ -166,14 +215,19 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   next->barrier = barrier_;
   next->root_key = root_key_;
   next->hasher = hasher_;
-  if (mounts_changed_) {
+  if (namespaces_changed_) {
+    std::vector<NamespaceRecord> records;
+    for (const auto& [id, record] : namespaces_)
+      records.push_back(record);
+    next->namespaces = std::make_shared<const NamespaceTable>(std::move(records));
+  }
+  if (mounts_changed_ || namespaces_changed_) {
     std::vector<MountRecord> records;
     for (const auto& [id, record] : mounts_)
       records.push_back(record);
-    next->router = std::make_shared<const Router>(std::move(records), engines_);
+    next->router = std::make_shared<const Router>(std::move(records), engines_, *next->namespaces);
   }
-  if (policies_changed_)
-    next->policies = std::make_shared<const PolicyStore>(policies_);
+  publish_policies(*next);
   if (devices_changed_) {
     auto rows = std::make_shared<std::vector<AuditDeviceConfig>>();
     for (const auto& [path, config] : devices_)
@@ -194,7 +248,7 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     if (settings_told_)
       settings_told_(settings_);
   }
-  changed_ = mounts_changed_ = policies_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = false;
+  changed_ = mounts_changed_ = namespaces_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = false;
   current_ = std::move(next);
   return current_;
 }
@@ -217,7 +271,7 @@ Result<Job> decode_job(std::string_view id, std::string_view plaintext) {
           WallTime(Nanos(static_cast<std::int64_t>(reader.u64()))), NamespaceId(reader.u32()),
           std::string(reader.bytes()), reader.u8() != 0};
   COFFER_TRY(reader.finish().with_context("a job's record"));
-  if (format != 1 || kind < 1 || kind > 3)
+  if (format != 1 || kind < 1 || (kind > 3 && job.kind != Job::Kind::kDeleteNamespace))
     return Status(Code::kDataLoss, "a job's record has an unknown form");
   return job;
 }

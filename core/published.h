@@ -5,10 +5,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/audit_broker.h"
+#include "core/namespaces.h"
 #include "core/observer.h"
 #include "core/policy_store.h"
 #include "core/router.h"
@@ -25,13 +27,13 @@ struct SystemConfig {
 
 // Work that exceeds one entry, as its record says it (core/jobs.h).
 struct Job {
-  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2, kEndLeases = 3 };
+  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2, kEndLeases = 3, kDeleteNamespace = 16 };
   std::string id;
   Kind kind = Kind::kDeleteMount;
   MountId mount;           // kDeleteMount
   std::string token_hash;  // kRevokeTree: the root of the tree, which is gone already
   WallTime at{};           // kDeleteMount: when it was disabled; kEndLeases: when it was asked for
-  NamespaceId ns{0};       // kEndLeases
+  NamespaceId ns{0};       // kDeleteMount: its namespace; kDeleteNamespace: that one; kEndLeases
   std::string prefix;      // kEndLeases: of their ids, ending in a slash or empty
   bool force = false;      // kEndLeases: without calls to systems outside
 };
@@ -46,12 +48,17 @@ class Published final : public store::Attachment {
   std::shared_ptr<const SecretBytes> root_key;
   std::shared_ptr<const TokenHasher> hasher;
   std::shared_ptr<const Router> router;
-  std::shared_ptr<const PolicyStore> policies;
+  std::shared_ptr<const NamespaceTable> namespaces;                  // never null
+  std::shared_ptr<const PolicyStore> policies;                       // of the root
+  std::map<NamespaceId, std::shared_ptr<const PolicyStore>> inner_policies;  // of the namespaces that have any
   std::shared_ptr<AuditSet> audit;                                   // never null
   std::shared_ptr<const std::vector<AuditDeviceConfig>> audit_rows;  // sorted by path
   std::shared_ptr<const std::vector<Job>> jobs;
   std::shared_ptr<const ServerSettings> settings;
   SystemConfig config;
+
+  // Never fails: a namespace without policies has an empty store.
+  const PolicyStore& policies_of(NamespaceId ns) const;
 
   // Whether an ancestor of tokens is being revoked by a job; then their chains are looked at.
   bool revoking(std::string_view token_hash) const;
@@ -80,6 +87,8 @@ class StateDeriver final : public StateObserver {
   Status take(std::string_view key, std::string_view rest, const std::optional<std::string>& value);
   Status take_opened(std::string_view rest, const std::optional<std::string>& value);
   void add_declared_devices(std::vector<AuditDeviceConfig>& rows) const;
+  Status take_policy(NamespaceId ns, const std::string& name, const std::optional<std::string>& value);
+  void publish_policies(Published& next);
   void forget();
 
   const EngineRegistry& engines_;
@@ -89,7 +98,8 @@ class StateDeriver final : public StateObserver {
   std::shared_ptr<const seal::Barrier> barrier_;
   std::shared_ptr<const TokenHasher> hasher_;
   std::map<std::string, MountRecord, std::less<>> mounts_;
-  std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>> policies_;
+  std::map<NamespaceId, PolicyStore::Entries> policies_;
+  std::map<std::string, NamespaceRecord, std::less<>> namespaces_;
   std::map<std::string, AuditDeviceConfig, std::less<>> devices_;
   std::map<std::string, Job, std::less<>> jobs_;
   ServerSettings settings_;
@@ -98,8 +108,10 @@ class StateDeriver final : public StateObserver {
   Status damage_;
   std::shared_ptr<const Published> current_;
   bool changed_ = true;
+  bool inner_forgotten_ = false;  // stores of namespaces that were published are of another life
   bool mounts_changed_ = true;
-  bool policies_changed_ = true;
+  std::set<NamespaceId> policies_changed_;
+  bool namespaces_changed_ = true;
   bool devices_changed_ = true;
   bool jobs_changed_ = true;
 };

@@ -13,6 +13,12 @@ void refuse(Response& response, CallContext& ctx, int status, std::string_view e
     response.errors.push_back(ctx.arena.copy(error));
 }
 
+// The mount of this request's namespace that a path of it belongs to.
+const Route* route_of(const CallContext& ctx, std::string_view path) {
+  const Route* route = ctx.published.router->match(ctx.ns.path + std::string(path));
+  return route != nullptr && route->record.info.namespace_id == ctx.ns.id ? route : nullptr;
+}
+
 }  // namespace
 
 Capability capability_for(Operation operation, bool exists) noexcept {
@@ -48,7 +54,7 @@ Status RequestCaller::may(Operation operation, std::string_view path, bool exist
   if (call_.acl == nullptr)
     return Status(Code::kDenied, "permission denied");
   const Capability wanted = capability_for(operation, exists);
-  const Decision decision = call_.acl->allows(path, wanted);
+  const Decision decision = call_.acl->allows(call_.acl_path(path), wanted);
   if (!decision.allowed)
     return Status(Code::kDenied, one_error("permission denied"));
   return check_constraints(decision, wanted, data, call_.request.wrap_ttl);
@@ -57,22 +63,23 @@ Status RequestCaller::may(Operation operation, std::string_view path, bool exist
 bool RequestCaller::reaches(std::string_view path) const {
   if (call_.acl == nullptr)
     return false;
-  return path.ends_with('/') ? call_.acl->has_access_below(path) : call_.acl->capabilities(path).allowed;
+  const std::string_view seen = call_.acl_path(path);
+  return path.ends_with('/') ? call_.acl->has_access_below(seen) : call_.acl->capabilities(seen).allowed;
 }
 
 std::optional<Place> RequestCaller::place_of(std::string_view path) const {
-  const Route* route = call_.published.router->match(path);
+  const Route* route = route_of(call_, path);
   if (route == nullptr)
     return std::nullopt;
   call_.txn.depend(layout::core_key(route->record_key));
   const MountInfo& mount = route->record.info;
   return Place{mount, route->prefix, path.substr(route->prefix.size()),
-               Storage(call_.txn, mount.namespace_id, mount.id, route->record.key_class())};
+               Storage(call_.txn, route->record.storage_namespace(), mount.id, route->record.key_class())};
 }
 
 Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_view path, const json::Value& data) {
   Response response;
-  const Route* route = ctx.published.router->match(path);
+  const Route* route = route_of(ctx, path);
   const RequestCaller outer(ctx);
   // One refusal, whether or not something is mounted there (advisory B5).
   if (route == nullptr || route->engine == nullptr || !outer.may(operation, path, true, data).ok()) {
@@ -81,12 +88,14 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
   }
   const std::string_view local = path.substr(route->prefix.size());
   const auto match = route->engine->paths(route->record.info).match(local, operation);
-  if (!match || match->operation == nullptr) {
-    refuse(response, ctx, match ? 405 : 404, one_error(match ? "unsupported operation" : "unsupported path"));
+  const bool closed =
+      route->record.info.type == "system" && !ctx.ns.is_root() && !sys_path_in_namespaces(local);
+  if (closed || !match || match->operation == nullptr) {
+    refuse(response, ctx, match && !closed ? 405 : 404, one_error(match && !closed ? "unsupported operation" : "unsupported path"));
     return response;
   }
   if (match->operation->effect != Effect::kReads || match->spec->unauthenticated ||
-      (match->spec->sudo && !ctx.acl->allows(path, Capability::kSudo).allowed)) {
+      (match->spec->sudo && !ctx.acl->allows(ctx.acl_path(path), Capability::kSudo).allowed)) {
     refuse(response, ctx, 403, "not possible inside another request");
     return response;
   }
@@ -98,7 +107,7 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
   request.data = data;
   CallContext inner{{request, response, ctx.arena, place->storage, place->mount, ctx.now, ctx.random, local,
                      match->captures, ctx.token_key, operation},
-                    ctx.txn, ctx.published, *route, ctx.services, path, ctx.token, ctx.token_hash, ctx.acl, false, {},
+                    ctx.txn, ctx.published, ctx.ns, ctx.acl_prefix, *route, ctx.services, path, ctx.token, ctx.token_hash, ctx.acl, false, {},
                     false};
   const RequestCaller caller(inner);
   inner.caller = &caller;

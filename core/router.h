@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/mounts.h"
+#include "core/namespaces.h"
 #include "core/path_table.h"
 
 namespace coffer::core {
@@ -29,7 +30,8 @@ class EngineRegistry {
 
 struct Route {
   MountRecord record;
-  std::string prefix;               // "secret/", "auth/token/"
+  std::string prefix;               // within its namespace: "secret/", "auth/token/"
+  std::string absolute;             // from the root on: "team/secret/"
   std::string record_key;           // the record's name, for read sets
   const Engine* engine = nullptr;   // null: this binary has no such engine
   std::uint32_t metrics_slot = 0;   // metrics::route_slot of `prefix`
@@ -37,14 +39,16 @@ struct Route {
 
 class Router {
  public:
-  Router(std::vector<MountRecord> records, const EngineRegistry& engines);
-  // Null when no mount covers the path. `path` "secret/" and below; "secret" alone is covered by none.
+  // Mounts of namespaces that are not in the table are left out.
+  Router(std::vector<MountRecord> records, const EngineRegistry& engines, const NamespaceTable& namespaces);
+  // Null when no mount covers the absolute path. `path` "secret/" and below; "secret" alone is covered by none.
   const Route* match(std::string_view path) const noexcept;
   // The mount at exactly this place, or null.
-  const Route* find(MountTable table, std::string_view path) const noexcept;
+  const Route* find(NamespaceId ns, MountTable table, std::string_view path) const noexcept;
   // By its id, also one that is disabled and waits for its leases to end; or null.
-  const Route* by_id(MountId id) const noexcept;
-  const std::vector<Route>& routes() const noexcept { return routes_; }  // sorted by prefix; without disabled ones
+  const Route* by_id(NamespaceId ns, MountId id) const noexcept;
+  // Sorted by absolute prefix; without disabled ones.
+  const std::vector<Route>& routes() const noexcept { return routes_; }
 
  private:
   std::vector<Route> routes_;

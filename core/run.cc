@@ -79,38 +79,72 @@ void Run::note(const Status& status) {
   refuse(http_status(status.code()), status.message());
 }
 
+// Header and path together name it: "X-Vault-Namespace: a" with "b/secret/x" is "a/b/" and "secret/x".
+void Run::find_namespace() {
+  const Request& request = exchange_.request;
+  const NamespaceTable& table = *published_.namespaces;
+  full_path_ = request.path.view();
+  namespace_ = &table.root();
+  if (request.namespace_path.empty() && table.only_root())
+    return;
+  std::string absolute(request.namespace_path);
+  if (!absolute.empty())
+    absolute.push_back('/');
+  namespace_ = &table.resolve(absolute);
+  namespace_found_ = namespace_->path == absolute;
+  if (!namespace_found_)
+    return;
+  absolute.append(full_path_);
+  namespace_ = &table.resolve(absolute);
+  full_path_ = exchange_.arena.copy(absolute).substr(namespace_->path.size());
+}
+
+const Route* Run::match_route() const {
+  const Route* route = namespace_->is_root()
+                           ? published_.router->match(full_path_)
+                           : published_.router->match(exchange_.arena.copy(namespace_->path + std::string(full_path_)));
+  // Not a mount of what is being deleted below.
+  return route != nullptr && route->record.info.namespace_id == namespace_->id ? route : nullptr;
+}
+
 void Run::resolve() {
   const Request& request = exchange_.request;
-  full_path_ = request.path.view();
   if (lists(request.operation))
     full_path_ = list_path(exchange_.arena, full_path_);
   else if (full_path_.starts_with("sys/") && full_path_.ends_with('/'))
     // Clients name mounts both ways. Policy and handler see one spelling, so a rule for it cannot be passed by (rule
     // R2).
     full_path_.remove_suffix(1);
-  route_ = published_.router->match(full_path_);
+  route_ = match_route();
   if (route_ == nullptr && request.operation == Operation::kHelp) {
     // Of a mount itself, whose name clients send without its '/'.
     full_path_ = list_path(exchange_.arena, full_path_);
-    route_ = published_.router->match(full_path_);
+    route_ = match_route();
   }
   if (route_ == nullptr)
     return;
   local_path_ = full_path_.substr(route_->prefix.size());
   if (route_->engine != nullptr)
     match_ = route_->engine->paths(route_->record.info).match(local_path_, request.operation);
-  storage_.emplace(txn_, route_->record.info.namespace_id, route_->record.info.id, route_->record.key_class());
+  const MountInfo& mount = route_->record.info;
+  if (mount.type == "system" && !namespace_->is_root() && !sys_path_in_namespaces(local_path_))
+    match_.reset();
+  storage_.emplace(txn_, route_->record.storage_namespace(), mount.id, route_->record.key_class());
 }
 
 void Run::authorise() {
+  find_namespace();
   resolve();
   if (route_ != nullptr)
     state_.route_slot = route_->metrics_slot;
-  const std::string_view ns = exchange_.request.namespace_path;
-  if (!ns.empty() && ns != "root" && ns != "/")
-    refuse(404, "namespace not found");
-  else if (const Status status = authenticate(); !status.ok())
+  if (const Status status = authenticate(); !status.ok())
     note(status);
+  else if (!namespace_found_)
+    refuse(404, "namespace not found");
+  else if (const NamespaceRecord* locked = published_.namespaces->locked_above(*namespace_);
+           locked != nullptr && !full_path_.starts_with("sys/namespaces/api-lock/unlock"))
+    refuse(503, "API access to this namespace has been locked by an administrator - \"" + locked->path +
+                    "\" must be unlocked to gain access.");
   state_.times.token = metrics::now_ns();
   fill_facts();
   if (!refused_)
@@ -128,11 +162,13 @@ Status Run::authenticate() {
     if (token_ && !mutant(Mutant::kTokenCidrUnchecked) &&
         !in_networks(exchange_.request.remote_address, token_->record.bound_cidrs))
       token_.reset();
+    if (token_ && !reaches_namespace(token_->record))
+      token_.reset();
   }
   if (token_ && !token_->record.entity.empty())
     COFFER_TRY(identify());
   else if (token_)
-    acl_ = &published_.policies->acl(policies_ = token_->record.policies, acl_owner_);
+    acl_ = &published_.policies_of(token_->record.ns).acl(policies_ = token_->record.policies, acl_owner_);
   exchange_.authenticated = token_.has_value();
   if (token_)
     return ok_status();
@@ -154,9 +190,22 @@ Status Run::identify() {
     return ok_status();
   }
   policies_ = with_policies(exchange_.arena, record.policies, identity_->policies);
-  acl_ = &published_.policies->acl(policies_, acl_owner_,
+  acl_ = &published_.policies_of(record.ns).acl(policies_, acl_owner_,
                                    [this](std::string_view name) { return template_value(*identity_, name); });
   return ok_status();
+}
+
+// A token is good where it was made and below. Its rules speak of paths from there on.
+bool Run::reaches_namespace(const TokenRecord& token) {
+  if (namespace_->is_root() && token.ns == layout::kRootNamespace)
+    return true;
+  const NamespaceRecord* made = published_.namespaces->find(token.ns);
+  if (made == nullptr || made->deleting)
+    return false;
+  if (!made->covers(*namespace_))
+    return mutant(Mutant::kForeignNamespaceReached);
+  acl_prefix_ = std::string_view(namespace_->path).substr(made->path.size());
+  return true;
 }
 
 void Run::fill_facts() {
@@ -164,6 +213,9 @@ void Run::fill_facts() {
   json::Arena& arena = exchange_.arena;
   facts = AuditFacts();
   facts.audited_headers = published_.settings->audited_headers;
+  facts.namespace_id = arena.copy(namespace_->name);
+  facts.namespace_path = arena.copy(namespace_->path);
+  facts.path = full_path_;
   if (route_ != nullptr) {
     const MountInfo& mount = route_->record.info;
     facts.mount_point = arena.copy(route_->prefix);
@@ -193,13 +245,24 @@ void Run::fill_facts() {
     facts.remaining_uses = record.num_uses - (counted ? 1 : 0);  // after this request, as users of such servers know it
 }
 
+// A token that is good in several namespaces has a cubbyhole in each.
+std::string_view Run::cubbyhole_key() {
+  if (!token_ || token_->hash.empty() || namespace_->is_root())
+    return token_ ? token_->hash : std::string_view();
+  std::string key(token_->hash);
+  layout::append_hex(key.append("."), namespace_->id.get(), 8);
+  return exchange_.arena.copy(key);
+}
+
 CallContext Run::context() {
   return CallContext{
       {exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
        services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
-       token_ ? token_->hash : std::string_view(), exchange_.request.operation, state_.work.get()},
+       cubbyhole_key(), exchange_.request.operation, state_.work.get()},
       txn_,
       published_,
+      *namespace_,
+      acl_prefix_,
       *route_,
       services_,
       full_path_,
@@ -229,7 +292,9 @@ Status Run::check_policy() {
   if (request.operation == Operation::kHelp)
     return ok_status();
   COFFER_ASSIGN(const Capability wanted, capability());
-  const Decision decision = acl_->allows(full_path_, wanted);
+  const std::string_view path =
+      acl_prefix_.empty() ? full_path_ : exchange_.arena.copy(std::string(acl_prefix_).append(full_path_));
+  const Decision decision = acl_->allows(path, wanted);
   state_.facts.creates = wanted == Capability::kCreate;
   state_.facts.allowed = decision.allowed;
   sudo_ = decision.sudo || decision.root;
@@ -313,6 +378,7 @@ Status Run::wrap_and_hand_out(CallContext& ctx) {
 void Run::conclude() {
   exchange_.response = state_.answered;
   concludes_ = true;
+  find_namespace();
   resolve();
   if (route_ == nullptr)
     return refuse(503, "the mount was disabled before the request was done");
@@ -358,10 +424,15 @@ void Run::depend_on_authority() {
   if (route_ != nullptr)
     txn_.depend(layout::core_key(route_->record_key));
   txn_.depend(layout::core_key(layout::kJobMark));
+  for (const NamespaceRecord* ns = namespace_; !ns->is_root();) {
+    txn_.depend(layout::core_key(layout::namespace_record(ns->id)));
+    const std::size_t slash = ns->path.rfind('/', ns->path.size() - 2);
+    ns = published_.namespaces->find_path(slash == std::string::npos ? "" : ns->path.substr(0, slash + 1));
+  }
   if (!token_)
     return;
   for (const std::string_view policy : split_policies(policies_))
-    txn_.depend(layout::core_key(std::string(layout::kPolicyPrefix).append(policy)));
+    txn_.depend(layout::core_key(layout::policy_record(token_->record.ns, policy)));
 }
 
 bool Run::finish(Term term) {

@@ -34,7 +34,11 @@ class Run {
   bool wants_newer_keyring() const noexcept { return wants_newer_keyring_; }
 
  private:
+  void find_namespace();
+  const Route* match_route() const;
   void resolve();
+  bool reaches_namespace(const TokenRecord& token);
+  std::string_view cubbyhole_key();
   Status authenticate();
   Status identify();
   Status check_policy();
@@ -57,6 +61,9 @@ class Run {
   TxnImpl txn_;
   TokenStore tokens_;
   std::string_view full_path_;
+  const NamespaceRecord* namespace_ = nullptr;
+  bool namespace_found_ = true;             // false: the header names none; namespace_ is the deepest that there is
+  std::string_view acl_prefix_;             // from the token's namespace to the request's
   const Route* route_ = nullptr;
   std::string_view local_path_;             // below the mount
   std::optional<PathMatch> match_;

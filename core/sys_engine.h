@@ -23,6 +23,7 @@ std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
+std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
 
 struct CallContext;
 struct Route;

@@ -3,6 +3,7 @@
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
+#include "core/identity_access.h"
 #include "core/sys_engine.h"
 #include "core/token_store.h"
 
@@ -41,7 +42,11 @@ Status show_capabilities(CallContext& ctx, const StoredToken& token) {
   if (paths.empty())
     return Status(Code::kInvalid, "paths must be supplied");
   std::shared_ptr<const Acl> owner;
-  const Acl& acl = ctx.published.policies->acl(token.record.policies, owner);
+  COFFER_ASSIGN(const Acl* acl, acl_of_token(ctx.txn, ctx.published, ctx.arena, token.record, owner));
+  const NamespaceRecord* made = ctx.published.namespaces->find(token.record.ns);
+  if (acl == nullptr || made == nullptr || !made->covers(ctx.ns))
+    return Status(Code::kInvalid, one_error("invalid token"));
+  const std::string prefix = ctx.ns.path.substr(made->path.size());
   json::ObjectBuilder data(ctx.arena, paths.size() + 1);
   json::Value last;
   std::vector<std::string_view> seen;
@@ -50,7 +55,7 @@ Status show_capabilities(CallContext& ctx, const StoredToken& token) {
       continue;
     seen.push_back(path);
     const std::string_view asked = path.starts_with('/') ? path.substr(1) : path;
-    const Decision decision = acl.capabilities(asked);
+    const Decision decision = acl->capabilities(prefix + std::string(asked));
     last =
         decision.root ? text_list(ctx.arena, {"root"}) : text_list(ctx.arena, capability_names(decision.capabilities));
     data.add(path, last);

@@ -151,7 +151,7 @@ Status handle_renew(HandlerContext& base) {
     return Status(Code::kInvalid, std::string(kNotFound));
   if (!lease->renewable)
     return Status(Code::kInvalid, "lease is not renewable");
-  const Route* route = ctx.published.router->by_id(lease->mount);
+  const Route* route = ctx.published.router->by_id(lease->ns, lease->mount);
   const LeaseKind* kind =
       route == nullptr || route->engine == nullptr ? nullptr : route->engine->lease_kind(lease->kind);
   if (kind == nullptr)
@@ -339,7 +339,7 @@ Status check_type(CallContext& ctx) {
 }
 
 std::string mount_of(const CallContext& ctx, const LeaseRecord& lease) {
-  const Route* route = ctx.published.router->by_id(lease.mount);
+  const Route* route = ctx.published.router->by_id(lease.ns, lease.mount);
   return route == nullptr ? std::string() : route->record.info.accessor;
 }
 

@@ -130,7 +130,7 @@ Status handle_list(HandlerContext& base, MountTable table) {
   CallContext& ctx = call(base);
   json::ObjectBuilder data(ctx.arena, ctx.published.router->routes().size() + 1);
   for (const Route& route : ctx.published.router->routes())
-    if (route.record.table == table)
+    if (route.record.info.namespace_id == ctx.mount.namespace_id && route.record.table == table)
       data.add(route.record.info.path, mount_value(ctx, route, false));
   ctx.response.data = data.build();
   ctx.response.data_also_top_level = true;
@@ -142,7 +142,7 @@ Status handle_list_auth(HandlerContext& ctx) { return handle_list(ctx, MountTabl
 
 Status read_tune(CallContext& ctx, MountTable table) {
   const std::string path = mount_path(ctx);
-  const Route* route = ctx.published.router->find(table, path);
+  const Route* route = ctx.published.router->find(ctx.mount.namespace_id, table, path);
   if (route == nullptr)
     return Status(Code::kInvalid, "cannot fetch sysview for path " + quoted(path));
   const MountInfo& info = route->record.info;
@@ -167,7 +167,7 @@ Status read_mount(HandlerContext& base, MountTable table) {
   if (is_tune(ctx))
     return read_tune(ctx, table);
   const std::string path = mount_path(ctx);
-  const Route* route = ctx.published.router->find(table, path);
+  const Route* route = ctx.published.router->find(ctx.mount.namespace_id, table, path);
   if (route == nullptr)
     return Status(Code::kInvalid,
                   (table == MountTable::kAuth ? "No auth engine at " : "No secret engine mount at ") + path);
@@ -181,7 +181,7 @@ Status handle_read_auth(HandlerContext& ctx) { return read_mount(ctx, MountTable
 
 Status write_tune(CallContext& ctx, MountTable table) {
   const std::string path = mount_path(ctx);
-  COFFER_ASSIGN(auto record, find_mount(ctx.txn, table, path));
+  COFFER_ASSIGN(auto record, find_mount(ctx.txn, ctx.mount.namespace_id, table, path));
   if (!record)
     return Status(Code::kInvalid, "tune of path " + quoted(path) + " failed: no mount entry found");
   MountInfo& info = record->info;
@@ -195,6 +195,20 @@ Status write_tune(CallContext& ctx, MountTable table) {
   COFFER_TRY(check_kv_options(info));
   COFFER_TRY(change_version(ctx, info, version.empty() ? "1" : std::string_view(version)));
   return put_mount(ctx.txn, *record);
+}
+
+// No mount may stand where a namespace does, or above it.
+Status check_no_namespace(CallContext& ctx, const MountRecord& record) {
+  const NamespaceRecord* here = ctx.published.namespaces->find(ctx.mount.namespace_id);
+  if (here == nullptr)
+    return Status(Code::kNotFound, "namespace not found");
+  const std::string place = here->path + record.route();
+  // Namespaces come and go by their own rows, one of which a namespace at this place would be.
+  ctx.txn.depend(layout::core_key(layout::kNamespaceCounter));
+  for (const auto& [path, ns] : ctx.published.namespaces->all())
+    if (!path.empty() && path.size() > here->path.size() && (place.starts_with(path) || path.starts_with(place)))
+      return Status(Code::kInvalid, "path is already in use at " + path);
+  return ok_status();
 }
 
 Status enable(CallContext& ctx, MountTable table) {
@@ -213,6 +227,7 @@ Status enable(CallContext& ctx, MountTable table) {
     return Status(Code::kInvalid, "mount type of " + quoted(type) + " is not mountable");
   COFFER_ASSIGN(MountRecord record, new_mount(table, type, path, ctx.random));
   MountInfo& info = record.info;
+  info.namespace_id = ctx.mount.namespace_id;
   COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", ""));
   info.description = std::string(description);
   COFFER_ASSIGN(info.local, ctx.bool_field("local", false));
@@ -232,6 +247,7 @@ Status enable(CallContext& ctx, MountTable table) {
   std::sort(info.options.begin(), info.options.end());
   COFFER_TRY(check_kv_options(info));
   COFFER_TRY(check_ttls(info, ctx.published.config));
+  COFFER_TRY(check_no_namespace(ctx, record));
   return add_mount(ctx.txn, record);
 }
 
@@ -254,18 +270,8 @@ Status disable(HandlerContext& base, MountTable table) {
     return Status(Code::kInvalid, "cannot unmount " + quoted(path));
   if (table == MountTable::kAuth && path == "token/")
     return Status(Code::kInvalid, "token credential backend cannot be disabled");
-  COFFER_ASSIGN(auto record, find_mount(ctx.txn, table, path));
-  if (!record)
-    return ok_status();
-  record->disabled = true;
-  COFFER_TRY(put_mount(ctx.txn, *record));
-  Job job;
-  job.id = "mount-";
-  layout::append_hex(job.id, record->info.id.get(), 8);
-  job.kind = Job::Kind::kDeleteMount;
-  job.mount = record->info.id;
-  job.at = ctx.now;
-  return add_job(ctx.txn, job);
+  COFFER_ASSIGN(auto record, find_mount(ctx.txn, ctx.mount.namespace_id, table, path));
+  return record ? disable_mount(ctx.txn, *record) : ok_status();
 }
 
 Status handle_disable(HandlerContext& ctx) { return disable(ctx, MountTable::kSecret); }
@@ -284,7 +290,7 @@ json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
       .add("local", info.local)
       .add("options", options_value(ctx.arena, info));
   if (with_path)
-    value.add("path", info.path);
+    value.add("path", ctx.ns.path + info.path);
   value.add("plugin_version", "")
       .add("running_plugin_version",
            "v" + ctx.services.version.substr(0, ctx.services.version.find('+')) + "+builtin.vault")

@@ -8,13 +8,15 @@
 namespace coffer::core {
 namespace {
 
-std::string record_name(std::string_view policy) { return std::string(layout::kPolicyPrefix).append(policy); }
+std::string record_name(const HandlerContext& ctx, std::string_view policy) {
+  return layout::policy_record(ctx.mount.namespace_id, policy);
+}
 
 bool is_old_form(const CallContext& ctx) { return ctx.path == "policy" || ctx.path.starts_with("policy/"); }
 
 Status handle_list(HandlerContext& base) {
   CallContext& ctx = call(base);
-  COFFER_ASSIGN(ListPage page, ctx.txn.list(layout::core_key(layout::kPolicyPrefix), {}, 0));
+  COFFER_ASSIGN(ListPage page, ctx.txn.list(layout::core_key(layout::policy_folder(ctx.mount.namespace_id)), {}, 0));
   std::vector<std::string_view> names = page.names;
   names.push_back(kRootPolicyName);
   std::sort(names.begin(), names.end());
@@ -33,7 +35,7 @@ Status handle_read(HandlerContext& base) {
   const std::string_view name = ctx.captures.front();
   std::string_view text;
   if (name != kRootPolicyName) {
-    COFFER_ASSIGN(const auto stored, ctx.txn.get(layout::core_key(record_name(name))));
+    COFFER_ASSIGN(const auto stored, ctx.txn.get(layout::core_key(record_name(ctx, name))));
     if (!stored)
       return Status(Code::kNotFound, "");
     COFFER_ASSIGN(const auto entry, decode_policy(name, *stored));
@@ -65,7 +67,7 @@ Status handle_write(HandlerContext& base) {
   COFFER_ASSIGN(entry.text, policy_text(ctx));
   if (const Result<Policy> parsed = parse_policy(name, entry.text); !parsed.ok())
     return parsed.status().with_context("failed to parse policy");
-  const store::StoreKey key = layout::core_key(ctx.arena.copy(record_name(name)));
+  const store::StoreKey key = layout::core_key(ctx.arena.copy(record_name(ctx, name)));
   COFFER_ASSIGN(const auto stored, ctx.txn.get(key));
   if (stored) {
     COFFER_ASSIGN(const auto before, decode_policy(name, *stored));
@@ -82,7 +84,7 @@ Status handle_delete(HandlerContext& base) {
     return Status(Code::kInvalid, "cannot delete default policy");
   if (name == kRootPolicyName || name == kWrappingPolicyName)
     return Status(Code::kInvalid, "cannot delete \"" + std::string(name) + "\" policy");
-  return ctx.txn.erase(layout::core_key(record_name(name)));
+  return ctx.txn.erase(layout::core_key(record_name(ctx, name)));
 }
 
 }  // namespace

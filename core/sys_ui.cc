@@ -6,7 +6,8 @@ namespace coffer::core {
 namespace {
 
 bool visible(const CallContext& ctx, const Route& route) {
-  return ctx.acl != nullptr && (ctx.acl->is_root() || ctx.acl->has_access_below(route.prefix));
+  return route.record.info.namespace_id == ctx.ns.id && ctx.acl != nullptr &&
+         (ctx.acl->is_root() || ctx.acl->has_access_below(ctx.acl_path(route.prefix)));
 }
 
 // What the calling token can reach; nothing without one.
@@ -28,7 +29,7 @@ Status handle_mount(HandlerContext& base) {
   std::string path(ctx.captures.front());
   if (path.back() != '/')
     path.push_back('/');
-  const Route* route = ctx.published.router->match(path);
+  const Route* route = ctx.published.router->match(ctx.ns.path + path);
   if (route != nullptr && visible(ctx, *route)) {
     ctx.response.data = mount_value(ctx, *route, true);
     return ok_status();

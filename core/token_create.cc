@@ -100,7 +100,9 @@ Status check_id(const CallContext& ctx, std::string_view id) {
 
 // The child's policies: never more than the parent's, unless the parent has sudo here (advisory D11).
 Result<std::string_view> choose_policies(CallContext& ctx, const Wish& wish) {
-  const std::string_view parent = ctx.token->policies;
+  // Names of another namespace's policies mean nothing here; only root's, which is above, does.
+  const bool same = ctx.token->ns == ctx.ns.id || ctx.token->policies == kRootPolicyName;
+  const std::string_view parent = same ? ctx.token->policies : std::string_view();
   std::vector<std::string_view> chosen = wish.policies.empty() ? split_policies(parent) : wish.policies;
   for (const std::string_view policy : chosen) {
     if (policy == kWrappingPolicyName || policy == "control-group")
@@ -159,7 +161,7 @@ std::string display_name(std::string_view wished) {
 
 void warn_of_missing(CallContext& ctx, std::string_view policies) {
   for (const std::string_view policy : split_policies(policies))
-    if (policy != kRootPolicyName && ctx.published.policies->find(policy) == nullptr)
+    if (policy != kRootPolicyName && ctx.published.policies_of(ctx.ns.id).find(policy) == nullptr)
       warn(ctx.response, ctx.arena, "Policy \"" + std::string(policy) + "\" does not exist");
 }
 

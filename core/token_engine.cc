@@ -23,9 +23,15 @@ struct Subject {
   std::string_view text;
 };
 
+// Tokens of this namespace and below; of all others nothing is told and nothing is changed (advisory F2).
+bool in_reach(const CallContext& ctx, const TokenRecord& record) {
+  const NamespaceRecord* made = ctx.published.namespaces->find(record.ns);
+  return made != nullptr && ctx.ns.covers(*made);
+}
+
 Result<std::optional<Subject>> by_text(CallContext& ctx, std::string_view text) {
   COFFER_ASSIGN(const auto token, store_of(ctx).live_by_text(text));
-  return token ? std::optional(Subject{*token, text}) : std::nullopt;
+  return token && in_reach(ctx, token->record) ? std::optional(Subject{*token, text}) : std::nullopt;
 }
 
 // Field `token`, or the calling token when it is absent.
@@ -41,7 +47,7 @@ Result<std::optional<Subject>> by_accessor(CallContext& ctx) {
     return Status(Code::kInvalid, one_error("missing accessor"));
   TokenStore tokens = store_of(ctx);
   COFFER_ASSIGN(const auto token, tokens.live_by_accessor(accessor));
-  return token ? std::optional(Subject{*token, {}}) : std::nullopt;
+  return token && in_reach(ctx, token->record) ? std::optional(Subject{*token, {}}) : std::nullopt;
 }
 
 json::Value networks_of(json::Arena& arena, std::string_view joined) {
@@ -110,7 +116,8 @@ Status handle_lookup_accessor(HandlerContext& base) {
 
 // The mount that made the token; null when it is gone.
 const Route* maker_of(const CallContext& ctx, const TokenRecord& record) {
-  const Route* route = ctx.published.router->match(record.path);
+  const NamespaceRecord* made = ctx.published.namespaces->find(record.ns);
+  const Route* route = made == nullptr ? nullptr : ctx.published.router->match(made->path + std::string(record.path));
   return route != nullptr && route->record.table == MountTable::kAuth ? route : nullptr;
 }
 
@@ -120,7 +127,7 @@ Result<TokenParams> ask_method(CallContext& ctx, const Route& route, const Token
   Storage storage(ctx.txn, mount.namespace_id, mount.id, route.record.key_class());
   CallContext inner{{ctx.request, ctx.response, ctx.arena, storage, mount, ctx.now, ctx.random, {}, {}, {},
                      ctx.operation},
-                    ctx.txn, ctx.published, route, ctx.services, ctx.full_path};
+                    ctx.txn, ctx.published, ctx.ns, ctx.acl_prefix, route, ctx.services, ctx.full_path};
   return route.engine->renew_login(inner, record.role, split_policies(record.policies));
 }
 
@@ -135,7 +142,7 @@ Result<TtlRequest> renewal(CallContext& ctx, const TokenRecord& before) {
   request.explicit_max = before.explicit_max_ttl;
   request.period = before.period;
   Nanos role_max = before.max_ttl;
-  if (route->record.info.id != kTokenMountId) {
+  if (route->record.info.type != "token") {
     COFFER_ASSIGN(const TokenParams params, ask_method(ctx, *route, before));
     if (increment == Nanos(0))
       request.requested = params.ttl > Nanos(0) ? params.ttl : default_ttl_of(ctx, route->record.info);
@@ -193,8 +200,8 @@ Status handle_revoke(HandlerContext& base) {
     return Status(Code::kInvalid, "missing token ID");
   if (text.starts_with(kBatchPrefix))
     return Status(Code::kInvalid, "batch tokens cannot be revoked");
-  TokenStore tokens = store_of(ctx);
-  return tokens.revoke_tree(tokens.hash_of(text));
+  COFFER_ASSIGN(const auto subject, by_text(ctx, text));
+  return subject ? store_of(ctx).revoke_tree(subject->token.hash) : ok_status();
 }
 
 Status handle_revoke_self(HandlerContext& base) {
@@ -233,7 +240,7 @@ Status handle_accessors(HandlerContext& base) {
   COFFER_ASSIGN(const std::int64_t limit, ctx.int_field("limit", 0, -1, INT32_MAX));
   const std::size_t most =
       limit <= 0 ? limits::kListNamesMax : std::min(static_cast<std::size_t>(limit), limits::kListNamesMax);
-  COFFER_ASSIGN(const TokenStore::Accessors accessors, store_of(ctx).accessors(after, most));
+  COFFER_ASSIGN(const TokenStore::Accessors accessors, store_of(ctx).accessors(ctx.ns.id, after, most));
   if (accessors.texts.empty())
     return Status(Code::kNotFound, "");
   ctx.response.data = keys_answer(ctx.arena, accessors.texts);

@@ -38,6 +38,13 @@ Name expiry_name(WallTime at, std::string_view hash) {
   return Name(layout::kExpiryPrefix).add(nanos).add("/").add(hash);
 }
 
+Job tree_job(std::string_view hash) {
+  Job job;
+  job.id = job.token_hash = hash;
+  job.kind = Job::Kind::kRevokeTree;
+  return job;
+}
+
 }  // namespace
 
 std::string_view TokenStore::hash_of(std::string_view token) const {
@@ -172,7 +179,8 @@ Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) 
 }
 
 Result<bool> TokenStore::erase_belongings(std::string_view hash) {
-  const std::string prefix = std::string(hash) + "/";
+  // Of every namespace: a hash has one length, so none begins with another.
+  const std::string prefix(hash);
   bool more = false;
   COFFER_ASSIGN(const auto keys,
                 txn_.stored_keys({store::KeyClass::kClusterLocal, layout::kRootNamespace, kCubbyholeMountId, prefix},
@@ -214,7 +222,7 @@ Status TokenStore::revoke_tree(std::string_view hash) {
     return ok_status();
   txn_.rollback(before);
   COFFER_TRY(erase_records(hash, token->record));
-  return add_job(txn_, {std::string(hash), Job::Kind::kRevokeTree, MountId(), std::string(hash)});
+  return add_job(txn_, tree_job(hash));
 }
 
 Status TokenStore::revoke_orphaning(std::string_view hash) {
@@ -237,7 +245,7 @@ Status TokenStore::revoke_orphaning(std::string_view hash) {
   COFFER_TRY(erase_records(hash, token->record));
   COFFER_ASSIGN(const bool all, erase_belongings(hash));
   // Of the tree only this token is left by now: the job erases the rest of its cubbyhole.
-  return all ? ok_status() : add_job(txn_, {std::string(hash), Job::Kind::kRevokeTree, MountId(), std::string(hash)});
+  return all ? ok_status() : add_job(txn_, tree_job(hash));
 }
 
 Result<bool> TokenStore::step_tree(std::string_view root) {
@@ -267,7 +275,7 @@ Result<bool> TokenStore::step_tree(std::string_view root) {
   return false;
 }
 
-Result<std::string_view> TokenStore::live_accessor(std::string_view name) {
+Result<std::string_view> TokenStore::live_accessor(NamespaceId ns, std::string_view name) {
   COFFER_ASSIGN(const auto plaintext, txn_.get(Name(layout::kAccessorPrefix).add(name).key()));
   if (!plaintext)
     return std::string_view();
@@ -276,10 +284,10 @@ Result<std::string_view> TokenStore::live_accessor(std::string_view name) {
   const std::string_view accessor = reader.bytes();
   COFFER_TRY(reader.finish().with_context("an accessor's record"));
   COFFER_ASSIGN(const auto token, live(hash));
-  return token ? accessor : std::string_view();
+  return token && token->record.ns == ns ? accessor : std::string_view();
 }
 
-Result<TokenStore::Accessors> TokenStore::accessors(std::string_view after, std::size_t limit) {
+Result<TokenStore::Accessors> TokenStore::accessors(NamespaceId ns, std::string_view after, std::size_t limit) {
   Accessors out;
   std::string at;
   if (!after.empty())
@@ -295,7 +303,7 @@ Result<TokenStore::Accessors> TokenStore::accessors(std::string_view after, std:
     COFFER_ASSIGN(const ListPage names,
                   page_txn.list(layout::token_key(layout::kAccessorPrefix), at, kAccessorsPageMax));
     for (const std::string_view name : names.names) {
-      COFFER_ASSIGN(const std::string_view accessor, page.live_accessor(name));
+      COFFER_ASSIGN(const std::string_view accessor, page.live_accessor(ns, name));
       if (accessor.empty())
         continue;
       if (out.texts.size() == limit) {

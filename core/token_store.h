@@ -51,19 +51,19 @@ class TokenStore {
   // left.
   Result<bool> step_tree(std::string_view root);
 
-  // Accessors of tokens that may be used now, at most `limit`, beginning after that of `after` when it is not empty. As
-  // of the view: own writes are not seen. What is read on the way takes a bounded amount of memory.
+  // Accessors of a namespace's tokens that may be used now, at most `limit`, beginning after that of `after` when it is
+  // not empty. As of the view: own writes are not seen. What is read on the way takes a bounded amount of memory.
   struct Accessors {
     std::vector<std::string_view> texts;  // in the arena
     bool more = false;                    // there are others behind these
   };
-  Result<Accessors> accessors(std::string_view after, std::size_t limit);
+  Result<Accessors> accessors(NamespaceId ns, std::string_view after, std::size_t limit);
 
  private:
   Result<std::optional<StoredToken>> open_batch(std::string_view text);
   Result<bool> ancestor_revoking(const TokenRecord& record);
   // Empty when the token of the accessor's record `name` may not be used now.
-  Result<std::string_view> live_accessor(std::string_view name);
+  Result<std::string_view> live_accessor(NamespaceId ns, std::string_view name);
   Result<ListPage> children(std::string_view hash, std::size_t limit);
   Status erase_records(std::string_view hash, const TokenRecord& record);
   // Its cubbyhole, and the end of its leases. False when more records are left than fit.

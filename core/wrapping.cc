@@ -118,6 +118,7 @@ Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creati
   record.accessor = ctx.arena.copy(accessor);
   record.path = ctx.arena.copy(creation_path);
   record.policies = kWrappingPolicyName;
+  record.ns = ctx.ns.id;
   record.wrapped_accessor = ctx.arena.copy(wrapped_accessor);
   COFFER_TRY(tokens.add(wrapper.hash, record));
   ctx.handed_out.push_back(wrapper.hash);

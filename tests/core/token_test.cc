@@ -268,7 +268,7 @@ BOOST_FIXTURE_TEST_CASE(accessors_are_paged_and_a_cut_is_told, CoreFixture) {
   json::Arena arena;
   TxnImpl::Buffers buffers;
   TxnImpl txn(**view, *published->barrier, arena, committer.now, buffers);
-  const auto few = TokenStore(txn, *published, arena).accessors({}, 10);
+  const auto few = TokenStore(txn, *published, arena).accessors(layout::kRootNamespace, {}, 10);
   BOOST_TEST(few->texts.size() == 10u);
   BOOST_TEST(few->more);
   BOOST_TEST(arena.bytes_used() < 1024u);
