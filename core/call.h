@@ -14,6 +14,8 @@
 
 namespace coffer::core {
 
+class Lockouts;
+
 // What the server's core works with. All outlive every request; thread-safe.
 struct Services {
   store::Backend& backend;
@@ -26,6 +28,7 @@ struct Services {
   CallPool* calls = nullptr;       // for calls to systems outside; null: none is made
   const Instruments* instruments = nullptr;  // null: sys/metrics and its kind are not there
   TraceSink* traces = nullptr;               // null: nobody wants spans
+  Lockouts* lockouts = nullptr;    // null: nobody is ever locked out
 };
 
 // One run of one handler.

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -87,6 +88,27 @@ bool in_networks(std::string_view address, std::string_view joined) {
     joined.remove_prefix(comma == std::string_view::npos ? joined.size() : comma + 1);
   }
   return false;
+}
+
+std::vector<std::string> common_networks(std::string_view joined, std::span<const std::string> networks) {
+  std::vector<std::string> common;
+  while (!joined.empty()) {
+    const std::string_view text = joined.substr(0, joined.find(','));
+    joined.remove_prefix(std::min(joined.size(), text.size() + 1));
+    const std::optional<Cidr> one = Cidr::parse(text);
+    for (const std::string& other_text : networks) {
+      const std::optional<Cidr> other = Cidr::parse(other_text);
+      if (!one || !other)
+        continue;
+      if (one->contains(*other))
+        common.push_back(other_text);
+      else if (other->contains(*one))
+        common.emplace_back(text);
+    }
+  }
+  std::sort(common.begin(), common.end());
+  common.erase(std::unique(common.begin(), common.end()), common.end());
+  return common;
 }
 
 }  // namespace coffer::core

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace coffer::core {
 
@@ -17,6 +18,8 @@ struct Cidr {
   // An address counts as a network of itself. Nothing when `text` is neither.
   static std::optional<Cidr> parse(std::string_view text);
   bool contains(const std::array<std::uint8_t, 16>& address) const noexcept;
+  // Whether all of `other` lies in this one.
+  bool contains(const Cidr& other) const noexcept { return prefix <= other.prefix && contains(other.bytes); }
 };
 
 // Whether `address` (text, without a port) lies in one of the networks; true when there are none. What cannot be read
@@ -24,5 +27,8 @@ struct Cidr {
 bool in_networks(std::string_view address, std::span<const std::string> networks);
 // The same for networks joined by commas.
 bool in_networks(std::string_view address, std::string_view joined);
+
+// What lies in a network of each; `joined` by commas.
+std::vector<std::string> common_networks(std::string_view joined, std::span<const std::string> networks);
 
 }  // namespace coffer::core

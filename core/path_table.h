@@ -22,6 +22,9 @@ using Handler = Status (*)(HandlerContext& ctx);
 // Decides create or update for kWrite: true when what would be written exists already.
 using ExistenceCheck = Result<bool> (*)(HandlerContext& ctx);
 
+// The name that failed logins are counted by, however it is spelt (core/lockout.h); in the arena. Empty: not counted.
+using LoginName = Result<std::string_view> (*)(HandlerContext& ctx);
+
 // Called in each run before the handler. Returns work to be performed outside before the handler is called in another
 // run, or null when ctx.prepared is what the handler needs, or when it needs nothing. Only reads.
 using Prepare = Result<std::unique_ptr<PreparedWork>> (*)(HandlerContext& ctx);
@@ -45,6 +48,7 @@ struct PathSpec {
   ExistenceCheck exists = nullptr;   // null: every kWrite is an update
   bool unauthenticated = false;      // no token needed
   bool sudo = false;                 // root-protected: the sudo capability too
+  LoginName login_name = nullptr;    // of a path where clients log in
   bool any_fields = false;           // the body is the caller's own: no field of it is unknown
 
   // True for a field, and for a name that the pattern captures.

@@ -8,6 +8,7 @@
 #include "core/answers.h"
 #include "core/cidr.h"
 #include "core/help.h"
+#include "core/lockout.h"
 #include "core/lease_grant.h"
 #include "core/request_caller.h"
 #include "core/token_issue.h"
@@ -151,6 +152,9 @@ void Run::authorise() {
     if (const Status status = check_policy(); !status.ok())
       note(status);
   state_.times.policy = metrics::now_ns();
+  if (!refused_)
+    if (const Status status = check_lockout(); !status.ok())
+      note(status);
 }
 
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
@@ -317,6 +321,7 @@ void Run::handle() {
     return refuse(405, "1 error occurred:\n\t* unsupported operation\n\n");
   const TxnImpl::Savepoint before = txn_.savepoint();
   const Status status = call_handler();
+  count_login(status);
   if (!status.ok()) {
     const std::string_view mount_type = exchange_.response.mount_type;
     note(status);
@@ -325,6 +330,33 @@ void Run::handle() {
   // A failed request leaves nothing behind.
   if (exchange_.response.has_errors())
     txn_.rollback(before);
+}
+
+// Once more after slow work, so that many guesses at once are no more than as many one after the other.
+Status Run::check_lockout() {
+  if (services_.lockouts == nullptr || !match_ || match_->operation == nullptr || match_->spec->login_name == nullptr ||
+      exchange_.request.operation == Operation::kHelp)
+    return ok_status();
+  CallContext ctx = context();
+  COFFER_ASSIGN(login_name_, match_->spec->login_name(ctx));
+  const MountRecord& record = route_->record;
+  if (!login_name_.empty() && services_.lockouts->locked(record.info.accessor, login_name_,
+                                                         services_.lockouts->rule(record.info.type, record.tuning),
+                                                         state_.now))
+    return Status(Code::kDenied, std::string(kDeniedBare));
+  return ok_status();
+}
+
+// What was decided on what is not committed is decided again, and counted then.
+void Run::count_login(const Status& outcome) {
+  if (login_name_.empty() || txn_.speculated())
+    return;
+  const MountRecord& record = route_->record;
+  if (outcome.ok())
+    services_.lockouts->forget(record.info.accessor, login_name_);
+  else if (outcome.code() == Code::kInvalid)
+    services_.lockouts->failed(record.info.accessor, login_name_,
+                               services_.lockouts->rule(record.info.type, record.tuning), state_.now);
 }
 
 // Only of a request that may be made at all: nobody's password is hashed for a caller who is refused anyhow.

@@ -42,6 +42,8 @@ class Run {
   Status authenticate();
   Status identify();
   Status check_policy();
+  Status check_lockout();
+  void count_login(const Status& outcome);
   Result<Capability> capability();
   void fill_facts();
   void refuse(int status, std::string_view error);
@@ -72,6 +74,7 @@ class Run {
   std::string_view policies_;               // of the token and its identity, joined
   std::shared_ptr<const Acl> acl_owner_;
   const Acl* acl_ = nullptr;
+  std::string_view login_name_;             // that failed logins are counted by; empty: none
   bool sudo_ = false;
   bool refused_ = false;
   bool concludes_ = false;

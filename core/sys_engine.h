@@ -25,6 +25,8 @@ std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
 std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
 
+std::vector<PathSpec> sys_lockout_specs();     // sys_lockout.cc
+
 struct CallContext;
 struct Route;
 // One mount as sys/mounts shows it.

@@ -76,13 +76,15 @@ Status handle_capabilities(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const std::string_view text, ctx.string_field("token", ""));
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
-  COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
+  COFFER_ASSIGN(const auto token, tokens.live_by_text(text));
   return token ? show_capabilities(ctx, *token) : Status(Code::kInvalid, one_error("invalid token"));
 }
 
 Status handle_capabilities_accessor(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const std::string_view accessor, ctx.string_field("accessor", ""));
+  if (accessor.empty())
+    return Status(Code::kInvalid, "missing accessor");
   COFFER_ASSIGN(const auto token, TokenStore(ctx.txn, ctx.published, ctx.arena).live_by_accessor(accessor));
   return token ? show_capabilities(ctx, *token) : Status(Code::kInvalid, one_error("invalid accessor"));
 }

@@ -8,7 +8,10 @@
 #include "base/path.h"
 #include "base/time_text.h"
 #include "core/answers.h"
+#include "core/cidr.h"
+#include "core/identity_access.h"
 #include "core/token_issue.h"
+#include "core/token_roles.h"
 #include "core/token_ttl.h"
 
 namespace coffer::core {
@@ -26,7 +29,8 @@ struct Wish {
   Nanos explicit_max{0};
   Nanos period{0};
   std::int64_t num_uses = 0;
-  TokenType type = TokenType::kService;
+  std::string_view type;
+  std::string_view entity_alias;
   std::string_view id;
   std::string_view display_name;
   json::Value metadata;
@@ -60,25 +64,36 @@ Result<Wish> read_wish(CallContext& ctx) {
   COFFER_ASSIGN(wish.display_name, ctx.string_field("display_name", ""));
   wish.metadata = ctx.field("meta");
   COFFER_TRY(check_metadata(wish.metadata));
-  COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", "service"));
-  if (type == "batch")
-    wish.type = TokenType::kBatch;
-  else if (type != "service" && type != "default" && type != "")
+  COFFER_ASSIGN(wish.entity_alias, ctx.string_field("entity_alias", ""));
+  COFFER_ASSIGN(wish.type, ctx.string_field("type", ""));
+  if (wish.type != "batch" && wish.type != "service" && wish.type != "default" && wish.type != "")
     return Status(Code::kInvalid, "invalid 'token_type' value");
   return wish;
 }
 
+// What the role decides, or the caller, or the mount.
+TokenType choose_type(const CallContext& ctx, const Wish& wish, const TokenRole* role) {
+  const WishedType of_role = role != nullptr ? role->params.type : WishedType::kDefault;
+  if (of_role == WishedType::kService || of_role == WishedType::kBatch)
+    return of_role == WishedType::kBatch ? TokenType::kBatch : TokenType::kService;
+  if (wish.type == "batch" || wish.type == "service")
+    return wish.type == "batch" ? TokenType::kBatch : TokenType::kService;
+  if (of_role == WishedType::kDefault)
+    return token_type_of(ctx, WishedType::kDefault);
+  return of_role == WishedType::kDefaultBatch ? TokenType::kBatch : TokenType::kService;
+}
+
 // What a token without records cannot have.
-Status check_batch(const Wish& wish, std::string_view policies) {
-  if (wish.type != TokenType::kBatch)
+Status check_batch(const TokenRecord& record, const Wish& wish) {
+  if (record.type != TokenType::kBatch)
     return ok_status();
-  if (policies == kRootPolicyName)
+  if (record.policies == kRootPolicyName)
     return Status(Code::kInvalid, "batch tokens cannot be root tokens");
   if (!wish.id.empty())
     return Status(Code::kInvalid, "cannot specify ID when creating batch token");
-  if (wish.num_uses > 0)
+  if (record.num_uses > 0)
     return Status(Code::kInvalid, "batch tokens cannot have a use limit");
-  if (wish.period > Nanos(0))
+  if (record.period > Nanos(0))
     return Status(Code::kInvalid, "batch tokens cannot be periodic");
   return ok_status();
 }
@@ -98,36 +113,113 @@ Status check_id(const CallContext& ctx, std::string_view id) {
   return ok_status();
 }
 
-// The child's policies: never more than the parent's, unless the parent has sudo here (advisory D11).
-Result<std::string_view> choose_policies(CallContext& ctx, const Wish& wish) {
-  // Names of another namespace's policies mean nothing here; only root's, which is above, does.
+// Names of another namespace's policies mean nothing here; only root's, which is above, does.
+std::string_view parent_policies(const CallContext& ctx) {
   const bool same = ctx.token->ns == ctx.ns.id || ctx.token->policies == kRootPolicyName;
-  const std::string_view parent = same ? ctx.token->policies : std::string_view();
-  std::vector<std::string_view> chosen = wish.policies.empty() ? split_policies(parent) : wish.policies;
-  for (const std::string_view policy : chosen) {
+  return same ? ctx.token->policies : std::string_view();
+}
+
+std::string listed(const std::vector<std::string_view>& names) {
+  std::string text = "[";
+  for (const std::string_view name : names)
+    text.append(text.size() > 1 ? " " : "").append("\"").append(name).append("\"");
+  return text + "]";
+}
+
+// `chosen` and what the role allows, the default policy among both when it is added.
+Status check_role_policies(const TokenRole& role, const std::vector<std::string_view>& chosen, bool add_default) {
+  if (role.restricts()) {
+    std::vector<std::string_view> allowed(role.allowed_policies.begin(), role.allowed_policies.end());
+    if (add_default)
+      allowed.push_back(kDefaultPolicyName);
+    std::sort(allowed.begin(), allowed.end());
+    const bool all = std::all_of(chosen.begin(), chosen.end(), [&](std::string_view policy) {
+      return role.allows(policy) || (add_default && policy == kDefaultPolicyName);
+    });
+    if (!all)
+      return Status(Code::kInvalid,
+                    "token policies (" + listed(chosen) + ") must be subset of the role's allowed policies (" +
+                        listed(allowed) + ") or glob policies (" +
+                        listed({role.allowed_policies_glob.begin(), role.allowed_policies_glob.end()}) + ")");
+  }
+  for (const std::string_view policy : chosen)
+    if (role.disallows(policy))
+      return Status(Code::kInvalid, "token policy \"" + std::string(policy) + "\" is disallowed by this role");
+  return ok_status();
+}
+
+// Never more than the parent's, unless the parent has sudo here (advisory D11). Whether default may be added.
+Result<bool> check_parent_policies(CallContext& ctx, const std::vector<std::string_view>& chosen) {
+  if (ctx.sudo || mutant(Mutant::kChildPoliciesUnchecked))
+    return true;
+  for (const std::string_view policy : chosen)
+    if (!has_policy(parent_policies(ctx), policy))
+      return Status(Code::kInvalid, "child policies must be subset of parent");
+  return has_policy(parent_policies(ctx), kDefaultPolicyName);
+}
+
+// Policies are compared as they are stored: in lower case.
+Result<std::vector<std::string_view>> wished_policies(CallContext& ctx, const Wish& wish, const TokenRole* role) {
+  if (wish.policies.empty() && role != nullptr && role->restricts())
+    return std::vector<std::string_view>(role->allowed_policies.begin(), role->allowed_policies.end());
+  if (wish.policies.empty())
+    return split_policies(parent_policies(ctx));
+  std::vector<std::string_view> chosen;
+  for (const std::string_view policy : wish.policies) {
     if (policy == kWrappingPolicyName || policy == "control-group")
       return Status(Code::kInvalid, "cannot assign policy \"" + std::string(policy) + "\"");
     COFFER_TRY(check_canonical_name(policy).with_context("field \"policies\""));
+    chosen.push_back(policy);
   }
+  return chosen;
+}
+
+Result<std::string_view> choose_policies(CallContext& ctx, const Wish& wish, const TokenRole* role) {
+  COFFER_ASSIGN(auto chosen, wished_policies(ctx, wish, role));
   bool add_default = !wish.no_default_policy;
-  if (!ctx.sudo && !mutant(Mutant::kChildPoliciesUnchecked)) {
-    for (const std::string_view policy : chosen)
-      if (!has_policy(parent, policy))
-        return Status(Code::kInvalid, "child policies must be subset of parent");
-    add_default = add_default && has_policy(parent, kDefaultPolicyName);
+  if (role == nullptr || !role->restricts()) {
+    COFFER_ASSIGN(const bool parent_has, check_parent_policies(ctx, chosen));
+    add_default = add_default && parent_has;
   }
+  if (role != nullptr)
+    add_default = add_default && !role->params.no_default_policy && !role->disallows(kDefaultPolicyName);
   const bool root = std::find(chosen.begin(), chosen.end(), kRootPolicyName) != chosen.end();
-  if (root && !has_policy(parent, kRootPolicyName))
-    return Status(Code::kInvalid, "root tokens may not be created without parent token being root");
-  if (add_default && !root)
+  add_default = add_default && !root;
+  if (add_default)
     chosen.push_back(kDefaultPolicyName);
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
+  if (role != nullptr)
+    COFFER_TRY(check_role_policies(*role, chosen, add_default));
+  if (root && !has_policy(parent_policies(ctx), kRootPolicyName))
+    return Status(Code::kInvalid, "root tokens may not be created without parent token being root");
+  for (std::string_view& name : chosen)
+    name = ctx.arena.copy(name);
   return join_policies(ctx.arena, std::move(chosen));
+}
+
+// The caller's wishes as far as the role lets them be.
+Status apply_role(CallContext& ctx, Wish& wish, const TokenRole& role) {
+  const TokenParams& params = role.params;
+  wish.orphan = role.orphan;
+  wish.renewable = wish.renewable && role.renewable;
+  if (params.explicit_max_ttl > Nanos(0)) {
+    if (wish.explicit_max > Nanos(0))
+      warn(ctx.response, ctx.arena,
+           "Explicit max TTL specified both during creation call and in role; using the lesser value of " +
+               std::to_string(whole_seconds(std::min(wish.explicit_max, params.explicit_max_ttl))) + " seconds");
+    wish.explicit_max =
+        wish.explicit_max > Nanos(0) ? std::min(wish.explicit_max, params.explicit_max_ttl) : params.explicit_max_ttl;
+  }
+  if (params.period > Nanos(0))
+    wish.period = wish.period > Nanos(0) ? std::min(wish.period, params.period) : params.period;
+  if (params.num_uses > 0)
+    wish.num_uses = wish.num_uses > 0 ? std::min(wish.num_uses, params.num_uses) : params.num_uses;
+  return ok_status();
 }
 
 Result<TtlGrant> choose_ttl(CallContext& ctx, const Wish& wish, std::string_view policies) {
   const bool root = policies == kRootPolicyName;
-  if (wish.period > Nanos(0) && !ctx.sudo)
-    return Status(Code::kInvalid, "root or sudo privileges required to create periodic token");
   if (root && wish.ttl == Nanos(0) && wish.period == Nanos(0) && wish.explicit_max == Nanos(0)) {
     if (ctx.token->expires)
       return Status(Code::kInvalid, "expiring root tokens cannot create non-expiring root tokens");
@@ -165,21 +257,67 @@ void warn_of_missing(CallContext& ctx, std::string_view policies) {
       warn(ctx.response, ctx.arena, "Policy \"" + std::string(policy) + "\" does not exist");
 }
 
-Status create(CallContext& ctx, bool orphan) {
-  COFFER_CHECK(ctx.token != nullptr);
-  if (ctx.token->num_uses > 0)
-    return Status(Code::kInvalid, "restricted use token cannot generate child tokens");
-  if (ctx.token->type == TokenType::kBatch)
-    return Status(Code::kInvalid, "batch tokens cannot create more tokens");
-  COFFER_ASSIGN(const Wish wish, read_wish(ctx));
+// A child works from nowhere else than its parent does (advisory A19); a role may narrow that.
+Result<std::string_view> choose_networks(CallContext& ctx, const TokenRole* role) {
+  const std::string_view parent = mutant(Mutant::kChildCidrsLost) ? std::string_view() : ctx.token->bound_cidrs;
+  if (role == nullptr || role->params.bound_cidrs.empty())
+    return parent;
+  if (parent.empty())
+    return join_networks(ctx.arena, role->params.bound_cidrs);
+  const std::vector<std::string> both = common_networks(parent, role->params.bound_cidrs);
+  if (both.empty())
+    return Status(Code::kInvalid, "the role's token_bound_cidrs have nothing in common with those of the parent token");
+  return join_networks(ctx.arena, both);
+}
+
+std::string_view creation_path(CallContext& ctx, const TokenRole* role) {
+  if (role == nullptr || role->path_suffix.empty())
+    return ctx.full_path;
+  return ctx.arena.copy(std::string(ctx.full_path) + "/" + role->path_suffix);
+}
+
+Result<std::string_view> choose_entity(CallContext& ctx, const Wish& wish, const TokenRole* role, bool orphan) {
+  if (wish.entity_alias.empty())
+    return orphan ? std::string_view() : ctx.token->entity;
+  if (role == nullptr)
+    return Status(Code::kInvalid, "'entity_alias' is only allowed in combination with token role");
+  std::string alias(wish.entity_alias);
+  for (char& c : alias)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (!role->allows_alias(alias))
+    return Status(Code::kInvalid, "invalid 'entity_alias' value");
+  return identify(ctx, ctx.mount, ctx.arena.copy(alias), json::Value(), {});
+}
+
+// What does not depend on the token that is being made.
+Status check_wish(CallContext& ctx, const Wish& wish, const TokenRole* role) {
   COFFER_TRY(check_id(ctx, wish.id));
-  if (wish.orphan && !ctx.sudo)
+  if (role == nullptr && wish.orphan && !ctx.sudo)
     return Status(Code::kInvalid, "root or sudo privileges required to create orphan token");
-  COFFER_ASSIGN(const std::string_view policies, choose_policies(ctx, wish));
-  COFFER_TRY(check_batch(wish, policies));
-  COFFER_ASSIGN(const TtlGrant grant, choose_ttl(ctx, wish, policies));
+  if (wish.period > Nanos(0) && !ctx.sudo)
+    return Status(Code::kInvalid, "root or sudo privileges required to create periodic token");
+  return ok_status();
+}
+
+Status check_parent(const TokenRecord& parent) {
+  if (parent.num_uses > 0)
+    return Status(Code::kInvalid, "restricted use token cannot generate child tokens");
+  if (parent.type == TokenType::kBatch)
+    return Status(Code::kInvalid, "batch tokens cannot create more tokens");
+  return ok_status();
+}
+
+Status create(CallContext& ctx, bool orphan, const TokenRole* role = nullptr) {
+  COFFER_CHECK(ctx.token != nullptr);
+  COFFER_TRY(check_parent(*ctx.token));
+  COFFER_ASSIGN(Wish wish, read_wish(ctx));
+  COFFER_TRY(check_wish(ctx, wish, role));
   TokenRecord record;
-  record.type = wish.type;
+  COFFER_ASSIGN(record.policies, choose_policies(ctx, wish, role));
+  if (role != nullptr)
+    COFFER_TRY(apply_role(ctx, wish, *role));
+  COFFER_ASSIGN(const TtlGrant grant, choose_ttl(ctx, wish, record.policies));
+  record.type = choose_type(ctx, wish, role);
   record.orphan = orphan || wish.orphan;
   record.renewable = wish.renewable && grant.expires.has_value();
   record.expires = grant.expires;
@@ -189,25 +327,29 @@ Status create(CallContext& ctx, bool orphan) {
   record.num_uses = wish.num_uses;
   record.parent = record.orphan ? std::string_view() : ctx.token_hash;
   record.display_name = ctx.arena.copy(display_name(wish.display_name));
-  record.policies = policies;
   std::string metadata;
   if (wish.metadata.is_object() && wish.metadata.size() > 0)
     json::write(wish.metadata, metadata, {.sort_keys = true});
   record.metadata = ctx.arena.copy(metadata);
   record.ns = ctx.mount.namespace_id;
-  record.entity = record.orphan ? std::string_view() : ctx.token->entity;
-  // A child is bound to the networks that its parent is bound to (advisory A19).
-  if (!mutant(Mutant::kChildCidrsLost))
-    record.bound_cidrs = ctx.token->bound_cidrs;
+  record.path = creation_path(ctx, role);
+  record.role = role != nullptr ? ctx.arena.copy(role->name) : std::string_view();
+  COFFER_ASSIGN(record.entity, choose_entity(ctx, wish, role, record.orphan));
+  COFFER_ASSIGN(record.bound_cidrs, choose_networks(ctx, role));
+  COFFER_TRY(check_batch(record, wish));
   COFFER_TRY(issue_token(ctx, record, wish.id));
-  warn_of_missing(ctx, policies);
+  warn_of_missing(ctx, record.policies);
   return ok_status();
 }
 
 Status handle_create(HandlerContext& ctx) { return create(call(ctx), false); }
 Status handle_create_orphan(HandlerContext& ctx) { return create(call(ctx), true); }
 Status handle_create_role(HandlerContext& ctx) {
-  return Status(Code::kInvalid, "unknown role " + std::string(ctx.captures.front()));
+  const std::string_view name = ctx.captures.front();
+  COFFER_ASSIGN(const auto role, find_token_role(ctx.storage, name));
+  if (!role)
+    return Status(Code::kInvalid, "unknown role " + std::string(name));
+  return create(call(ctx), false, &*role);
 }
 
 }  // namespace
@@ -227,13 +369,14 @@ std::vector<PathSpec> token_create_specs() {
       {"num_uses", FieldType::kInt, "Number of uses; 0 is without limit."},
       {"display_name", FieldType::kString, "A name to know it by."},
       {"type", FieldType::kString, "service or batch"},
+      {"entity_alias", FieldType::kString, "Alias whose entity the token belongs to; only with a role that allows it."},
   };
   std::vector<PathSpec> specs;
   specs.push_back({"create", "Make a token below the calling one.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create, "Creates a token."}}});
   specs.push_back({"create-orphan", "Make a token that stands alone.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create_orphan, "Creates a token without parent."}}});
-  specs.push_back({"create/:role", "Make a token as a role says; this version has no roles.", fields,
+  specs.push_back({"create/:role_name", "Make a token as a role says.", fields,
                    {{Operation::kWrite, Effect::kWrites, handle_create_role, "Creates a token against a role."}}});
   return specs;
 }

@@ -9,6 +9,7 @@
 #include "core/path_table.h"
 #include "core/token_create.h"
 #include "core/token_issue.h"
+#include "core/token_roles.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 
@@ -90,8 +91,10 @@ Status show(CallContext& ctx, const Subject& subject) {
     data.add("period", whole_seconds(record.period));
   const Nanos left = record.expires ? *record.expires - ctx.now : Nanos(0);
   data.add("policies", text_list(ctx.arena, auth.token_policies))
-      .add("renewable", record.renewable)
-      .add("ttl", whole_seconds(left))
+      .add("renewable", record.renewable);
+  if (!record.role.empty() && record.path.starts_with("auth/token/"))
+    data.add("role", record.role);
+  data.add("ttl", whole_seconds(left))
       .add("type", type_name(record.type));
   ctx.response.data = data.build();
   return ok_status();
@@ -142,6 +145,15 @@ Result<TtlRequest> renewal(CallContext& ctx, const TokenRecord& before) {
   request.explicit_max = before.explicit_max_ttl;
   request.period = before.period;
   Nanos role_max = before.max_ttl;
+  if (route->record.info.type == "token" && !before.role.empty()) {
+    const MountInfo& mount = route->record.info;
+    Storage storage(ctx.txn, mount.namespace_id, mount.id, route->record.key_class());
+    COFFER_ASSIGN(const auto role, find_token_role(storage, before.role));
+    if (!role)
+      return Status(Code::kInvalid,
+                    "original token role \"" + std::string(before.role) + "\" could not be found, not renewing");
+    request.period = role->params.period;
+  }
   if (route->record.info.type != "token") {
     COFFER_ASSIGN(const TokenParams params, ask_method(ctx, *route, before));
     if (increment == Nanos(0))
@@ -249,6 +261,15 @@ Status handle_accessors(HandlerContext& base) {
   return ok_status();
 }
 
+// All records of a token are written and erased in one entry, so that there is nothing to find.
+Status handle_tidy(HandlerContext& ctx) {
+  ctx.response.status = 202;
+  warn(ctx.response, ctx.arena,
+       "Tidy operation successfully started. Any information from the operation will be printed to Vault's server "
+       "logs.");
+  return ok_status();
+}
+
 class TokenEngine final : public Engine {
  public:
   TokenEngine() : table_(specs()) {}
@@ -266,6 +287,10 @@ class TokenEngine final : public Engine {
     std::vector<Field> accessor_increment = accessor;
     accessor_increment.push_back(increment);
     std::vector<PathSpec> all = token_create_specs();
+    for (PathSpec& spec : token_role_specs())
+      all.push_back(std::move(spec));
+    all.push_back({"tidy", "Remove what is left of tokens that are no more.", {},
+                   {{Operation::kWrite, Effect::kReads, handle_tidy, "Tidies."}}});
     const auto add = [&all](std::string_view pattern, std::string_view help, std::vector<Field> fields,
                             std::vector<OperationSpec> operations, bool sudo = false) {
       all.push_back({pattern, help, std::move(fields), std::move(operations), nullptr, false, sudo});

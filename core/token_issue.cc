@@ -78,6 +78,15 @@ Nanos default_ttl_of(const CallContext& ctx, const MountInfo& mount) {
   return mount.default_lease_ttl > Nanos(0) ? mount.default_lease_ttl : ctx.published.config.default_lease_ttl;
 }
 
+TokenType token_type_of(const CallContext& ctx, WishedType wished) {
+  const std::string_view of_mount = ctx.route.record.tuning.token_type;
+  if (of_mount == "batch" || of_mount == "service")
+    return of_mount == "batch" ? TokenType::kBatch : TokenType::kService;
+  if (wished == WishedType::kDefault)
+    return of_mount == "default-batch" ? TokenType::kBatch : TokenType::kService;
+  return wished == WishedType::kBatch || wished == WishedType::kDefaultBatch ? TokenType::kBatch : TokenType::kService;
+}
+
 void warn_of_capped_ttl(CallContext& ctx, Nanos wished, Nanos max_ttl) {
   warn(ctx.response, ctx.arena,
        "TTL of \"" + format_duration_short(wished) + "\" exceeded the effective max_ttl of \"" +
@@ -129,7 +138,8 @@ Result<Auth> full_auth_of(CallContext& ctx, const TokenRecord& record, std::stri
 Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom_text) {
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   record.created = record.renewed = ctx.now;
-  record.path = ctx.full_path;
+  if (record.path.empty())
+    record.path = ctx.full_path;
   if (record.type == TokenType::kBatch) {
     record.renewable = false;
     COFFER_ASSIGN(const std::string_view text, tokens.seal_batch(record, ctx.random));
@@ -153,15 +163,18 @@ Status log_in(CallContext& ctx, const LoginGrant& grant) {
   const TokenParams& params = grant.params;
   COFFER_ASSIGN(const TtlGrant ttl, ttl_of(ctx, params));
   TokenRecord record;
-  const bool batch = params.type == WishedType::kBatch || params.type == WishedType::kDefaultBatch;
-  record.type = batch ? TokenType::kBatch : TokenType::kService;
+  record.type = token_type_of(ctx, params.type);
+  const bool batch = record.type == TokenType::kBatch;
+  if (batch && (params.num_uses > 0 || params.period > Nanos(0)))
+    return Status(Code::kInvalid, params.num_uses > 0 ? "batch tokens cannot have a use limit"
+                                                      : "batch tokens cannot be periodic");
   record.orphan = true;
   record.renewable = true;
   record.expires = ttl.expires;
   record.creation_ttl = record.ttl = ttl.ttl;
   record.explicit_max_ttl = params.explicit_max_ttl;
   record.period = params.period;
-  record.num_uses = batch ? 0 : params.num_uses;
+  record.num_uses = params.num_uses;
   record.display_name = ctx.arena.copy(display_name_of(ctx.mount, grant.display_name));
   record.policies = policies_of(ctx, params);
   record.metadata = metadata_text(ctx.arena, grant.metadata);

@@ -23,6 +23,9 @@ Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom
 // The token of a login, by the rules that all auth methods share: policies, TTL by mount and grant, networks, type.
 Status log_in(CallContext& ctx, const LoginGrant& grant);
 
+// Service or batch: what the mount insists on, what the method or role wishes, what the mount does otherwise.
+TokenType token_type_of(const CallContext& ctx, WishedType wished);
+
 // The longest that a token of this mount may live, and its TTL unless something else is asked for.
 Nanos max_ttl_of(const CallContext& ctx, const MountInfo& mount);
 Nanos default_ttl_of(const CallContext& ctx, const MountInfo& mount);

@@ -133,6 +133,10 @@ Status read_token_params(HandlerContext& ctx, TokenParams& params) {
   COFFER_TRY(read_type(ctx, params.type));
   COFFER_TRY(read_policy_list(ctx, "token_policies", params.policies));
   COFFER_TRY(read_cidr_list(ctx, "token_bound_cidrs", params.bound_cidrs));
+  return check_token_params(params);
+}
+
+Status check_token_params(const TokenParams& params) {
   if (params.max_ttl > Nanos(0) && params.ttl > params.max_ttl)
     return Status(Code::kInvalid, "'token_ttl' cannot be greater than 'token_max_ttl'");
   const bool batch = params.type == WishedType::kBatch || params.type == WishedType::kDefaultBatch;

@@ -45,6 +45,9 @@ Status read_cidr_list(HandlerContext& ctx, std::string_view field, std::vector<s
 // A duration of whole seconds under the name `field`, at most 100 years.
 Status read_ttl(HandlerContext& ctx, std::string_view field, Nanos& out);
 
+// What must hold of settings whichever way they were changed.
+Status check_token_params(const TokenParams& params);
+
 void show_token_params(json::ObjectBuilder& data, json::Arena& arena, const TokenParams& params);
 
 void encode(const TokenParams& params, ByteWriter& writer);

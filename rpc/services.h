@@ -19,6 +19,7 @@ std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_kv_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_auth_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway, Ticker& ticker);
 
 }  // namespace coffer::rpc

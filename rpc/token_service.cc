@@ -34,7 +34,15 @@ Result<json::Value> create_data(json::Arena& arena, const v1::TokenCreateRequest
     data.add("meta", object_from(arena, request.metadata()));
   if (!request.type().empty())
     data.add("type", request.type());
+  if (!request.entity_alias().empty())
+    data.add("entity_alias", request.entity_alias());
   return data.build();
+}
+
+std::string create_path(const v1::TokenCreateRequest& request) {
+  if (!request.role().empty())
+    return "auth/token/create/" + request.role();
+  return request.orphan() ? "auth/token/create-orphan" : "auth/token/create";
 }
 
 Status decode_info(core::Exchange& exchange, v1::TokenInfo& reply) {
@@ -64,7 +72,7 @@ class TokenService final : public v1::Token::CallbackService {
   explicit TokenService(Gateway& gateway) : gateway_(gateway) {}
 
   Reactor* Create(Context* context, const v1::TokenCreateRequest* request, v1::Auth* reply) override {
-    const Ask ask{Operation::kWrite, request->orphan() ? "auth/token/create-orphan" : "auth/token/create",
+    const Ask ask{Operation::kWrite, create_path(*request),
                   [request](json::Arena& arena) { return create_data(arena, *request); }};
     return unary<v1::Auth>(gateway_, *context, ask, *reply, fill_auth);
   }

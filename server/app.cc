@@ -157,6 +157,7 @@ class App::Impl {
 
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
+  std::unique_ptr<core::Lockouts> lockouts_;
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::Services> services_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
@@ -375,10 +376,11 @@ Status App::Impl::start_node() {
   };
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
+  lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
-                                     exporter_.get()});
+                                     exporter_.get(), lockouts_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

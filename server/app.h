@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/status.h"
 #include "core/lifecycle.h"
+#include "core/lockout.h"
 #include "http/config.h"
 #include "rpc/server.h"
 #include "seal/seal.h"
@@ -37,6 +38,7 @@ struct AppOptions {
   std::string sanitized_config = "{}";         // JSON
   std::vector<std::string> protected_folders;  // no audit file may lie below them
   std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits;  // may be null
+  core::LockoutRules lockouts;
 };
 
 class App {

@@ -214,7 +214,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     return root.status().with_context("error loading configuration from " + name);
   Section section(*root, name, "");
   for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration", "audit",
-                         "tracing"})
+                         "tracing", "user_lockout"})
     section.know(key);
   for (const std::string_view key : kWithoutMeaning)
     section.know(key);
@@ -225,6 +225,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     COFFER_TRY(read_telemetry(*root, name, config));
     COFFER_TRY(read_audits(*root, name, config));
     COFFER_TRY(read_tracing(*root, name, config));
+    COFFER_TRY(read_lockouts(*root, name, config));
     COFFER_TRY(read_service_registration(*root, name, config));
     return read_top(section, config);
   };

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "core/lockout.h"
 #include "crypto/tls_files.h"
 #include "seal/static_seal.h"
 #include "server/otlp.h"
@@ -100,6 +101,7 @@ struct Config {
   std::optional<Telemetry> telemetry;
   std::vector<AuditStanza> audits;
   std::optional<TracingOptions> tracing;
+  core::LockoutRules lockouts;
 
   std::string api_addr;
   std::string cluster_addr;
@@ -134,7 +136,8 @@ Environment process_environment();
 
 // Reads every path in order: a file, or a folder whose *.hcl and *.json are read sorted by name. Then
 // VAULT_LOCAL_CONFIG (HCL or JSON), then VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_RAFT_PATH, VAULT_RAFT_NODE_ID,
-// VAULT_LOG_LEVEL, VAULT_LOG_FORMAT and VAULT_UI, which win. What was read is wiped. Does not validate.
+// VAULT_LOG_LEVEL, VAULT_LOG_FORMAT, VAULT_UI and VAULT_DISABLE_USER_LOCKOUT, which win. What was read is wiped. Does
+// not validate.
 Result<Config> load_config(const std::vector<std::string>& paths, const Environment& environment);
 
 // One source; `name` stands in errors. On failure `config` holds some of it and must not be used.

@@ -102,7 +102,7 @@ Status apply_variables(const Environment& environment, Config& config) {
     text("VAULT_RAFT_PATH", config.storage->path);
     text("VAULT_RAFT_NODE_ID", config.storage->node_id);
   }
-  std::string level, format, ui;
+  std::string level, format, ui, lockout;
   text("VAULT_LOG_LEVEL", level);
   text("VAULT_LOG_FORMAT", format);
   text("VAULT_UI", ui);
@@ -117,6 +117,16 @@ Status apply_variables(const Environment& environment, Config& config) {
     if (!value.ok())
       return wrong("VAULT_LOG_FORMAT", value.status());
     config.log_format = *value;
+  }
+  text("VAULT_DISABLE_USER_LOCKOUT", lockout);
+  if (!lockout.empty()) {
+    hcl::Node node;
+    node.text = lockout;
+    const auto value = hcl::as_bool(node);
+    if (!value.ok())
+      return wrong("VAULT_DISABLE_USER_LOCKOUT", value.status());
+    if (*value)
+      config.lockouts = {{"all", {.disabled = true}}};
   }
   if (!ui.empty()) {
     hcl::Node node;

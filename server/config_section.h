@@ -66,6 +66,8 @@ struct ListenerConfig;
 // server/config_audit.cc
 Status read_tracing(const hcl::Node& root, const std::string& file, Config& config);
 Status read_audits(const hcl::Node& root, const std::string& file, Config& config);
+// server/config_lockout.cc
+Status read_lockouts(const hcl::Node& root, const std::string& file, Config& config);
 // server/config_listener.cc
 Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file,
                                      std::vector<std::string>& warnings);

@@ -197,6 +197,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.telemetry.prefix = telemetry.metrics_prefix;
   start.app.tracing = config.tracing;
   start.app.sanitized_config = sanitized_config(config);
+  start.app.lockouts = config.lockouts;
   for (const SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)
       continue;

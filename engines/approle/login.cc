@@ -36,6 +36,8 @@ Status count_use(HandlerContext& ctx, const Role& role, const SecretId& id) {
   return put_secret_id(ctx, role, counted);
 }
 
+Result<std::string_view> login_name(HandlerContext& ctx) { return ctx.string_field("role_id", ""); }
+
 Status log_in(HandlerContext& ctx) {
   COFFER_ASSIGN(const std::string_view role_id, ctx.string_field("role_id", ""));
   COFFER_ASSIGN(const std::string_view secret, ctx.string_field("secret_id", ""));
@@ -82,7 +84,9 @@ std::vector<core::PathSpec> login_specs() {
                     {"secret_id", FieldType::kString, "A secret id of the role, if it asks for one."}},
                    {{core::Operation::kWrite, core::Effect::kWrites, log_in, "Logs in."}},
                    nullptr,
-                   true});
+                   true,
+                   false,
+                   login_name});
   return specs;
 }
 

@@ -26,17 +26,7 @@ Status check_role(const Role& role) {
   const core::TokenParams& params = role.params;
   if (!role.bind_secret_id && role.secret_id_bound_cidrs.empty() && params.bound_cidrs.empty())
     return Status(Code::kInvalid, "at least one constraint should be enabled on the role");
-  if (params.max_ttl > Nanos(0) && params.ttl > params.max_ttl)
-    return Status(Code::kInvalid, "'token_ttl' cannot be greater than 'token_max_ttl'");
-  const bool batch = params.type == core::WishedType::kBatch || params.type == core::WishedType::kDefaultBatch;
-  if (batch && params.num_uses > 0)
-    return Status(Code::kInvalid,
-                  "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use "
-                  "count");
-  if (batch && params.period > Nanos(0))
-    return Status(Code::kInvalid,
-                  "'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens");
-  return ok_status();
+  return core::check_token_params(params);
 }
 
 // Each setting: how it is taken from a body, shown, and put back to what a new role has. take_ functions leave a role

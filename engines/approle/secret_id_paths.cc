@@ -70,7 +70,7 @@ Result<std::string_view> read_metadata(HandlerContext& ctx) {
 bool within(const core::Cidr& inner, const std::vector<std::string>& outer) {
   return std::any_of(outer.begin(), outer.end(), [&inner](const std::string& text) {
     const auto network = core::Cidr::parse(text);
-    return network && network->prefix <= inner.prefix && network->contains(inner.bytes);
+    return network && network->contains(inner);
   });
 }
 

@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "core/answers.h"
+#include "core/cidr.h"
 #include "core/path_table.h"
 #include "crypto/bcrypt.h"
 
@@ -17,8 +18,8 @@ using core::PreparedWork;
 
 constexpr std::uint8_t kFormat = 1;
 constexpr std::string_view kUserPrefix = "user/";
-// A hash of nothing that anybody knows: who names no user waits as long as who names one (advisory B3).
-constexpr std::string_view kNobodysHash = "$2b$10$7EqJtq98hPqEX7fNZaFWoOhi5Xz3UqcJq5W0UqbqXkzWj4N0pZb7u";
+// Of 30 random bytes that were thrown away: who names no user waits as long as who names one (advisory B3).
+constexpr std::string_view kNobodysHash = "$2b$10$pgmef9s82vBSQxiVHA4wOe8URVlCg6uyRQhqqCCfMa4hovwz86IVS";
 constexpr std::string_view kWrongPassword = "invalid username or password";
 
 struct User {
@@ -27,12 +28,14 @@ struct User {
 };
 
 // Names are one, however they are spelt (advisory C1).
-std::string user_name(const HandlerContext& ctx) {
-  std::string name(ctx.captures.front());
+std::string normalised(std::string_view spelling) {
+  std::string name(spelling);
   for (char& c : name)
     c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return name;
 }
+
+std::string user_name(const HandlerContext& ctx) { return normalised(ctx.captures.front()); }
 
 Result<std::optional<User>> find_user(HandlerContext& ctx, std::string_view name) {
   COFFER_ASSIGN(const auto record, ctx.storage.get(std::string(kUserPrefix).append(name)));
@@ -112,6 +115,19 @@ Result<std::unique_ptr<PreparedWork>> prepare_login(HandlerContext& ctx) {
   return work;
 }
 
+// One name however it is spelt, whether or not there is such a user (advisories B4, C1).
+Result<std::string_view> login_name(HandlerContext& ctx) {
+  if (mutant(Mutant::kLockoutByRawName))
+    return ctx.captures.front();
+  const std::string name = user_name(ctx);
+  if (mutant(Mutant::kLockoutTellsGhosts)) {
+    COFFER_ASSIGN(const auto user, find_user(ctx, name));
+    if (!user)
+      return std::string_view();
+  }
+  return ctx.arena.copy(name);
+}
+
 Status log_in(HandlerContext& ctx) {
   COFFER_ASSIGN(const std::string_view password, ctx.string_field("password", ""));
   if (password.empty())
@@ -121,12 +137,82 @@ Status log_in(HandlerContext& ctx) {
   const bool right = user && hashing(ctx) != nullptr && hashing(ctx)->of() == user->hash && hashing(ctx)->fits();
   if (!right)
     return Status(Code::kInvalid, std::string(kWrongPassword));
+  // A token that could not be used from here is not given out, and nobody learns that only the address was wrong
+  // (advisories A18, B2).
+  if (!core::in_networks(ctx.request.remote_address, user->params.bound_cidrs) &&
+      !mutant(Mutant::kTokenCidrUnchecked))
+    return Status(Code::kInvalid, std::string(kWrongPassword));
   core::LoginGrant grant;
   grant.display_name = grant.alias = grant.role = ctx.arena.copy(name);
   grant.metadata = json::ObjectBuilder(ctx.arena, 1).add("username", grant.alias).build();
   grant.params = user->params;
   ctx.login = std::move(grant);
   return ok_status();
+}
+
+// Whether a password fits a hash, and if it does, the hash of the next one.
+class Changing final : public PreparedWork {
+ public:
+  Changing(Hashing current, Hashing next) : current_(std::move(current)), next_(std::move(next)) {}
+
+  void perform() override {
+    current_.perform();
+    if (current_.fits())
+      next_.perform();
+  }
+
+  const Hashing& current() const { return current_; }
+  const Hashing& next() const { return next_; }
+
+ private:
+  Hashing current_;
+  Hashing next_;
+};
+
+struct OwnChange {
+  std::string name;
+  std::string_view current;
+  std::string_view next;
+};
+
+Result<OwnChange> read_own_change(HandlerContext& ctx) {
+  OwnChange change;
+  COFFER_ASSIGN(const std::string_view name, ctx.string_field("username", ""));
+  COFFER_ASSIGN(change.current, ctx.string_field("password", ""));
+  COFFER_ASSIGN(change.next, ctx.string_field("new_password", ""));
+  if (name.empty() || change.current.empty() || change.next.empty())
+    return Status(Code::kInvalid, "missing username, password or new_password");
+  change.name = normalised(name);
+  return change;
+}
+
+Result<std::unique_ptr<PreparedWork>> prepare_own_change(HandlerContext& ctx) {
+  std::unique_ptr<PreparedWork> work;
+  COFFER_ASSIGN(const OwnChange change, read_own_change(ctx));
+  COFFER_ASSIGN(const auto user, find_user(ctx, change.name));
+  const std::string hash = user ? user->hash : std::string(kNobodysHash);
+  if (ctx.prepared != nullptr && static_cast<const Changing*>(ctx.prepared)->current().of() == hash)
+    return work;
+  std::array<std::uint8_t, crypto::kBcryptSaltBytes> salt;
+  COFFER_TRY(ctx.random.fill(salt));
+  work = std::make_unique<Changing>(Hashing(change.current, hash, {}), Hashing(change.next, {}, salt));
+  return work;
+}
+
+// Somebody who knows the password sets another; a policy says who may.
+Status change_own(HandlerContext& ctx) {
+  COFFER_ASSIGN(const OwnChange change, read_own_change(ctx));
+  COFFER_ASSIGN(auto user, find_user(ctx, change.name));
+  const auto* work = static_cast<const Changing*>(ctx.prepared);
+  if (!user || work == nullptr || work->current().of() != user->hash || !work->current().fits())
+    return Status(Code::kInvalid, std::string(kWrongPassword));
+  COFFER_ASSIGN(user->hash, work->next().made());
+  return put_user(ctx, change.name, *user);
+}
+
+Result<std::string_view> own_name(HandlerContext& ctx) {
+  COFFER_ASSIGN(const std::string_view name, ctx.string_field("username", ""));
+  return ctx.arena.copy(normalised(name));
 }
 
 Status read_user(HandlerContext& ctx) {
@@ -236,7 +322,9 @@ std::vector<core::PathSpec> specs() {
                  {{"password", FieldType::kString, "The password.", true}},
                  {{Operation::kWrite, Effect::kWrites, log_in, "Logs in.", prepare_login}},
                  nullptr,
-                 true});
+                 true,
+                 false,
+                 login_name});
   all.push_back(
       {"users", "The names of all users.", {}, {{Operation::kList, Effect::kReads, list_users, "Lists them."}}});
   all.push_back({"users/:username", "One user.", user,
@@ -244,6 +332,15 @@ std::vector<core::PathSpec> specs() {
                   {Operation::kWrite, Effect::kWrites, write_user, "Makes a user, or changes it.", prepare_hash},
                   {Operation::kDelete, Effect::kWrites, delete_user, "Removes the user."}},
                  user_exists});
+  all.push_back({"self/password", "One's own password, for whoever knows it.",
+                 {{"username", FieldType::kString, "The user.", true},
+                  {"password", FieldType::kString, "The password until now.", true},
+                  {"new_password", FieldType::kString, "The password from now on: 1 to 72 bytes.", true}},
+                 {{Operation::kWrite, Effect::kWrites, change_own, "Changes the password.", prepare_own_change}},
+                 nullptr,
+                 false,
+                 false,
+                 own_name});
   all.push_back({"users/:username/password", "A user's password.", password,
                  {{Operation::kWrite, Effect::kWrites, write_password, "Sets the password.", prepare_hash}}});
   all.push_back({"users/:username/policies", "A user's policies.",

@@ -11,6 +11,7 @@ import re
 import secrets
 import socket
 import sys
+import time
 import unittest
 
 import harness
@@ -303,8 +304,116 @@ def b5_inner_paths_are_authorised(surface, test):
         expect(status == 403, f"{verb} of what is denied is answered with {status} {body}")
 
 
+def root(method, path, body=None):
+    """What a check needs made before; over HTTP by root."""
+    status, answer = harness.http(method, "/v1/" + path, "root", body)
+    expect(status < 300, f"{path} is answered with {status} {answer}")
+    return answer
+
+
+def method_with(kind, path, body):
+    root("POST", f"sys/auth/{kind}", {"type": kind})
+    root("POST", f"auth/{kind}/{path}", body)
+
+
+def guesses(surface, names, count):
+    return [surface.call("POST", "auth/userpass/login/" + names[i % len(names)], data={"password": "wrong"}) for i in range(count)]
+
+
+def a18_restrictions_hold_in_every_flow(surface, test):
+    far = {"token_bound_cidrs": "10.0.0.0/8"}
+    method_with("userpass", "users/alice", {"password": "one", **far})
+    method_with("approle", "role/app", {"role_id": "app", **far})
+    root("POST", "auth/approle/role/app/custom-secret-id", {"secret_id": "secret"})
+    for path, body in (("auth/userpass/login/alice", {"password": "one"}), ("auth/approle/login", {"role_id": "app", "secret_id": "secret"})):
+        status, _ = surface.call("POST", path, data=body)
+        expect(status == 400, f"{path} from elsewhere is answered with {status}")
+    root("POST", "auth/token/roles/far", far)
+    token = root("POST", "auth/token/create/far", {"policies": ["default"]})["auth"]["client_token"]
+    status, _ = surface.call("GET", "auth/token/lookup-self", token)
+    expect(status == 403, f"a token bound elsewhere is answered with {status}")
+
+
+def a19_a_child_stays_where_its_parent_is(surface, test):
+    test.policy("maker", 'path "auth/token/create" { capabilities = ["update"] }')
+    root("POST", "auth/token/roles/near", {"token_bound_cidrs": "127.0.0.0/8", "allowed_policies": "maker"})
+    parent = root("POST", "auth/token/create/near")["auth"]["client_token"]
+    status, child = harness.http("POST", "/v1/auth/token/create", parent, {})
+    expect(status == 200, f"a child is answered with {status}")
+    status, body = surface.call("POST", "auth/token/lookup", "root", {"token": child["auth"]["client_token"]})
+    expect("127.0.0.0/8" in body, "a child is bound to no network")
+
+
+def b3_ghosts_take_as_long(surface, test):
+    method_with("userpass", "users/alice", {"password": "one"})
+    root("POST", "sys/mounts/auth/userpass/tune", {"user_lockout_config": {"lockout_disable": True}})
+
+    def best(name):
+        times = []
+        for _ in range(5):
+            begin = time.monotonic()
+            guesses(surface, [name], 1)
+            times.append(time.monotonic() - begin)
+        return min(times)
+    real, ghost = best("alice"), best("ghost")
+    expect(ghost > 0.5 * real, f"a ghost takes {ghost * 1000:.1f} ms, a user {real * 1000:.1f} ms")
+
+
+def b4_ghosts_are_locked_out_alike(surface, test):
+    method_with("userpass", "users/alice", {"password": "one"})
+    real, ghost = guesses(surface, ["alice"], 8), guesses(surface, ["ghost"], 8)
+    expect(real == ghost, f"a user: {real}, a ghost: {ghost}")
+    expect(len(set(real)) == 2, f"nobody is locked out: {real}")
+
+
+def c1_spellings_count_together(surface, test):
+    method_with("userpass", "users/alice", {"password": "one"})
+    answers = guesses(surface, ["alice", "Alice", "aLICE", "ALICE", "alicE", "aLiCe", "AlIcE", "alICe"], 16)
+    expect(answers.count(answers[0]) == 5, f"{answers.count(answers[0])} guesses before the lock: {answers}")
+
+
+def e1_root_is_granted_by_no_list(surface, test):
+    method_with("userpass", "users/alice", {"password": "one"})
+    method_with("approle", "role/app", {})
+    fields = [("auth/userpass/users/alice", "token_policies"), ("auth/userpass/users/alice", "policies"),
+              ("auth/userpass/users/alice/policies", "token_policies"), ("auth/userpass/users/alice/policies", "policies"),
+              ("auth/approle/role/app", "token_policies"), ("auth/approle/role/app", "policies"),
+              ("auth/approle/role/app/policies", "token_policies"), ("auth/token/roles/r", "allowed_policies")]
+    for path, field in fields:
+        for spelling in ("root", "ROOT", " root", "Root\t", "a, rOOt ", ["default", "root"]):
+            status, _ = surface.call("POST", path, "root", {field: spelling})
+            expect(status == 400, f"{field} = {spelling!r} at {path} is answered with {status}")
+
+
+def e8_spellings_of_a_role_are_one(surface, test):
+    method_with("approle", "role/MixedCase", {})
+    accessor = harness.http("POST", "/v1/auth/approle/role/mixedcase/secret-id", "root", {})[1].get("data", {}).get("secret_id_accessor", "none")
+    status, body = surface.call("LIST", "auth/approle/role/MIXEDCASE/secret-id", "root")
+    expect(status == 200 and accessor in body, f"what was made is not listed: {status} {body}")
+    status, _ = surface.call("POST", "auth/approle/role/mixedCASE/secret-id-accessor/destroy", "root", {"secret_id_accessor": accessor})
+    expect(status == 204, f"what is listed is not destroyed: {status}")
+
+
+def g11_accessors_stay_with_their_role(surface, test):
+    method_with("approle", "role/a", {})
+    root("POST", "auth/approle/role/b", {})
+    accessor = root("POST", "auth/approle/role/a/secret-id", {})["data"]["secret_id_accessor"]
+    for verb in ("lookup", "destroy"):
+        status, _ = surface.call("POST", f"auth/approle/role/b/secret-id-accessor/{verb}", "root", {"secret_id_accessor": accessor})
+        expect(status == 404, f"{verb} by way of another role is answered with {status}")
+    root("POST", "auth/approle/role/a/secret-id-accessor/lookup", {"secret_id_accessor": accessor})
+
+
 # row, mutant, check, surfaces on which the row can be seen
 ROWS = [
+    ("A18", "a18_token_cidr_unchecked", a18_restrictions_hold_in_every_flow, SURFACES),
+    ("A19", "a19_child_cidrs_lost", a19_a_child_stays_where_its_parent_is, SURFACES),
+    ("B3", "b3_ghost_user_answers_fast", b3_ghosts_take_as_long, SURFACES),
+    ("B4", "b4_lockout_tells_ghosts", b4_ghosts_are_locked_out_alike, SURFACES),
+    ("C1", "c1_lockout_by_raw_name", c1_spellings_count_together, SURFACES),
+    ("E1", "e1_root_policy_granted", e1_root_is_granted_by_no_list, SURFACES),
+    ("E8", "e8_role_name_case_kept", e8_spellings_of_a_role_are_one, SURFACES),
+    ("G11", "g11_secret_id_of_other_role", g11_accessors_stay_with_their_role, SURFACES),
     ("B5", "b5_mount_revealed", b5_mounts_are_not_revealed, SURFACES),
     ("B5", "d_inner_paths_unauthorised", b5_inner_paths_are_authorised, SURFACES),
     ("B6", "b6_http_error_names_address", b6_no_address_in_answers, SURFACES[:1]),

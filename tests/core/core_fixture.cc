@@ -8,6 +8,7 @@
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/identity_engine.h"
+#include "engines/approle/approle.h"
 #include "engines/cubbyhole/cubbyhole.h"
 #include "engines/kv/kv.h"
 #include "engines/userpass/userpass.h"
@@ -139,6 +140,7 @@ CoreFixture::CoreFixture(AuditEnvironment environment)
       kv_(engines::make_kv_engine()),
       cubbyhole_(engines::make_cubbyhole_engine()),
       userpass_(engines::make_userpass_engine()),
+      approle_(engines::make_approle_engine()),
       mailbox_(std::make_unique<Mailbox>()) {
   engines.add(*sys_, MountTable::kSecret, false);
   engines.add(*token_, MountTable::kAuth, false);
@@ -146,6 +148,8 @@ CoreFixture::CoreFixture(AuditEnvironment environment)
   engines.add(*userpass_, MountTable::kAuth, true);
   engines.add(*kv_, MountTable::kSecret, true);
   engines.add(*cubbyhole_, MountTable::kSecret, false);
+  engines.add(*approle_, MountTable::kAuth, true);
+  services.lockouts = &lockouts;
   committer.now = clock.wall_now();
   auto keyring = seal::Keyring::create(KeyringId(0), committer.now, random);
   COFFER_CHECK(keyring.ok());
@@ -185,6 +189,7 @@ Answer CoreFixture::request(Operation operation, std::string_view path, std::str
   COFFER_CHECK(canonical.ok());
   request.path = *canonical;
   request.token = exchange->arena.copy(token);
+  request.remote_address = "127.0.0.1";
   request.namespace_path = exchange->arena.copy(ns);
   request.time_max = time_max;
   if (!wrap_ttl.empty())

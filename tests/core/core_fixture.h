@@ -8,6 +8,7 @@
 
 #include "core/audit_broker.h"
 #include "core/bootstrap.h"
+#include "core/lockout.h"
 #include "core/pipeline.h"
 #include "core/sys_engine.h"
 #include "core/token_engine.h"
@@ -80,6 +81,7 @@ class CoreFixture : private Home {
   AuditRegistry audit;
   std::unique_ptr<StateDeriver> deriver;
   FakeCommitter committer;
+  Lockouts lockouts;
   Services services;
   std::unique_ptr<Pipeline> pipeline;
   SecretBytes root_key;
@@ -89,7 +91,7 @@ class CoreFixture : private Home {
   void resume_later(std::unique_ptr<Exchange> exchange) override;
   void respond(std::unique_ptr<Exchange> exchange) override;
 
-  std::unique_ptr<Engine> sys_, token_, identity_, kv_, cubbyhole_, userpass_;
+  std::unique_ptr<Engine> sys_, token_, identity_, kv_, cubbyhole_, userpass_, approle_;
   struct Mailbox;
   std::unique_ptr<Mailbox> mailbox_;
 };

@@ -188,6 +188,24 @@ BOOST_AUTO_TEST_CASE(raft_variables_win) {
   BOOST_TEST(config->storage->path == "/d");
 }
 
+BOOST_AUTO_TEST_CASE(user_lockout_blocks_are_read) {
+  const Config config = parsed(std::string(kBase) +
+                               "user_lockout \"all\" { lockout_threshold = 3 }\n"
+                               "user_lockout \"userpass\" { lockout_duration = \"10m\" lockout_counter_reset = 60 "
+                               "disable_lockout = true }\n");
+  BOOST_TEST(config.lockouts.at("all").threshold == 3u);
+  const core::LockoutRule& rule = config.lockouts.at("userpass");
+  BOOST_TEST((rule.duration == std::chrono::minutes(10) && rule.counter_reset == std::chrono::minutes(1)));
+  BOOST_TEST(rule.disabled);
+  for (const std::string_view block :
+       {"user_lockout \"nobody\" {}", "user_lockout \"all\" { lockout_threshold = 0 }",
+        "user_lockout \"all\" { lockout_duration = \"long\" }", "user_lockout \"all\" {}\nuser_lockout \"all\" {}"})
+    BOOST_TEST(!error_of(std::string(kBase) + std::string(block)).empty(), block);
+  const auto off = load_config({}, variables({{"VAULT_LOCAL_CONFIG", std::string(kBase)},
+                                              {"VAULT_DISABLE_USER_LOCKOUT", "true"}}));
+  BOOST_TEST(off->lockouts.at("all").disabled);
+}
+
 BOOST_AUTO_TEST_CASE(unknown_settings_warn) {
   const Config config = parsed(std::string(kBase) + "colour = \"red\"\ncache_size = 5\nstorage_x \"y\" {}\n");
   BOOST_REQUIRE(config.warnings.size() == 2u);
