@@ -166,6 +166,7 @@ Status TxnImpl::write(const Write& write) {
 }
 
 Status TxnImpl::put(const store::StoreKey& key, std::string_view plaintext) {
+  metrics::add(metrics::Count::kBarrierPut);
   const std::string_view at = stored(key);
   return write(
       {at, store::is_shortened(at) ? arena_.copy(key.rest) : std::string_view(), arena_.copy(plaintext), false});

@@ -21,6 +21,8 @@ PATTERN = re.compile(r'"([a-z][a-z0-9_-]*(?:/[:*]?[a-z0-9_?-]+)*(?:/\*\w+\??)?)"
 FIELD = re.compile(r"^    (\w+) \((.+)\)$", re.M)
 # What ends the test, or the server.
 SKIPPED = re.compile(r"^auth/token/revoke-self$|^sys/(seal|unseal|init|step-down|rekey|generate-root|monitor|rotate)\b")
+# What names things is readable by design (docs/formats/audit_line.md): policies, kinds of mounts, paths, and how often a token may be used.
+READABLE = {"policies", "token_policies", "allowed_policies", "num_uses", "token_num_uses", "type", "plugin_name", "path", "paths", "reads", "requests"}
 AUDIT = "/var/log/vault_audit.log"
 
 
@@ -77,16 +79,16 @@ tracing { endpoint = "http://127.0.0.1:4318" }
 
 
 class Canary(harness.Contract):
-    def canary(self):
-        """(text, number): both are searched for."""
+    def canary(self, what):
+        """(text, number): both are searched for. `what` field they are for."""
         text, number = "canary" + secrets.token_hex(12), str(10**17 + secrets.randbelow(9 * 10**17))
-        self.canaries += [text, number]
+        self.canaries[text] = self.canaries[number] = what
         return text, number
 
     def call(self, method, path, body=None, token=None):
         status, content, _ = harness.http(method, "/v1/" + path, token or self.token, body, raw=True)
         if status >= 400:
-            self.errors.append((f"{method} {path}", content.decode(errors="replace")))
+            self.errors.append((f"{method} {path.partition('?')[0]}", content.decode(errors="replace")))
         return status, content
 
     def besiege(self, path):
@@ -97,23 +99,23 @@ class Canary(harness.Contract):
         fields = [name for name, _ in FIELD.findall(json.loads(content)["help"])]
         whole = {}
         for field in fields or ["value"]:
-            text, number = self.canary()
+            text, number = self.canary(field)
             whole[field] = text
-            for value in (text, [text, "x"], {text: text}, {"a": {"b": [text]}}, int(number)):
+            for value in (text, [text, "x"], {"k": text}, {"a": {"b": [text]}}, int(number)):
                 self.call("POST", path, {field: value})
         self.call("POST", path, whole)
-        text, _ = self.canary()
-        self.call("POST", path, b'{"' + text.encode())
+        text, _ = self.canary("a body that ends early")
+        self.call("POST", path, b'{"a":"' + text.encode())
         self.call("GET", f"{path}?{(fields or ['value'])[0]}={text}")
         self.call("LIST", path)
         self.call("PATCH", path, whole)
-        guess, _ = self.canary()
+        guess, _ = self.canary("a token")
         self.call("POST", path, whole, token=guess)
         return 1 + len(fields)
 
     def besieged(self, binary, mutant=None):
         """Everything that the server wrote, by where."""
-        self.canaries, self.errors = [], []
+        self.canaries, self.errors = {}, []
         for old in pathlib.Path("/var/log").iterdir():
             old.unlink()
         collector = Collector()
@@ -146,10 +148,10 @@ class Canary(harness.Contract):
     def leaks(self, text):
         out = []
         for where, content in text.items():
-            for canary in self.canaries:
+            for canary, field in self.canaries.items():
                 at = content.find(canary)
-                if at >= 0:
-                    out.append(f"{where}: …{content[max(0, content.rfind(chr(10), 0, at)):at + len(canary)][-300:]}")
+                if at >= 0 and not (field in READABLE and where in ("audit file", "errors")):
+                    out.append(f"{where}: {field}: …{content[max(0, content.rfind(chr(10), 0, at)):at + len(canary)][-200:]}")
         return out
 
     def test_no_value_is_told(self):
@@ -160,7 +162,7 @@ class Canary(harness.Contract):
         self.assertIn("vault_route_", text["metrics"])
         self.assertIn("traceId", text["spans"])
         leaks = self.leaks(text)
-        self.assertEqual(leaks, [], f"{len(leaks)} of {len(self.canaries)} values were told")
+        self.assertFalse(leaks, f"{len(leaks)} of {len(self.canaries)} values were told:\n" + "\n".join(leaks[:40]))
 
     def test_the_test_finds_planted_leaks(self):
         if not os.path.exists(MUTANTS):
