@@ -12,7 +12,6 @@
 namespace coffer::core {
 namespace {
 
-constexpr CapabilitySet kEverything = 0xffff & ~bit(Capability::kDeny);
 
 // What the deciding rule says.
 struct Rule {
@@ -244,7 +243,7 @@ void keep_memory() {
   kept.push_back(std::make_unique<std::string>(100, 'k'));
 }
 
-bool grants(const Rule& rule) noexcept { return (rule.capabilities & kEverything) != 0; }
+bool grants(const Rule& rule, CapabilitySet wanted) noexcept { return (rule.capabilities & wanted) != 0; }
 
 }  // namespace
 
@@ -422,7 +421,7 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
 
 Decision Acl::allows(std::string_view path, Capability capability) const noexcept {
   if (root_)
-    return {true, true, kEverything, true, nullptr};
+    return {true, true, kAnyCapability, true, nullptr};
   if (deny_all_)
     return decide(nullptr, 0);
   if (mutant(Mutant::kAclCheckKeepsMemory)) [[unlikely]]
@@ -435,25 +434,25 @@ Decision Acl::capabilities(std::string_view path) const noexcept {
   if (root_ || deny_all_)
     return allows(path, Capability::kDeny);
   Decision out = decide(path.ends_with('/') ? index_->find_list(path) : index_->find(path), 0);
-  out.allowed = (out.capabilities & kEverything) != 0;
+  out.allowed = (out.capabilities & kAnyCapability) != 0;
   return out;
 }
 
-bool Acl::has_access_below(std::string_view folder) const noexcept {
+bool Acl::has_access_below(std::string_view folder, CapabilitySet wanted) const noexcept {
   if (root_ || deny_all_)
     return root_;
-  if (capabilities(folder).allowed)
+  if ((capabilities(folder).capabilities & wanted & kAnyCapability) != 0)
     return true;
   for (const std::vector<Node>* nodes : {&index_->exact, &index_->prefixes}) {
     auto at = std::lower_bound(nodes->begin(), nodes->end(), folder,
                                [](const Node& node, std::string_view f) { return node.text < f; });
     for (; at != nodes->end() && at->text.starts_with(folder); ++at) {
-      if (grants(at->rule))
+      if (grants(at->rule, wanted))
         return true;
     }
   }
   return std::any_of(index_->wild.begin(), index_->wild.end(),
-                     [&](const Wild& wild) { return grants(wild.rule) && reaches_below(wild, folder); });
+                     [&](const Wild& wild) { return grants(wild.rule, wanted) && reaches_below(wild, folder); });
 }
 
 }  // namespace coffer::core

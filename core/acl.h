@@ -24,6 +24,9 @@
 
 namespace coffer::core {
 
+// All but deny.
+inline constexpr CapabilitySet kAnyCapability = 0xffff & ~bit(Capability::kDeny);
+
 struct Decision {
   bool allowed = false;             // the capability that was asked for is granted
   bool sudo = false;
@@ -55,8 +58,9 @@ class Acl {
   // What sys/capabilities answers for `path`: the deciding rule's set, as for a list when `path` ends in '/'.
   Decision capabilities(std::string_view path) const noexcept;
 
-  // Whether any rule grants anything at or below `folder` (which ends in '/'), as sys/internal/ui/mounts asks.
-  bool has_access_below(std::string_view folder) const noexcept;
+  // Whether any rule grants anything of `wanted` at or below `folder` (which ends in '/'), as sys/internal/ui/mounts
+  // asks.
+  bool has_access_below(std::string_view folder, CapabilitySet wanted = kAnyCapability) const noexcept;
 
   bool is_root() const noexcept { return root_; }
 

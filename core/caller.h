@@ -29,7 +29,7 @@ class Caller {
   // Ok when a request of its own, with this body, were allowed; a write creates unless `exists`. Else kDenied.
   virtual Status may(Operation operation, std::string_view path, bool exists = true,
                      const json::Value& data = {}) const = 0;
-  // Whether any rule grants anything at `path`, or below it when it ends in '/'.
+  // Whether any rule grants more than listing at `path`, or at or below it when it ends in '/'.
   virtual bool reaches(std::string_view path) const = 0;
   // Where `path` leads. Nothing when no mount covers it. The transaction depends on the mount from here on.
   virtual std::optional<Place> place_of(std::string_view path) const = 0;

@@ -64,7 +64,10 @@ bool RequestCaller::reaches(std::string_view path) const {
   if (call_.acl == nullptr)
     return false;
   const std::string_view seen = call_.acl_path(path);
-  return path.ends_with('/') ? call_.acl->has_access_below(seen) : call_.acl->capabilities(seen).allowed;
+  constexpr CapabilitySet kBeyondLists =
+      kAnyCapability & static_cast<CapabilitySet>(~(bit(Capability::kList) | bit(Capability::kScan)));
+  return path.ends_with('/') ? call_.acl->has_access_below(seen, kBeyondLists)
+                             : (call_.acl->capabilities(seen).capabilities & kBeyondLists) != 0;
 }
 
 std::optional<Place> RequestCaller::place_of(std::string_view path) const {
@@ -91,7 +94,8 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
   const bool closed =
       route->record.info.type == "system" && !ctx.ns.is_root() && !sys_path_in_namespaces(local);
   if (closed || !match || match->operation == nullptr) {
-    refuse(response, ctx, match && !closed ? 405 : 404, one_error(match && !closed ? "unsupported operation" : "unsupported path"));
+    const bool there = match && !closed;
+    refuse(response, ctx, there ? 405 : 404, one_error(there ? "unsupported operation" : "unsupported path"));
     return response;
   }
   if (match->operation->effect != Effect::kReads || match->spec->unauthenticated ||
@@ -107,8 +111,8 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
   request.data = data;
   CallContext inner{{request, response, ctx.arena, place->storage, place->mount, ctx.now, ctx.random, local,
                      match->captures, ctx.token_key, operation},
-                    ctx.txn, ctx.published, ctx.ns, ctx.acl_prefix, *route, ctx.services, path, ctx.token, ctx.token_hash, ctx.acl, false, {},
-                    false};
+                    ctx.txn, ctx.published, ctx.ns, ctx.acl_prefix, *route, ctx.services, path, ctx.token,
+                    ctx.token_hash, ctx.acl, false, {}, false};
   const RequestCaller caller(inner);
   inner.caller = &caller;
   const Status status = match->operation->handler(inner);

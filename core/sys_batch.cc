@@ -70,7 +70,8 @@ Status handle_search(HandlerContext& base) {
   json::ObjectBuilder unfinished(ctx.arena);
   for (const Route& route : ctx.published.router->routes()) {
     const MountInfo& info = route.record.info;
-    if (info.namespace_id != ctx.ns.id || info.type != "kv" || info.option("version") != "2" || !info.option(kUpgradingOption).empty())
+    if (info.namespace_id != ctx.ns.id || info.type != "kv" || info.option("version") != "2" ||
+        !info.option(kUpgradingOption).empty())
       continue;
     COFFER_TRY(search_mount(ctx, route, question, hits, unfinished));
     if (ctx.arena.bytes_used() > limits::kBatchAnswerBytesMax)

@@ -267,7 +267,7 @@ class Kv(harness.Contract):
 
     def test_filtered_list(self):
         self.shell("for p in team/a other/b top hidden; do vault kv put secret/$p n=1; done")
-        token = self.policy("filtered", 'path "secret/metadata/" { capabilities = ["list", "scan"] }\npath "secret/data/team/*" { capabilities = ["read"] }\n'
+        token = self.policy("filtered", 'path "secret/metadata/*" { capabilities = ["list", "scan"] }\npath "secret/data/team/*" { capabilities = ["read"] }\n'
                             'path "secret/data/top" { capabilities = ["read"] }\npath "secret/data/hidden" { capabilities = ["deny"] }')
         self.assertEqual(http("LIST", "/v1/secret/metadata/", token)[1]["data"]["keys"], ["hidden", "other/", "team/", "top"])
         self.shell("vault secrets tune -options=filter_list=acl secret")

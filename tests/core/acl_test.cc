@@ -234,6 +234,13 @@ BOOST_AUTO_TEST_CASE(access_below_a_mount) {
     BOOST_TEST(!below(rule, "secret/"), rule);
   const auto denied = acl_of({"path \"secret/*\" { capabilities = [\"deny\"] }"});
   BOOST_TEST(!denied->has_access_below("secret/"));
+  // Of some capabilities only.
+  const auto listing = acl_of({"path \"secret/*\" { capabilities = [\"list\", \"scan\"] }\n"
+                               "path \"secret/team/+/x\" { capabilities = [\"read\"] }"});
+  BOOST_TEST(listing->has_access_below("secret/other/"));
+  BOOST_TEST(!listing->has_access_below("secret/other/", bit(Capability::kRead)));
+  BOOST_TEST(listing->has_access_below("secret/team/", bit(Capability::kRead)));
+  BOOST_TEST(listing->has_access_below("secret/team/a/", bit(Capability::kRead)));
 }
 
 std::string constraint_error(std::string_view rules, std::string_view data, Capability capability = Capability::kUpdate,
