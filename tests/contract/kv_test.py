@@ -416,6 +416,27 @@ class Kv(harness.Contract):
                          (400, {"errors": ["metadata check-and-set parameter required for this call"]}))
         self.assertEqual(http("POST", "/v1/secret/metadata/c", "root", {"max_versions": 4, "metadata_cas": 1})[0], 204)
 
+    def test_in_a_namespace(self):
+        def call(method, path, body=None):
+            return http(method, f"/v1/{path}", "root", body, headers={"X-Vault-Namespace": "team"})
+        self.assertEqual(http("POST", "/v1/sys/namespaces/team", "root", {})[0], 200)
+        self.assertEqual(call("POST", "sys/mounts/kv", {"type": "kv"})[0], 204)
+        self.assertEqual(call("POST", "sys/mounts/secret", {"type": "kv", "options": {"version": "2"}})[0], 204)
+        self.shell("vault kv put secret/outside needle=1")
+        call("POST", "kv/needle", {"a": 1})
+        self.assertEqual(call("POST", "sys/mounts/kv/tune", {"options": {"version": "2"}})[0], 200)
+        harness.wait_until(lambda: call("GET", "kv/data/needle")[0] == 200, "the upgrade in a namespace")
+        call("POST", "secret/data/needle/x", {"data": {"a": 2}})
+        self.assertEqual(call("GET", "sys/search?q=needle")[1]["data"]["keys"], ["kv/needle", "secret/needle/x"])
+        self.assertEqual(call("POST", "secret/move/needle/x", {"to": "y", "mount": "kv"})[0], 200)
+        answers = call("POST", "sys/batch", {"paths": ["kv/data/y", "secret/data/outside"]})[1]["data"]["answers"]
+        self.assertEqual([answers[p]["status"] for p in answers], [200, 404])
+        self.assertEqual(http("GET", "/v1/secret/data/y", "root")[0], 404)
+        call("DELETE", "kv/metadata/y")
+        self.assertEqual(call("GET", "kv/data/y")[0], 404)
+        call("POST", "kv/undelete/y", {"versions": [1]})
+        self.assertEqual(call("GET", "kv/data/y")[1]["data"]["data"], {"a": 2})
+
     def test_S4_147_read_with_a_token_flag(self):
         self.shell("vault kv put secret/my-app/config a=1")
         token = self.policy("myapp-policy", 'path "secret/data/my-app/config" { capabilities = ["read"] }')
