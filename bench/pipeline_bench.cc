@@ -3,11 +3,13 @@
 #include <benchmark/benchmark.h>
 
 #include "core/bootstrap.h"
+#include "core/identity_engine.h"
 #include "core/pipeline.h"
 #include "core/sys_engine.h"
 #include "core/token_engine.h"
 #include "engines/cubbyhole/cubbyhole.h"
 #include "engines/kv/kv.h"
+#include "engines/userpass/userpass.h"
 #include "store/memory_backend.h"
 #include "tests/core/fake_committer.h"
 
@@ -29,6 +31,8 @@ class Server final : public Home {
     engines.add(*token, MountTable::kAuth, false);
     engines.add(*kv, MountTable::kSecret, true);
     engines.add(*cubbyhole, MountTable::kSecret, false);
+    engines.add(*identity, MountTable::kSecret, false);
+    engines.add(*userpass, MountTable::kAuth, true);
     auto keyring = seal::Keyring::create(KeyringId(0), committer.now, system_random());
     COFFER_CHECK(keyring.ok());
     auto first = bootstrap_ops(*seal::Barrier::create(*keyring), root_key,
@@ -65,6 +69,8 @@ class Server final : public Home {
   std::unique_ptr<Engine> sys = make_sys_engine();
   std::unique_ptr<Engine> token = make_token_engine();
   std::unique_ptr<Engine> kv = engines::make_kv_engine();
+  std::unique_ptr<Engine> identity = make_identity_engine();
+  std::unique_ptr<Engine> userpass = engines::make_userpass_engine();
   std::unique_ptr<Engine> cubbyhole = engines::make_cubbyhole_engine();
   EngineRegistry engines;
   AuditRegistry audit{environment()};
@@ -92,6 +98,27 @@ void read_secret(benchmark::State& state) {
     COFFER_CHECK(one.call(Operation::kRead, paths[next++ % paths.size()], {}, "app") == 0);
 }
 BENCHMARK(read_secret);
+
+// As read_secret, by the token of a login: its entity is in so many groups, one below the other, and the default policy
+// has templates.
+void read_secret_as_entity(benchmark::State& state) {
+  Server& one = server();
+  one.call(Operation::kWrite, "sys/auth/userpass", R"({"type":"userpass"})", "root");
+  one.call(Operation::kWrite, "auth/userpass/users/ann", R"({"password":"x","token_policies":"app"})", "root");
+  COFFER_CHECK(one.call(Operation::kWrite, "auth/userpass/login/ann", R"({"password":"x"})", "") == 0);
+  const std::string token(one.exchange->response.auth->client_token);
+  std::string member = R"("member_entity_ids":[")" + std::string(one.exchange->response.auth->entity_id) + R"("])";
+  for (int i = 0; i < static_cast<int>(state.range(0)); ++i) {
+    const std::string body = R"({"name":"g)" + std::to_string(i) + R"(","policies":["p"],)" + member + "}";
+    COFFER_CHECK(one.call(Operation::kWrite, "identity/group", body, "root") == 0);
+    if (const json::Value* id = one.exchange->response.data.find("id"))
+      member = R"("member_group_ids":[")" + std::string(id->as_string()) + R"("])";
+  }
+  std::size_t next = 0;
+  for (auto _ : state)
+    COFFER_CHECK(one.call(Operation::kRead, "secret/data/k" + std::to_string(next++ * 7919 % 10000), {}, token) == 0);
+}
+BENCHMARK(read_secret_as_entity)->Arg(0)->Arg(3);
 
 void lookup_self(benchmark::State& state) {
   Server& one = server();

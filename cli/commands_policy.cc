@@ -113,6 +113,41 @@ int format_policy(Context& context) {
   return 0;
 }
 
+// Exit code 0 when it is allowed, 2 when it is not.
+int test_policy(Context& context) {
+  if (!context.arity(1, 2))
+    return 1;
+  Client* client = context.client();
+  if (client == nullptr)
+    return 2;
+  json::ObjectBuilder body(context.arena());
+  body.add("path", trim(context.args()[0])).add("operation", context.args().size() == 2 ? context.args()[1] : "read");
+  const std::vector<std::string> policies = context.flags().list("policy");
+  if (!policies.empty()) {
+    json::ArrayBuilder names(context.arena(), policies.size());
+    for (const std::string& name : policies)
+      names.add(policy_name(name));
+    body.add("policies", names.build());
+  }
+  if (const std::string accessor = context.flags().text("accessor"); !accessor.empty())
+    body.add("accessor", accessor);
+  Reply reply = client->call({.method = "POST",
+                              .path = "sys/policies/explain",
+                              .body = Context::body_of(body.build()),
+                              .has_body = true});
+  if (report(context, reply, "Error testing policies"))
+    return 2;
+  const json::Value data = Secret::of(reply.json).data;
+  const json::Value* allowed = member(data, "allowed");
+  const bool yes = allowed != nullptr && allowed->is_bool() && allowed->as_bool();
+  if (!context.ui().is_table()) {
+    const int code = output_data(context, data);
+    return code != 0 ? code : yes ? 0 : 2;
+  }
+  context.ui().out(std::string(yes ? "allowed: " : "denied: ") + std::string(data.string_or("explanation", "")));
+  return yes ? 0 : 2;
+}
+
 }  // namespace
 
 void add_policy_commands(std::vector<Command>& commands) {
@@ -145,6 +180,21 @@ void add_policy_commands(std::vector<Command>& commands) {
                       .help = "Deletes the policy NAME. Tokens that it is attached to lose at once what it allowed. "
                               "\"default\" and \"root\" cannot be deleted.",
                       .run = delete_policy});
+  commands.push_back({.name = "policy test",
+                      .synopsis = "Ask which rule decides about a path",
+                      .usage = "[options] PATH [OPERATION]",
+                      .help = "Tells whether OPERATION (a capability; read if none is given) is allowed at PATH, by "
+                              "which rule, and where that rule stands. Nothing is done. It is asked for the token in "
+                              "use, or for policies or another token by the flags. The exit code is 0 when it is "
+                              "allowed and 2 when it is not.\n\n$ {cmd} policy test -policy=team-read "
+                              "secret/data/app update",
+                      .flags = {{"Command Options",
+                                 {{.name = "accessor", .usage = "Ask for the token of this accessor."},
+                                  {.name = "policy",
+                                   .kind = FlagKind::kList,
+                                   .usage = "Ask for this policy; may be given several times."}}}},
+                      .format = true,
+                      .run = test_policy});
   commands.push_back({.name = "policy fmt",
                       .synopsis = "Format a policy file",
                       .usage = "[options] PATH",

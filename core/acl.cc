@@ -17,6 +17,7 @@ namespace {
 struct Rule {
   CapabilitySet capabilities = 0;
   std::shared_ptr<const Constraints> constraints;
+  std::string path;  // with its '*'
 };
 
 // A text of a sorted set, and the longest other text of the set that it begins with.
@@ -219,7 +220,7 @@ std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraint
 // Another policy's rule for the same text.
 void merge(Rule& into, const PathRule& from) {
   if ((into.capabilities | from.capabilities) & bit(Capability::kDeny) && !mutant(Mutant::kAclDenyDoesNotWin)) {
-    into = Rule{bit(Capability::kDeny), nullptr};
+    into = Rule{bit(Capability::kDeny), nullptr, std::move(into.path)};
     return;
   }
   into.capabilities |= from.capabilities;
@@ -391,22 +392,20 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
       continue;
     acl->root_ |= policy->name == kRootPolicyName;
     for (const PathRule& rule : policy->paths) {
-      std::string path = rule.path;
-      if (rule.templated) {
-        std::optional<std::string> filled = fill_template(path, values);
-        if (!filled.has_value()) {
-          if (!mutant(Mutant::kAclTemplateDenyDropped))
-            acl->deny_all_ |= (rule.capabilities & bit(Capability::kDeny)) != 0;
-          continue;
-        }
-        path = *std::move(filled);
+      std::optional<std::string> filled = filled_path(rule, values);
+      if (!filled.has_value()) {
+        if (!mutant(Mutant::kAclTemplateDenyDropped))
+          acl->deny_all_ |= (rule.capabilities & bit(Capability::kDeny)) != 0;
+        continue;
       }
+      std::string path = *std::move(filled);
+      const std::string whole = path;
       const bool segments = first_segment_wildcard(path) != std::string_view::npos;
       const bool prefix = !segments && path.ends_with('*');
       if (prefix)
         path.pop_back();
       Index::Rules& rules = segments ? wild : prefix ? prefixes : exact;
-      const auto [at, added] = rules.try_emplace(std::move(path), Rule{rule.capabilities, rule.constraints});
+      const auto [at, added] = rules.try_emplace(std::move(path), Rule{rule.capabilities, rule.constraints, whole});
       if (!added)
         merge(at->second, rule);
     }
@@ -417,6 +416,25 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
   index->add_wild(std::move(wild));
   acl->index_ = std::move(index);
   return acl;
+}
+
+std::optional<std::string> Acl::filled_path(const PathRule& rule, const TemplateValues& values) {
+  return rule.templated ? fill_template(rule.path, values) : std::optional<std::string>(rule.path);
+}
+
+std::optional<std::string> Acl::deciding_rule(std::string_view path, Capability capability) const {
+  const bool list = capability == Capability::kList || capability == Capability::kScan;
+  const Rule* rule = root_ || deny_all_ ? nullptr : list ? index_->find_list(path) : index_->find(path);
+  return rule == nullptr ? std::nullopt : std::optional<std::string>(rule->path);
+}
+
+void Acl::each_rule(const std::function<void(std::string_view path, bool glob, CapabilitySet set)>& tell) const {
+  for (const Node& node : index_->exact)
+    tell(node.text, false, node.rule.capabilities);
+  for (const Node& node : index_->prefixes)
+    tell(node.text, true, node.rule.capabilities);
+  for (const Wild& wild : index_->wild)
+    tell(wild.rule.path, true, wild.rule.capabilities);
 }
 
 Decision Acl::allows(std::string_view path, Capability capability) const noexcept {

@@ -64,6 +64,13 @@ class Acl {
 
   bool is_root() const noexcept { return root_; }
 
+  // The path of the rule that decides, as written but with its templates filled; nothing when none matches.
+  std::optional<std::string> deciding_rule(std::string_view path, Capability capability) const;
+  // A rule's path with its templates filled, or nothing where one has no value that may stand there.
+  static std::optional<std::string> filled_path(const PathRule& rule, const TemplateValues& values);
+  // Every rule: its path, whether it is a glob, and what it grants; in order. For sys/internal/ui/resultant-acl.
+  void each_rule(const std::function<void(std::string_view path, bool glob, CapabilitySet set)>& tell) const;
+
  private:
   struct Index;
   Acl();

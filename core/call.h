@@ -2,6 +2,7 @@
 // policies, mounts and devices. Engines never see this header.
 #pragma once
 
+#include "base/log.h"
 #include "core/audit_broker.h"
 #include "core/commit.h"
 #include "core/engine.h"
@@ -29,6 +30,7 @@ struct Services {
   const Instruments* instruments = nullptr;  // null: sys/metrics and its kind are not there
   TraceSink* traces = nullptr;               // null: nobody wants spans
   Lockouts* lockouts = nullptr;    // null: nobody is ever locked out
+  Logger* log = nullptr;           // null: nothing is logged, as tests do
 };
 
 // One run of one handler.

@@ -124,7 +124,10 @@ std::string lower(std::string_view text) {
 // Reads one `path` block.
 class PathReader {
  public:
-  explicit PathReader(const hcl::Block& block) : block_(block) { rule_.path = block.labels.front(); }
+  explicit PathReader(const hcl::Block& block) : block_(block) {
+    rule_.path = block.labels.front();
+    rule_.line = block.at.line;
+  }
 
   Result<PathRule> run() {
     COFFER_TRY(read_path());

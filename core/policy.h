@@ -54,6 +54,7 @@ struct PathRule {
   CapabilitySet capabilities = 0;  // deny stands alone
   std::shared_ptr<const Constraints> constraints;  // null: none
   bool templated = false;       // holds {{…}}, see acl.h
+  std::uint32_t line = 0;       // of the policy's text
 };
 
 struct Policy {

@@ -42,6 +42,8 @@ class PolicyStore {
 
   const Entries& entries() const noexcept { return entries_; }
   const PolicyEntry* find(std::string_view name) const;
+  // Those of a joined set that there are.
+  std::vector<std::shared_ptr<const Policy>> policies_of(std::string_view joined) const;
 
   // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as
   // long as this object or as `owner`, whichever is shorter.
@@ -68,7 +70,6 @@ class PolicyStore {
   static constexpr std::size_t kFilledSlots = 2048;
   static constexpr std::size_t kFilledLocks = 64;
 
-  std::vector<std::shared_ptr<const Policy>> policies_of(std::string_view joined) const;
   std::shared_ptr<const Set> compile(std::string_view joined) const;
   const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner) const;
 

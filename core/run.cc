@@ -8,8 +8,9 @@
 #include "core/answers.h"
 #include "core/cidr.h"
 #include "core/help.h"
-#include "core/lockout.h"
 #include "core/lease_grant.h"
+#include "core/lockout.h"
+#include "core/policy_explain.h"
 #include "core/request_caller.h"
 #include "core/token_issue.h"
 #include "core/wrapping.h"
@@ -151,6 +152,8 @@ void Run::authorise() {
   if (!refused_)
     if (const Status status = check_policy(); !status.ok())
       note(status);
+  if (refused_ && !why_.empty())
+    exchange_.response.errors.push_back(why_);
   state_.times.policy = metrics::now_ns();
   if (!refused_)
     if (const Status status = check_lockout(); !status.ok())
@@ -289,6 +292,28 @@ Result<Capability> Run::capability() {
   return exists ? Capability::kUpdate : Capability::kCreate;
 }
 
+// The rule that decided, for the server's log, and for a token that may ask sys/policies/explain anyhow.
+void Run::explain_refusal(Capability wanted) {
+  const bool may_know = acl_->allows("sys/policies/explain", Capability::kUpdate).allowed;
+  if (services_.log == nullptr && !may_know)
+    return;
+  TemplateValues values;
+  if (identity_)
+    values = [this](std::string_view name) { return template_value(*identity_, name); };
+  const Explanation why = explain(*published_.policies, policies_, values, full_path_, wanted);
+  std::string text = explanation_text(why, policies_, wanted);
+  if (why.allowed)
+    text.append("; the path needs sudo as well");
+  if (services_.log != nullptr)
+    services_.log->info("core", "permission denied",
+                        {{"request_id", exchange_.request.id},
+                         {"path", full_path_},
+                         {"operation", name_of(wanted)},
+                         {"reason", text}});
+  if (may_know)
+    why_ = exchange_.arena.copy(text);
+}
+
 Status Run::check_policy() {
   const Request& request = exchange_.request;
   if (match_ && match_->spec->unauthenticated)
@@ -302,8 +327,10 @@ Status Run::check_policy() {
   state_.facts.creates = wanted == Capability::kCreate;
   state_.facts.allowed = decision.allowed;
   sudo_ = decision.sudo || decision.root;
-  if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_))
+  if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_)) {
+    explain_refusal(wanted);
     return Status(Code::kDenied, std::string(kDeniedOne));
+  }
   return check_constraints(decision, wanted, request.data, request.wrap_ttl);
 }
 

@@ -47,6 +47,7 @@ class Run {
   Result<Capability> capability();
   void fill_facts();
   void refuse(int status, std::string_view error);
+  void explain_refusal(Capability wanted);
   void note(const Status& status);
   Status call_handler();
   Status wrap_and_hand_out(CallContext& ctx);
@@ -77,6 +78,7 @@ class Run {
   std::string_view login_name_;             // that failed logins are counted by; empty: none
   bool sudo_ = false;
   bool refused_ = false;
+  std::string_view why_;                    // refused by policies; told to whom may know
   bool concludes_ = false;
   bool wants_newer_keyring_ = false;
   std::optional<Storage> storage_;

@@ -18,6 +18,8 @@ std::vector<PathSpec> sys_mount_specs();
 std::vector<PathSpec> sys_lease_specs();     // sys_mounts.cc
 std::vector<PathSpec> sys_ui_specs();        // sys_ui.cc
 std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
+std::vector<PathSpec> sys_password_specs();  // sys_passwords.cc
+std::vector<PathSpec> sys_explain_specs();   // sys_explain.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc

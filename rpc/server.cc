@@ -84,7 +84,8 @@ class Server::Impl {
         gateway(std::make_unique<Gateway>(
             dispatcher, random,
             Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request})) {
-    for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_sys_service, make_auth_service})
+    for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_identity_service,
+                       make_sys_service, make_auth_service})
       services.push_back(make(*gateway));
     services.push_back(make_watch_service(*gateway, ticker));
   }

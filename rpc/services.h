@@ -18,6 +18,7 @@ class Ticker;
 std::unique_ptr<grpc::Service> make_logical_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_kv_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_identity_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_auth_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway, Ticker& ticker);

@@ -380,7 +380,7 @@ Status App::Impl::start_node() {
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
-                                     exporter_.get(), lockouts_.get()});
+                                     exporter_.get(), lockouts_.get(), &logger_});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

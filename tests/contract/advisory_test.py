@@ -404,6 +404,33 @@ def g11_accessors_stay_with_their_role(surface, test):
     root("POST", "auth/approle/role/a/secret-id-accessor/lookup", {"secret_id_accessor": accessor})
 
 
+ROOT_SPELLINGS = ("root", "ROOT", "Root", " root", "root ", "\troot", "rOOt\n", "\u000broot")
+
+
+def e2_root_is_no_policy_of_an_identity(surface, test):
+    """E1, E2, E3: whatever takes policies refuses root before and after it is made one spelling."""
+    for path in ("identity/entity", "identity/entity/name/e", "identity/group", "identity/group/name/g"):
+        for spelling in ROOT_SPELLINGS:
+            for policies in ([spelling], ["a", spelling], "a," + spelling):
+                status, body = surface.call("POST", path, "root", {"policies": policies})
+                expect(status == 400, f"{policies!r} at {path} is answered with {status} {body}")
+
+
+def e4_an_alias_stays_with_its_entity(surface, test):
+    """Who may write aliases does not thereby get what another entity may do."""
+    test.policy("clerk", 'path "identity/entity-alias*" { capabilities = ["create", "update", "read"] }')
+    test.shell("vault auth enable userpass && vault write auth/userpass/users/ann password=Password123!")
+    accessor = json.loads(test.shell("vault auth list -format=json"))["userpass/"]["accessor"]
+    chief = test.shell("vault write -field=id identity/entity name=chief policies=clerk").strip()
+    own = surface.call("POST", "auth/userpass/login/ann", None, {"password": "Password123!"})
+    expect(own[0] == 200, f"the login is answered with {own}")
+    alias = {"name": "ann", "mount_accessor": accessor, "canonical_id": chief}
+    status, body = surface.call("POST", "identity/entity-alias", test.token("clerk"), alias)
+    expect(status in (400, 403), f"an alias moved to another entity is answered with {status} {body}")
+    told = json.loads(test.shell(f"vault read -format=json identity/entity/id/{chief}"))["data"]
+    expect(told["aliases"] == [], "the other entity has the alias")
+
+
 # row, mutant, check, surfaces on which the row can be seen
 ROWS = [
     ("A18", "a18_token_cidr_unchecked", a18_restrictions_hold_in_every_flow, SURFACES),
@@ -422,6 +449,8 @@ ROWS = [
     ("D2", "d2_path_dots_kept", d1_one_spelling, SURFACES),
     ("D3", "d3_acl_list_slash_stripped", d3_list_is_denied_with_and_without_slash, SURFACES),
     ("D11", "d11_child_policies_unchecked", d11_child_has_no_more_policies, SURFACES),
+    ("E2", "e2_entity_policies_raw", e2_root_is_no_policy_of_an_identity, SURFACES),
+    ("E4", "e4_entity_alias_merges", e4_an_alias_stays_with_its_entity, SURFACES),
     ("G1", "g1_renew_beyond_maximum", g1_never_beyond_the_maximum, SURFACES),
     ("H1", "h1_audit_token_in_clear", h1_no_token_in_the_audit, SURFACES),
     ("H5", "h5_audit_only_strings_hashed", h5_every_type_is_hashed, SURFACES),

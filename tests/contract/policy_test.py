@@ -106,6 +106,34 @@ vault policy write team-read team-read.hcl""")
         self.shell("vault policy read team-alpha-admin")
         self.assertEqual(self.stdout, ADMIN + "\n")
 
+    def test_S4_66_to_S4_69_policies_of_users_and_roles(self):
+        self.write("team-alpha-reader", READER)
+        self.shell("""vault secrets enable -path=team-alpha -version=2 kv && vault kv put team-alpha/api-key key=a1b2c3
+vault kv put secret/my-app/database password=x
+vault auth enable userpass && vault auth enable approle
+vault write auth/userpass/users/alice password=Password123! token_ttl=1h
+vault write auth/approle/role/my-app token_ttl=20m secret_id_num_uses=5""")
+        self.shell('vault write auth/userpass/users/alice token_policies="team-alpha-reader"')
+        self.assertEqual(self.stdout, "Success! Data written to: auth/userpass/users/alice\n")
+        user = json.loads(self.shell("vault read -format=json auth/userpass/users/alice"))["data"]
+        self.assertEqual((user["token_policies"], user["token_ttl"]), (["team-alpha-reader"], 3600))
+        self.shell('vault write auth/approle/role/my-app policies="team-alpha-reader"')
+        role = json.loads(self.shell("vault read -format=json auth/approle/role/my-app"))["data"]
+        self.assertEqual((role["token_policies"], role["token_ttl"], role["secret_id_num_uses"]), (["team-alpha-reader"], 1200, 5))
+        del self.environment["VAULT_TOKEN"]
+        self.shell("vault login -method=userpass username=alice password=Password123!")
+        self.assertIn("team-alpha-reader", self.stdout)
+        self.assertIn("a1b2c3", self.shell("vault kv get team-alpha/api-key"))
+        self.assertIn("permission denied", self.shell("vault kv get secret/my-app/database", code=2))
+
+    def test_S4_71_policy_writes_are_audited(self):
+        self.shell("mkdir -m 700 audit && vault audit enable file file_path=$PWD/audit/log")
+        self.write("team-alpha-reader", READER)
+        self.shell("grep -c sys/policies/acl/ audit/log")
+        lines = [json.loads(line) for line in (self.folder / "audit/log").read_text().splitlines()]
+        written = [line for line in lines if line.get("request", {}).get("path") == "sys/policies/acl/team-alpha-reader"]
+        self.assertEqual([(line["type"], line["request"]["operation"]) for line in written], [("request", "update"), ("response", "update")])
+
     def test_S4_70_deny_wins(self):
         self.shell("vault kv put secret/both a=1")
         self.write("allow", 'path "secret/data/both" { capabilities = ["read"] }')
