@@ -188,7 +188,8 @@ Result<const Acl*> acl_of_token(TxnImpl& txn, const Published& published, json::
   if (!identity || identity->entity.disabled)
     return static_cast<const Acl*>(nullptr);
   const std::string_view policies = with_policies(arena, record.policies, identity->policies);
-  return &published.policies_of(record.ns).acl(policies, owner, [&](std::string_view e) { return template_value(*identity, e); });
+  return &published.policies_of(record.ns)
+              .acl(policies, owner, [&](std::string_view e) { return template_value(*identity, e); });
 }
 
 Result<std::string_view> identify(CallContext& ctx, const MountInfo& mount, std::string_view alias_name,

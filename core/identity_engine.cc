@@ -57,6 +57,11 @@ void add_mount(CallContext& ctx, json::ObjectBuilder& to, std::string_view acces
     to.add("mount_path", route->prefix).add("mount_type", route->record.info.type);
 }
 
+std::string_view namespace_name(const CallContext& ctx) {
+  const NamespaceRecord* ns = ctx.published.namespaces->find(ctx.mount.namespace_id);
+  return ns == nullptr ? std::string_view("root") : std::string_view(ns->name);
+}
+
 json::Value pairs_value(json::Arena& arena, const TextPairs& pairs) {
   if (pairs.empty())
     return json::Value();
@@ -102,7 +107,7 @@ json::Value entity_value(CallContext& ctx, IdentityStore& store, const EntityRec
       .add("merged_entity_ids", ids_value(ctx.arena, entity.merged))
       .add("metadata", pairs_value(ctx.arena, entity.metadata))
       .add("name", entity.name)
-      .add("namespace_id", "root")
+      .add("namespace_id", namespace_name(ctx))
       .add("policies", policies_value(ctx.arena, entity.policies))
       .build();
 }
@@ -125,7 +130,7 @@ json::Value group_value(CallContext& ctx, IdentityStore& store, const GroupRecor
       .add("metadata", pairs_value(ctx.arena, group.metadata))
       .add("modify_index", group.changes)
       .add("name", group.name)
-      .add("namespace_id", "root")
+      .add("namespace_id", namespace_name(ctx))
       .add("parent_group_ids", ids_value(ctx.arena, group.parents))
       .add("policies", group.policies.empty() ? json::Value() : policies_value(ctx.arena, group.policies))
       .add("type", group.external ? "external" : "internal")
@@ -293,7 +298,7 @@ json::Value alias_answer(CallContext& ctx, const AliasRecord& alias, std::string
       .add("metadata", pairs_value(ctx.arena, alias.metadata))
       .add("mount_accessor", alias.mount_accessor);
   add_mount(ctx, value, alias.mount_accessor);
-  return value.add("name", alias.name).add("namespace_id", "root").build();
+  return value.add("name", alias.name).add("namespace_id", namespace_name(ctx)).build();
 }
 
 json::Value alias_info(CallContext& ctx, const AliasRecord& alias, std::string_view owner) {

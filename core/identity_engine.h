@@ -31,6 +31,8 @@ inline IdentityStore store_of(CallContext& ctx) { return IdentityStore(ctx.stora
 // A mount of the store's namespace that knows people by names; null: no such accessor.
 const Route* mount_by_accessor(const CallContext& ctx, std::string_view accessor);
 
+// As people see it: "root", or a short id.
+std::string_view namespace_name(const CallContext& ctx);
 json::Value pairs_value(json::Arena& arena, const TextPairs& pairs);                        // null when empty
 json::Value ids_value(json::Arena& arena, const std::vector<std::string_view>& ids);        // null when empty
 json::Value policies_value(json::Arena& arena, std::string_view joined);                    // [] when empty

@@ -197,8 +197,8 @@ Status Run::identify() {
     return ok_status();
   }
   policies_ = with_policies(exchange_.arena, record.policies, identity_->policies);
-  acl_ = &published_.policies_of(record.ns).acl(policies_, acl_owner_,
-                                   [this](std::string_view name) { return template_value(*identity_, name); });
+  acl_ = &published_.policies_of(record.ns).acl(
+      policies_, acl_owner_, [this](std::string_view name) { return template_value(*identity_, name); });
   return ok_status();
 }
 
@@ -293,14 +293,14 @@ Result<Capability> Run::capability() {
 }
 
 // The rule that decided, for the server's log, and for a token that may ask sys/policies/explain anyhow.
-void Run::explain_refusal(Capability wanted) {
+void Run::explain_refusal(std::string_view path, Capability wanted) {
   const bool may_know = acl_->allows("sys/policies/explain", Capability::kUpdate).allowed;
   if (services_.log == nullptr && !may_know)
     return;
   TemplateValues values;
   if (identity_)
     values = [this](std::string_view name) { return template_value(*identity_, name); };
-  const Explanation why = explain(*published_.policies, policies_, values, full_path_, wanted);
+  const Explanation why = explain(published_.policies_of(token_->record.ns), policies_, values, path, wanted);
   std::string text = explanation_text(why, policies_, wanted);
   if (why.allowed)
     text.append("; the path needs sudo as well");
@@ -328,7 +328,7 @@ Status Run::check_policy() {
   state_.facts.allowed = decision.allowed;
   sudo_ = decision.sudo || decision.root;
   if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_)) {
-    explain_refusal(wanted);
+    explain_refusal(path, wanted);
     return Status(Code::kDenied, std::string(kDeniedOne));
   }
   return check_constraints(decision, wanted, request.data, request.wrap_ttl);

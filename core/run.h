@@ -47,7 +47,7 @@ class Run {
   Result<Capability> capability();
   void fill_facts();
   void refuse(int status, std::string_view error);
-  void explain_refusal(Capability wanted);
+  void explain_refusal(std::string_view path, Capability wanted);
   void note(const Status& status);
   Status call_handler();
   Status wrap_and_hand_out(CallContext& ctx);

@@ -18,11 +18,12 @@ constexpr std::size_t kRulesToldMax = 10000;
 // Whose question it is: policies by name, or a token with its identity.
 struct Subject {
   std::string_view policies;
+  NamespaceId ns;  // whose policies these are
   std::optional<Identity> identity;
 };
 
 Result<Subject> of_record(CallContext& ctx, const TokenRecord& record) {
-  Subject subject{record.policies, std::nullopt};
+  Subject subject{record.policies, record.ns, std::nullopt};
   if (record.entity.empty())
     return subject;
   COFFER_ASSIGN(subject.identity, find_identity(ctx.txn, ctx.arena, record.ns, record.entity));
@@ -39,7 +40,7 @@ Result<Subject> read_subject(CallContext& ctx) {
   if ((!names.empty()) + (!token.empty()) + (!accessor.empty()) > 1)
     return Status(Code::kInvalid, "only one of \"policies\", \"token\" and \"accessor\" may be given");
   if (!names.empty())
-    return Subject{join_policies(ctx.arena, std::move(names)), std::nullopt};
+    return Subject{join_policies(ctx.arena, std::move(names)), ctx.mount.namespace_id, std::nullopt};
   if (token.empty() && accessor.empty())
     return of_record(ctx, *ctx.token);
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
@@ -67,7 +68,9 @@ json::Value rule_value(CallContext& ctx, const Explanation& why) {
 
 // Whether the path is one that takes the sudo capability too.
 bool is_protected(const CallContext& ctx, std::string_view path, Capability wanted) {
-  const Route* route = ctx.published.router->match(path);
+  const NamespaceRecord* ns = ctx.published.namespaces->find(ctx.mount.namespace_id);
+  const std::string absolute = (ns == nullptr ? std::string() : ns->path) + std::string(path);
+  const Route* route = ctx.published.router->match(absolute);
   if (route == nullptr || route->engine == nullptr)
     return false;
   const Operation operation = wanted == Capability::kList     ? Operation::kList
@@ -93,7 +96,8 @@ Status handle_explain(HandlerContext& base) {
   TemplateValues values;
   if (subject.identity)
     values = [&](std::string_view expression) { return template_value(*subject.identity, expression); };
-  const Explanation why = explain(*ctx.published.policies, subject.policies, values, path->view(), *wanted);
+  const Explanation why =
+      explain(ctx.published.policies_of(subject.ns), subject.policies, values, path->view(), *wanted);
   const bool needs_sudo = is_protected(ctx, path->view(), *wanted);
   std::string text = explanation_text(why, subject.policies, *wanted);
   if (needs_sudo && why.allowed && !why.sudo)

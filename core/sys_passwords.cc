@@ -11,8 +11,12 @@ namespace {
 
 constexpr std::string_view kPrefix = "password-policy/";  // of the core's records
 
+store::StoreKey key(const CallContext& ctx, std::string_view rest) {
+  return {store::KeyClass::kShared, ctx.mount.namespace_id, layout::kSystemMount, rest};
+}
+
 store::StoreKey record(CallContext& ctx) {
-  return layout::core_key(ctx.arena.copy(std::string(kPrefix).append(ctx.captures.front())));
+  return key(ctx, ctx.arena.copy(std::string(kPrefix).append(ctx.captures.front())));
 }
 
 Result<std::string_view> stored(CallContext& ctx) {
@@ -48,7 +52,7 @@ Status handle_delete(HandlerContext& base) {
 
 Status handle_list(HandlerContext& base) {
   CallContext& ctx = call(base);
-  COFFER_ASSIGN(const ListPage page, ctx.txn.list(layout::core_key(kPrefix), {}, 0));
+  COFFER_ASSIGN(const ListPage page, ctx.txn.list(key(ctx, kPrefix), {}, 0));
   if (page.names.empty())
     return Status(Code::kNotFound, "");
   ctx.response.data = keys_answer(ctx.arena, page.names);
