@@ -26,11 +26,11 @@ class FilteredRequest final : public AuditFilterSubject {
     else if (selector == "mount_type")
       out.push_back(facts_.mount_type);
     else if (selector == "namespace")
-      out.push_back(request_.namespace_path);
+      out.push_back(facts_.namespace_path);
     else if (selector == "operation")
       out.push_back(audit_operation_name(request_, facts_));
     else if (selector == "path")
-      out.push_back(request_.path.view());
+      out.push_back(facts_.path.empty() ? request_.path.view() : facts_.path);
   }
 
  private:
