@@ -138,13 +138,13 @@ Status check_role_policies(const TokenRole& role, const std::vector<std::string_
     });
     if (!all)
       return Status(Code::kInvalid,
-                    "token policies (" + listed(chosen) + ") must be subset of the role's allowed policies (" +
-                        listed(allowed) + ") or glob policies (" +
+                    "token policies must be subset of the role's allowed policies (" + listed(allowed) +
+                        ") or glob policies (" +
                         listed({role.allowed_policies_glob.begin(), role.allowed_policies_glob.end()}) + ")");
   }
   for (const std::string_view policy : chosen)
     if (role.disallows(policy))
-      return Status(Code::kInvalid, "token policy \"" + std::string(policy) + "\" is disallowed by this role");
+      return Status(Code::kInvalid, "field \"policies\" names a policy that is disallowed by this role");
   return ok_status();
 }
 
