@@ -346,11 +346,10 @@ def a19_a_child_stays_where_its_parent_is(surface, test):
 
 def b3_ghosts_take_as_long(surface, test):
     method_with("userpass", "users/alice", {"password": "one"})
-    root("POST", "sys/mounts/auth/userpass/tune", {"user_lockout_config": {"lockout_disable": True}})
 
     def best(name):
         times = []
-        for _ in range(5):
+        for _ in range(4):  # the fifth locks the name out
             begin = time.monotonic()
             guesses(surface, [name], 1)
             times.append(time.monotonic() - begin)
