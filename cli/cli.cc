@@ -185,6 +185,7 @@ std::vector<Command> builtin_commands() {
   add_policy_commands(commands);
   add_namespace_commands(commands);
   add_secrets_commands(commands);
+  add_lease_commands(commands);
   add_auth_commands(commands);
   add_audit_commands(commands);
   add_observe_commands(commands);

@@ -15,6 +15,7 @@ void add_policy_commands(std::vector<Command>& commands);
 void add_namespace_commands(std::vector<Command>& commands);
 void add_secrets_commands(std::vector<Command>& commands);
 void add_auth_commands(std::vector<Command>& commands);
+void add_lease_commands(std::vector<Command>& commands);
 void add_audit_commands(std::vector<Command>& commands);
 void add_observe_commands(std::vector<Command>& commands);      // monitor, debug, version-history
 void add_audit_verify_command(std::vector<Command>& commands);

@@ -68,6 +68,12 @@ int tune(Context& context) {
                        "Error tuning secrets engine " + path, "Success! Tuned the secrets engine at: " + path);
 }
 
+int move(Context& context) {
+  if (!context.arity(2, 2))
+    return 1;
+  return move_mount(context, "secrets engine", "", mount_path(context.args()[0]), mount_path(context.args()[1]));
+}
+
 Row detailed_row(const std::string& path, const json::Value& mount) {
   const json::Value* config = member(mount, "config");
   const bool no_cache = bool_or(config == nullptr ? json::Value::null() : *config, "force_no_cache", false);
@@ -135,6 +141,12 @@ void add_secrets_commands(std::vector<Command>& commands) {
                                    .usage = "Print lifetimes, options and the like as well."}}}},
                       .format = true,
                       .run = list});
+  commands.push_back({.name = "secrets move",
+                      .synopsis = "Move a secrets engine to another path",
+                      .usage = "[options] SOURCE DESTINATION",
+                      .help = "Moves the secrets engine at SOURCE with everything that it keeps to DESTINATION. The "
+                              "leases that it gave out are revoked.\n\n$ {cmd} secrets move team people/team",
+                      .run = move});
   commands.push_back({.name = "secrets tune",
                       .synopsis = "Change settings of a secrets engine",
                       .usage = "[options] PATH",

@@ -13,7 +13,9 @@ namespace {
 // Flags whose values go into the mount's configuration, under the same name with underscores.
 constexpr std::string_view kTunables[] = {"audit-non-hmac-request-keys", "audit-non-hmac-response-keys",
                                           "listing-visibility",          "passthrough-request-headers",
-                                          "allowed-response-headers",    "plugin-version"};
+                                          "allowed-response-headers",    "plugin-version",
+                                          "allowed-managed-keys",        "delegated-auth-accessors",
+                                          "identity-token-key"};
 
 std::string with_underscores(std::string_view name) {
   std::string out(name);
@@ -35,7 +37,7 @@ json::Value options_of(Context& context) {
 void add_tunables(Context& context, json::ObjectBuilder& body) {
   const FlagSet& flags = context.flags();
   for (std::string_view name : kTunables) {
-    if (!flags.given(name))
+    if (!flags.declared(name) || !flags.given(name))
       continue;
     if (flags.list(name).empty()) {
       body.add(with_underscores(name), flags.text(name));
@@ -46,6 +48,8 @@ void add_tunables(Context& context, json::ObjectBuilder& body) {
       list.add(text);
     body.add(with_underscores(name), list.build());
   }
+  if (flags.declared("trim-request-trailing-slashes") && flags.given("trim-request-trailing-slashes"))
+    body.add("trim_request_trailing_slashes", flags.boolean("trim-request-trailing-slashes"));
 }
 
 std::string ttl_for_tune(std::int64_t nanos) { return nanos == 0 ? "" : nanos < 0 ? "system" : format_duration(nanos); }
@@ -107,6 +111,9 @@ Row mount_row(const std::string& path, const json::Value& mount) {
 
 std::vector<Flag> tunable_flags() {
   return {
+      {.name = "allowed-managed-keys",
+       .kind = FlagKind::kList,
+       .usage = "Managed key that the engine may use; may be given several times."},
       {.name = "allowed-response-headers",
        .kind = FlagKind::kList,
        .usage = "Header that the engine may set in answers; may be given several times."},
@@ -119,7 +126,11 @@ std::vector<Flag> tunable_flags() {
       {.name = "default-lease-ttl",
        .kind = FlagKind::kDuration,
        .usage = "Life of leases that ask for none; the server's if not given."},
+      {.name = "delegated-auth-accessors",
+       .kind = FlagKind::kList,
+       .usage = "Accessor of an auth method that the engine may pass requests to; may be given several times."},
       {.name = "description", .usage = "A few words on what it is for."},
+      {.name = "identity-token-key", .usage = "Key that signs the identity tokens of the plugin."},
       {.name = "listing-visibility", .usage = "Whether it is listed without a token: \"unauth\" or \"hidden\"."},
       {.name = "max-lease-ttl",
        .kind = FlagKind::kDuration,
@@ -129,6 +140,9 @@ std::vector<Flag> tunable_flags() {
        .kind = FlagKind::kList,
        .usage = "Header of requests that the engine gets to see; may be given several times."},
       {.name = "plugin-version", .usage = "Version of the plugin to run."},
+      {.name = "trim-request-trailing-slashes",
+       .kind = FlagKind::kOptionalBool,
+       .usage = "Whether a slash at the end of a request's path is dropped."},
       {.name = "version", .kind = FlagKind::kInt, .usage = "Version of the engine, for those that have several."},
   };
 }

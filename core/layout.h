@@ -30,6 +30,9 @@ inline constexpr std::string_view kAuditPrefix = "core/audit/";    // + path wit
 inline constexpr std::string_view kConfigPrefix = "core/config/";    // + a setting's name (core/settings.h)
 inline constexpr std::string_view kVersionPrefix = "core/version/";  // + a version of the server that ran here
 inline constexpr std::string_view kJobPrefix = "core/job/";        // + id
+inline constexpr std::string_view kQuotaPrefix = "core/quota/";      // + kind + '/' + name
+inline constexpr std::string_view kQuotaConfig = "core/quota-config";
+inline constexpr std::string_view kMigrationPrefix = "core/migration/";  // + id of a move
 // Written with every new job, so that requests in flight which a job makes invalid lose to it.
 inline constexpr std::string_view kJobMark = "core/job-mark";
 

@@ -158,13 +158,27 @@ Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, Moun
   return std::optional<MountRecord>();
 }
 
-Status add_mount(TxnImpl& txn, MountRecord& record) {
+namespace {
+
+Status check_free(TxnImpl& txn, const MountRecord& record) {
   const std::string route = record.route();
   COFFER_ASSIGN(const std::vector<MountRecord> records, read_mounts(txn));
   for (const MountRecord& other : records)
-    if (!other.disabled && other.info.namespace_id == record.info.namespace_id &&
+    if (other.info.id != record.info.id && !other.disabled && other.info.namespace_id == record.info.namespace_id &&
         (route.starts_with(other.route()) || other.route().starts_with(route)))
       return Status(Code::kInvalid, "path is already in use at " + other.info.path);
+  return ok_status();
+}
+
+}  // namespace
+
+Status move_mount(TxnImpl& txn, const MountRecord& record) {
+  COFFER_TRY(check_free(txn, record));
+  return put_mount(txn, record);
+}
+
+Status add_mount(TxnImpl& txn, MountRecord& record) {
+  COFFER_TRY(check_free(txn, record));
   const store::StoreKey counter = layout::core_key(layout::kMountCounter);
   COFFER_ASSIGN(const auto stored, txn.get(counter));
   std::uint32_t next = kFirstMountId.get();

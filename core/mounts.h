@@ -75,6 +75,8 @@ Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, Moun
 // Takes the next id, checks the path against every other mount and writes the record. kInvalid: "path is already in use
 // at kv/".
 Status add_mount(TxnImpl& txn, MountRecord& record);
+// The same for one that is there and shall stand at its new path.
+Status move_mount(TxnImpl& txn, const MountRecord& record);
 Status put_mount(TxnImpl& txn, const MountRecord& record);
 Status erase_mount(TxnImpl& txn, MountId id, NamespaceId ns);
 

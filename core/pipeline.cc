@@ -153,6 +153,10 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   state.term = term;
   Run once(exchange, state, services_, **view, *published);
   once.authorise();
+  if (once.unaudited_refusal()) [[unlikely]] {
+    once.finish(term);
+    return Next::kAnswer;
+  }
   if (once.prepare()) {
     if (++state.works > kWorksMax)
       return refuse(exchange, Status(Code::kUnavailable, "the request lost against others too often"));

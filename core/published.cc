@@ -19,6 +19,9 @@ bool is_core_key(std::string_view key, std::string_view& rest) {
   return true;
 }
 
+// The path of the request that a lease or a token comes from.
+std::string_view lease_path(std::string_view id) { return id.substr(0, id.rfind('/')); }
+
 std::string stored_name(std::string_view rest) {
   const store::StoreKey key = layout::core_key(rest);
   return store::make_key(key.cls, key.ns, key.mount, key.rest);
@@ -52,6 +55,9 @@ void StateDeriver::forget() {
   policies_.clear();
   devices_.clear();
   jobs_.clear();
+  quotas_.clear();
+  quota_config_ = QuotaConfig();
+  quotas_changed_ = true;
   damage_ = ok_status();
   settings_ = ServerSettings();
   namespaces_.clear();
@@ -95,6 +101,8 @@ void StateDeriver::on_apply(Index, std::span<const store::Op> ops) {
     return;
   for (const store::Op& op : ops) {
     std::string_view rest;
+    if (!quotas_.empty()) [[unlikely]]
+      count_lease(op);
     if (!is_core_key(op.key, rest))
       continue;
     changed_ = true;
@@ -157,6 +165,8 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
   } else if (rest.starts_with(layout::kConfigPrefix)) {
     settings_changed_ = true;
     COFFER_TRY(take_setting(rest.substr(layout::kConfigPrefix.size()), value ? &*value : nullptr, settings_));
+  } else if (rest.starts_with(layout::kQuotaPrefix) || rest == layout::kQuotaConfig) {
+    COFFER_TRY(take_quota(rest, value));
   } else if (rest.starts_with(layout::kJobPrefix)) {
     jobs_changed_ = true;
     jobs_.erase(row(layout::kJobPrefix));
@@ -205,6 +215,46 @@ void StateDeriver::publish_policies(Published& next) {
   policies_changed_.clear();
 }
 
+Status StateDeriver::take_quota(std::string_view rest, const std::optional<std::string>& value) {
+  quotas_changed_ = true;
+  if (rest == layout::kQuotaConfig) {
+    quota_config_ = QuotaConfig();
+    if (value) {
+      COFFER_ASSIGN(quota_config_, decode_quota_config(*value));
+    }
+    return ok_status();
+  }
+  const std::string name(rest.substr(layout::kQuotaPrefix.size()));
+  if (!value) {
+    quotas_.erase(name);
+    return ok_status();
+  }
+  const auto there = quotas_.find(name);
+  if (there != quotas_.end() && there->second.encoded == *value)
+    return ok_status();
+  COFFER_ASSIGN(QuotaRecord record, decode_quota(*value));
+  Quota quota;
+  quota.encoded = *value;
+  quota.rule = {std::move(record), std::make_shared<RateCounter>(), std::make_shared<LeaseCount>(), 0};
+  quotas_.insert_or_assign(name, std::move(quota));
+  return ok_status();
+}
+
+// Every lease, and every token that ends, is a name in the index of ids, written once and erased once.
+void StateDeriver::count_lease(const store::Op& op) {
+  const Result<store::KeyHead> head = store::parse_key(op.key);
+  if (!head.ok() || head->cls != store::KeyClass::kClusterLocal || head->ns != layout::kRootNamespace ||
+      head->mount != layout::kSystemMount || !head->rest.starts_with(layout::kLeaseIdPrefix))
+    return;
+  const std::string_view id = head->rest.substr(layout::kLeaseIdPrefix.size());
+  for (auto& [name, quota] : quotas_) {
+    if (quota.rule.record.kind != QuotaKind::kLeases || !quota_covers(quota.rule.record.path, lease_path(id)))
+      continue;
+    quota.rule.changed += op.value ? 1 : -1;
+    changed_ = quotas_changed_ = true;
+  }
+}
+
 std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   if (!changed_)
     return current_;
@@ -237,6 +287,12 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     next->audit = audit_registry_.build(*rows);
     next->audit_rows = std::move(rows);
   }
+  if (quotas_changed_) {
+    std::vector<QuotaSet::Rule> rules;
+    for (const auto& [name, quota] : quotas_)
+      rules.push_back(quota.rule);
+    next->quotas = rules.empty() ? nullptr : std::make_shared<const QuotaSet>(std::move(rules), quota_config_);
+  }
   if (jobs_changed_) {
     auto jobs = std::make_shared<std::vector<Job>>();
     for (const auto& [id, job] : jobs_)
@@ -249,6 +305,7 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
       settings_told_(settings_);
   }
   changed_ = mounts_changed_ = namespaces_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = false;
+  quotas_changed_ = false;
   current_ = std::move(next);
   return current_;
 }

@@ -13,6 +13,7 @@
 #include "core/namespaces.h"
 #include "core/observer.h"
 #include "core/policy_store.h"
+#include "core/quota.h"
 #include "core/router.h"
 #include "core/settings.h"
 #include "core/token_record.h"
@@ -55,6 +56,7 @@ class Published final : public store::Attachment {
   std::shared_ptr<const std::vector<AuditDeviceConfig>> audit_rows;  // sorted by path
   std::shared_ptr<const std::vector<Job>> jobs;
   std::shared_ptr<const ServerSettings> settings;
+  std::shared_ptr<const QuotaSet> quotas;  // null: none is set
   SystemConfig config;
 
   // Never fails: a namespace without policies has an empty store.
@@ -105,6 +107,15 @@ class StateDeriver final : public StateObserver {
   ServerSettings settings_;
   std::function<void(const ServerSettings&)> settings_told_;
   bool settings_changed_ = true;
+  struct Quota {
+    QuotaSet::Rule rule;
+    std::string encoded;  // what is counted goes on while the rule stays the same
+  };
+  void count_lease(const store::Op& op);
+  Status take_quota(std::string_view rest, const std::optional<std::string>& value);
+  std::map<std::string, Quota, std::less<>> quotas_;
+  QuotaConfig quota_config_;
+  bool quotas_changed_ = true;
   Status damage_;
   std::shared_ptr<const Published> current_;
   bool changed_ = true;

@@ -104,9 +104,11 @@ RateCounter::Taken RateCounter::take(std::string_view client, const QuotaRecord&
   const std::int64_t at = now.time_since_epoch().count();
   const std::int64_t length = rule.interval.count();
   Taken out;
-  // A rate below one is one request in as many intervals.
-  const std::int64_t stretch = thousandths >= 1000 ? 1 : static_cast<std::int64_t>((999 + thousandths) / thousandths);
-  const std::int64_t span = length * std::max<std::int64_t>(1, thousandths >= 1000 ? 1 : 1000 * stretch / 1000);
+  // A rate below one is one request in so many intervals.
+  const std::int64_t span =
+      thousandths >= 1000
+          ? length
+          : length * static_cast<std::int64_t>((999 + thousandths) / std::max<std::uint64_t>(1, thousandths));
   out.limit = std::max<std::uint64_t>(1, thousandths / 1000);
   const std::lock_guard lock(mutex_);
   if (clients_.size() >= limits::kQuotaClientsMax && !clients_.contains(std::string(client)))

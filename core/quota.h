@@ -70,8 +70,8 @@ class RateCounter {
   std::unordered_map<std::string, Window> clients_;  // at most limits::kQuotaClientsMax; guarded by mutex_
 };
 
-// How many leases there were when they were counted, less what had changed by then: with what has changed by a view, the
-// number as of that view. Thread-safe.
+// How many leases there were when they were counted, less what had changed by then: with what has changed by a view,
+// the number as of that view. Thread-safe.
 struct LeaseCount {
   std::atomic<bool> counted{false};
   std::atomic<std::int64_t> base{0};
@@ -88,8 +88,8 @@ class QuotaSet {
   };
   QuotaSet(std::vector<Rule> rules, QuotaConfig config);
 
-  // The most specific rule of its kind: exact path before pattern before prefix, the longer before the shorter, with the
-  // role before without. Null when there is none.
+  // The most specific rule of its kind: exact path before pattern before prefix, the longer before the shorter,
+  // with the role before without. Null when there is none.
   const Rule* find(QuotaKind kind, std::string_view path, std::string_view role) const;
   const Rule* named(QuotaKind kind, std::string_view name) const;
   bool exempt(std::string_view path) const;

@@ -148,6 +148,8 @@ void Run::authorise() {
     refuse(503, "API access to this namespace has been locked by an administrator - \"" + locked->path +
                     "\" must be unlocked to gain access.");
   state_.times.token = metrics::now_ns();
+  if (!refused_ && published_.quotas != nullptr) [[unlikely]]
+    take_rate();
   fill_facts();
   if (!refused_)
     if (const Status status = check_policy(); !status.ok())
@@ -158,6 +160,66 @@ void Run::authorise() {
   if (!refused_)
     if (const Status status = check_lockout(); !status.ok())
       note(status);
+}
+
+// A login's role, as far as the request says it.
+std::string_view Run::quota_role() const {
+  if (route_ == nullptr || route_->record.table != MountTable::kAuth || !match_)
+    return {};
+  if (const json::Value* role = exchange_.request.data.find("role"); role != nullptr && role->is_string())
+    return role->as_string();
+  return match_->captures.empty() ? std::string_view() : match_->captures.front();
+}
+
+// Once a request: a run after a conflict has paid already.
+void Run::take_rate() {
+  const QuotaSet& quotas = *published_.quotas;
+  if (!quotas.any(QuotaKind::kRate) || state_.runs > 0 || state_.works > 0 || state_.request_audited)
+    return;
+  const std::string path = namespace_->path + std::string(full_path_);
+  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kRate, path, quota_role());
+  if (rule == nullptr || quotas.exempt(path))
+    return;
+  const QuotaRecord& record = rule->record;
+  std::uint64_t thousandths = record.rate_thousandths;
+  std::string_view client = exchange_.request.remote_address;
+  if (QuotaSet::by_entity(record) && token_ && !token_->record.entity.empty()) {
+    client = token_->record.entity;
+  } else {
+    if (QuotaSet::by_entity(record) && record.secondary_thousandths > 0)
+      thousandths = record.secondary_thousandths;
+    if (record.group == QuotaGroup::kNone || record.group == QuotaGroup::kEntityThenNone)
+      client = {};
+  }
+  const RateCounter::Taken taken = rule->rate->take(client, record, thousandths, state_.now);
+  json::Arena& arena = exchange_.arena;
+  const auto seconds = [&arena](Nanos wait) {
+    return arena.copy(std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  };
+  if (quotas.config().response_headers) {
+    quota_headers_.emplace_back("X-Ratelimit-Limit", arena.copy(std::to_string(taken.limit)));
+    quota_headers_.emplace_back("X-Ratelimit-Remaining", arena.copy(std::to_string(taken.remaining)));
+    quota_headers_.emplace_back("X-Ratelimit-Reset", seconds(taken.reset));
+  }
+  if (taken.allowed)
+    return;
+  quota_headers_.emplace_back("Retry-After", seconds(taken.reset));
+  unaudited_refusal_ = !quotas.config().audit_logging;
+  refuse(429, "request path \"" + std::string(full_path_) + "\": rate limit quota exceeded");
+}
+
+// Of what hands out something that ends: a lease of an engine, or a token.
+Status Run::check_lease_quota(CallContext& ctx) {
+  const QuotaSet& quotas = *published_.quotas;
+  if (!quotas.any(QuotaKind::kLeases) || !namespace_->is_root() || (!ctx.lease && ctx.handed_out.empty()))
+    return ok_status();
+  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, full_path_, quota_role());
+  if (rule == nullptr || !rule->leases->counted)
+    return ok_status();
+  const std::int64_t now = rule->leases->base + rule->changed;
+  if (now < static_cast<std::int64_t>(rule->record.max_leases))
+    return ok_status();
+  return Status(Code::kExhausted, "request path \"" + std::string(full_path_) + "\": lease count quota exceeded");
 }
 
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
@@ -410,6 +472,8 @@ Status Run::call_handler() {
   COFFER_TRY(match_->operation->handler(ctx));
   if (ctx.login)
     COFFER_TRY(log_in(ctx, *ctx.login));
+  if (published_.quotas != nullptr) [[unlikely]]
+    COFFER_TRY(check_lease_quota(ctx));
   warn_of_ignored_fields(*match_->spec, exchange_);
   if (ctx.lease && !exchange_.response.has_errors())
     COFFER_TRY(grant_lease(ctx));
@@ -495,6 +559,8 @@ void Run::depend_on_authority() {
 }
 
 bool Run::finish(Term term) {
+  if (!quota_headers_.empty())
+    exchange_.response.headers = quota_headers_;
   if (const Status status = count_use(); !status.ok()) {
     state_.outside.reset();
     txn_.rollback({});

@@ -30,6 +30,8 @@ class Run {
   // the proposal is in the state then.
   bool finish(Term term);
 
+  // A quota refused it, and such requests are not audited.
+  bool unaudited_refusal() const noexcept { return unaudited_refusal_; }
   // A record was sealed under a key that this keyring does not hold yet.
   bool wants_newer_keyring() const noexcept { return wants_newer_keyring_; }
 
@@ -41,6 +43,9 @@ class Run {
   std::string_view cubbyhole_key();
   Status authenticate();
   Status identify();
+  void take_rate();
+  Status check_lease_quota(CallContext& ctx);
+  std::string_view quota_role() const;
   Status check_policy();
   Status check_lockout();
   void count_login(const Status& outcome);
@@ -79,6 +84,8 @@ class Run {
   bool sudo_ = false;
   bool refused_ = false;
   std::string_view why_;                    // refused by policies; told to whom may know
+  bool unaudited_refusal_ = false;
+  std::vector<std::pair<std::string_view, std::string_view>> quota_headers_;
   bool concludes_ = false;
   bool wants_newer_keyring_ = false;
   std::optional<Storage> storage_;

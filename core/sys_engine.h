@@ -14,8 +14,11 @@ namespace coffer::core {
 std::unique_ptr<Engine> make_sys_engine();
 
 // The table's parts, one file each.
-std::vector<PathSpec> sys_mount_specs();
-std::vector<PathSpec> sys_lease_specs();     // sys_mounts.cc
+std::vector<PathSpec> sys_mount_specs();     // sys_mounts.cc
+std::vector<PathSpec> sys_remount_specs();   // sys_remount.cc
+std::vector<PathSpec> sys_lease_specs();     // sys_leases.cc
+std::vector<PathSpec> sys_quota_specs();     // sys_quotas.cc
+std::vector<PathSpec> sys_openapi_specs();   // sys_openapi.cc
 std::vector<PathSpec> sys_ui_specs();        // sys_ui.cc
 std::vector<PathSpec> sys_policy_specs();    // sys_policies.cc
 std::vector<PathSpec> sys_password_specs();  // sys_passwords.cc

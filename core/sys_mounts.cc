@@ -5,6 +5,7 @@
 #include "core/answers.h"
 #include "core/call.h"
 #include "core/jobs.h"
+#include "core/mount_tuning.h"
 #include "core/sys_engine.h"
 #include "core/token_ttl.h"
 
@@ -12,6 +13,7 @@ namespace coffer::core {
 namespace {
 
 constexpr std::string_view kTuneSuffix = "/tune";
+constexpr std::string_view kAuthFolder = "auth/";
 constexpr std::size_t kMountOptionsMax = 64;
 
 std::string quoted(std::string_view path) { return "\"" + std::string(path) + "\""; }
@@ -28,21 +30,17 @@ std::string mount_path(const HandlerContext& ctx) {
 
 bool is_tune(const HandlerContext& ctx) { return ctx.captures.front().ends_with(kTuneSuffix); }
 
+// An auth method's tuning is reached by sys/mounts/auth/<path>/tune too.
+bool names_auth(const HandlerContext& ctx) {
+  return is_tune(ctx) && ctx.captures.front().starts_with(kAuthFolder) &&
+         ctx.captures.front().size() > kAuthFolder.size() + kTuneSuffix.size();
+}
+
 bool is_protected(std::string_view path) {
   for (const std::string_view prefix : {"audit/", "auth/", "sys/", "cubbyhole/", "identity/"})
     if (path.starts_with(prefix))
       return true;
   return false;
-}
-
-Result<Nanos> ttl_in(const json::Value& object, std::string_view name, Nanos fallback) {
-  const json::Value* value = object.find(name);
-  if (value == nullptr || value->is_null())
-    return fallback;
-  const Result<Nanos> ttl = parse_duration(*value);
-  if (!ttl.ok() || *ttl < Nanos(0) || *ttl > kTtlMax)
-    return Status(Code::kInvalid, "field " + quoted(name) + " must be a duration such as 90, \"30m\" or \"24h\"");
-  return *ttl;
 }
 
 Status read_options(const json::Value& given, MountInfo& info) {
@@ -64,15 +62,6 @@ Status read_options(const json::Value& given, MountInfo& info) {
       at->second = value;
   }
   std::sort(info.options.begin(), info.options.end());
-  return ok_status();
-}
-
-Status check_ttls(const MountInfo& info, const SystemConfig& system) {
-  const Nanos most = info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl;
-  if (info.default_lease_ttl > most)
-    return Status(Code::kInvalid, info.max_lease_ttl > Nanos(0)
-                                      ? "given default lease TTL greater than given max lease TTL"
-                                      : "given default lease TTL greater than system max lease TTL");
   return ok_status();
 }
 
@@ -108,12 +97,11 @@ Status change_version(CallContext& ctx, MountInfo& info, std::string_view before
 
 json::Value config_value(json::Arena& arena, const Route& route) {
   const MountInfo& info = route.record.info;
-  json::ObjectBuilder config(arena, 4);
+  json::ObjectBuilder config(arena, 8);
   config.add("default_lease_ttl", whole_seconds(info.default_lease_ttl))
       .add("force_no_cache", info.force_no_cache)
       .add("max_lease_ttl", whole_seconds(info.max_lease_ttl));
-  if (route.record.table == MountTable::kAuth)
-    config.add("token_type", "default-service");
+  show_tuning(config, arena, route.record);
   return config.build();
 }
 
@@ -155,8 +143,7 @@ Status read_tune(CallContext& ctx, MountTable table) {
       .add("max_lease_ttl", whole_seconds(info.max_lease_ttl > Nanos(0) ? info.max_lease_ttl : system.max_lease_ttl));
   if (!info.options.empty())
     data.add("options", options_value(ctx.arena, info));
-  if (table == MountTable::kAuth)
-    data.add("token_type", "default-service");
+  show_tuning(data, ctx.arena, route->record);
   ctx.response.data = data.build();
   ctx.response.data_also_top_level = true;
   return ok_status();
@@ -176,7 +163,12 @@ Status read_mount(HandlerContext& base, MountTable table) {
   return ok_status();
 }
 
-Status handle_read(HandlerContext& ctx) { return read_mount(ctx, MountTable::kSecret); }
+Status handle_read(HandlerContext& ctx) {
+  if (!names_auth(ctx))
+    return read_mount(ctx, MountTable::kSecret);
+  ctx.captures.front().remove_prefix(kAuthFolder.size());
+  return read_mount(ctx, MountTable::kAuth);
+}
 Status handle_read_auth(HandlerContext& ctx) { return read_mount(ctx, MountTable::kAuth); }
 
 Status write_tune(CallContext& ctx, MountTable table) {
@@ -188,10 +180,9 @@ Status write_tune(CallContext& ctx, MountTable table) {
   const std::string version(info.option("version"));
   COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", info.description));
   info.description = std::string(description);
-  COFFER_ASSIGN(info.default_lease_ttl, ttl_in(ctx.request.data, "default_lease_ttl", info.default_lease_ttl));
-  COFFER_ASSIGN(info.max_lease_ttl, ttl_in(ctx.request.data, "max_lease_ttl", info.max_lease_ttl));
+  COFFER_TRY(read_lifetimes(ctx.request.data, info, ctx.published.config));
+  COFFER_TRY(read_tuning(ctx.request.data, *record));
   COFFER_TRY(read_options(ctx.field("options"), info));
-  COFFER_TRY(check_ttls(info, ctx.published.config));
   COFFER_TRY(check_kv_options(info));
   COFFER_TRY(change_version(ctx, info, version.empty() ? "1" : std::string_view(version)));
   return put_mount(ctx.txn, *record);
@@ -236,8 +227,8 @@ Status enable(CallContext& ctx, MountTable table) {
   const json::Value config = ctx.field("config");
   if (!config.is_null() && !config.is_object())
     return Status(Code::kInvalid, "field \"config\" must be an object");
-  COFFER_ASSIGN(info.default_lease_ttl, ttl_in(config, "default_lease_ttl", Nanos(0)));
-  COFFER_ASSIGN(info.max_lease_ttl, ttl_in(config, "max_lease_ttl", Nanos(0)));
+  COFFER_TRY(read_lifetimes(config, info, ctx.published.config));
+  COFFER_TRY(read_tuning(config, record));
   if (const json::Value* no_cache = config.find("force_no_cache"))
     info.force_no_cache = no_cache->is_bool() && no_cache->as_bool();
   COFFER_TRY(read_options(config.find("options") != nullptr ? *config.find("options") : json::Value(), info));
@@ -246,7 +237,6 @@ Status enable(CallContext& ctx, MountTable table) {
     info.options.emplace_back("version", version);
   std::sort(info.options.begin(), info.options.end());
   COFFER_TRY(check_kv_options(info));
-  COFFER_TRY(check_ttls(info, ctx.published.config));
   COFFER_TRY(check_no_namespace(ctx, record));
   return add_mount(ctx.txn, record);
 }
@@ -256,7 +246,12 @@ Status write_mount(HandlerContext& base, MountTable table) {
   return is_tune(ctx) ? write_tune(ctx, table) : enable(ctx, table);
 }
 
-Status handle_write(HandlerContext& ctx) { return write_mount(ctx, MountTable::kSecret); }
+Status handle_write(HandlerContext& ctx) {
+  if (!names_auth(ctx))
+    return write_mount(ctx, MountTable::kSecret);
+  ctx.captures.front().remove_prefix(kAuthFolder.size());
+  return write_mount(ctx, MountTable::kAuth);
+}
 Status handle_write_auth(HandlerContext& ctx) { return write_mount(ctx, MountTable::kAuth); }
 
 // From the commit on no path leads to the mount; its records go step by step.
@@ -302,7 +297,7 @@ json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
 }
 
 std::vector<PathSpec> sys_mount_specs() {
-  const std::vector<Field> fields = {
+  std::vector<Field> fields = {
       {"type", FieldType::kString, "Which engine, for example kv."},
       {"description", FieldType::kString, "A note for people."},
       {"config", FieldType::kMap, "Settings that every mount has: default_lease_ttl, max_lease_ttl."},
@@ -310,7 +305,10 @@ std::vector<PathSpec> sys_mount_specs() {
       {"local", FieldType::kBool, "Whether what it holds stays in this cluster."},
       {"seal_wrap", FieldType::kBool, "Whether its values are wrapped by the seal too."},
       {"external_entropy_access", FieldType::kBool, "Kept and shown; nothing here asks for it."},
+      {"plugin_name", FieldType::kString, "The name of the plugin, for the type plugin."},
   };
+  for (const Field& field : tuning_fields())
+    fields.push_back(field);
   std::vector<PathSpec> specs;
   specs.push_back({"mounts", "Which secrets engines there are, and where.", {},
                    {{Operation::kRead, Effect::kReads, handle_list_mounts, "Lists the mounts."}}});

@@ -10,15 +10,31 @@ bool visible(const CallContext& ctx, const Route& route) {
          (ctx.acl->is_root() || ctx.acl->has_access_below(ctx.acl_path(route.prefix)));
 }
 
-// What the calling token can reach; nothing without one.
+// What is shown to everybody of a mount that was tuned so.
+json::Value public_value(json::Arena& arena, const Route& route) {
+  json::ObjectBuilder options(arena, route.record.info.options.size() + 1);
+  for (const auto& [name, value] : route.record.info.options)
+    options.add(name, value);
+  return json::ObjectBuilder(arena, 3)
+      .add("description", route.record.info.description)
+      .add("options", route.record.info.options.empty() ? json::Value() : options.build())
+      .add("type", route.record.info.type)
+      .build();
+}
+
+// What the calling token can reach, and what everybody may see.
 Status handle_mounts(HandlerContext& base) {
   CallContext& ctx = call(base);
   json::ObjectBuilder auth(ctx.arena);
   json::ObjectBuilder secret(ctx.arena);
-  for (const Route& route : ctx.published.router->routes())
-    if (visible(ctx, route))
+  for (const Route& route : ctx.published.router->routes()) {
+    const bool reached = visible(ctx, route);
+    const bool here = route.record.info.namespace_id == ctx.ns.id;
+    const bool shown = here && route.record.tuning.listing_visibility == "unauth";
+    if (reached || shown)
       (route.record.table == MountTable::kAuth ? auth : secret)
-          .add(route.record.info.path, mount_value(ctx, route, false));
+          .add(route.record.info.path, reached ? mount_value(ctx, route, false) : public_value(ctx.arena, route));
+  }
   ctx.response.data = json::ObjectBuilder(ctx.arena, 2).add("auth", auth.build()).add("secret", secret.build()).build();
   return ok_status();
 }

@@ -20,6 +20,7 @@
 #include "core/identity_engine.h"
 #include "core/jobs.h"
 #include "core/pipeline.h"
+#include "core/quota_count.h"
 #include "core/sys_engine.h"
 #include "core/tending.h"
 #include "core/token_engine.h"
@@ -412,6 +413,7 @@ Nanos App::Impl::housekeeping() {
     return kHousekeepingInterval;
   note_version();
   const std::optional<WallTime> next = expiry_->tick();
+  core::count_leases_of_a_quota(*services_);
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
   return more || tends ? kHousekeepingPause : kHousekeepingInterval;

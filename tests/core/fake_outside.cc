@@ -1,5 +1,7 @@
 #include "tests/core/fake_outside.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/encoding.h"
 
@@ -83,9 +85,7 @@ Status FakeOutside::create(const std::string& user, Nanos time_max) {
     case Fate::kFails:
       return Status(Code::kInvalid, "the system outside refused");
     case Fate::kLate:
-      late_.emplace(now + Nanos(below_ ? static_cast<std::int64_t>(below_(static_cast<std::uint64_t>(std::max<std::int64_t>(1, time_max.count()))))
-                                       : 0),
-                    user);
+      late_.emplace(now + Nanos(below_ ? below_(std::max<std::int64_t>(1, time_max.count())) : 0), user);
       return Status(Code::kInvalid, "the system outside did not answer in time");
     case Fate::kWorksSilent:
       ++created[user];

@@ -1,0 +1,147 @@
+// Quotas: how often requests come, how many leases there are.
+#include <boost/test/unit_test.hpp>
+
+#include "core/quota_count.h"
+#include "tests/core/core_fixture.h"
+#include "tests/core/fake_outside.h"
+#include "tests/mutant_on.h"
+
+namespace coffer::core::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string header(const Answer& answer, std::string_view name) {
+  for (const auto& [key, value] : answer.headers)
+    if (key == name)
+      return value;
+  return "none";
+}
+
+BOOST_AUTO_TEST_SUITE(quotas)
+
+BOOST_FIXTURE_TEST_CASE(a_rate_is_kept, CoreFixture) {
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", R"({"path":"secret/","rate":3,"interval":"10s"})").status == 204);
+  for (int i = 0; i < 3; ++i)
+    BOOST_TEST(write("secret/data/a", R"({"data":{"a":"b"}})").status == 200);
+  const Answer refused = read("secret/data/a");
+  BOOST_TEST(refused.status == 429);
+  BOOST_TEST(refused.text("errors|0") == "request path \"secret/data/a\": rate limit quota exceeded");
+  BOOST_TEST(header(refused, "Retry-After") != "none");
+  BOOST_TEST(header(refused, "X-Ratelimit-Limit") == "none");
+  BOOST_TEST(read("sys/mounts").status == 200);  // elsewhere nothing counts
+  advance(10s);
+  BOOST_TEST(read("secret/data/a").status == 200);
+  const Answer shown = read("sys/quotas/rate-limit/kv");
+  BOOST_TEST(shown.text("data|rate") == "3");
+  BOOST_TEST(shown.text("data|interval") == "10");
+  BOOST_TEST(shown.text("data|group_by") == "ip");
+  BOOST_TEST(shown.text("data|type") == "rate-limit");
+  BOOST_TEST(list("sys/quotas/rate-limit").text("data|keys|0") == "kv");
+  BOOST_TEST(erase("sys/quotas/rate-limit/kv").status == 204);
+  for (int i = 0; i < 10; ++i)
+    BOOST_TEST(read("secret/data/a").status == 200);
+  BOOST_TEST(read("sys/quotas/rate-limit/kv").status == 404);
+  BOOST_TEST(list("sys/quotas/rate-limit").status == 404);
+}
+
+BOOST_FIXTURE_TEST_CASE(the_most_specific_rule_holds, CoreFixture) {
+  BOOST_TEST(write("sys/quotas/rate-limit/all", R"({"rate":1000})").status == 204);
+  const std::string_view one = R"({"path":"secret/data/one","rate":1,"interval":"1m"})";
+  BOOST_TEST(write("sys/quotas/rate-limit/one", one).status == 204);
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", R"({"path":"secret","rate":2,"interval":"1m"})").status == 204);
+  BOOST_TEST(write("sys/quotas/rate-limit/star", R"({"path":"secret/data/s*","rate":0.5,"interval":"1m"})").status ==
+             204);
+  BOOST_TEST(read("sys/quotas/rate-limit/star").text("data|rate") == "0.5");
+  BOOST_TEST(read("secret/data/one").status == 404);
+  BOOST_TEST(read("secret/data/one").status == 429);
+  BOOST_TEST(read("secret/data/two").status == 404);
+  BOOST_TEST(read("secret/data/two").status == 404);
+  BOOST_TEST(read("secret/data/two").status == 429);
+  BOOST_TEST(read("secret/data/s1").status == 404);
+  advance(1min);
+  const int again = read("secret/data/s2").status;
+  BOOST_TEST((again == 429 || again == 404));
+  advance(2min);
+  BOOST_TEST(read("secret/data/s2").status == 404);
+}
+
+BOOST_FIXTURE_TEST_CASE(whoever_exceeds_is_blocked, CoreFixture) {
+  BOOST_TEST(write("sys/quotas/config", R"({"enable_rate_limit_response_headers":true})").status == 204);
+  const std::string_view rule = R"({"path":"secret/","rate":1,"interval":"1s","block_interval":"1m"})";
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", rule).status == 204);
+  const Answer first = read("secret/data/a");
+  BOOST_TEST(first.status == 404);
+  BOOST_TEST(header(first, "X-Ratelimit-Limit") == "1");
+  BOOST_TEST(header(first, "X-Ratelimit-Remaining") == "0");
+  BOOST_TEST(header(read("secret/data/a"), "Retry-After") == "60");
+  advance(30s);
+  BOOST_TEST(read("secret/data/a").status == 429);
+  advance(31s);
+  BOOST_TEST(read("secret/data/a").status == 404);
+}
+
+BOOST_FIXTURE_TEST_CASE(exempt_paths_are_exempt, CoreFixture) {  // advisory C6
+  BOOST_TEST(write("sys/quotas/config", R"({"rate_limit_exempt_paths":["secret/data/free"]})").status == 204);
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", R"({"path":"secret/","rate":1,"interval":"1h"})").status == 204);
+  for (int i = 0; i < 5; ++i)
+    BOOST_TEST(read("secret/data/free").status == 404);
+  // What is derived anew is the same.
+  auto view = backend.view();
+  BOOST_TEST(deriver->start(**view, root_key.clone()).ok());
+  backend.publish(deriver->attachment());
+  for (int i = 0; i < 5; ++i)
+    BOOST_TEST(read("secret/data/free").status == 404);
+  BOOST_TEST(read("sys/quotas/config").text("data|rate_limit_exempt_paths|0") == "secret/data/free");
+  const coffer::testing::ScopedMutant on(Mutant::kQuotaExemptionsLost);
+  read("secret/data/free");
+  BOOST_TEST(read("secret/data/free").status == 429);
+}
+
+BOOST_FIXTURE_TEST_CASE(bad_quotas_are_refused, CoreFixture) {
+  for (const std::string_view body :
+       {R"({})", R"({"rate":0})", R"({"rate":-1})", R"({"rate":"x"})", R"({"rate":1e300})",
+        R"({"rate":1,"interval":"-1s"})", R"({"rate":1,"group_by":"moon"})", R"({"rate":1,"path":"nowhere/"})",
+        R"({"rate":1,"role":"r"})", R"({"rate":1,"path":"secret/","role":"r"})", R"({"rate":1,"block_interval":-5})",
+        R"({"rate":[1]})", R"({"rate":1,"path":7})"})
+    BOOST_TEST(write("sys/quotas/rate-limit/bad", body).status == 400, body);
+  BOOST_TEST(write("sys/quotas/rate-limit/bad", "{}").text("errors|0") == "'rate' is invalid");
+  for (const std::string_view body : {R"({})", R"({"max_leases":0})", R"({"max_leases":-2})", R"({"max_leases":"x"})"})
+    BOOST_TEST(write("sys/quotas/lease-count/bad", body).status == 400, body);
+  BOOST_TEST(list("sys/quotas/rate-limit").status == 404);
+  BOOST_TEST(write("sys/quotas/rate-limit/a", R"({"rate":1,"path":"secret/"})").status == 204);
+  BOOST_TEST(write("sys/quotas/rate-limit/b", R"({"rate":2,"path":"secret"})").text("errors|0") ==
+             "quota rule with similar properties exists under the name \"a\"");
+}
+
+BOOST_FIXTURE_TEST_CASE(leases_are_counted, CoreFixture) {
+  FakeOutside outside;
+  const std::unique_ptr<Engine> engine = make_fake_engine(outside);
+  engines.add(*engine, MountTable::kSecret, true);
+  BOOST_TEST(write("sys/mounts/fake", R"({"type":"fake"})").status == 204);
+  std::string first = read("fake/inside/a").lease_id;
+  BOOST_TEST(write("sys/quotas/lease-count/fake", R"({"path":"fake/","max_leases":3})").status == 204);
+  BOOST_TEST(count_leases_of_a_quota(services));
+  BOOST_TEST(!count_leases_of_a_quota(services));
+  BOOST_TEST(read("fake/inside/b").status == 200);
+  BOOST_TEST(read("fake/inside/c").status == 200);
+  BOOST_TEST(read("sys/quotas/lease-count/fake").text("data|counter") == "3");
+  const Answer refused = read("fake/inside/d");
+  BOOST_TEST(refused.status == 429);
+  BOOST_TEST(refused.text("errors|0") == "request path \"fake/inside/d\": lease count quota exceeded");
+  BOOST_TEST(records(store::KeyClass::kClusterLocal, MountId(0), "lease/rec/") == 3);
+  BOOST_TEST(write("sys/leases/revoke", R"({"sync":true,"lease_id":")" + first + "\"}").status == 204);
+  BOOST_TEST(read("sys/quotas/lease-count/fake").text("data|counter") == "2");
+  BOOST_TEST(read("fake/inside/d").status == 200);
+  // Tokens have leases too.
+  BOOST_TEST(write("sys/quotas/lease-count/tokens", R"({"path":"auth/token/","max_leases":2})").status == 204);
+  BOOST_TEST(count_leases_of_a_quota(services));
+  token(R"(["default"])");
+  token(R"(["default"])");
+  BOOST_TEST(write("auth/token/create", R"({"policies":["default"]})").status == 429);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace coffer::core::testing
