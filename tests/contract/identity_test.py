@@ -1,7 +1,14 @@
 """identity/: entities, aliases and groups by the command line and over HTTP, and what they mean for tokens and audit lines."""
 import json
+import sys
 
 import harness
+
+sys.path.insert(0, str(harness.ROOT / "tools"))
+import coffer_grpc  # noqa: E402
+import grpc  # noqa: E402
+
+messages, services = coffer_grpc.load("identity")
 
 IDS = r"[0-9a-f]{8}-[0-9a-f-]{27}"
 
@@ -124,6 +131,25 @@ EOF""" % self.accessor)
         self.assertEqual(self.login()["entity_id"], bob)
         self.call("POST", "identity/entity/batch-delete", {"entity_ids": [bob, "00000000-0000-4000-8000-000000000000"]})
         self.assertEqual(self.reads(auth["client_token"]), 403)
+
+    def test_grpc(self):
+        root = [("x-vault-token", "root")]
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            stub = services.IdentityStub(channel)
+            entity = stub.PutEntity(messages.PutEntityRequest(name="bob", policies=messages.StringSet(values=["a"]), metadata={"k": "v"}),
+                                    metadata=root)
+            group = stub.PutGroup(messages.PutGroupRequest(name="g", member_entity_ids=messages.StringSet(values=[entity.id])), metadata=root)
+            alias = stub.PutAlias(messages.PutAliasRequest(name="al", mount_accessor=self.other, canonical_id=entity.id), metadata=root)
+            told = stub.GetEntity(messages.IdentityQuery(name="BOB"), metadata=root)
+            self.assertEqual((told.id, list(told.policies), list(told.direct_group_ids), dict(told.metadata), told.aliases[0].id),
+                             (entity.id, ["a"], [group.id], {"k": "v"}, alias.id))
+            self.assertEqual(list(stub.GetGroup(messages.IdentityQuery(id=group.id), metadata=root).member_entity_ids), [entity.id])
+            why = stub.Explain(messages.ExplainRequest(path="secret/data/k", policies=["reader"]), metadata=root)
+            self.assertEqual((why.allowed, why.explanation), (True, 'policy "reader", line 1: path "secret/data/*" grants read'))
+            stub.DeleteEntity(messages.IdentityId(id=entity.id), metadata=root)
+            with self.assertRaises(grpc.RpcError) as failed:
+                stub.GetEntity(messages.IdentityQuery(id=entity.id), metadata=root)
+            self.assertEqual(failed.exception.code(), grpc.StatusCode.NOT_FOUND)
 
 
 if __name__ == "__main__":
