@@ -136,14 +136,17 @@ int run_command(const Command& command, const std::vector<std::string>& args, co
   return prints ? finish_print_only(context, flags, ui, code) : code;
 }
 
-Result<std::string> read_hidden_line(const Invocation& invocation) {
+Result<std::string> read_hidden_line(const Invocation& invocation, const std::function<void()>& ask) {
   termios before{};
-  if (!invocation.in_tty || tcgetattr(invocation.in, &before) != 0)
+  if (!invocation.in_tty || tcgetattr(invocation.in, &before) != 0) {
+    ask();
     return Status(Code::kUnavailable, "file descriptor " + std::to_string(invocation.in) + " is not a terminal");
+  }
   termios silent = before;
   silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
   silent.c_lflag |= ICANON | ISIG;
   tcsetattr(invocation.in, TCSAFLUSH, &silent);
+  ask();
   std::string line;
   char c = 0;
   while (::read(invocation.in, &c, 1) == 1 && c != '\n')

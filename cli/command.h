@@ -37,8 +37,9 @@ struct Ports {
   TransportFactory transport;
   std::function<void(std::chrono::milliseconds)> sleep;
   std::function<Result<std::unique_ptr<TokenHelper>>(const Invocation&)> token_helper;
-  // Reads a line from the terminal without echo; kUnavailable when standard input is none.
-  std::function<Result<std::string>(const Invocation&)> read_hidden;
+  // Reads a line from the terminal without echo; kUnavailable when standard input is none. `ask` prints the question,
+  // once, and not before the echo is off: who types ahead is not shown either.
+  std::function<Result<std::string>(const Invocation&, const std::function<void()>& ask)> read_hidden;
   // Lets the user edit a text in their editor; kUnavailable when that is not possible.
   std::function<Result<std::string>(const Invocation&, const std::string& text)> edit;
 };

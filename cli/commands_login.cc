@@ -22,8 +22,8 @@ std::string token_to_use(Context& context, const Config& config) {
     failed_login(context, "a token is needed and -non-interactive forbids to ask for it");
     return "";
   }
-  context.ui().prompt("Token (will be hidden): ");
-  Result<std::string> typed = context.ports().read_hidden(context.invocation());
+  Result<std::string> typed = context.ports().read_hidden(
+      context.invocation(), [&context] { context.ui().prompt("Token (will be hidden): "); });
   context.ui().prompt("\n");
   if (!typed.ok())
     failed_login(context, "a token can be asked for on a terminal only; give \"-\" as the argument to read it from "
@@ -89,8 +89,8 @@ bool ask_for_password(Context& context, Config& config) {
     failed_login(context, "a password is needed and -non-interactive forbids to ask for it");
     return false;
   }
-  context.ui().prompt("Password (will be hidden): ");
-  Result<std::string> typed = context.ports().read_hidden(context.invocation());
+  Result<std::string> typed = context.ports().read_hidden(
+      context.invocation(), [&context] { context.ui().prompt("Password (will be hidden): "); });
   context.ui().prompt("\n");
   if (!typed.ok())
     failed_login(context, "a password can be asked for on a terminal only: " + typed.status().message());

@@ -160,8 +160,8 @@ int unseal(Context& context) {
   } else {
     if (context.flags().boolean("non-interactive"))
       return context.fail(1, "An unseal key is needed as the argument when -non-interactive forbids to ask for it.");
-    context.ui().bare("Unseal Key (will be hidden): ");
-    Result<std::string> typed = context.ports().read_hidden(context.invocation());
+    Result<std::string> typed = context.ports().read_hidden(
+        context.invocation(), [&context] { context.ui().bare("Unseal Key (will be hidden): "); });
     context.ui().bare("\n");
     if (!typed.ok())
       return context.fail(1, wrap("An unseal key can be asked for on a terminal only. Where there is none, give it as "

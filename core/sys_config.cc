@@ -206,6 +206,7 @@ Status handle_ui_write(HandlerContext& base) {
   COFFER_ASSIGN(const auto values, ctx.list_field("values"));
   if (values.empty())
     return Status(Code::kInvalid, "header values must be configured");
+  COFFER_TRY(ctx.bool_field("multivalue", false).status());
   if (values.size() > kHeadersMax || !std::ranges::all_of(values, is_header_value))
     return Status(Code::kInvalid, "values: must be values of a header");
   COFFER_ASSIGN(ServerSettings settings, read_setting(ctx, kUiHeadersRecord));

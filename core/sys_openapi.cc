@@ -271,6 +271,7 @@ class Document {
 Status handle_openapi(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const bool generic, ctx.bool_field("generic_mount_paths", false));
+  COFFER_TRY(ctx.string_field("context", "").status());
   Document document(ctx, generic);
   for (const Route& route : ctx.published.router->routes())
     if (route.record.info.namespace_id == ctx.ns.id && ctx.acl != nullptr &&

@@ -130,6 +130,7 @@ Status write_quota(HandlerContext& base, QuotaKind kind) {
   record.name = name;
   COFFER_ASSIGN(const std::string_view path, ctx.string_field("path", record.path));
   COFFER_ASSIGN(const std::string_view role, ctx.string_field("role", record.role));
+  COFFER_TRY(ctx.string_field("type", "").status());
   record.path = std::string(path);
   record.role = std::string(role);
   COFFER_ASSIGN(record.inheritable, ctx.bool_field("inheritable", stored ? record.inheritable : path.empty()));

@@ -76,7 +76,7 @@ Status handle_remount(HandlerContext& base) {
                                       to.shown + "\"");
   COFFER_ASSIGN(auto record, find_mount(ctx.txn, ctx.ns.id, from.table, from.path));
   if (!record)
-    return Status(Code::kInvalid, "no matching mount at \"" + from.shown + "\"");
+    return Status(Code::kInvalid, "field \"from\": no matching mount there");
   const std::string old_route = record->route();
   record->info.path = to.path;
   COFFER_TRY(move_mount(ctx.txn, *record));

@@ -461,7 +461,6 @@ void App::Impl::stop() {
   calls_.stop();
   if (host_ != nullptr)
     host_->stop_node();
-  note_version();
   if (audit_ != nullptr)
     audit_->stop();
   flusher_.reset();

@@ -6,6 +6,7 @@
 #include "core/audit_options.h"
 #include "server/config.h"
 #include "server/config_section.h"
+#include "server/otlp.h"
 
 namespace coffer::server {
 namespace {
@@ -85,6 +86,28 @@ Status read_headers(Section& section, TracingOptions& out) {
 }
 
 }  // namespace
+
+Status split_endpoint(TracingOptions& options) {
+  const Status wrong(Code::kInvalid, "expected http://host:port/path; put a collector beside the server for TLS");
+  constexpr std::string_view kScheme = "http://";
+  std::string_view rest = options.endpoint;
+  if (!rest.starts_with(kScheme))
+    return wrong;
+  rest.remove_prefix(kScheme.size());
+  const std::size_t slash = rest.find('/');
+  if (slash != std::string_view::npos && slash + 1 < rest.size())
+    options.path = rest.substr(slash);
+  rest = rest.substr(0, slash);
+  const std::size_t colon = rest.rfind(':');
+  const bool v6 = rest.ends_with(']');
+  options.host = rest.substr(0, v6 ? rest.size() : colon);
+  options.port = v6 || colon == std::string_view::npos ? "4318" : std::string(rest.substr(colon + 1));
+  if (options.host.starts_with('[') && options.host.ends_with(']'))
+    options.host = options.host.substr(1, options.host.size() - 2);
+  const bool plain = options.path.find_first_of(" \r\n") == std::string::npos && !options.host.empty() &&
+                     options.port.find_first_not_of("0123456789") == std::string::npos && !options.port.empty();
+  return plain ? ok_status() : wrong;
+}
 
 Status read_tracing(const hcl::Node& root, const std::string& file, Config& config) {
   const auto blocks = hcl::blocks(root, "tracing", 0);

@@ -150,28 +150,6 @@ Status connect_to(const TracingOptions& options, Connected& out) {
 
 }  // namespace
 
-Status split_endpoint(TracingOptions& options) {
-  const Status wrong(Code::kInvalid, "expected http://host:port/path; put a collector beside the server for TLS");
-  constexpr std::string_view kScheme = "http://";
-  std::string_view rest = options.endpoint;
-  if (!rest.starts_with(kScheme))
-    return wrong;
-  rest.remove_prefix(kScheme.size());
-  const std::size_t slash = rest.find('/');
-  if (slash != std::string_view::npos && slash + 1 < rest.size())
-    options.path = rest.substr(slash);
-  rest = rest.substr(0, slash);
-  const std::size_t colon = rest.rfind(':');
-  const bool v6 = rest.ends_with(']');
-  options.host = rest.substr(0, v6 ? rest.size() : colon);
-  options.port = v6 || colon == std::string_view::npos ? "4318" : std::string(rest.substr(colon + 1));
-  if (options.host.starts_with('[') && options.host.ends_with(']'))
-    options.host = options.host.substr(1, options.host.size() - 2);
-  const bool plain = options.path.find_first_of(" \r\n") == std::string::npos && !options.host.empty() &&
-                     options.port.find_first_not_of("0123456789") == std::string::npos && !options.port.empty();
-  return plain ? ok_status() : wrong;
-}
-
 std::string otlp_json(const std::vector<core::FinishedRequest>& requests, std::int64_t wall_offset,
                       const TracingOptions& options) {
   json::Arena arena;

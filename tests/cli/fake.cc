@@ -85,7 +85,8 @@ Ran World::run(const std::vector<std::string>& args) {
   ports.token_helper = [this, &ran](const Invocation&) -> Result<std::unique_ptr<TokenHelper>> {
     return std::unique_ptr<TokenHelper>(std::make_unique<FakeHelper>(helper_token, ran.stored_token));
   };
-  ports.read_hidden = [this](const Invocation&) -> Result<std::string> {
+  ports.read_hidden = [this](const Invocation&, const std::function<void()>& ask) -> Result<std::string> {
+    ask();
     return hidden.empty() ? Result<std::string>(Status(Code::kUnavailable, "file descriptor 0 is not a terminal"))
                           : hidden;
   };

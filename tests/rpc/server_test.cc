@@ -325,7 +325,7 @@ BOOST_AUTO_TEST_CASE(kv) {
     v1::KVListResponse reply;
     request.set_mount("secret");
     BOOST_TEST(stub->List(&context, request, &reply).ok());
-    BOOST_TEST(recorder.last() == "list secret/metadata/ null");
+    BOOST_TEST(recorder.last() == "list secret/metadata/ {}");
     BOOST_TEST(reply.keys_size() == 2);
   }
   {
