@@ -71,11 +71,35 @@ def check(text, ran_folder=None):
     return complaints, len(seen)
 
 
+def check_features(text):
+    """(complaints, number of rows) of docs/features.md: a state, a test where it says done, and no ★ row that is declined."""
+    complaints, rows = [], 0
+    for number, line in enumerate(text.splitlines(), 1):
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) != 4 or not re.match(r"[A-Z0-9]+-\d+$", cells[0]):
+            continue
+        rows += 1
+        at = f"docs/features.md:{number}: {cells[0]}"
+        if not re.match(r"(done|part|open|declined)\b", cells[2]):
+            complaints.append(f"{at}: {cells[2]!r} is no state")
+        if cells[2].startswith("done") and not cells[3]:
+            complaints.append(f"{at}: done, and no test")
+        if cells[2].startswith("declined") and "★" in cells[1]:
+            complaints.append(f"{at}: a mandatory feature is declined")
+        for name in re.findall(r"`([a-z_/]+\.(?:py|cc)(?:::[\w.]+)?)`", cells[3]):
+            why = wrong_reference(f"`{name}`") if "::" in name else None if (ROOT / "tests" / name).is_file() else f"no tests/{name}"
+            if why:
+                complaints.append(f"{at}: {why}")
+    return complaints, rows
+
+
 def main():
     ran_folder = sys.argv[2] if sys.argv[1:2] == ["--ran"] else None
     complaints, rows = check((ROOT / "docs/contracts.md").read_text(), ran_folder)
-    if rows == 0:
-        complaints.append("docs/contracts.md has no row")
+    more, features = check_features((ROOT / "docs/features.md").read_text())
+    complaints += more
+    if rows == 0 or features == 0:
+        complaints.append("docs/contracts.md or docs/features.md has no row")
     for complaint in complaints:
         print(complaint)
     if not complaints:

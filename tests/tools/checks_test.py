@@ -36,6 +36,31 @@ class Checks(unittest.TestCase):
         for word in words:
             self.assertIn(word, output)
 
+    def contracts(self, contracts, features, *arguments):
+        self.plant("tests/contract/a_test.py", "class A:\n    def test_it(self):\n        pass\n")
+        self.plant("docs/contracts.md", contracts)
+        self.plant("docs/features.md", features)
+        done = subprocess.run([sys.executable, self.tree / "tools/contracts.py", *arguments], capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    def test_contracts_and_features(self):
+        good = "| S0-01 | x | `contract/a_test.py::A.test_it` |\n| S0-02 | x | not yet: later |\n"
+        row = "| A-01 | x | done | `contract/a_test.py::A.test_it` |\n"
+        self.assertEqual(self.contracts(good, row)[0], 0)
+        for contracts, features, word in (
+                ("| S0-01 | x | `contract/a_test.py::A.test_other` |\n", row, "has no test A.test_other"),
+                ("| S0-01 | x | not yet: |\n", row, "is not `file::test`"),
+                (good, "| A-01 | ★ x | declined: no | |\n", "a mandatory feature is declined"),
+                (good, "| A-01 | x | done | |\n", "done, and no test"),
+                (good, "| A-01 | x | soon | |\n", "is no state")):
+            code, output = self.contracts(contracts, features)
+            self.assertEqual(code, 1)
+            self.assertIn(word, output)
+        code, output = self.contracts(good, row, "--ran", str(self.tree))
+        self.assertEqual((code, "did not run, or failed" in output), (1, True))
+        self.plant("a_test.py", "A.test_it\n")
+        self.assertEqual(self.contracts(good, row, "--ran", str(self.tree))[0], 0)
+
     def test_upward_include(self):
         self.expect("layers.py", "base/a.h", '// A.\n#pragma once\n#include "core/b.h"\n', "base/a.h:3", "must not include core/")
 
