@@ -29,6 +29,7 @@ std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
 std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
+std::vector<PathSpec> sys_tool_specs();      // sys_tools.cc
 
 std::vector<PathSpec> sys_lockout_specs();     // sys_lockout.cc
 

@@ -371,4 +371,23 @@ BOOST_FIXTURE_TEST_CASE(help_tells_the_path, CoreFixture) {
   BOOST_TEST(help.text("data|help").find("num_uses (int)") != std::string::npos);
 }
 
+BOOST_FIXTURE_TEST_CASE(hashes_and_draws, CoreFixture) {
+  // FIPS 180-4 and FIPS 202: "abc".
+  BOOST_TEST(write("sys/tools/hash", R"({"input":"YWJj"})").text("data|sum") ==
+             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  BOOST_TEST(write("sys/tools/hash/sha3-256", R"({"input":"YWJj"})").text("data|sum") ==
+             "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532");
+  BOOST_TEST(write("sys/tools/hash/sha2-224", R"({"input":"YWJj","format":"base64"})").text("data|sum") ==
+             "Iwl9IjQF2CKGQqR3vaJVsyqtvOS9oLP342ydpw==");
+  BOOST_TEST(write("sys/tools/hash", R"({"input":"no base64!"})").status == 400);
+  BOOST_TEST(write("sys/tools/hash/md5", R"({"input":"YWJj"})").status == 400);
+  BOOST_TEST(write("sys/tools/random/4", R"({"format":"hex"})").text("data|random_bytes").size() == 8u);
+  BOOST_TEST(write("sys/tools/random/platform/5", R"({"format":"hex"})").text("data|random_bytes").size() == 10u);
+  BOOST_TEST(write("sys/tools/random/seal", R"({"format":"hex","bytes":3})").text("data|random_bytes").size() == 6u);
+  for (const std::string_view path : {"sys/tools/random/0", "sys/tools/random/131073", "sys/tools/random/x",
+                                      "sys/tools/random/moon/4", "sys/tools/random/platform/-1"})
+    BOOST_TEST(write(path).status == 400);
+  BOOST_TEST(write("sys/tools/random", R"({"bytes":131073})").status == 400);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
