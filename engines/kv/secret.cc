@@ -138,7 +138,8 @@ json::Value metadata_value(json::Arena& arena, const Version& version, std::stri
 
 std::string_view record_name(json::Arena& arena, std::string_view prefix, std::string_view path) {
   auto* at = static_cast<char*>(arena.allocate(prefix.size() + path.size(), 1));
-  std::memcpy(at, prefix.data(), prefix.size());
+  if (!prefix.empty())
+    std::memcpy(at, prefix.data(), prefix.size());
   if (!path.empty())
     std::memcpy(at + prefix.size(), path.data(), path.size());
   return {at, prefix.size() + path.size()};
