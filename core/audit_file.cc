@@ -18,6 +18,7 @@
 #include "base/mutant.h"
 #include "base/time_text.h"
 #include "core/audit_socket.h"
+#include "core/descriptor.h"
 
 namespace coffer::core {
 namespace {
@@ -28,25 +29,6 @@ constexpr std::string_view kSystemFolders[] = {"/proc", "/sys", "/dev"};
 Status system_error(std::string_view what) {
   return Status(Code::kIo, std::string(what).append(": ").append(error_text(errno)));
 }
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Descriptor() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-  bool valid() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
 
 constexpr std::size_t kLastLineBytesMax = 8u << 20;
 

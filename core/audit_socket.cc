@@ -15,6 +15,7 @@
 
 #include "base/check.h"
 #include "base/error_text.h"
+#include "core/descriptor.h"
 
 namespace coffer::core {
 namespace {
@@ -26,28 +27,9 @@ Status system_error(std::string_view what) {
   return Status(Code::kIo, std::string(what).append(": ").append(error_text(errno)));
 }
 
-class Socket {
- public:
-  explicit Socket(int fd = -1) noexcept : fd_(fd) {}
-  Socket(Socket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Socket& operator=(Socket&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Socket() {
-    if (fd_ >= 0)
-      ::close(fd_);
-  }
-  int get() const noexcept { return fd_; }
-  bool valid() const noexcept { return fd_ >= 0; }
-
- private:
-  int fd_;
-};
-
 class SocketFile final : public AuditFile {
  public:
-  SocketFile(Socket socket, const AuditOptions& options)
+  SocketFile(Descriptor socket, const AuditOptions& options)
       : socket_(std::move(socket)), options_(options), process_(::getpid()) {}
 
   Result<std::size_t> write(std::string_view bytes) override {
@@ -92,7 +74,7 @@ class SocketFile final : public AuditFile {
     return ::recv(socket_.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
   }
 
-  Socket socket_;
+  Descriptor socket_;
   const AuditOptions options_;
   const int process_;
 };
@@ -103,8 +85,9 @@ void limit_time(int fd, Nanos time) {
   ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);  // of connect() too
 }
 
-Result<Socket> connect_to(int family, int type, const sockaddr* address, socklen_t size, const AuditOptions& options) {
-  Socket made(::socket(family, type | SOCK_CLOEXEC, 0));
+Result<Descriptor> connect_to(int family, int type, const sockaddr* address, socklen_t size,
+                              const AuditOptions& options) {
+  Descriptor made(::socket(family, type | SOCK_CLOEXEC, 0));
   if (!made.valid())
     return system_error("socket");
   if (options.target != AuditTarget::kSyslog)
@@ -118,7 +101,7 @@ Result<Socket> connect_to(int family, int type, const sockaddr* address, socklen
   return made;
 }
 
-Result<Socket> connect_unix(const std::string& path, int type, const AuditOptions& options) {
+Result<Descriptor> connect_unix(const std::string& path, int type, const AuditOptions& options) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
@@ -127,7 +110,7 @@ Result<Socket> connect_unix(const std::string& path, int type, const AuditOption
   return connect_to(AF_UNIX, type, reinterpret_cast<const sockaddr*>(&address), sizeof address, options);
 }
 
-Result<Socket> connect_network(const AuditOptions& options) {
+Result<Descriptor> connect_network(const AuditOptions& options) {
   const std::size_t colon = options.address.rfind(':');
   COFFER_CHECK(colon != std::string::npos);
   std::string host = options.address.substr(0, colon);
@@ -139,7 +122,7 @@ Result<Socket> connect_network(const AuditOptions& options) {
   addrinfo* found = nullptr;
   if (const int error = ::getaddrinfo(host.c_str(), port.c_str(), &wanted, &found); error != 0)
     return Status(Code::kIo, std::string("address: ") + ::gai_strerror(error));
-  Result<Socket> last = Status(Code::kIo, "address: nothing was found");
+  Result<Descriptor> last = Status(Code::kIo, "address: nothing was found");
   for (const addrinfo* one = found; one != nullptr && !last.ok(); one = one->ai_next)
     last = connect_to(one->ai_family, one->ai_socktype, one->ai_addr, one->ai_addrlen, options);
   ::freeaddrinfo(found);
@@ -169,7 +152,7 @@ std::string syslog_message(const AuditOptions& options, int process, std::string
 
 Result<std::unique_ptr<AuditFile>> open_audit_socket(const AuditOptions& options,
                                                      std::span<const std::string> forbidden_folders) {
-  Result<Socket> made = Status(Code::kInternal, "no such kind of audit socket");
+  Result<Descriptor> made = Status(Code::kInternal, "no such kind of audit socket");
   switch (options.target) {
     case AuditTarget::kSyslog: made = connect_unix(kSyslogPath, SOCK_DGRAM, options); break;
     case AuditTarget::kTcp:

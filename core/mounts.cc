@@ -2,6 +2,7 @@
 
 #include "base/codec.h"
 #include "base/encoding.h"
+#include "core/token_params.h"
 
 namespace coffer::core {
 namespace {
@@ -16,23 +17,11 @@ constexpr std::uint8_t kFlagTrim = 32;
 constexpr std::uint8_t kFlagLockout = 64;
 constexpr std::uint8_t kFlagLockoutOff = 128;
 
-void write_texts(ByteWriter& writer, const std::vector<std::string>& texts) {
-  writer.varint(texts.size());
-  for (const std::string& text : texts)
-    writer.bytes(text);
-}
-
-void read_texts(ByteReader& reader, std::vector<std::string>& texts) {
-  const std::uint64_t count = reader.varint();
-  for (std::uint64_t i = 0; i < count && reader.ok(); ++i)
-    texts.emplace_back(reader.bytes());
-}
-
 void write_tuning(ByteWriter& writer, const MountTuning& tuning) {
   for (const std::vector<std::string>* texts :
        {&tuning.audit_non_hmac_request_keys, &tuning.audit_non_hmac_response_keys, &tuning.passthrough_request_headers,
         &tuning.allowed_response_headers, &tuning.allowed_managed_keys, &tuning.delegated_auth_accessors})
-    write_texts(writer, *texts);
+    encode_texts(*texts, writer);
   writer.bytes(tuning.listing_visibility).bytes(tuning.token_type).bytes(tuning.plugin_version);
   writer.bytes(tuning.identity_token_key).varint(tuning.lockout_threshold);
   writer.varint(static_cast<std::uint64_t>(tuning.lockout_duration.count()));
@@ -43,7 +32,7 @@ void read_tuning(ByteReader& reader, MountTuning& tuning) {
   for (std::vector<std::string>* texts :
        {&tuning.audit_non_hmac_request_keys, &tuning.audit_non_hmac_response_keys, &tuning.passthrough_request_headers,
         &tuning.allowed_response_headers, &tuning.allowed_managed_keys, &tuning.delegated_auth_accessors})
-    read_texts(reader, *texts);
+    *texts = decode_texts(reader);
   tuning.listing_visibility = reader.bytes();
   tuning.token_type = reader.bytes();
   tuning.plugin_version = reader.bytes();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/codec.h"
 #include "base/encoding.h"
@@ -23,13 +24,6 @@ constexpr std::uint32_t kNamespacesMax = 10000;
 
 constexpr std::array<std::string_view, 8> kReserved{"root", "sys",       "audit", "auth",
                                                     "identity", "cubbyhole", ".",     ".."};
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
-}
 
 Result<NamespaceId> take_id(TxnImpl& txn) {
   const store::StoreKey counter = layout::core_key(layout::kNamespaceCounter);
@@ -169,7 +163,7 @@ Status check_namespace_name(std::string_view name) {
   if (name.find_first_of(" +*{}") != std::string_view::npos)
     return Status(Code::kInvalid, "a namespace's name must not hold blanks, '+', '*', '{' or '}'");
   COFFER_TRY(check_canonical_name(name).with_context("a namespace's name"));
-  const std::string plain = lower(name);
+  const std::string plain = lower_ascii(name);
   for (const std::string_view reserved : kReserved)
     if (plain == reserved && !mutant(Mutant::kReservedNamespaceName))
       return Status(Code::kInvalid, "\"" + std::string(name) + "\" is a reserved name of a namespace");

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "core/token_params.h"
 
 namespace coffer::core {
 namespace {
@@ -16,18 +17,6 @@ constexpr std::string_view kAlwaysExempt[] = {"sys/generate-recovery-token/attem
                                               "sys/health",
                                               "sys/seal-status",
                                               "sys/unseal"};
-
-void write_texts(ByteWriter& writer, const std::vector<std::string>& texts) {
-  writer.varint(texts.size());
-  for (const std::string& text : texts)
-    writer.bytes(text);
-}
-
-void read_texts(ByteReader& reader, std::vector<std::string>& texts) {
-  const std::uint64_t count = reader.varint();
-  for (std::uint64_t i = 0; i < count && reader.ok(); ++i)
-    texts.emplace_back(reader.bytes());
-}
 
 // Higher is more specific.
 std::size_t weight(const QuotaRecord& record) {
@@ -80,8 +69,8 @@ std::string encode(const QuotaConfig& config) {
   std::string out;
   ByteWriter writer(out);
   writer.u8(1).u8(config.audit_logging ? 1 : 0).u8(config.response_headers ? 1 : 0);
-  write_texts(writer, config.exempt_paths);
-  write_texts(writer, config.absolute_exempt_paths);
+  encode_texts(config.exempt_paths, writer);
+  encode_texts(config.absolute_exempt_paths, writer);
   return out;
 }
 
@@ -91,8 +80,8 @@ Result<QuotaConfig> decode_quota_config(std::string_view plaintext) {
   const std::uint8_t format = reader.u8();
   config.audit_logging = reader.u8() != 0;
   config.response_headers = reader.u8() != 0;
-  read_texts(reader, config.exempt_paths);
-  read_texts(reader, config.absolute_exempt_paths);
+  config.exempt_paths = decode_texts(reader);
+  config.absolute_exempt_paths = decode_texts(reader);
   COFFER_TRY(reader.finish().with_context("the configuration of quotas"));
   if (format != 1)
     return Status(Code::kDataLoss, "the configuration of quotas has an unknown form");

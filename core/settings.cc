@@ -1,25 +1,12 @@
 #include "core/settings.h"
 
 #include "base/codec.h"
+#include "core/token_params.h"
 
 namespace coffer::core {
 namespace {
 
 constexpr std::size_t kEntriesMax = 1024;
-
-void write_texts(ByteWriter& writer, const std::vector<std::string>& texts) {
-  writer.varint(texts.size());
-  for (const std::string& text : texts)
-    writer.bytes(text);
-}
-
-std::vector<std::string> read_texts(ByteReader& reader) {
-  std::vector<std::string> out;
-  const std::uint64_t size = reader.varint();
-  for (std::uint64_t i = 0; i < size && i < kEntriesMax && reader.ok(); ++i)
-    out.emplace_back(reader.bytes());
-  return out;
-}
 
 Status take_audited_headers(ByteReader& reader, ServerSettings& settings) {
   auto headers = std::make_shared<ServerSettings::AuditedHeaders>();
@@ -36,8 +23,8 @@ Status take_cors(ByteReader& reader, ServerSettings& settings) {
   const std::uint8_t flags = reader.u8();
   settings.cors_enabled = (flags & 1) != 0;
   settings.cors_credentials = (flags & 2) != 0;
-  settings.cors_origins = read_texts(reader);
-  settings.cors_headers = read_texts(reader);
+  settings.cors_origins = decode_texts(reader);
+  settings.cors_headers = decode_texts(reader);
   return reader.finish();
 }
 
@@ -46,7 +33,7 @@ Status take_ui_headers(ByteReader& reader, ServerSettings& settings) {
   const std::uint64_t size = reader.varint();
   for (std::uint64_t i = 0; i < size && i < kEntriesMax && reader.ok(); ++i) {
     const std::string name(reader.bytes());
-    settings.ui_headers[name] = read_texts(reader);
+    settings.ui_headers[name] = decode_texts(reader);
   }
   return reader.finish();
 }
@@ -75,8 +62,8 @@ std::string encode_cors(const ServerSettings& settings) {
   std::string out = with_format();
   ByteWriter writer(out);
   writer.u8(static_cast<std::uint8_t>((settings.cors_enabled ? 1 : 0) | (settings.cors_credentials ? 2 : 0)));
-  write_texts(writer, settings.cors_origins);
-  write_texts(writer, settings.cors_headers);
+  encode_texts(settings.cors_origins, writer);
+  encode_texts(settings.cors_headers, writer);
   return out;
 }
 
@@ -86,7 +73,7 @@ std::string encode_ui_headers(const ServerSettings& settings) {
   writer.varint(settings.ui_headers.size());
   for (const auto& [name, values] : settings.ui_headers) {
     writer.bytes(name);
-    write_texts(writer, values);
+    encode_texts(values, writer);
   }
   return out;
 }

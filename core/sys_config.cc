@@ -1,6 +1,7 @@
 // Settings of the server that are stored: audited headers, other sites, headers of the web page.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "core/answers.h"
 #include "core/call.h"
 #include "core/sys_engine.h"
@@ -26,13 +27,6 @@ Result<ServerSettings> read_setting(CallContext& ctx, std::string_view name) {
     COFFER_TRY(take_setting(name, &plaintext, settings));
   }
   return settings;
-}
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
-  return out;
 }
 
 // A header's name as RFC 9110 has it.
@@ -66,7 +60,7 @@ Status handle_audited_list(HandlerContext& base) {
 Status handle_audited_read(HandlerContext& base) {
   CallContext& ctx = call(base);
   const auto& all = ctx.published.settings->audited_headers;
-  const auto found = all ? all->find(lower(ctx.captures.front())) : decltype(all->end()){};
+  const auto found = all ? all->find(lower_ascii(ctx.captures.front())) : decltype(all->end()){};
   if (!all || found == all->end())
     return Status(Code::kInvalid, "Could not find header in config");
   ctx.response.data =
@@ -82,7 +76,7 @@ bool authenticates(std::string_view name) {
 
 Status handle_audited_write(HandlerContext& base) {
   CallContext& ctx = call(base);
-  const std::string name = lower(ctx.captures.front());
+  const std::string name = lower_ascii(ctx.captures.front());
   if (!is_header_name(name))
     return Status(Code::kInvalid, "the name is no name of a header");
   COFFER_ASSIGN(const bool hashed, ctx.bool_field("hmac", false));
@@ -103,7 +97,7 @@ Status handle_audited_delete(HandlerContext& base) {
   if (!settings.audited_headers)
     return ok_status();
   auto headers = *settings.audited_headers;
-  headers.erase(lower(ctx.captures.front()));
+  headers.erase(lower_ascii(ctx.captures.front()));
   settings.audited_headers = std::make_shared<const ServerSettings::AuditedHeaders>(std::move(headers));
   return ctx.txn.put(setting_key(ctx, kAuditedHeadersRecord), encode_audited_headers(settings));
 }
@@ -201,7 +195,7 @@ Status handle_ui_write(HandlerContext& base) {
   const std::string_view name = ctx.captures.front();
   if (!is_header_name(name))
     return Status(Code::kInvalid, "the name is no name of a header");
-  if (lower(name).starts_with("x-vault-"))
+  if (lower_ascii(name).starts_with("x-vault-"))
     return Status(Code::kInvalid, "X-Vault headers cannot be set");
   COFFER_ASSIGN(const auto values, ctx.list_field("values"));
   if (values.empty())

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/mutant.h"
@@ -281,9 +282,7 @@ Result<std::string_view> choose_entity(CallContext& ctx, const Wish& wish, const
     return orphan ? std::string_view() : ctx.token->entity;
   if (role == nullptr)
     return Status(Code::kInvalid, "'entity_alias' is only allowed in combination with token role");
-  std::string alias(wish.entity_alias);
-  for (char& c : alias)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string alias = lower_ascii(wish.entity_alias);
   if (!role->allows_alias(alias))
     return Status(Code::kInvalid, "invalid 'entity_alias' value");
   return identify(ctx, ctx.mount, ctx.arena.copy(alias), json::Value(), {});

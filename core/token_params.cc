@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/mutant.h"
 #include "core/cidr.h"
 #include "core/engine.h"
@@ -23,10 +24,7 @@ std::string normalised(std::string_view name) {
     name.remove_prefix(1);
   while (!name.empty() && (name.back() == ' ' || name.back() == '\t'))
     name.remove_suffix(1);
-  std::string out(name);
-  for (char& c : out)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return out;
+  return lower_ascii(name);
 }
 
 Status read_type(HandlerContext& ctx, WishedType& type) {

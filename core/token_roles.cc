@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/codec.h"
 #include "base/path.h"
 #include "core/answers.h"
@@ -101,10 +102,7 @@ Status read_names(HandlerContext& ctx, std::string_view field, std::vector<std::
   std::vector<std::string> read;
   for (const std::string_view name : names) {
     COFFER_TRY(check_canonical_name(name).with_context("field \"" + std::string(field) + "\""));
-    std::string lower(name);
-    for (char& c : lower)
-      c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    read.push_back(std::move(lower));
+    read.push_back(lower_ascii(name));
   }
   std::sort(read.begin(), read.end());
   read.erase(std::unique(read.begin(), read.end()), read.end());

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "base/ascii.h"
 #include "base/codec.h"
 #include "base/encoding.h"
 #include "base/mutant.h"
@@ -173,12 +174,8 @@ Result<std::string> uid_of_any(HandlerContext& ctx, const Role& role, std::strin
 }  // namespace
 
 std::string role_name(const HandlerContext& ctx) {
-  std::string name(ctx.captures.front());
-  if (mutant(Mutant::kRoleNameCaseKept))
-    return name;
-  for (char& c : name)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return name;
+  const std::string_view name = ctx.captures.front();
+  return mutant(Mutant::kRoleNameCaseKept) ? std::string(name) : lower_ascii(name);
 }
 
 Result<std::optional<Role>> find_role(HandlerContext& ctx, std::string_view name) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/codec.h"
 #include "base/mutant.h"
 #include "base/secret.h"
@@ -28,12 +29,7 @@ struct User {
 };
 
 // Names are one, however they are spelt (advisory C1).
-std::string normalised(std::string_view spelling) {
-  std::string name(spelling);
-  for (char& c : name)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return name;
-}
+std::string normalised(std::string_view spelling) { return lower_ascii(spelling); }
 
 std::string user_name(const HandlerContext& ctx) { return normalised(ctx.captures.front()); }
 
