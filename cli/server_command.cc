@@ -62,11 +62,12 @@ std::function<std::optional<std::string>(const std::string&)> environment_of(con
   };
 }
 
-int run_server(Context& ctx) {
+int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
   const FlagSet& flags = ctx.flags();
   if (!ctx.arity(0, 0))
     return 1;
   server::RunOptions options;
+  options.further_engines = engines;
   options.product = ctx.product();
   options.config_paths = flags.list("config");
   options.log_level = flags.text("log-level");
@@ -136,7 +137,7 @@ Command diagnose_command() {
   return command;
 }
 
-Command server_command() {
+Command server_command(std::vector<core::Engine*> engines) {
   Command command;
   command.name = "server";
   command.synopsis = "Start a {Name} server";
@@ -148,7 +149,7 @@ Command server_command() {
       "Start a server to try things out:\n\n      $ {cmd} server -dev";
   command.flags = server_flags();
   command.http = false;
-  command.run = run_server;
+  command.run = [engines = std::move(engines)](Context& ctx) { return run_server(ctx, engines); };
   return command;
 }
 

@@ -248,6 +248,8 @@ Status App::Impl::compose_core() {
   engines_.add(*token_, core::MountTable::kAuth, false);
   engines_.add(*userpass_, core::MountTable::kAuth, true);
   engines_.add(*approle_, core::MountTable::kAuth, true);
+  for (core::Engine* engine : options_.further_engines)
+    engines_.add(*engine, core::MountTable::kSecret, true);
   core::AuditEnvironment environment;
   environment.forbidden_folders = options_.protected_folders;
   environment.running_version = std::string(kVaultVersion);

@@ -39,6 +39,7 @@ struct AppOptions {
   std::vector<std::string> protected_folders;  // no audit file may lie below them
   std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits;  // may be null
   core::LockoutRules lockouts;
+  std::vector<core::Engine*> further_engines;  // outlive the App
 };
 
 class App {

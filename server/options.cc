@@ -245,6 +245,7 @@ Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view tex
 Result<StartOptions> start_options(const RunOptions& run) {
   Result<StartOptions> start = run.dev ? dev_options(run) : configured_options(run);
   if (start.ok()) {
+    start->app.further_engines = run.further_engines;
     start->app_info = start->app.info;
     start->seal_kind =
         start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);

@@ -9,6 +9,10 @@
 
 #include "base/status.h"
 
+namespace coffer::core {
+class Engine;
+}
+
 namespace coffer::server {
 
 // What the command line gave. Empty texts were not given.
@@ -27,6 +31,7 @@ struct RunOptions {
   bool dev_tls = false;                     // with certificates made for it
   std::string dev_tls_cert_dir;             // empty: a temporary folder
   std::vector<std::string> dev_tls_names;   // that the certificate is for, besides localhost
+  std::vector<core::Engine*> further_engines;  // besides the built-in ones; they outlive run()
   std::function<std::optional<std::string>(const std::string&)> variable;  // environment
   std::function<Status(const std::string& token)> store_token;             // for the command line's next calls
   std::function<void(std::string_view text)> print;                        // standard output

@@ -9,13 +9,12 @@
 #include <set>
 #include <string>
 
-#include "core/engine.h"
 #include "core/outside.h"
-#include "core/path_table.h"
+#include "tests/lab/leased_users.h"
 
 namespace coffer::core::testing {
 
-class FakeOutside {
+class FakeOutside final : public UserSystem {
  public:
   enum class Fate : std::uint8_t {
     kWorks,
@@ -23,8 +22,8 @@ class FakeOutside {
     kWorksSilent,  // it happens, and an error is reported
     kLate,         // an error is reported, and it happens later, within the time given
   };
-  Status create(const std::string& user, Nanos time_max);
-  Status drop(const std::string& user);
+  Status create(const std::string& user, Nanos time_max) override;
+  Status drop(const std::string& user) override;
   // What is under way happens when its time has come.
   void advance(WallTime now);
 
@@ -42,9 +41,6 @@ class FakeOutside {
  public:
   void set_random(std::function<std::uint64_t(std::uint64_t)> below) { below_ = std::move(below); }
 };
-
-// Mounted as type "fake": `creds/:role` makes a user outside; `inside/:role` a lease that nobody outside knows of.
-std::unique_ptr<Engine> make_fake_engine(FakeOutside& outside);
 
 // Tasks wait until the test runs them; what is dropped never runs, as after a crash.
 class ManualPool final : public CallPool {
