@@ -65,4 +65,7 @@ function(coffer_test folder)
   target_link_libraries(test_${folder} PRIVATE ${ARG_DEPS} coffer_test_main)
   target_precompile_headers(test_${folder} REUSE_FROM coffer_test_main)
   add_test(NAME unit.${folder} COMMAND test_${folder} --color_output=no WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  # Which test cases passed, for contracts.ran and advisories.ran.
+  set_tests_properties(unit.${folder} PROPERTIES FIXTURES_SETUP contracts ENVIRONMENT
+                       COFFER_RAN=${CMAKE_BINARY_DIR}/ran/unit.${folder})
 endfunction()

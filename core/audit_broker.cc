@@ -91,7 +91,8 @@ void AuditSet::prepare(Exchange& exchange, AuditPhase phase, const AuditFacts& f
         line.text = std::string();
       line.text.reserve(kOrdinaryLinesBytes);
     }
-    members_[i].device->formatter().append(exchange, phase, facts, now, error, line);
+    const std::size_t like = mutant(Mutant::kDeviceOptionsShared) ? 0 : i;
+    members_[like].device->formatter().append(exchange, phase, facts, now, error, line);
   }
 }
 

@@ -1,5 +1,6 @@
-// What the core tells the listeners of its settings: which headers to keep, and which other sites may speak to it from
-// a browser. Written when settings change, read for each request.
+// What the core tells the listeners of its settings: which headers to keep, which other sites may speak to it from a
+// browser, and whether somebody is to be asked before a body is read. Written when settings change, read for each
+// request.
 #pragma once
 
 #include <atomic>
@@ -7,8 +8,19 @@
 #include <string>
 #include <vector>
 
-
 namespace coffer::core {
+
+class Exchange;
+
+// Asked when a request's head is known, with path, namespace, token and address, and before its body is looked at.
+// Any thread.
+class Gate {
+ public:
+  virtual ~Gate() = default;
+  // False: the request exceeds a rate quota. Its body need not be read; dispatching it gives the answer. Asked at most
+  // once for a request, which counts.
+  virtual bool admit(Exchange& exchange) = 0;
+};
 
 struct DoorSettings {
   bool keep_headers = false;              // somebody audits or traces them
@@ -28,8 +40,12 @@ class DoorBoard {
     quiet_.store(!settings->keep_headers && !settings->cors, std::memory_order_relaxed);
     settings_.store(std::move(settings));
   }
+  // Null: nobody is to be asked, as nearly always. It outlives the listeners.
+  Gate* gate() const noexcept { return gate_.load(std::memory_order_acquire); }
+  void put_gate(Gate* gate) noexcept { gate_.store(gate, std::memory_order_release); }
 
  private:
+  std::atomic<Gate*> gate_{nullptr};
   std::atomic<bool> quiet_{true};
   std::atomic<std::shared_ptr<const DoorSettings>> settings_{std::make_shared<const DoorSettings>()};
 };

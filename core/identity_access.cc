@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/mutant.h"
 #include "core/identity_store.h"
 #include "core/mounts.h"
 
@@ -54,7 +55,8 @@ std::optional<std::string> entity_value(const EntityRecord& entity, std::string_
     return std::nullopt;
   const std::size_t dot = what.find('.');
   for (const AliasRecord& alias : entity.aliases)
-    if (dot != std::string_view::npos && alias.mount_accessor == what.substr(0, dot))
+    if (dot != std::string_view::npos &&
+        (alias.mount_accessor == what.substr(0, dot) || mutant(Mutant::kAliasOfAnyMount)))
       return alias_value(alias, what.substr(dot + 1));
   return std::nullopt;
 }
@@ -122,7 +124,8 @@ Result<std::vector<std::string_view>> groups_now(IdentityStore& store, MountId m
   std::vector<std::string_view> ids;
   for (const std::string_view id : entity.groups) {
     COFFER_ASSIGN(const auto group, store.group(id));
-    if (!group || !group->external || !group->alias || group->alias->mount != mount)
+    if (!group || !group->external || !group->alias || group->alias->mount != mount ||
+        mutant(Mutant::kGroupMembershipKept))
       ids.push_back(id);
   }
   for (const std::string_view name : names) {
@@ -215,7 +218,7 @@ Result<std::string_view> identify(CallContext& ctx, const MountInfo& mount, std:
   COFFER_ASSIGN(after.groups, groups_now(store, mount.id, *known, groups));
   bool changed = after.groups != known->groups;
   for (AliasRecord& alias : after.aliases)
-    if (alias.mount == mount.id && alias.metadata != told) {
+    if ((alias.mount == mount.id || mutant(Mutant::kAliasMetadataShared)) && alias.metadata != told) {
       alias.metadata = told;
       alias.updated = ctx.now;
       changed = true;

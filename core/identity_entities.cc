@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/answers.h"
 #include "core/identity_engine.h"
 
@@ -13,6 +14,18 @@ std::string_view captured(const HandlerContext& ctx) {
 }
 
 bool by_name(const HandlerContext& ctx) { return ctx.path.starts_with("entity/name/"); }
+
+Storage root_storage(CallContext& ctx) {
+  return Storage(ctx.txn, layout::kRootNamespace, kIdentityMountId, store::KeyClass::kShared);
+}
+
+// The bug of advisory E6, for its test.
+Status erase_in_root(CallContext& ctx, std::string_view id) {
+  Storage storage = root_storage(ctx);
+  IdentityStore store(storage, ctx.arena);
+  COFFER_ASSIGN(const auto entity, store.entity(id));
+  return entity ? store.erase(*entity) : ok_status();
+}
 
 // By the path's id or name; the path "entity" itself takes both from the body.
 Result<std::optional<EntityRecord>> named_entity(CallContext& ctx, IdentityStore& store) {
@@ -69,7 +82,8 @@ Status handle_write(HandlerContext& base) {
 
 Status handle_read(HandlerContext& base) {
   CallContext& ctx = call(base);
-  IdentityStore store = store_of(ctx);
+  Storage root = root_storage(ctx);
+  IdentityStore store = mutant(Mutant::kIdentityOfOtherNamespace) ? IdentityStore(root, ctx.arena) : store_of(ctx);
   COFFER_ASSIGN(const auto entity, named_entity(ctx, store));
   if (!entity)
     return Status(Code::kNotFound, "");
@@ -99,6 +113,8 @@ Status handle_batch_delete(HandlerContext& base) {
     COFFER_ASSIGN(const auto entity, store.entity(id));
     if (entity)
       COFFER_TRY(store.erase(*entity));
+    else if (mutant(Mutant::kBatchDeletesForeign))
+      COFFER_TRY(erase_in_root(ctx, id));
   }
   return ok_status();
 }

@@ -37,6 +37,17 @@ bool is_token_tail(std::string_view tail) {
   return tail.size() == 1 + kTokenHashText && tail.front() == kTokenMark;
 }
 
+// The bug of advisory G10, for its test: a name on the way to a lease that looks like the end of a token's.
+std::string_view mixed_up(std::string_view id) {
+  if (mutant(Mutant::kLeasePrefixMixesTokens))
+    for (std::size_t slash = id.find('/'); slash != std::string_view::npos; slash = id.find('/', slash + 1)) {
+      const std::string_view name = id.substr(slash + 1, 1 + kTokenHashText);
+      if (is_token_tail(name))
+        return name.substr(1);
+    }
+  return {};
+}
+
 }  // namespace
 
 std::string token_lease_id(std::string_view path, std::string_view hash) {
@@ -152,7 +163,11 @@ Result<LeaseStore::NamedPage> LeaseStore::named(NamespaceId ns, std::string_view
   for (const std::string_view name : page.names) {
     const std::string_view id = name.substr(layout::kLeaseIdPrefix.size());
     const std::string_view tail = id.substr(id.rfind('/') + 1);
-    if (is_token_tail(tail))
+    if (mutant(Mutant::kDottedLeasesKept) && id.find('.') != std::string_view::npos)
+      continue;
+    if (const std::string_view hash = mixed_up(id); !hash.empty())
+      out.leases.push_back({id, {}, hash});
+    else if (is_token_tail(tail))
       out.leases.push_back({id, {}, tail.substr(1)});
     else
       out.leases.push_back({id, tail, {}});

@@ -72,11 +72,25 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
   exchange->pipeline->times.began = metrics::now_ns();
   if (answer_at_door(exchange))
     return;
-  if (lifecycle_ != nullptr && lifecycle_->handle(exchange))
+  if (lifecycle_ != nullptr && !exchange->pipeline->rate.refused && lifecycle_->handle(exchange))
     return;
   if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
     exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
   run(std::move(exchange));
+}
+
+// A node that cannot tell lets it in: whoever runs it then says why.
+bool Pipeline::admit(Exchange& exchange) {
+  if (mutant(Mutant::kQuotaAfterBody))
+    return true;
+  if (!exchange.pipeline)
+    exchange.pipeline = std::make_unique<PipelineState>();
+  Result<std::unique_ptr<store::View>> view = services_.backend.view();
+  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+  if (published == nullptr || published->sealed || !published->damage.ok() || published->quotas == nullptr)
+    return true;
+  exchange.pipeline->now = services_.committer.cluster_now();
+  return Run(exchange, *exchange.pipeline, services_, **view, *published).admit();
 }
 
 // What the listener says of metrics comes before everything: a sealed node has some too.

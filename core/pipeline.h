@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "core/call.h"
+#include "core/door.h"
 #include "core/pipeline_state.h"
 
 namespace coffer::core {
@@ -21,13 +22,14 @@ class LifecycleHandler {
 };
 
 // Thread-safe. Outlives every exchange that it was given.
-class Pipeline final : public Dispatcher, private AuditSink, private CommitSink {
+class Pipeline final : public Dispatcher, public Gate, private AuditSink, private CommitSink {
  public:
   // `lifecycle` may be null; both outlive the pipeline.
   Pipeline(const Services& services, LifecycleHandler* lifecycle) : services_(services), lifecycle_(lifecycle) {}
 
   void dispatch(std::unique_ptr<Exchange> exchange) override;
   void resume(std::unique_ptr<Exchange> exchange) override;
+  bool admit(Exchange& exchange) override;
 
  private:
   enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork };

@@ -45,6 +45,13 @@ class PipelineState {
   std::optional<Status> called;            // what became of it; set: the next run concludes
   Response answered;                       // as the call left it
   Term term;                               // of the leadership that committed the intent
+  // What a rate quota said of the request: once, at the door or in the first run.
+  struct Rate {
+    bool asked = false;
+    bool refused = false;
+    std::vector<std::pair<std::string_view, std::string_view>> headers;  // of the answer; texts in the arena
+  };
+  Rate rate;
   StageTimes times;
   std::uint32_t route_slot = UINT32_MAX;   // of the mount, for metrics; UINT32_MAX: none
   WallTime now{};
@@ -72,6 +79,7 @@ class PipelineState {
     outside.reset();
     called.reset();
     answered = Response();
+    rate = Rate();
     deadline = WallTime::max();
   }
 };

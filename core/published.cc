@@ -292,6 +292,8 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     for (const auto& [name, quota] : quotas_)
       rules.push_back(quota.rule);
     next->quotas = rules.empty() ? nullptr : std::make_shared<const QuotaSet>(std::move(rules), quota_config_);
+    if (rates_told_)
+      rates_told_(next->quotas != nullptr && next->quotas->any(QuotaKind::kRate));
   }
   if (jobs_changed_) {
     auto jobs = std::make_shared<std::vector<Job>>();

@@ -81,6 +81,8 @@ class StateDeriver final : public StateObserver {
 
   // `told` hears of every change of the settings, on the node's thread. Before start().
   void on_settings(std::function<void(const ServerSettings&)> told) { settings_told_ = std::move(told); }
+  // Likewise: whether there is a rate quota at all.
+  void on_rate_quotas(std::function<void(bool any)> told) { rates_told_ = std::move(told); }
 
   void on_apply(Index index, std::span<const store::Op> ops) override;
   std::shared_ptr<const store::Attachment> attachment() override;
@@ -106,6 +108,7 @@ class StateDeriver final : public StateObserver {
   std::map<std::string, Job, std::less<>> jobs_;
   ServerSettings settings_;
   std::function<void(const ServerSettings&)> settings_told_;
+  std::function<void(bool)> rates_told_;
   bool settings_changed_ = true;
   struct Quota {
     QuotaSet::Rule rule;

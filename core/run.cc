@@ -128,8 +128,11 @@ void Run::resolve() {
   local_path_ = full_path_.substr(route_->prefix.size());
   if (route_->engine != nullptr)
     match_ = route_->engine->paths(route_->record.info).match(local_path_, request.operation);
+  if (mutant(Mutant::kLoginByAnyOperation) && match_ && match_->operation == nullptr && match_->spec->unauthenticated)
+    match_->operation = &match_->spec->operations.front();
   const MountInfo& mount = route_->record.info;
-  if (mount.type == "system" && !namespace_->is_root() && !sys_path_in_namespaces(local_path_))
+  if (mount.type == "system" && !namespace_->is_root() && !sys_path_in_namespaces(local_path_) &&
+      !mutant(Mutant::kRootPathServedBelow))
     match_.reset();
   storage_.emplace(txn_, route_->record.storage_namespace(), mount.id, route_->record.key_class());
 }
@@ -139,6 +142,11 @@ void Run::authorise() {
   resolve();
   if (route_ != nullptr)
     state_.route_slot = route_->metrics_slot;
+  // Before who asks is looked at: guesses count too (advisory C4).
+  if (published_.quotas != nullptr || state_.rate.refused) [[unlikely]]
+    take_rate();
+  if (refused_)
+    return fill_facts();
   if (const Status status = authenticate(); !status.ok())
     note(status);
   else if (!namespace_found_)
@@ -148,8 +156,6 @@ void Run::authorise() {
     refuse(503, "API access to this namespace has been locked by an administrator - \"" + locked->path +
                     "\" must be unlocked to gain access.");
   state_.times.token = metrics::now_ns();
-  if (!refused_ && published_.quotas != nullptr) [[unlikely]]
-    take_rate();
   fill_facts();
   if (!refused_)
     if (const Status status = check_policy(); !status.ok())
@@ -171,10 +177,30 @@ std::string_view Run::quota_role() const {
   return match_->captures.empty() ? std::string_view() : match_->captures.front();
 }
 
-// Once a request: a run after a conflict has paid already.
+bool Run::admit() {
+  find_namespace();
+  resolve();
+  // A role that stands in the body is not known yet.
+  const bool by_role = route_ != nullptr && route_->record.table == MountTable::kAuth &&
+                       std::ranges::any_of(published_.quotas->rules(), [](const QuotaSet::Rule& rule) {
+                         return rule.record.kind == QuotaKind::kRate && !rule.record.role.empty();
+                       });
+  if (namespace_found_ && !by_role)
+    take_rate();
+  return !state_.rate.refused;
+}
+
+// Once a request: what was asked at the door, or in an earlier run, holds.
 void Run::take_rate() {
+  PipelineState::Rate& rate = state_.rate;
+  if (rate.asked) {
+    if (rate.refused)
+      refuse_for_rate();
+    return;
+  }
+  rate.asked = true;
   const QuotaSet& quotas = *published_.quotas;
-  if (!quotas.any(QuotaKind::kRate) || state_.runs > 0 || state_.works > 0 || state_.request_audited)
+  if (!quotas.any(QuotaKind::kRate))
     return;
   const std::string path = namespace_->path + std::string(full_path_);
   const QuotaSet::Rule* rule = quotas.find(QuotaKind::kRate, path, quota_role());
@@ -183,7 +209,7 @@ void Run::take_rate() {
   const QuotaRecord& record = rule->record;
   std::uint64_t thousandths = record.rate_thousandths;
   std::string_view client = exchange_.request.remote_address;
-  if (QuotaSet::by_entity(record) && token_ && !token_->record.entity.empty()) {
+  if (QuotaSet::by_entity(record) && authenticate().ok() && token_ && !token_->record.entity.empty()) {
     client = token_->record.entity;
   } else {
     if (QuotaSet::by_entity(record) && record.secondary_thousandths > 0)
@@ -197,14 +223,19 @@ void Run::take_rate() {
     return arena.copy(std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
   };
   if (quotas.config().response_headers) {
-    quota_headers_.emplace_back("X-Ratelimit-Limit", arena.copy(std::to_string(taken.limit)));
-    quota_headers_.emplace_back("X-Ratelimit-Remaining", arena.copy(std::to_string(taken.remaining)));
-    quota_headers_.emplace_back("X-Ratelimit-Reset", seconds(taken.reset));
+    rate.headers.emplace_back("X-Ratelimit-Limit", arena.copy(std::to_string(taken.limit)));
+    rate.headers.emplace_back("X-Ratelimit-Remaining", arena.copy(std::to_string(taken.remaining)));
+    rate.headers.emplace_back("X-Ratelimit-Reset", seconds(taken.reset));
   }
   if (taken.allowed)
     return;
-  quota_headers_.emplace_back("Retry-After", seconds(taken.reset));
-  unaudited_refusal_ = !quotas.config().audit_logging;
+  rate.headers.emplace_back("Retry-After", seconds(taken.reset));
+  rate.refused = true;
+  refuse_for_rate();
+}
+
+void Run::refuse_for_rate() {
+  unaudited_refusal_ = published_.quotas == nullptr || !published_.quotas->config().audit_logging;
   refuse(429, "request path \"" + std::string(full_path_) + "\": rate limit quota exceeded");
 }
 
@@ -222,9 +253,13 @@ Status Run::check_lease_quota(CallContext& ctx) {
   return Status(Code::kExhausted, "request path \"" + std::string(full_path_) + "\": lease count quota exceeded");
 }
 
+bool Run::open_path() const {
+  return match_ && (match_->spec->unauthenticated || (mutant(Mutant::kPathLeftOpen) && local_path_ == "mounts"));
+}
+
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
 Status Run::authenticate() {
-  const bool open = match_ && match_->spec->unauthenticated;
+  const bool open = open_path();
   if (!exchange_.request.token.empty()) {
     COFFER_ASSIGN(token_, tokens_.live_by_text(exchange_.request.token));
     // Seen from elsewhere than where it is bound to, it is no token.
@@ -281,7 +316,8 @@ void Run::fill_facts() {
   AuditFacts& facts = state_.facts;
   json::Arena& arena = exchange_.arena;
   facts = AuditFacts();
-  facts.audited_headers = published_.settings->audited_headers;
+  if (!token_ || !mutant(Mutant::kAuditedHeadersLost))
+    facts.audited_headers = published_.settings->audited_headers;
   facts.namespace_id = arena.copy(namespace_->name);
   facts.namespace_path = arena.copy(namespace_->path);
   facts.path = full_path_;
@@ -378,7 +414,7 @@ void Run::explain_refusal(std::string_view path, Capability wanted) {
 
 Status Run::check_policy() {
   const Request& request = exchange_.request;
-  if (match_ && match_->spec->unauthenticated)
+  if (open_path())
     return ok_status();
   if (request.operation == Operation::kHelp)
     return ok_status();
@@ -417,7 +453,7 @@ void Run::handle() {
     exchange_.response.mount_type = mount_type;
   }
   // A failed request leaves nothing behind.
-  if (exchange_.response.has_errors())
+  if (exchange_.response.has_errors() && !mutant(Mutant::kFailedLoginKeepsToken))
     txn_.rollback(before);
 }
 
@@ -559,8 +595,8 @@ void Run::depend_on_authority() {
 }
 
 bool Run::finish(Term term) {
-  if (!quota_headers_.empty())
-    exchange_.response.headers = quota_headers_;
+  if (!state_.rate.headers.empty())
+    exchange_.response.headers = state_.rate.headers;
   if (const Status status = count_use(); !status.ok()) {
     state_.outside.reset();
     txn_.rollback({});

@@ -17,6 +17,9 @@ class Run {
   Run(Exchange& exchange, PipelineState& state, const Services& services, const store::View& view,
       const Published& published);
 
+  // Of a request whose body was not looked at: whether the rate quotas that can be told by its head let it in. Instead
+  // of all others.
+  bool admit();
   // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit
   // facts.
   void authorise();
@@ -41,9 +44,11 @@ class Run {
   void resolve();
   bool reaches_namespace(const TokenRecord& token);
   std::string_view cubbyhole_key();
+  bool open_path() const;
   Status authenticate();
   Status identify();
   void take_rate();
+  void refuse_for_rate();
   Status check_lease_quota(CallContext& ctx);
   std::string_view quota_role() const;
   Status check_policy();
@@ -85,7 +90,6 @@ class Run {
   bool refused_ = false;
   std::string_view why_;                    // refused by policies; told to whom may know
   bool unaudited_refusal_ = false;
-  std::vector<std::pair<std::string_view, std::string_view>> quota_headers_;
   bool concludes_ = false;
   bool wants_newer_keyring_ = false;
   std::optional<Storage> storage_;

@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "base/mutant.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
@@ -50,6 +51,9 @@ Result<std::optional<StoredToken>> token_of(CallContext& ctx, std::string_view i
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   COFFER_ASSIGN(const auto token, tokens.live(hash));
   if (!token || !token->record.expires || token_lease_id(token->record.path, hash) != id)
+    return std::optional<StoredToken>();
+  // What another namespace holds does not exist here (advisory F3).
+  if (token->record.ns != namespace_of(ctx) && !mutant(Mutant::kTokenLeaseOfOtherNamespace))
     return std::optional<StoredToken>();
   return token;
 }

@@ -147,7 +147,7 @@ Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
   if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
     COFFER_TRY(txn_.put(expiry_name(*record.expires, hash).key(), {}));
   // Found by the path that made it, as leases are.
-  return record.expires ? LeaseStore(txn_, arena_).add_token(layout::kRootNamespace, record.path, hash) : ok_status();
+  return record.expires ? LeaseStore(txn_, arena_).add_token(record.ns, record.path, hash) : ok_status();
 }
 
 Status TokenStore::replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after) {
@@ -171,7 +171,7 @@ Status TokenStore::erase_records(std::string_view hash, const TokenRecord& recor
   if (!record.expires)
     return ok_status();
   COFFER_TRY(txn_.erase(expiry_name(*record.expires, hash).key()));
-  return LeaseStore(txn_, arena_).erase_token(layout::kRootNamespace, record.path, hash);
+  return LeaseStore(txn_, arena_).erase_token(record.ns, record.path, hash);
 }
 
 Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) {

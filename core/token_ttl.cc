@@ -13,7 +13,7 @@ Result<TtlGrant> grant_ttl(const TtlRequest& request) {
   TtlGrant grant;
   grant.ttl = request.requested > Nanos(0) ? request.requested : request.default_ttl;
   WallTime last = WallTime(Nanos::max());
-  if (request.period > Nanos(0))
+  if (request.period > Nanos(0) && !mutant(Mutant::kPeriodCapped))
     grant.ttl = std::min(request.period, kTtlMax);
   else
     last = request.created + std::min(request.max_ttl, kTtlMax);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "base/secret.h"
 #include "base/time_text.h"
 #include "core/answers.h"
@@ -132,6 +133,12 @@ void show_wrapper(CallContext& ctx, const Wrapper& wrapper) {
   ctx.wrapped = true;
 }
 
+// What was wrapped in this namespace or below; anything else is no wrapping token here (advisory F2).
+bool in_reach(const CallContext& ctx, const TokenRecord& record) {
+  const NamespaceRecord* made = ctx.published.namespaces->find(record.ns);
+  return made != nullptr && (ctx.ns.covers(*made) || mutant(Mutant::kWrappingOfOtherNamespace));
+}
+
 // The wrapping token that the body names, or the calling one.
 Result<StoredToken> wrapping_token(CallContext& ctx) {
   COFFER_ASSIGN(const std::string_view named, ctx.string_field("token", ""));
@@ -139,7 +146,7 @@ Result<StoredToken> wrapping_token(CallContext& ctx) {
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   if (!text.empty()) {
     COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
-    if (token && token->record.policies == kWrappingPolicyName)
+    if (token && token->record.policies == kWrappingPolicyName && in_reach(ctx, token->record))
       return *token;
   }
   return Status(Code::kInvalid, std::string(kNoWrappingToken));

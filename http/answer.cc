@@ -4,6 +4,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "base/mutant.h"
 #include "http/envelope.h"
 
 namespace coffer::http {
@@ -54,7 +55,8 @@ constexpr std::size_t kChunked = SIZE_MAX;
 void append_head(int status, std::string_view content_type, std::size_t body_bytes, const AnswerStyle& style,
                  std::string& out) {
   if (status == 200) {
-    out += "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n";
+    out += mutant(Mutant::kAnswerMayBeCached) ? "HTTP/1.1 200 OK\r\n"
+                                              : "HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n";
   } else {
     out += "HTTP/1.1 ";
     append_number(static_cast<std::size_t>(status), out);

@@ -262,6 +262,7 @@ RequestReader::Step Connection::step(std::string_view& input) {
   if (result != RequestReader::Step::kReady)
     return result;
   exchange_ = thread_.take_exchange();
+  exchange_->request.remote_address = address_;
   result = reader_.begin(input, *exchange_, used);
   input.remove_prefix(used);
   if (result == RequestReader::Step::kMore) {
@@ -275,7 +276,6 @@ void Connection::start_request() {
   keep_alive_ = reader_.keep_alive();
   is_head_ = reader_.is_head();
   exchange_->connection = this;
-  exchange_->request.remote_address = address_;
   exchange_->request.remote_port = port_;
   if (listener_ != nullptr)
     exchange_->request.door = listener_->door;
@@ -307,6 +307,7 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     return;
   }
   const bool close_after = !keep_alive_ || thread_.stopping();
+  const bool whole = reader_.whole();
   const int status = exchange->response.status;
   const bool authenticated = exchange->authenticated;
   bool written = true;
@@ -319,10 +320,12 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   thread_.keep_exchange(std::move(exchange));
   reader_.reset();
   if (written)
-    write_out(close_after);
+    write_out(close_after && whole);
   else
     refuse_for_memory(is_head_);
   remember(status, authenticated);
+  if (written && !whole)
+    linger();
   if (closed() || (input_.empty() && !readable_))
     return;
   if (++turns_ >= kTurnsMax || !known_) {

@@ -58,6 +58,7 @@ class Parser final : public bhttp::basic_parser<true> {
 
   Head head;
   std::optional<Refusal> refusal;
+  bool over_quota = false;  // its body is not read: the dispatcher has the answer
 
   std::string_view body() const { return in_arena_.empty() ? body_.view() : in_arena_; }
 
@@ -150,6 +151,13 @@ class Parser final : public bhttp::basic_parser<true> {
         ec = bhttp::error::end_of_stream;
       return;
     }
+    // What is refused for its rate costs no memory and no parsing (advisory C4).
+    core::Gate* gate = config_.board ? config_.board->gate() : nullptr;
+    if (gate != nullptr && (chunked() || content_length().value_or(0) != 0) && !gate->admit(exchange_)) {
+      over_quota = true;
+      ec = bhttp::error::end_of_stream;
+      return;
+    }
     const bool anonymous = exchange_.request.token.empty() && !mutant(Mutant::kHttpTokenlessBodyUnbounded);
     body_bytes_max_ = anonymous ? std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes)
                                 : config_.limits.body_bytes;
@@ -212,6 +220,8 @@ class RequestReader::Impl {
     used = parser->put(boost::asio::const_buffer(input.data(), input.size()), ec);
     if (parser->refusal)
       return refuse(std::move(*parser->refusal));
+    if (parser->over_quota)
+      return Step::kDone;
     if (ec && ec != bhttp::error::need_more)
       return refuse({400, "malformed HTTP request"});
     if (parser->is_done())

@@ -44,7 +44,8 @@ class RequestReader {
   Step scan_head(std::string_view input, std::size_t& skipped);
 
   // Fills exchange.request but for id and remote address. kMore, kDone or kRefused. The exchange stays with the reader
-  // until reset().
+  // until reset(), and has the client's address already. kDone without whole(): a rate quota refuses it, and its body
+  // was left unread.
   Step begin(std::string_view input, core::Exchange& exchange, std::size_t& used);
   Step more(std::string_view input, std::size_t& used);
 

@@ -163,6 +163,8 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   if (request.wrap_ttl && !ask.wrappable)
     return invalid("x-vault-wrap-ttl: this call's reply has no place for a wrapping token; use the Logical service");
   COFFER_TRY(set_id(exchange));
+  if (core::Gate* gate = limits_.board ? limits_.board->gate() : nullptr; gate != nullptr && !gate->admit(exchange))
+    return ok_status();
   if (ask.data) {
     COFFER_ASSIGN(request.data, ask.data(exchange.arena));
   }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "core/door.h"
 #include "core/request.h"
 #include "rpc/status_map.h"
 
@@ -45,6 +46,7 @@ class Gateway final : public core::Home {
     json::Limits json;
     std::size_t tokenless_bytes_max = SIZE_MAX;  // of the texts of a call that shows no token
     Nanos time_max{0};                           // from the call to its answer; 0: no bound
+    std::shared_ptr<const core::DoorBoard> board;  // null: nobody is asked before a call's data is looked at
   };
 
   // Borrowed; they outlive the gateway.

@@ -83,7 +83,7 @@ class Server::Impl {
         log_(std::move(log)),
         gateway(std::make_unique<Gateway>(
             dispatcher, random,
-            Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request})) {
+            Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request, config.board})) {
     for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_identity_service,
                        make_sys_service, make_auth_service})
       services.push_back(make(*gateway));

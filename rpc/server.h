@@ -19,6 +19,7 @@
 
 namespace coffer::core {
 class Dispatcher;
+class DoorBoard;
 }
 
 namespace coffer::rpc {
@@ -42,6 +43,7 @@ struct Config {
   Nanos request = limits::kRequestTimeMax;          // from a whole request to its answer
   Nanos handshake = limits::kGrpcHandshakeTimeMax;  // accept to the first byte, and that to the end of TLS and settings
   json::Limits json;
+  std::shared_ptr<const core::DoorBoard> board;     // null: nothing is asked of the listener
 };
 
 // Lines for the operational log, to be shown as of module "grpc", without content of calls. Any thread.

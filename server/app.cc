@@ -259,7 +259,8 @@ Status App::Impl::compose_core() {
   audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));
   deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
   deriver_->on_settings([this](const core::ServerSettings& settings) { settings_changed(settings); });
-  options_.http.board = board_;
+  deriver_->on_rate_quotas([this](bool any) { board_->put_gate(any ? pipeline_.get() : nullptr); });
+  options_.http.board = options_.rpc.board = board_;
   return Status();
 }
 

@@ -90,12 +90,13 @@ int serve(App& app, Logger& logger, Signals& signals, const std::string& product
 int run(const RunOptions& options) {
   Signals signals;
   const std::vector<std::string> notes = harden_process();
+  // Before the configuration is read: a seal's key may stand in it.
+  const bool locked = init_secret_arena(kSecretArenaBytes);
   Result<StartOptions> start = start_options(options);
   if (!start.ok()) {
     options.complain(start.status().message() + "\n");
     return 1;
   }
-  const bool locked = init_secret_arena(kSecretArenaBytes);
   Result<std::unique_ptr<Logger>> logger = Logger::open(start->log);
   if (!logger.ok()) {
     options.complain(logger.status().message() + "\n");

@@ -2,9 +2,11 @@
 """Every test that docs/contracts.md names exists, and every contract of its tables has one, or says why not yet.
 
 A row is `| ID | what | file::Class.method[, …] |`, files below tests/, or `| ID | what | not yet: why |`. Prints each row that is wrong; ends with
-1 when there is one. With `--ran FOLDER` a test must have passed there as well: harness.py leaves a line for each in FOLDER/<file>.
+1 when there is one. With `--ran FOLDER` a test must have passed there as well: harness.py leaves a line for each in FOLDER/<file>, and
+tests/test_main.cc in FOLDER/unit.<folder>.
 """
 import ast
+import functools
 import pathlib
 import re
 import sys
@@ -40,9 +42,17 @@ def wrong_reference(reference):
     return None if match.group(2) in tests else f"tests/{match.group(1)} has no test {match.group(2)}"
 
 
+@functools.cache
+def cases(folder):
+    """Boost test cases that passed, as `file::case`; a suite of data counts by its own name."""
+    return {line for record in pathlib.Path(folder).glob("unit.*") for line in record.read_text().splitlines()}
+
+
 def ran(folder, reference):
-    """Whether the Python test of `reference` left its line in `folder`; a class counts when any test of it did. Others are ctest's own."""
+    """Whether the test of `reference` left its line in `folder`; a class counts when any test of it did. Other Python files are ctest's own."""
     path, name = REFERENCE.match(reference).groups()
+    if path.endswith(".cc"):
+        return f"{path}::{name}" in cases(folder)
     if not path.startswith("contract/"):
         return True
     record = pathlib.Path(folder) / pathlib.Path(path).name

@@ -36,6 +36,14 @@ Status count_use(HandlerContext& ctx, const Role& role, const SecretId& id) {
   return put_secret_id(ctx, role, counted);
 }
 
+// As many reads and as much hashing as for a role: nobody learns from the time whether there is one (advisory B3).
+Status look_for_nobody(HandlerContext& ctx, std::string_view secret) {
+  if (mutant(Mutant::kGhostUserAnswersFast))
+    return ok_status();
+  COFFER_TRY(find_role(ctx, "-").status());
+  return find_secret_id(ctx, Role(), secret).status();
+}
+
 Result<std::string_view> login_name(HandlerContext& ctx) { return ctx.string_field("role_id", ""); }
 
 Status log_in(HandlerContext& ctx) {
@@ -48,8 +56,10 @@ Status log_in(HandlerContext& ctx) {
   if (!role || role->bind_secret_id) {
     if (secret.empty())
       return Status(Code::kInvalid, "missing secret_id");
-    if (!role)
-      return refused();
+    if (!role) {
+      COFFER_TRY(look_for_nobody(ctx, secret));
+      return mutant(Mutant::kRefusalTellsGhosts) ? Status(Code::kInvalid, "unknown role ID") : refused();
+    }
     COFFER_ASSIGN(id, find_secret_id(ctx, *role, secret));
     if (!id || id->expired(ctx.now) || !core::in_networks(ctx.request.remote_address, id->cidrs))
       return refused();

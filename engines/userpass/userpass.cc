@@ -131,6 +131,8 @@ Status log_in(HandlerContext& ctx) {
   const std::string name = user_name(ctx);
   COFFER_ASSIGN(const auto user, find_user(ctx, name));
   const bool right = user && hashing(ctx) != nullptr && hashing(ctx)->of() == user->hash && hashing(ctx)->fits();
+  if (!user && mutant(Mutant::kRefusalTellsGhosts))
+    return Status(Code::kInvalid, "unknown user");
   if (!right)
     return Status(Code::kInvalid, std::string(kWrongPassword));
   // A token that could not be used from here is not given out, and nobody learns that only the address was wrong

@@ -1,7 +1,8 @@
 """No value of a request reaches a log, an audit line, a metric, a span or an error (advisories H1, H5, H7).
 
-Endpoints are taken from the path tables in the sources, and each one's fields from its own help, so that a new endpoint or field is covered
-without anyone remembering it. Each field gets values of its own, of every type. Then everything that the server wrote is searched for them.
+Endpoints are taken from the path tables in the sources, and each one's fields from its own help; over gRPC besides those every call of every
+service, and its fields from its description: a new endpoint, call or field is covered without anyone remembering it. Each field gets values of its
+own, of every type. Then everything that the server wrote is searched for them.
 """
 import http.server
 import json
@@ -13,35 +14,15 @@ import sys
 import threading
 import unittest
 
+import endpoints
 import harness
+import services
 
 MUTANTS = str(harness.BINARY_FOLDER / "coffer_mutants")
-# A text in the sources that may be a row's pattern; the server's help says whether it is.
-PATTERN = re.compile(r'"([a-z][a-z0-9_-]*(?:/[:*]?[a-z0-9_?-]+)*(?:/\*\w+\??)?)"')
-FIELD = re.compile(r"^    (\w+) \((.+)\)$", re.M)
-# What ends the test, or the server.
-SKIPPED = re.compile(r"^auth/token/revoke-self$|^sys/(seal|unseal|init|step-down|rekey|generate-root|monitor|rotate)\b")
 # What names things is readable by design (docs/formats/audit_line.md): policies, kinds of mounts, paths, and how often a token may be used.
 READABLE = {"policies", "token_policies", "allowed_policies", "num_uses", "token_num_uses", "type", "plugin_name", "path", "paths", "reads", "requests"}
+PATHS = re.compile(r'"path":"(?:[^"\\]|\\.)*"')
 AUDIT = "/var/log/vault_audit.log"
-
-
-def mounts_of(source):
-    """Where the table of a source file is mounted, by the file's place."""
-    name = source.parent.name
-    if name == "core":
-        return ["auth/token/"] if "token" in source.name else ["sys/"]
-    return {"kv": ["secret/", "kv1/"], "cubbyhole": ["cubbyhole/"], "identity": ["identity/"]}.get(name, [f"auth/{name}/", f"{name}/"])
-
-
-def endpoints():
-    out = set()
-    for source in [*harness.ROOT.glob("core/*.cc"), *harness.ROOT.glob("engines/*/*.cc")]:
-        text = source.read_text()
-        for pattern in PATTERN.findall(text) if "PathSpec" in text else ():
-            for mount in mounts_of(source):
-                out.add(mount + re.sub(r"[:*]\w+\??", "cny", pattern))
-    return sorted(path for path in out if not SKIPPED.match(path))
 
 
 class Collector:
@@ -74,6 +55,10 @@ listener "tcp" {
   address = "127.0.0.1:8200"
   tls_disable = true
 }
+listener "grpc" {
+  address = "127.0.0.1:8210"
+  tls_disable = true
+}
 tracing { endpoint = "http://127.0.0.1:4318" }
 """
 
@@ -85,7 +70,46 @@ class Canary(harness.Contract):
         self.canaries[text] = self.canaries[number] = what
         return text, number
 
+    grpc = None  # a connection while requests go that way
+
+    def call_grpc(self, method, path, body, token):
+        path, _, query = path.partition("?")
+        data = None if body is None else body if isinstance(body, (bytes, str)) else json.dumps(body)
+        status, content = self.grpc.logical(method, path, token or self.token, data, dict([query.split("=", 1)]) if query else None)
+        if not 200 <= status < 400:
+            self.errors.append((f"gRPC {method} {path}", content))
+        return status, content.encode()
+
+    def besiege_calls(self):
+        """Every field of every typed call with words of its own."""
+        done = 0
+        for call in services.calls():
+            if call.method.name in ("Seal", "Init", "Unseal") or call.service == "Logical":
+                continue
+            message = call.request()
+            for field in call.fields():
+                text, number = self.canary(field.name)
+                entry = {"k": text}  # names of pairs are readable, as names of fields are
+                for value in (text, text.encode(), int(number), [text], [int(number)], entry,
+                              json.dumps({"a": text, "b": [text, int(number)]})):
+                    one = call.request()
+                    if services.put(one, field, value):
+                        self.note(call, self.grpc.make(call, one, self.token))
+                        services.put(message, field, value)
+                        done += 1
+            self.note(call, self.grpc.make(call, message, self.token))
+            guess, _ = self.canary("a token")
+            self.note(call, self.grpc.make(call, message, guess))
+        return done
+
+    def note(self, call, outcome):
+        code, details, trailers, _ = outcome
+        if details or trailers:
+            self.errors.append((f"gRPC {call.name} {code}", details + "\n" + trailers))
+
     def call(self, method, path, body=None, token=None):
+        if self.grpc is not None:
+            return self.call_grpc(method, path, body, token)
         status, content, _ = harness.http(method, "/v1/" + path, token or self.token, body, raw=True)
         if status >= 400:
             self.errors.append((f"{method} {path.partition('?')[0]}", content.decode(errors="replace")))
@@ -93,15 +117,14 @@ class Canary(harness.Contract):
 
     def besiege(self, path):
         """Every field of the endpoint with values of every type; nothing of the answers but errors is looked at."""
-        status, content = self.call("GET", path + "?help=1")
-        if status != 200 or b"Matching Route" not in content:
+        fields = endpoints.fields_of(path, self.token)
+        if fields is None:
             return 0
-        fields = [name for name, _ in FIELD.findall(json.loads(content)["help"])]
         whole = {}
         for field in fields or ["value"]:
             text, number = self.canary(field)
             whole[field] = text
-            for value in (text, [text, "x"], {"k": text}, {"a": {"b": [text]}}, int(number)):
+            for value in (text, [text, "x"], {"k": text}, {"a": {"b": [text]}}, int(number)) if self.grpc is None else (text, {"a": [text, int(number)]}):
                 self.call("POST", path, {field: value})
         self.call("POST", path, whole)
         text, _ = self.canary("a body that ends early")
@@ -113,7 +136,7 @@ class Canary(harness.Contract):
         self.call("POST", path, whole, token=guess)
         return 1 + len(fields)
 
-    def besieged(self, binary, mutant=None):
+    def besieged(self, binary, mutant=None, grpc=False, only=""):
         """Everything that the server wrote, by where."""
         self.canaries, self.errors = {}, []
         for old in pathlib.Path("/var/log").iterdir():
@@ -127,20 +150,23 @@ class Canary(harness.Contract):
         _, made = harness.http("PUT", "/v1/sys/init", body={"secret_shares": 1, "secret_threshold": 1})
         self.token = made["root_token"]
         harness.http("PUT", "/v1/sys/unseal", body={"key": made["keys"][0]})
-        for path, kind in (("secret", {"type": "kv", "options": {"version": "2"}}), ("kv1", {"type": "kv"})):
-            harness.http("POST", f"/v1/sys/mounts/{path}", self.token, kind)
-        for folder in sorted((harness.ROOT / "engines").iterdir()):
-            if folder.is_dir() and folder.name not in ("kv", "cubbyhole", "identity"):
-                for table in ("auth", "mounts"):
-                    harness.http("POST", f"/v1/sys/{table}/{folder.name}", self.token, {"type": folder.name})
+        endpoints.prepare(self.token)
         assert harness.http("POST", "/v1/sys/audit/file", self.token, {"type": "file", "options": {"file_path": AUDIT}})[0] == 204
-        found = {path: self.besiege(path) for path in endpoints()}
+        if grpc:
+            self.grpc = services.Connection()
+            self.addCleanup(self.grpc.close)
+        found = {path: self.besiege(path) for path in endpoints.paths() if path.startswith(only)}
+        if grpc:
+            found["calls"] = self.besiege_calls()
+            self.grpc.close()
+            self.grpc = None
         text = {name: harness.http("GET", f"/v1/sys/metrics{query}", self.token, raw=True)[1].decode()
                 for name, query in (("metrics", "?format=prometheus"), ("metrics as JSON", ""))}
         server.stop()
         collector.close()
         text["log"] = server.output()
-        text["audit file"] = pathlib.Path(AUDIT).read_text()
+        # Of a typed call the fields that name things make the path, which is readable by design.
+        text["audit file"] = PATHS.sub("", pathlib.Path(AUDIT).read_text())
         text["spans"] = b"".join(collector.bodies).decode()
         text["errors"] = "\n".join(f"{what}: {content}" for what, content in self.errors)
         return found, text
@@ -163,6 +189,17 @@ class Canary(harness.Contract):
         self.assertIn("traceId", text["spans"])
         leaks = self.leaks(text)
         self.assertFalse(leaks, f"{len(leaks)} of {len(self.canaries)} values were told:\n" + "\n".join(leaks[:40]))
+
+    def test_no_value_is_told_over_grpc(self):
+        found, text = self.besieged(harness.VAULT, grpc=True)
+        self.assertGreater(len([path for path, fields in found.items() if fields]), 40)
+        self.assertGreater(found["calls"], 100)
+        self.assertGreater(len(self.errors), 100)
+        leaks = self.leaks(text)
+        self.assertFalse(leaks, f"{len(leaks)} of {len(self.canaries)} values were told:\n" + "\n".join(leaks[:40]))
+        if os.path.exists(MUTANTS):
+            _, text = self.besieged(MUTANTS, "h7_error_echoes_value", grpc=True, only="auth/token/")
+            self.assertTrue([leak for leak in self.leaks(text) if leak.startswith("errors: ")], "a planted leak was not found")
 
     def test_the_test_finds_planted_leaks(self):
         if not os.path.exists(MUTANTS):

@@ -155,6 +155,9 @@ BOOST_FIXTURE_TEST_CASE(external_groups_follow_each_login, WithPolicy) {
   BOOST_TEST(error(write("identity/group/id/" + group, R"({"member_entity_ids":[]})")) ==
              "400 member entities can't be set manually for external groups");
   BOOST_TEST(broken() == "");
+  BOOST_TEST(reads(log_in("ann", "one", R"({"groups":["staff"]})")) == 200);
+  const ScopedMutant mutant(Mutant::kGroupMembershipKept);
+  BOOST_TEST(reads(log_in("ann")) == 200);
 }
 
 // Advisories E1, E2 and E3.
@@ -211,6 +214,30 @@ BOOST_FIXTURE_TEST_CASE(an_alias_belongs_to_one_mount, IdentityFixture) {
   BOOST_TEST(read("identity/entity/id/" + one).at("data|aliases").elements().size() == 2u);
   BOOST_TEST(entity_of(log_in("ann", "two")) == one);
   BOOST_TEST(broken() == "");
+}
+
+BOOST_FIXTURE_TEST_CASE(d7_d8_each_mount_has_its_own_alias, IdentityFixture) {
+  const std::string entity = entity_of(log_in("ann", "one", R"({"colour":"red"})"));
+  const std::string other = entity_of(log_in("ann", "two", R"({"colour":"blue"})"));
+  BOOST_TEST(write("identity/entity/merge",
+                   R"({"from_entity_ids":[")" + other + R"("],"to_entity_id":")" + entity + R"("})").status == 204);
+  allow("second", "secret/data/{{identity.entity.aliases." + accessor("two") + ".metadata.colour}}", "create,update");
+  give(entity, "second");
+  const auto writes = [&](std::string_view colour) {
+    const std::string token = log_in("ann", "one", R"({"colour":"red"})");
+    return write("secret/data/" + std::string(colour), R"({"data":{"a":"b"}})", token).status;
+  };
+  BOOST_TEST(writes("blue") == 200);
+  BOOST_TEST(writes("red") == 403);
+  {
+    const ScopedMutant first(Mutant::kAliasOfAnyMount);
+    allow("second", "secret/data/{{identity.entity.aliases." + accessor("two") + ".metadata.colour}}", "create");
+    BOOST_TEST(writes("red") == 200);
+  }
+  const ScopedMutant shared(Mutant::kAliasMetadataShared);
+  writes("blue");
+  BOOST_TEST(read("identity/entity/id/" + entity).text("data|aliases|0|metadata|colour") ==
+             read("identity/entity/id/" + entity).text("data|aliases|1|metadata|colour"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_merged_entity_lives_on_in_the_other, WithPolicy) {

@@ -204,6 +204,85 @@ BOOST_AUTO_TEST_CASE(revoked_by_prefix) {
   BOOST_TEST(clean());
 }
 
+// Whatever stands in a lease's id, it is found by its prefix.
+BOOST_AUTO_TEST_CASE(g4_every_id_is_revoked_by_its_prefix) {
+  const auto left = [this] {
+    for (const std::string_view role : {"a.b", ".a", "a.", "a b", "h", "h.h", "\xc3\xa9", "a+b*c", "0"})
+      BOOST_REQUIRE_EQUAL(get("fake/inside/" + std::string(role)).status, 200);
+    write("sys/leases/revoke-prefix/fake", R"({"sync":true})");
+    settle();
+    return records(store::KeyClass::kClusterLocal, MountId(0), "lease/rec/");
+  };
+  BOOST_TEST(left() == 0u);
+  const ScopedMutant on(Mutant::kDottedLeasesKept);
+  BOOST_TEST(left() != 0u);
+}
+
+// The id of a lease may look as a token's does on the way to its end: what is revoked is what was meant.
+BOOST_AUTO_TEST_CASE(g10_a_prefix_never_mixes_tokens_and_leases) {
+  const std::string bystander = token(R"(["default"])");
+  const std::string name = list("sys/leases/lookup/auth/token/create").text("data|keys|0");
+  BOOST_TEST_REQUIRE(name.front() == 'h');
+  const auto lives = [&] { return read("auth/token/lookup-self", bystander).status == 200; };
+  const auto lease = [&] { BOOST_REQUIRE_EQUAL(get("fake/inside/" + name).status, 200); };
+  lease();
+  for (const std::string& prefix : {"fake/inside/" + name, std::string("fake/inside"), std::string("fake")}) {
+    lease();
+    BOOST_TEST(write("sys/leases/revoke-prefix/" + prefix, R"({"sync":true})").status == 204);
+    settle();
+    BOOST_TEST(clean());
+    BOOST_TEST(lives());
+    lease();
+    BOOST_TEST(write("sys/leases/revoke-force/" + prefix).status == 204);
+    settle();
+    BOOST_TEST(clean());
+    BOOST_TEST(lives());
+  }
+  // And the other way round: tokens by their prefix, and no lease but theirs.
+  const Answer kept = get("fake/inside/a");
+  BOOST_TEST(write("sys/leases/revoke-prefix/auth/token/create", R"({"sync":true})").status == 204);
+  settle();
+  BOOST_TEST(!lives());
+  BOOST_TEST(write("sys/leases/lookup", lease_body(kept)).status == 200);
+  const std::string other = token(R"(["default"])");
+  const std::string again = list("sys/leases/lookup/auth/token/create").text("data|keys|0");
+  BOOST_REQUIRE_EQUAL(get("fake/inside/" + again).status, 200);
+  const ScopedMutant on(Mutant::kLeasePrefixMixesTokens);
+  write("sys/leases/revoke-prefix/fake/inside", R"({"sync":true})");
+  settle();
+  BOOST_TEST(read("auth/token/lookup-self", other).status != 200);
+}
+
+// What another namespace holds is neither told of nor changed, whichever endpoint is asked (advisory F2).
+BOOST_AUTO_TEST_CASE(f2_leases_of_another_namespace_are_none) {
+  BOOST_TEST(request(Operation::kWrite, "sys/namespaces/a").status == 200);
+  const Answer made = get("fake/creds/a", R"({"ttl":"1h"})");
+  const auto in_a = [this](std::string_view path, std::string_view body) {
+    return request(Operation::kWrite, path, body, "root", {}, "a");
+  };
+  const auto untouched = [&] {
+    for (const std::string prefix : {"sys/leases/", "sys/"}) {
+      in_a(prefix + "revoke", lease_body(made, R"(,"sync":true)"));
+      in_a(prefix + "revoke/" + made.lease_id, R"({"sync":true})");
+      in_a(prefix + "revoke-prefix/fake", R"({"sync":true})");
+      in_a(prefix + "revoke-prefix/" + made.lease_id, R"({"sync":true})");
+      in_a(prefix + "revoke-force/fake", "{}");
+      in_a(prefix + "revoke-force/" + made.lease_id, "{}");
+      if (in_a(prefix + "renew", lease_body(made)).status != 400)
+        return false;
+      if (in_a(prefix + "renew/" + made.lease_id, "{}").status != 400)
+        return false;
+    }
+    settle();
+    return in_a("sys/leases/lookup", lease_body(made)).status == 400 &&
+           request(Operation::kList, "sys/leases/lookup/fake", {}, "root", {}, "a").status == 404 &&
+           write("sys/leases/lookup", lease_body(made)).text("data|ttl") == "3600" && outside.users.size() == 1;
+  };
+  BOOST_TEST(untouched());
+  const ScopedMutant on(Mutant::kLeaseOfOtherNamespace);
+  BOOST_TEST(!untouched());
+}
+
 BOOST_AUTO_TEST_CASE(leases_end_with_their_token) {  // advisories G5, F7
   for (const bool planted : {false, true}) {
     std::optional<ScopedMutant> on;

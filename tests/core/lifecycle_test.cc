@@ -11,6 +11,7 @@
 #include "seal/static_seal.h"
 #include "store/memory_backend.h"
 #include "tests/core/core_fixture.h"
+#include "tests/mutant_on.h"
 
 namespace coffer::core {
 namespace {
@@ -307,6 +308,8 @@ BOOST_FIXTURE_TEST_CASE(j9_a_reset_needs_the_nonce_of_the_attempt, Fixture) {
   BOOST_TEST(reset(nonce) == 0);
   unseal(share);
   BOOST_TEST(answered->response.data.string_or("nonce", "") != nonce);
+  const coffer::testing::ScopedMutant mutant(Mutant::kResetWithoutNonce);
+  BOOST_TEST(reset("another") == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

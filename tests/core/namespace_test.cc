@@ -104,6 +104,29 @@ BOOST_AUTO_TEST_CASE(tokens_of_others_are_neither_told_of_nor_changed) {
   BOOST_TEST(get("a", "auth/token/lookup-self", token).status == 403);
 }
 
+// Tokens have leases, and a namespace lists and revokes its own.
+BOOST_AUTO_TEST_CASE(leases_of_tokens_stay_in_their_namespace) {
+  const auto made = [this](std::string_view ns) {
+    return put(ns, "auth/token/create", R"({"policies":["default"]})").text("auth|client_token");
+  };
+  const auto lives = [this](std::string_view ns, std::string_view token) {
+    return get(ns, "auth/token/lookup-self", token).status == 200;
+  };
+  const std::string of_root = made("");
+  const std::string of_a = made("a");
+  const std::string of_c = made("a/c");
+  const std::string_view folder = "sys/leases/lookup/auth/token/create";
+  for (const std::string_view ns : {"", "a", "a/c"})
+    BOOST_TEST(in(ns, Operation::kList, folder).at("data|keys").elements().size() == 1u);
+  BOOST_TEST(in("b", Operation::kList, folder).status == 404);
+  BOOST_TEST(put("", "sys/leases/revoke-prefix/auth/token", R"({"sync":true})").status == 204);
+  BOOST_TEST(!lives("", of_root));
+  BOOST_TEST(lives("a", of_a));
+  BOOST_TEST(put("a", "sys/leases/revoke-prefix/auth/token", R"({"sync":true})").status == 204);
+  BOOST_TEST(!lives("a", of_a));
+  BOOST_TEST(lives("a/c", of_c));
+}
+
 BOOST_AUTO_TEST_CASE(a_token_gives_its_children_no_policies_of_another_namespace) {
   BOOST_TEST(put("", "sys/policies/acl/make",
                  R"({"policy":"path \"a/auth/token/create\" { capabilities = [\"update\"] }"})").status == 204);
@@ -124,6 +147,25 @@ BOOST_AUTO_TEST_CASE(names_that_mean_something_else_are_refused) {
   BOOST_TEST(put("", "sys/mounts/a/kv", R"({"type":"kv"})").status == 400);
   const coffer::testing::ScopedMutant broken(Mutant::kReservedNamespaceName);
   BOOST_TEST(put("", "sys/namespaces/root", "{}").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(f8_what_fails_leaves_no_half_of_a_namespace) {
+  const std::size_t before = records(store::KeyClass::kShared, MountId(0)) +
+                             records(store::KeyClass::kClusterLocal, MountId(0));
+  const auto fails = [&] {
+    BOOST_TEST(put("", "sys/namespaces/half", "{}").status >= 500);
+    BOOST_TEST(get("", "sys/namespaces/half").status == 404);
+    BOOST_TEST(get("half", "sys/mounts").status == 404);
+    BOOST_TEST(records(store::KeyClass::kShared, MountId(0)) + records(store::KeyClass::kClusterLocal, MountId(0)) ==
+               before);
+  };
+  random.failing = true;
+  fails();
+  random.failing = false;
+  committer.forced.emplace_back(CommitOutcome::kRefused, Status(Code::kUnavailable, "not now"));
+  fails();
+  BOOST_TEST(put("", "sys/namespaces/half", "{}").status == 200);
+  BOOST_TEST(get("half", "sys/mounts").status == 200);
 }
 
 BOOST_AUTO_TEST_CASE(what_belongs_to_the_root_is_not_served_elsewhere) {

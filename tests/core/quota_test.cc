@@ -98,6 +98,36 @@ BOOST_FIXTURE_TEST_CASE(exempt_paths_are_exempt, CoreFixture) {  // advisory C6
   BOOST_TEST(read("secret/data/free").status == 429);
 }
 
+// What the head says is enough to refuse a request, and it is counted once (advisory C4).
+BOOST_FIXTURE_TEST_CASE(c4_a_rate_is_judged_by_the_head, CoreFixture) {
+  const auto admitted = [this](std::string_view path) {
+    Exchange exchange;
+    exchange.request.operation = Operation::kWrite;
+    exchange.request.path = *CanonicalPath::from_text(path);
+    exchange.request.token = "root";
+    exchange.request.remote_address = "127.0.0.1";
+    const bool in = pipeline->admit(exchange);
+    BOOST_TEST(in == pipeline->admit(exchange));  // of one request, asked again
+    return in;
+  };
+  BOOST_TEST(admitted("secret/data/a"));
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", R"({"path":"secret/","rate":2,"interval":"1h"})").status == 204);
+  BOOST_TEST(admitted("secret/data/a"));
+  BOOST_TEST(write("secret/data/a", R"({"data":{"a":"b"}})").status == 200);
+  BOOST_TEST(!admitted("secret/data/a"));
+  BOOST_TEST(write("secret/data/a", R"({"data":{"a":"b"}})").status == 429);
+  BOOST_TEST(write("secret/data/a", "{}", "a guess").status == 429);
+  BOOST_TEST(admitted("sys/mounts/x"));
+  // A role that stands in the body is judged when that was read.
+  BOOST_TEST(write("sys/auth/approle", R"({"type":"approle"})").status == 204);
+  const std::string_view of_role = R"({"path":"auth/approle/","role":"r","rate":1,"interval":"1h"})";
+  BOOST_TEST(write("sys/quotas/rate-limit/role", of_role).status == 204);
+  BOOST_TEST(admitted("auth/approle/login"));
+  BOOST_TEST(admitted("auth/approle/login"));
+  const coffer::testing::ScopedMutant on(Mutant::kQuotaAfterBody);
+  BOOST_TEST(admitted("secret/data/a"));
+}
+
 BOOST_FIXTURE_TEST_CASE(bad_quotas_are_refused, CoreFixture) {
   for (const std::string_view body :
        {R"({})", R"({"rate":0})", R"({"rate":-1})", R"({"rate":"x"})", R"({"rate":1e300})",

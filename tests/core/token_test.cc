@@ -475,6 +475,27 @@ BOOST_AUTO_TEST_CASE(g1_no_edge_makes_a_token_immortal) {
   BOOST_TEST(!holds());
 }
 
+// A periodic token lives as long as it is renewed, each time for its period.
+BOOST_AUTO_TEST_CASE(g9_a_period_outlives_the_maximum) {
+  const auto holds = [] {
+    const WallTime created{std::chrono::hours(24 * 365 * 50)};
+    for (const auto age : {0h, 1h, 24h, 24h * 30, 24h * 365, 24h * 3650}) {
+      TtlRequest request{created + age, created};
+      request.requested = 1min;
+      request.period = 2h;
+      request.default_ttl = 1h;
+      request.max_ttl = 24h * 32;
+      const Result<TtlGrant> grant = grant_ttl(request);
+      if (!grant.ok() || grant->ttl != Nanos(2h) || grant->expires != request.now + Nanos(2h))
+        return false;
+    }
+    return true;
+  };
+  BOOST_TEST(holds());
+  const ScopedMutant on(Mutant::kPeriodCapped);
+  BOOST_TEST(!holds());
+}
+
 BOOST_FIXTURE_TEST_CASE(c5_numbers_outside_their_range_are_refused, CoreFixture) {
   for (const std::string field : {"ttl", "explicit_max_ttl", "period", "num_uses"})
     for (const std::string value : {"-9223372036854775808", "-1", "9223372036854775808", "1e9", "\"NaN\"", "1.5"}) {

@@ -269,6 +269,16 @@ bool accessors_stay_with_their_role() {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(b3_ghosts_cost_what_roles_cost) {
+  Approle mount;
+  mount.write("role/app", R"({"role_id":"app"})");
+  mount.secret("app");
+  const auto same = [&mount] { return mount.login("app", "wrong").reads == mount.login("ghost", "wrong").reads; };
+  BOOST_TEST(same());
+  const testing::ScopedMutant mutant(Mutant::kGhostUserAnswersFast);
+  BOOST_TEST(!same());
+}
+
 BOOST_AUTO_TEST_CASE(e8_spellings_of_a_role_are_one) {
   BOOST_TEST(spellings_are_one());
   const testing::ScopedMutant mutant(Mutant::kRoleNameCaseKept);

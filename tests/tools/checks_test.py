@@ -61,6 +61,45 @@ class Checks(unittest.TestCase):
         self.plant("a_test.py", "A.test_it\n")
         self.assertEqual(self.contracts(good, row, "--ran", str(self.tree))[0], 0)
 
+    def advisories(self, table, mutants, product, *arguments):
+        self.plant("tests/contract/a_test.py", "class A:\n    def test_it(self):\n        pass\n\n\ndef check(surface, test):\n    pass\n\n\n"
+                                               'ROWS = [("A1", "a1_bug", check, SURFACES)]\n')
+        rest = [f"| {letter}{i} | x | not yet: later | |\n" for letter, count in (("A", 28), ("B", 7), ("C", 6), ("D", 19), ("E", 8), ("F", 10), ("G", 13), ("H", 21),
+                                                                               ("I", 8), ("J", 10), ("K", 9)) for i in range(1, count + 1)]
+        self.plant("docs/advisories.md", "".join([*table, *rest[len(table):]]))
+        self.plant("base/mutants.inc", mutants)
+        self.plant("base/a.cc", product)
+        done = subprocess.run([sys.executable, self.tree / "tools/advisories.py", *arguments], capture_output=True, text=True)
+        return done.returncode, done.stdout
+
+    def test_advisories(self):
+        row = "| A1 | x | `contract/a_test.py::check` | `kBug` |\n"
+        plain = "| A2 | x | `contract/a_test.py::A.test_it` | none: why |\n"
+        mutant, used = 'COFFER_MUTANT(kBug, "a1_bug")\n', "if (mutant(Mutant::kBug))\n"
+        self.assertEqual(self.advisories([row, plain], mutant, used), (0, self.advisories([row, plain], mutant, used)[1]))
+        for table, mutants, product, word in (
+                ([row.replace("::check", "::other")], mutant, used, "has no test other"),
+                ([row.replace("kBug", "kOther")], mutant, used, "no mutant kOther is declared"),
+                ([row.replace("`kBug`", "")], mutant, used, "neither a mutant nor a reason"),
+                ([row], mutant, "", "kBug is used nowhere"),
+                ([row], mutant + 'COFFER_MUTANT(kNew, "new")\n', used + "mutant(Mutant::kNew)", "no test names kNew"),
+                (["| A9 | x | not yet: later | |\n"], mutant, used, "A1 is missing")):
+            code, output = self.advisories(table, mutants, product)
+            self.assertEqual(code, 1)
+            self.assertIn(word, output)
+        code, output = self.advisories([row, plain], mutant, used, "--ran", str(self.tree))
+        self.assertEqual((code, output.count("did not run, or failed")), (1, 2))
+        self.plant("a_test.py", "A.test_it\nX.test_A1_a1_bug_http\n")
+        self.assertEqual(self.advisories([row, plain], mutant, used, "--ran", str(self.tree))[0], 0)
+
+    def test_cases_of_boost_ran(self):
+        self.plant("tests/core/a_test.cc", "BOOST_AUTO_TEST_CASE(it_holds) {\n")
+        good, row = "| S0-01 | x | `core/a_test.cc::it_holds` |\n", "| A-01 | x | done | `core/a_test.cc::it_holds` |\n"
+        self.assertEqual(self.contracts(good, row)[0], 0)
+        self.assertEqual(self.contracts(good, row, "--ran", str(self.tree))[0], 1)
+        self.plant("unit.core", "core/a_test.cc::it_holds\n")
+        self.assertEqual(self.contracts(good, row, "--ran", str(self.tree))[0], 0)
+
     def test_upward_include(self):
         self.expect("layers.py", "base/a.h", '// A.\n#pragma once\n#include "core/b.h"\n', "base/a.h:3", "must not include core/")
 
