@@ -32,7 +32,8 @@ std::string proxy_for(const Invocation& invocation, const std::string& address) 
       return value;
   }
   bool secure = address.starts_with("https://");
-  std::size_t start = address.find("://") + 3;
+  const std::size_t scheme = address.find("://");
+  const std::size_t start = scheme == std::string::npos ? 0 : scheme + 3;
   std::string host = address.substr(start, address.find_first_of("/:", start) - start);
   if (host == "localhost" || host.starts_with("127.") || host.starts_with("["))
     return "";

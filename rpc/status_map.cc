@@ -6,7 +6,34 @@
 namespace coffer::rpc {
 namespace {
 
-constexpr std::size_t kDetailDataBytesMax = 4096;  // details travel as a header, and clients take 8 KiB of those
+// Details travel as a header, and clients take 8 KiB of those. The first text stands in it three times, twice as base64.
+constexpr std::size_t kDetailBytesMax = 4096;  // of texts and data together
+constexpr std::size_t kTextBytesMax = 1024;    // of one text
+constexpr std::size_t kTextsBytesMax = 2048;   // of all of them
+
+// A text that names what was sent may be as long as that.
+std::string clipped(std::string_view text) {
+  if (text.size() <= kTextBytesMax)
+    return std::string(text);
+  std::size_t end = kTextBytesMax;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+    --end;
+  return std::string(text.substr(0, end)) + "...";
+}
+
+// Returns how many bytes were added; what is beyond the bound is left out.
+template <typename Texts, typename Add>
+std::size_t add_texts(const Texts& texts, Add add) {
+  std::size_t bytes = 0;
+  for (const std::string_view text : texts) {
+    std::string one = clipped(text);
+    bytes += one.size();
+    if (bytes > kTextsBytesMax)
+      break;
+    add(std::move(one));
+  }
+  return bytes;
+}
 
 grpc::Status with_details(grpc::StatusCode code, const v1::Error& error) {
   const std::string message = error.errors_size() != 0 ? error.errors(0) : std::string();
@@ -54,13 +81,11 @@ grpc::Status failure_of(const core::Exchange& exchange) {
   const core::Response& response = exchange.response;
   v1::Error error;
   error.set_http_status(response.status);
-  for (const std::string_view text : response.errors)
-    error.add_errors(std::string(text));
-  for (const std::string_view text : response.warnings)
-    error.add_warnings(std::string(text));
+  std::size_t bytes = add_texts(response.errors, [&error](std::string text) { error.add_errors(std::move(text)); });
+  bytes += add_texts(response.warnings, [&error](std::string text) { error.add_warnings(std::move(text)); });
   if (!response.data.is_null()) {
     json::write(response.data, *error.mutable_data_json());
-    if (error.data_json().size() > kDetailDataBytesMax)
+    if (error.data_json().size() + bytes > kDetailBytesMax)
       error.clear_data_json();
   }
   return with_details(response.late ? grpc::StatusCode::DEADLINE_EXCEEDED : code_of_http(response.status), error);
@@ -69,7 +94,7 @@ grpc::Status failure_of(const core::Exchange& exchange) {
 grpc::Status failure_of(const Status& status) {
   v1::Error error;
   error.set_http_status(core::http_status(status.code()));
-  error.add_errors(status.message());
+  error.add_errors(clipped(status.message()));
   return with_details(code_of_http(error.http_status()), error);
 }
 

@@ -39,9 +39,15 @@ def prepare(token):
                 harness.http("POST", f"/v1/sys/{table}/{folder.name}", token, {"type": folder.name})
 
 
-def fields_of(path, token):
-    """Names of the endpoint's fields, from its own help; None: there is no such endpoint."""
+def typed_fields_of(path, token):
+    """[(name, type)] of the endpoint's fields, from its own help; None: there is no such endpoint."""
     status, content, _ = harness.http("GET", f"/v1/{path}?help=1", token, raw=True)
     if status != 200 or b"Matching Route" not in content:
         return None
-    return [name for name, _ in FIELD.findall(json.loads(content)["help"])]
+    return FIELD.findall(json.loads(content)["help"])
+
+
+def fields_of(path, token):
+    """The same without their types."""
+    fields = typed_fields_of(path, token)
+    return None if fields is None else [name for name, _ in fields]
