@@ -6,7 +6,8 @@
 namespace coffer::rpc {
 namespace {
 
-// Details travel as a header, and clients take 8 KiB of those. The first text stands in it three times, twice as base64.
+// Details travel as a header, and clients take 8 KiB of those. The first text stands in it three times, twice in
+// base64.
 constexpr std::size_t kDetailBytesMax = 4096;  // of texts and data together
 constexpr std::size_t kTextBytesMax = 1024;    // of one text
 constexpr std::size_t kTextsBytesMax = 2048;   // of all of them
