@@ -10,10 +10,19 @@ import harness
 class Audit(harness.Contract):
     def setUp(self):
         super().setUp()
+        for folder in ("/var/log", "/vault/logs"):
+            for old in pathlib.Path(folder).iterdir():
+                old.unlink()
         self.dev()
 
     def lines(self, path):
         return [json.loads(line) for line in pathlib.Path(path).read_text().splitlines()]
+
+    def test_audit_file_transcript(self):
+        self.transcript("audit_file")
+
+    def test_audit_lines_transcript(self):
+        self.transcript("audit_lines")
 
     def test_S0_05_S0_19_enable(self):
         self.shell("vault audit enable file file_path=/var/log/vault_audit.log")

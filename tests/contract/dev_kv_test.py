@@ -27,22 +27,10 @@ class DevKv(harness.Contract):
         self.server = self.dev()
 
     def test_S4_02_S4_03_status(self):
-        self.shell("export VAULT_ADDR='http://localhost:8200'; export VAULT_TOKEN='root'; vault status")
-        lines = self.stdout.splitlines()
-        names = [re.split(r"\s{2,}", line)[0] for line in lines]
-        self.assertEqual(names, ["Key", "---", "Seal Type", "Initialized", "Sealed", "Total Shares", "Threshold", "Version", "Build Date",
-                                 "Storage Type", "Cluster Name", "Cluster ID", "HA Enabled"])
-        rows = self.table(self.stdout)
-        self.assertEqual(rows["Seal Type"], "shamir")
-        self.assertEqual(rows["Initialized"], "true")
-        self.assertEqual(rows["Sealed"], "false")
-        self.assertEqual(rows["Total Shares"], "1")
-        self.assertEqual(rows["Threshold"], "1")
-        self.assertRegex(rows["Version"], r"^1\.\d+\.\d+")
-        self.assertTrue(rows["Version"].startswith("1.21.0+coffer."))  # D-13
-        self.assertEqual(rows["Storage Type"], "inmemory")  # D-5
-        self.assertRegex(rows["Cluster Name"], r"^vault-cluster-[0-9a-f]{8}$")
-        self.assertEqual(rows["HA Enabled"], "false")
+        self.transcript("first_steps")
+        status = json.loads(self.shell("vault status -format=json"))
+        self.assertTrue(status["version"].startswith("1.21.0+coffer."))  # D-13
+        self.assertEqual(status["storage_type"], "inmemory")  # D-5
 
     def test_S4_04_put(self):
         self.shell(PUT)
@@ -111,33 +99,18 @@ class DevKv(harness.Contract):
         self.assertEqual(self.stdout, "P@ssw0rd!2026")
 
     def test_S4_12_ten_versions(self):
-        for number in range(1, 12):
-            self.shell(f'vault kv put secret/ten n="{number}"')
-        metadata = json.loads(self.shell("vault kv metadata get -format=json secret/ten"))["data"]
-        self.assertEqual(metadata["oldest_version"], 2)
-        self.assertEqual(metadata["max_versions"], 0)
-        self.assertNotIn("1", metadata["versions"])
-        self.assertEqual(len(metadata["versions"]), 10)
-        self.shell("vault kv get -version=1 secret/ten", code=2)
+        self.transcript("ten_versions")
 
     def test_S4_13_nothing_survives_a_restart(self):
         self.shell(PUT)
         self.assertEqual(self.server.stop(), 0)
         self.server = self.dev()
-        output = self.shell("vault kv get secret/my-app/database", code=2)
-        self.assertIn("No value found at secret/data/my-app/database", output)
+        self.transcript("after_restart")
 
     def test_S4_20_token_create(self):
-        self.shell("vault token create -ttl=24h -policy=default")
-        rows = self.table(self.stdout)
-        self.assertTrue(rows["token"].startswith("hvs.CAES"), rows["token"])
-        self.assertEqual(list(rows)[2:], ["token", "token_accessor", "token_duration", "token_renewable", "token_policies", "identity_policies",
-                                          "policies"])
-        self.assertEqual(rows["token_duration"], "24h")
-        self.assertEqual(rows["token_renewable"], "true")
-        self.assertEqual(rows["token_policies"], '["default"]')
-        self.assertEqual(rows["identity_policies"], "[]")
-        self.assertEqual(rows["policies"], '["default"]')
+        self.transcript("token_of_default")
+        token = self.shell("vault token create -ttl=24h -policy=default -field=token").strip()
+        self.assertTrue(token.startswith("hvs.CAES"), token)
 
     def test_S4_21_S4_22_S4_170_default_token(self):
         self.shell(PUT)
@@ -160,17 +133,10 @@ class DevKv(harness.Contract):
         self.assertEqual(self.stdout, "P@ssw0rd!2026\n")
 
     def test_S4_160_S0_07_health(self):
-        self.shell("curl -sSf http://127.0.0.1:8200/v1/sys/health")
-        health = json.loads(self.stdout)
-        for key, value in {"initialized": True, "sealed": False, "standby": False, "performance_standby": False,
-                           "replication_performance_mode": "disabled", "replication_dr_mode": "disabled", "enterprise": False}.items():
-            self.assertIs(type(health[key]), type(value), key)
-            self.assertEqual(health[key], value, key)
-        self.assertRegex(health["cluster_name"], r"^vault-cluster-[0-9a-f]{8}$")
+        self.transcript("health")
+        health = json.loads(self.shell("curl -sSf http://127.0.0.1:8200/v1/sys/health"))
         self.assertIs(type(health["server_time_utc"]), int)
         self.assertRegex(health["version"], r"^1\.\d+\.\d+")
-        for key in ("cluster_id", "echo_duration_ms", "clock_skew_ms"):
-            self.assertIn(key, health)
 
     def test_kv_breadth(self):
         self.shell("vault kv put secret/a x=1 && vault kv put secret/b/c y=2")

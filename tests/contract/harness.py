@@ -156,6 +156,31 @@ class Contract(unittest.TestCase):
         self.stdout, self.stderr = done.stdout, done.stderr
         return done.stdout + done.stderr
 
+    def transcript(self, name, **variables):
+        """Runs the commands of transcripts/<name>.txt in one shell and compares all that is printed, masked, and the exit codes.
+
+        A command stands behind "$ ", its further lines behind "> "; then what it printed, standard output first; then its exit code unless that is 0.
+        `variables` are the shell's. With COFFER_REWRITE=1 the file is written anew: its diff is to be read.
+        """
+        path = pathlib.Path(__file__).parent / "transcripts" / f"{name}.txt"
+        expected = path.read_text()
+        head = expected[:expected.index("$ ")]
+        commands = [re.sub(r"(?m)^> ?", "", match[1]) for match in re.finditer(r"(?m)^\$ (.*(?:\n> .*|\n>$)*)", expected)]
+        script = "".join(f"{{ {command}\n}} >out.{i} 2>err.{i} </dev/null\necho $? >code.{i}\n" for i, command in enumerate(commands))
+        folder = self.folder / name
+        folder.mkdir()
+        subprocess.run(["bash", "-c", script], timeout=120, env=dict(self.environment, **variables), cwd=folder, check=False)
+        actual = head
+        for i, command in enumerate(commands):
+            printed = "".join((folder / f"{kind}.{i}").read_text() for kind in ("out", "err"))
+            code = (folder / f"code.{i}").read_text().strip()
+            actual += "$ " + command.replace("\n", "\n> ") + "\n" + in_session(printed)
+            actual += ("" if actual.endswith("\n") else "\n") + ("" if code == "0" else f"exit code {code}\n")
+        if os.environ.get("COFFER_REWRITE"):
+            path.write_text(actual)
+        self.maxDiff = None
+        self.assertEqual(actual, expected)
+
     def table(self, output):
         """Rows of a `Key  Value` table as a dictionary."""
         rows = {}
@@ -179,6 +204,27 @@ def masked(text):
     for pattern, word in MASKS:
         text = pattern.sub(word, text)
     return re.sub(r"[ \t]+$", "", text, flags=re.M)
+
+
+SESSION_MASKS = [
+    (re.compile(r"(?<![\w+/])[A-Za-z0-9+/]{43}=(?!=)|(?<![\w+/])[A-Za-z0-9+/]{44}(?![\w+/=])"), "<key>"),
+    (re.compile(r"\b1\.21\.0\+coffer\.[\w.+-]+"), "<version>"),
+    (re.compile(r"\bvault-cluster-[0-9a-f]{8}\b"), "<cluster>"),
+    (re.compile(r"\b((?:auth_)?[a-z]+)_[0-9a-f]{8}\b"), r"\1_<accessor>"),
+    (re.compile(r"(?<=Raft Committed Index    )\d+|(?<=Raft Applied Index      )\d+|(?<=\"last_wal\": )\d+"), "<number>"),
+    (re.compile(r"\b\d\d [A-Z][a-z]{2} \d\d \d\d:\d\d UTC\b"), "<time>"),
+    (re.compile(r"(?<=token_accessor\s{7})[A-Za-z0-9]{24}\b"), "<accessor>"),
+    (re.compile(r'(?<="accessor": ")[A-Za-z0-9]{24}(?=")'), "<accessor>"),
+    (re.compile(r'(?<="remote_port": )\d+|(?<="remote_port":)\d+|(?<="server_time_utc": )\d+|(?<="echo_duration_ms": )\d+|(?<="clock_skew_ms": )\d+'), "<number>"),
+]
+
+
+def in_session(text):
+    """Masked, with what only a whole session shows: keys, versions, names that are drawn."""
+    text = masked(text)
+    for pattern, word in SESSION_MASKS:
+        text = pattern.sub(word, text)
+    return text
 
 
 class Recorder(unittest.TextTestResult):

@@ -438,6 +438,7 @@ class Kv(harness.Contract):
         self.assertEqual(call("GET", "kv/data/y")[1]["data"]["data"], {"a": 2})
 
     def test_S4_147_read_with_a_token_flag(self):
+        self.transcript("read_with_a_token")
         self.shell("vault kv put secret/my-app/config a=1")
         token = self.policy("myapp-policy", 'path "secret/data/my-app/config" { capabilities = ["read"] }')
         self.shell('vault read -address="$VAULT_ADDR" -token="$APP_TOKEN" -format=json secret/data/my-app/config', env={"VAULT_TOKEN": "", "APP_TOKEN": token})

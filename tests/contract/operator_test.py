@@ -92,6 +92,10 @@ class Operator(harness.Contract):
         self.shell("vault status")  # S0-06: exit code 0
         self.assertEqual(harness.http("GET", "/v1/sys/health")[0], 200)
 
+    def test_init_and_unseal_transcript(self):
+        self.server()
+        self.transcript("init_and_unseal")
+
     def test_wrong_shares(self):
         self.server()
         keys, _ = self.init()
