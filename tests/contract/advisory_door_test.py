@@ -1,9 +1,7 @@
 """Advisory rows about who is let in, in which order things are looked at, and what is told: over HTTP and gRPC, each with its mutant."""
-import json
 import pathlib
 import re
 import socket
-import time
 
 import endpoints
 import harness

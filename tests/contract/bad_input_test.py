@@ -6,11 +6,9 @@ covered without anyone remembering it. tests/core/bad_input_test.cc does the sam
 """
 import concurrent.futures
 import json
-import os
 import re
 import subprocess
 import sys
-import unittest
 
 import endpoints
 import harness

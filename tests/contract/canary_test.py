@@ -10,9 +10,7 @@ import os
 import pathlib
 import re
 import secrets
-import sys
 import threading
-import unittest
 
 import endpoints
 import harness

@@ -1,6 +1,5 @@
 """Contracts of the hands-on guide's first steps: dev server, KV v2, tokens (S4-02…S4-07, S4-09…S4-13, S4-20…S4-22, S4-134, S4-160, S4-170)."""
 import json
-import re
 
 import harness
 from harness import masked

@@ -4,7 +4,6 @@ import os
 import pathlib
 import re
 import resource
-import secrets
 import signal
 import subprocess
 import sys
