@@ -20,6 +20,9 @@ class Gate {
   // False: the request exceeds a rate quota. Its body need not be read; dispatching it gives the answer. Asked at most
   // once for a request, which counts.
   virtual bool admit(Exchange& exchange) = 0;
+  // Whether the request shows a token that is alive now: a guess earns nobody the room for large bodies. A node that is
+  // sealed knows none.
+  virtual bool knows_token(Exchange& exchange) = 0;
 };
 
 struct DoorSettings {
@@ -43,9 +46,13 @@ class DoorBoard {
   // Null: nobody is to be asked, as nearly always. It outlives the listeners.
   Gate* gate() const noexcept { return gate_.load(std::memory_order_acquire); }
   void put_gate(Gate* gate) noexcept { gate_.store(gate, std::memory_order_release); }
+  // Who tells a live token from other texts, whether or not there is a gate. Null: any text counts as one.
+  Gate* token_judge() const noexcept { return judge_.load(std::memory_order_acquire); }
+  void put_token_judge(Gate* judge) noexcept { judge_.store(judge, std::memory_order_release); }
 
  private:
   std::atomic<Gate*> gate_{nullptr};
+  std::atomic<Gate*> judge_{nullptr};
   std::atomic<bool> quiet_{true};
   std::atomic<std::shared_ptr<const DoorSettings>> settings_{std::make_shared<const DoorSettings>()};
 };

@@ -93,6 +93,19 @@ bool Pipeline::admit(Exchange& exchange) {
   return Run(exchange, *exchange.pipeline, services_, **view, *published).admit();
 }
 
+bool Pipeline::knows_token(Exchange& exchange) {
+  if (exchange.request.token.empty())
+    return false;
+  const Result<std::unique_ptr<store::View>> view = services_.backend.view();
+  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+  if (published == nullptr || published->sealed || !published->damage.ok())
+    return false;
+  TxnImpl::Buffers buffers;
+  TxnImpl txn(**view, *published->barrier, exchange.arena, services_.committer.cluster_now(), buffers);
+  const auto token = TokenStore(txn, *published, exchange.arena).live_by_text(exchange.request.token);
+  return token.ok() && token->has_value();
+}
+
 // What the listener says of metrics comes before everything: a sealed node has some too.
 bool Pipeline::answer_at_door(std::unique_ptr<Exchange>& exchange) {
   const Door& door = exchange->request.door;

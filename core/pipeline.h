@@ -30,6 +30,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   void dispatch(std::unique_ptr<Exchange> exchange) override;
   void resume(std::unique_ptr<Exchange> exchange) override;
   bool admit(Exchange& exchange) override;
+  bool knows_token(Exchange& exchange) override;
 
  private:
   enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork };

@@ -13,19 +13,28 @@
 
 namespace coffer::http {
 
-bool BodyBudget::take(Size size, std::size_t bytes) noexcept {
-  auto& held = held_[static_cast<std::size_t>(size)];
-  const std::size_t before = held.fetch_add(bytes, std::memory_order_relaxed);
-  if (before + bytes <= bounds_[static_cast<std::size_t>(size)] || mutant(Mutant::kHttpBodiesUnbounded))
+bool BodyBudget::take(Size size, Who who, std::size_t bytes) noexcept {
+  const auto kind = static_cast<std::size_t>(size);
+  const auto within = [bytes](std::atomic<std::size_t>& held, std::size_t bound) {
+    if (held.fetch_add(bytes, std::memory_order_relaxed) + bytes <= bound || mutant(Mutant::kHttpBodiesUnbounded))
+      return true;
+    held.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  };
+  if (who == Who::kGuest && !within(guests_held_[kind], bounds_[kind] / kGuestsParts[kind]))
+    return false;
+  if (within(held_[kind], bounds_[kind]))
     return true;
-  held.fetch_sub(bytes, std::memory_order_relaxed);
+  if (who == Who::kGuest)
+    guests_held_[kind].fetch_sub(bytes, std::memory_order_relaxed);
   return false;
 }
 
-void BodyBudget::give_back(Size size, std::size_t bytes) noexcept {
-  auto& held = held_[static_cast<std::size_t>(size)];
-  const std::size_t before = held.fetch_sub(bytes, std::memory_order_relaxed);
-  COFFER_CHECK(before >= bytes);
+void BodyBudget::give_back(Size size, Who who, std::size_t bytes) noexcept {
+  const auto kind = static_cast<std::size_t>(size);
+  COFFER_CHECK(held_[kind].fetch_sub(bytes, std::memory_order_relaxed) >= bytes);
+  if (who == Who::kGuest)
+    COFFER_CHECK(guests_held_[kind].fetch_sub(bytes, std::memory_order_relaxed) >= bytes);
 }
 
 std::size_t BodyBudget::held() const noexcept {
@@ -65,17 +74,17 @@ BodyBudget::~BodyBudget() {
     clean_some();
 }
 
-void BodyBudget::discard(LargeMemory&& memory, std::size_t used, std::size_t charged) noexcept {
+void BodyBudget::discard(LargeMemory&& memory, Who who, std::size_t used, std::size_t charged) noexcept {
   const std::lock_guard lock(mutex_);
   try {
     waste_.reserve(waste_.size() + 1);
   } catch (const std::bad_alloc&) {
     wipe(memory.data(), used);
     memory.resize(0);
-    give_back(Size::kLarge, charged);
+    give_back(Size::kLarge, who, charged);
     return;
   }
-  waste_.push_back({std::move(memory), used, charged});
+  waste_.push_back({std::move(memory), who, used, charged});
   dirty_.store(true, std::memory_order_relaxed);
 }
 
@@ -94,9 +103,9 @@ void BodyBudget::clean_some() noexcept {
   wipe(waste.memory.data() + after, waste.used - after);
   // A mapping that cannot be cut stays as large as it was until nothing in it is left.
   const std::size_t left = waste.memory.resize(after) ? std::min(waste.charged, after) : waste.charged;
-  give_back(Size::kLarge, waste.charged - left);
+  give_back(Size::kLarge, waste.who, waste.charged - left);
   if (after != 0)
-    discard(std::move(waste.memory), after, left);
+    discard(std::move(waste.memory), waste.who, after, left);
 }
 
 bool BodyBuffer::append(std::string_view bytes) {
@@ -113,11 +122,11 @@ bool BodyBuffer::grow(std::size_t needed) {
     capacity = std::min(capacity, expected_);
   if (capacity > limits::kSmallBodyBytesMax)
     return grow_large(capacity);
-  if (!budget_.take(BodyBudget::Size::kSmall, capacity))
+  if (!budget_.take(BodyBudget::Size::kSmall, who_, capacity))
     return false;
   char* data = static_cast<char*>(std::malloc(capacity));
   if (data == nullptr) {
-    budget_.give_back(BodyBudget::Size::kSmall, capacity);
+    budget_.give_back(BodyBudget::Size::kSmall, who_, capacity);
     return false;
   }
   if (size_ != 0)
@@ -133,11 +142,11 @@ bool BodyBuffer::grow(std::size_t needed) {
 bool BodyBuffer::grow_large(std::size_t capacity) {
   const bool was_small = large_.size() == 0;
   const std::size_t more = was_small ? capacity : capacity - capacity_;
-  if (!budget_.take(BodyBudget::Size::kLarge, more))
+  if (!budget_.take(BodyBudget::Size::kLarge, who_, more))
     return false;
   // All that was announced: what is not touched yet costs nothing, and nothing is ever moved.
   if (capacity > large_.size() && !large_.resize(std::max(capacity, expected_))) {
-    budget_.give_back(BodyBudget::Size::kLarge, more);
+    budget_.give_back(BodyBudget::Size::kLarge, who_, more);
     return false;
   }
   if (was_small && size_ != 0) {
@@ -157,11 +166,11 @@ void BodyBuffer::clear() noexcept {
   if (data_ == nullptr)
     return;
   if (large_.size() != 0) {
-    budget_.discard(std::move(large_), size_, capacity_);
+    budget_.discard(std::move(large_), who_, size_, capacity_);
   } else {
     wipe(data_, size_);
     std::free(data_);
-    budget_.give_back(BodyBudget::Size::kSmall, capacity_);
+    budget_.give_back(BodyBudget::Size::kSmall, who_, capacity_);
   }
   data_ = nullptr;
   size_ = 0;

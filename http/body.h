@@ -38,32 +38,39 @@ class BodyBudget {
  public:
   enum class Size : std::uint8_t { kSmall, kLarge };
 
+  // Guests are those who have shown no live token: together they hold at most a part of each allowance, so that they
+  // cannot take the turn of those who have.
+  enum class Who : std::uint8_t { kKnown, kGuest };
+
   BodyBudget(std::size_t small_bytes, std::size_t large_bytes) : bounds_{small_bytes, large_bytes} {}
   ~BodyBudget();
   BodyBudget(const BodyBudget&) = delete;
   BodyBudget& operator=(const BodyBudget&) = delete;
 
-  bool take(Size size, std::size_t bytes) noexcept;
-  void give_back(Size size, std::size_t bytes) noexcept;
+  bool take(Size size, Who who, std::size_t bytes) noexcept;
+  void give_back(Size size, Who who, std::size_t bytes) noexcept;
   std::size_t held() const noexcept;
 
   // What was done with waits here to be wiped, and counts as held until it is. `used` bytes of it hold something,
   // `charged` were taken.
-  void discard(LargeMemory&& memory, std::size_t used, std::size_t charged) noexcept;
+  void discard(LargeMemory&& memory, Who who, std::size_t used, std::size_t charged) noexcept;
   bool dirty() const noexcept { return dirty_.load(std::memory_order_relaxed); }
   // Wipes and returns one piece to the system.
   void clean_some() noexcept;
 
  private:
   static constexpr std::size_t kPieceBytes = 256u << 10;
+  static constexpr std::array<std::size_t, 2> kGuestsParts{2, 4};  // a half of the small one, a quarter of the other
   struct Waste {
     LargeMemory memory;
+    Who who;
     std::size_t used;  // bytes from the beginning that hold something
     std::size_t charged;
   };
 
   std::array<std::size_t, 2> bounds_;
   std::array<std::atomic<std::size_t>, 2> held_{};
+  std::array<std::atomic<std::size_t>, 2> guests_held_{};  // of that
   std::atomic<bool> dirty_{false};
   std::mutex mutex_;
   std::vector<Waste> waste_;  // guarded by mutex_; at most one for each large body
@@ -78,6 +85,8 @@ class BodyBuffer {
   BodyBuffer(const BodyBuffer&) = delete;
   BodyBuffer& operator=(const BodyBuffer&) = delete;
 
+  // Whose body it is; a guest's unless said otherwise. Call while empty.
+  void set_owner(BodyBudget::Who who) noexcept { who_ = who; }
   // The body will not exceed this; growth stops there. Call while empty.
   void set_expected(std::size_t bytes) noexcept { expected_ = bytes; }
   // False when the allowance is used up; then the content is as before.
@@ -97,6 +106,7 @@ class BodyBuffer {
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
   std::size_t expected_ = 0;  // 0: not known
+  BodyBudget::Who who_ = BodyBudget::Who::kGuest;
   LargeMemory large_;         // bodies above limits::kSmallBodyBytesMax
 };
 

@@ -50,7 +50,7 @@ class Parser final : public bhttp::basic_parser<true> {
   Parser(const Config& config, BodyBuffer& body, core::Exchange& exchange)
       : config_(config), body_(body), exchange_(exchange) {
     eager(true);
-    body_limit(boost::none);  // checked here, where it is known whether there is a token
+    body_limit(boost::none);  // checked here, where it is known whose it is
     header_limit(static_cast<std::uint32_t>(config.limits.header_bytes));
     if (config.board && !config.board->quiet())
       settings_ = config.board->get();
@@ -158,10 +158,12 @@ class Parser final : public bhttp::basic_parser<true> {
       ec = bhttp::error::end_of_stream;
       return;
     }
-    const bool anonymous = exchange_.request.token.empty() && !mutant(Mutant::kHttpTokenlessBodyUnbounded);
-    body_bytes_max_ = anonymous ? std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes)
-                                : config_.limits.body_bytes;
     const auto length = content_length();
+    // Any text may stand in the header: only a live token earns room. Who asks for little is not looked at.
+    const std::size_t tokenless = std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes);
+    const bool much = length ? *length > tokenless : chunked();
+    body_bytes_max_ = much && (known() || mutant(Mutant::kHttpTokenlessBodyUnbounded)) ? config_.limits.body_bytes
+                                                                                       : tokenless;
     if (length && *length > body_bytes_max_)
       refuse(413, "http: request body too large", ec);
     else if (length)
@@ -190,7 +192,18 @@ class Parser final : public bhttp::basic_parser<true> {
     return piece.size();
   }
 
+  // Whether a token is shown that is one; asked when it matters, and once.
+  bool known() {
+    if (!known_) {
+      core::Gate* judge = config_.board ? config_.board->token_judge() : nullptr;
+      known_ = !exchange_.request.token.empty() && (judge == nullptr || judge->knows_token(exchange_));
+    }
+    return *known_;
+  }
+
   void append(std::string_view piece, error_code& ec) {
+    if (body_.size() == 0)
+      body_.set_owner(known() ? BodyBudget::Who::kKnown : BodyBudget::Who::kGuest);
     if (!body_.append(piece))
       refuse(503, "too many request bodies are being received", ec);
   }
@@ -206,6 +219,7 @@ class Parser final : public bhttp::basic_parser<true> {
   core::HeaderLine* last_header_ = nullptr;
   std::string_view in_arena_;
   std::size_t body_bytes_max_ = 0;
+  std::optional<bool> known_;
   bool head_done_ = false;
 };
 

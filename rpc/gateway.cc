@@ -20,6 +20,10 @@ thread_local Inside inside;
 
 Status invalid(const char* what) { return Status(Code::kInvalid, what); }
 
+Status too_large(std::size_t bytes_max) {
+  return Status(Code::kTooLarge, "the request is larger than " + std::to_string(bytes_max) + " bytes");
+}
+
 // The one value of a key; two different ones are refused.
 Result<std::string_view> metadata(const grpc::CallbackServerContext& context, const char* key) {
   const auto [first, last] = context.client_metadata().equal_range(key);
@@ -165,10 +169,21 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   COFFER_TRY(set_id(exchange));
   if (core::Gate* gate = limits_.board ? limits_.board->gate() : nullptr; gate != nullptr && !gate->admit(exchange))
     return ok_status();
-  if (ask.data) {
-    COFFER_ASSIGN(request.data, ask.data(exchange.arena));
-  }
-  return check_data(request.data, limits_.json, request.token.empty() ? limits_.tokenless_bytes_max : SIZE_MAX);
+  if (!ask.data)
+    return ok_status();
+  if (ask.json_bytes > text_bytes_max(exchange, ask.json_bytes))
+    return too_large(limits_.tokenless_bytes_max);
+  COFFER_ASSIGN(request.data, ask.data(exchange.arena));
+  COFFER_ASSIGN(const std::size_t bytes, check_data(request.data, limits_.json));
+  return bytes > text_bytes_max(exchange, bytes) ? too_large(limits_.tokenless_bytes_max) : ok_status();
+}
+
+std::size_t Gateway::text_bytes_max(core::Exchange& exchange, std::size_t wanted) const {
+  if (wanted <= limits_.tokenless_bytes_max)
+    return limits_.tokenless_bytes_max;
+  core::Gate* judge = limits_.board ? limits_.board->token_judge() : nullptr;
+  const bool known = !exchange.request.token.empty() && (judge == nullptr || judge->knows_token(exchange));
+  return known ? SIZE_MAX : limits_.tokenless_bytes_max;
 }
 
 Status Gateway::set_id(core::Exchange& exchange) {

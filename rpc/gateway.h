@@ -37,6 +37,8 @@ struct Ask {
   // Whether the reply has a place for a wrapping token. Where it has none, a call that asks for one is refused before
   // anything is done.
   bool wrappable = false;
+  // Bytes of JSON that `data` is to parse: what exceeds the caller's bound is refused before.
+  std::size_t json_bytes = 0;
 };
 
 class Gateway final : public core::Home {
@@ -44,7 +46,7 @@ class Gateway final : public core::Home {
   // What one call may take.
   struct CallLimits {
     json::Limits json;
-    std::size_t tokenless_bytes_max = SIZE_MAX;  // of the texts of a call that shows no token
+    std::size_t tokenless_bytes_max = SIZE_MAX;  // of the texts of a call that shows no live token
     Nanos time_max{0};                           // from the call to its answer; 0: no bound
     std::shared_ptr<const core::DoorBoard> board;  // null: nobody is asked before a call's data is looked at
   };
@@ -75,6 +77,8 @@ class Gateway final : public core::Home {
   };
 
   Status fill(const grpc::CallbackServerContext& context, const Ask& ask, core::Exchange& exchange);
+  // What a call may hold: more for who shows a live token.
+  std::size_t text_bytes_max(core::Exchange& exchange, std::size_t wanted) const;
   Status set_id(core::Exchange& exchange);
   void post(Mail mail);
   void run();

@@ -279,7 +279,8 @@ class KvService final : public v1::KV::CallbackService {
 
   template <typename Request>
   Reactor* put(Context& context, Operation operation, const Request& request, v1::KVPutResponse& reply) {
-    const Ask ask{operation, under(request.mount(), "/data/", request.path()),
+    const Ask ask{operation,
+                  under(request.mount(), "/data/", request.path()),
                   [&request, this](json::Arena& arena) -> Result<json::Value> {
                     COFFER_ASSIGN(const json::Value secret,
                                   parse_object(arena, request.data_json(), gateway_.limits(), "data_json"));
@@ -291,7 +292,9 @@ class KvService final : public v1::KV::CallbackService {
                       data.add("options", options);
                     }
                     return data.build();
-                  }};
+                  },
+                  false,
+                  request.data_json().size()};
     return unary<v1::KVPutResponse>(gateway_, context, ask, reply, decode_put);
   }
 

@@ -51,7 +51,8 @@ class LogicalService final : public v1::Logical::CallbackService {
                      v1::Response& reply) {
     const Ask ask{
         operation, path,
-        [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); }, true};
+        [&text, this](json::Arena& arena) { return parse_object(arena, text, gateway_.limits(), "data_json"); }, true,
+        text.size()};
     return unary<v1::Response>(gateway_, context, ask, reply, decode);
   }
 

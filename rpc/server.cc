@@ -138,6 +138,11 @@ class Server::Impl {
     quota.Resize(kBufferedBytesMax);
     builder.SetResourceQuota(quota);
     builder.SetMaxReceiveMessageSize(static_cast<int>(config.message_bytes));
+    // gRPC inflates a compressed message as a whole before it looks at its size, so nothing may be compressed: a call
+    // that says so is refused, and what comes all the same stays as it is.
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
+    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
+    builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, static_cast<int>(config.streams));
     builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, static_cast<int>(limits::kRequestHeaderBytesMax));
     builder.AddChannelArgument(

@@ -115,15 +115,13 @@ bool count(const json::Value& value, std::size_t levels, Count& sum) {
 
 }  // namespace
 
-Status check_data(const json::Value& data, const json::Limits& limits, std::size_t text_bytes_max) {
+Result<std::size_t> check_data(const json::Value& data, const json::Limits& limits) {
   Count sum;
   if (!count(data, limits.depth, sum))
     return Status(Code::kTooLarge, "the request has more than " + std::to_string(limits.depth) + " levels");
   if (sum.strings > limits.strings)
     return Status(Code::kTooLarge, "the request has more than " + std::to_string(limits.strings) + " keys and texts");
-  if (sum.bytes > text_bytes_max)
-    return Status(Code::kTooLarge, "the request is larger than " + std::to_string(text_bytes_max) + " bytes");
-  return ok_status();
+  return sum.bytes;
 }
 
 std::string under(std::string_view mount, std::string_view middle, std::string_view path) {

@@ -37,9 +37,9 @@ json::Value array_from(json::Arena& arena, const StringList& list);
 Result<json::Value> parse_object(json::Arena& arena, const std::string& text, const json::Limits& limits,
                                  const char* field);
 
-// What a request may hold, however its fields came to be JSON: kTooLarge over `limits.strings` keys and texts, over
-// `limits.depth` levels, or over `text_bytes_max` bytes in all of them.
-Status check_data(const json::Value& data, const json::Limits& limits, std::size_t text_bytes_max);
+// What a request may hold, however its fields came to be JSON: kTooLarge over `limits.strings` keys and texts, or over
+// `limits.depth` levels; else the bytes of all of them.
+Result<std::size_t> check_data(const json::Value& data, const json::Limits& limits);
 
 // "secret/" + "/data/" + path, for a mount with or without its slash.
 std::string under(std::string_view mount, std::string_view middle, std::string_view path);

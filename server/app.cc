@@ -33,6 +33,7 @@
 #include "store/flush_thread.h"
 #include "store/memory_backend.h"
 #include "store/memory_log.h"
+#include "server/descriptors.h"
 #include "store/wal.h"
 
 namespace coffer::server {
@@ -114,6 +115,7 @@ class App::Impl {
   void read_gauges(metrics::Reading& reading) const;
   std::vector<core::Instruments::InFlight> in_flight() const;
   void note_version();
+  void bound_connections();
   void note_failure(const Status& status);
   void state_changed(bool unsealed);
   Nanos housekeeping();
@@ -398,6 +400,7 @@ Status App::Impl::start_node() {
                                    [this](bool unsealed) { state_changed(unsealed); }};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
+  board_->put_token_judge(pipeline_.get());
   expiry_ = std::make_unique<core::ExpiryDriver>(*services_,
                                                  [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
@@ -426,7 +429,27 @@ void App::Impl::state_changed(bool) {
   host_->wake_expiry();
 }
 
+// Whoever connects and does nothing must not take the files that the store is about to open.
+void App::Impl::bound_connections() {
+  const std::size_t files = descriptors_max();
+  const bool grpc = !options_.rpc.listeners.empty();
+  const ConnectionBounds wanted{options_.http.limits.connections, grpc ? options_.rpc.connections : 0,
+                                grpc ? options_.rpc.silent_connections : 0};
+  const ConnectionBounds bounds = bounded_connections(wanted, files);
+  if (bounds.http != wanted.http || bounds.grpc != wanted.grpc)
+    logger_.warn("server", "the limit of open files, " + std::to_string(files) + ", allows only " +
+                               std::to_string(bounds.http) + " connections of HTTP and " + std::to_string(bounds.grpc) +
+                               " of gRPC: raise it (LimitNOFILE, ulimit -n) to " +
+                               std::to_string(descriptors_wanted(wanted)) + " for all of them");
+  options_.http.limits.connections = bounds.http;
+  if (!grpc)
+    return;
+  options_.rpc.connections = bounds.grpc;
+  options_.rpc.silent_connections = bounds.grpc_silent;
+}
+
 Status App::Impl::listen() {
+  bound_connections();
   const auto line = [this](std::string_view module) {
     return [this, module](std::string_view text) { logger_.info(module, text); };
   };
@@ -458,6 +481,9 @@ void App::Impl::stop() {
     http_->stop(kDrainTimeMax);
   if (rpc_ != nullptr)
     rpc_->stop(kDrainTimeMax);
+  // It asks the lifecycle and reads the store, at any moment.
+  if (usage_ != nullptr)
+    usage_->stop();
   pool_.reset();
   if (host_ != nullptr)
     host_->stop_expiry();
@@ -466,6 +492,8 @@ void App::Impl::stop() {
     host_->stop_node();
   if (audit_ != nullptr)
     audit_->stop();
+  // Its last spans may take as long as a collector does that is silent; nothing else is under way by now.
+  exporter_.reset();
   flusher_.reset();
 }
 

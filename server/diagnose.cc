@@ -9,9 +9,12 @@
 
 #include "base/disk.h"
 #include "base/json.h"
+#include "base/limits.h"
 #include "base/listen.h"
 #include "http/tls.h"
+#include "rpc/server.h"
 #include "server/config.h"
+#include "server/descriptors.h"
 #include "server/options.h"
 
 namespace coffer::server {
@@ -20,16 +23,16 @@ namespace {
 using State = Finding::State;
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kFilesWanted = 4096;
-
 Finding open_files() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   const std::string limit = std::to_string(files.rlim_max);
   Finding out{"Check Open File Limits", State::kOk, "Open file limits are set to " + limit + ".", {}};
-  if (files.rlim_max < kFilesWanted) {
+  const std::size_t wanted =
+      descriptors_wanted({limits::kConnectionsMax, limits::kGrpcConnectionsMax, rpc::kSilentConnectionsMax});
+  if (files.rlim_max < wanted) {
     out.state = State::kWarning;
-    out.message += " Every connection takes one or two: raise it to " + std::to_string(kFilesWanted) + " or more.";
+    out.message += " Fewer connections than usual will be taken: raise it to " + std::to_string(wanted) + " or more.";
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/limits.h"
 #include "base/metrics.h"
 #include "core/layout.h"
 
@@ -42,17 +43,27 @@ void UsageCounter::stop() {
   thread_.join();
 }
 
-std::uint64_t UsageCounter::count(const store::View& view, std::string_view prefix) const {
-  const std::string begin = stored_prefix(prefix);
-  const std::string end = store::prefix_end(begin);
-  const auto cursor = view.cursor();
-  if (!cursor.ok())
-    return 0;
+// In steps, each with a view of its own: one that lasts holds up the store, which must not wait for a number.
+std::uint64_t UsageCounter::count(std::string_view prefix) const {
+  std::string from = stored_prefix(prefix);
+  const std::string end = store::prefix_end(from);
   std::uint64_t found = 0;
-  Result<bool> more = (*cursor)->seek(begin);
-  while (more.ok() && *more && (*cursor)->key() < end && !stopping_) {
-    ++found;
-    more = (*cursor)->next();
+  while (!stopping_) {
+    const auto view = backend_.view();
+    if (!view.ok())
+      return found;
+    const auto cursor = (*view)->cursor();
+    if (!cursor.ok())
+      return found;
+    Result<bool> more = (*cursor)->seek(from);
+    std::size_t left = limits::kScrubStepRecordsMax;
+    for (; more.ok() && *more && (*cursor)->key() < end && left > 0; --left) {
+      ++found;
+      more = (*cursor)->next();
+    }
+    if (!more.ok() || !*more || (*cursor)->key() >= end)
+      return found;
+    from.assign((*cursor)->key());
   }
   return found;
 }
@@ -62,12 +73,10 @@ void UsageCounter::run() {
     std::chrono::nanoseconds pause = kPauseMin;
     if (ready_()) {
       const std::int64_t begun = metrics::now_ns();
-      if (const auto view = backend_.view(); view.ok()) {
-        tokens_ = count(**view, core::layout::kTokenPrefix);
-        // A token that expires counts as a lease, as it does for the peer.
-        leases_ = count(**view, core::layout::kExpiryPrefix);
-        irrevocable_ = count(**view, core::layout::kLeaseBadPrefix);
-      }
+      tokens_ = count(core::layout::kTokenPrefix);
+      // A token that expires counts as a lease, as it does for the peer.
+      leases_ = count(core::layout::kExpiryPrefix);
+      irrevocable_ = count(core::layout::kLeaseBadPrefix);
       pause = std::max(pause, std::chrono::nanoseconds(kPauseForEach * (metrics::now_ns() - begun)));
     }
     std::unique_lock lock(mutex_);

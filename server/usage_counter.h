@@ -33,7 +33,7 @@ class UsageCounter {
 
  private:
   void run();
-  std::uint64_t count(const store::View& view, std::string_view prefix) const;
+  std::uint64_t count(std::string_view prefix) const;
 
   const store::Backend& backend_;
   const std::function<bool()> ready_;

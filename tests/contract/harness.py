@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -57,11 +58,15 @@ def http(method, path, token=None, body=None, address="http://127.0.0.1:8200", h
 class Server:
     """One server process with its own folder; output is collected and searchable."""
 
-    def __init__(self, arguments, env=None, binary=VAULT, cwd=None):
+    def __init__(self, arguments, env=None, binary=VAULT, cwd=None, limits=None):
+        """`limits`: (soft, hard) by resource.RLIMIT_…"""
+        def limit():
+            for what, value in (limits or {}).items():
+                resource.setrlimit(what, value)
         self.lines = []
         self.environment = dict(os.environ, **(env or {}))
         self.process = subprocess.Popen([binary, "server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                        env=self.environment, cwd=cwd)
+                                        env=self.environment, cwd=cwd, preexec_fn=limit if limits else None)
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

@@ -35,6 +35,7 @@ BOOST_AUTO_TEST_CASE(a_body_is_what_was_appended) {
       BodyBudget budget(1u << 20, 16u << 20);
       {
         BodyBuffer buffer(budget);
+        buffer.set_owner(BodyBudget::Who::kKnown);
         if (expected)
           buffer.set_expected(size);
         for (std::size_t at = 0; at < size; at += 10'000)
@@ -53,12 +54,14 @@ BOOST_AUTO_TEST_CASE(a_body_is_what_was_appended) {
 BOOST_AUTO_TEST_CASE(what_is_beyond_the_allowance_changes_nothing) {
   BodyBudget budget(kSmall, 4 * kSmall);
   BodyBuffer large(budget);
+  large.set_owner(BodyBudget::Who::kKnown);
   BOOST_TEST(large.append(text(3 * kSmall)));
   const std::size_t held = budget.held();
   BOOST_TEST(!large.append(text(3 * kSmall)));
   BOOST_TEST(budget.held() == held);
   BOOST_TEST((large.view() == text(3 * kSmall)));
   BodyBuffer small(budget);
+  small.set_owner(BodyBudget::Who::kKnown);
   BOOST_TEST(small.append(text(kSmall)));
   BOOST_TEST(!small.append("x"));  // it would become a large one
   BOOST_TEST((small.view() == text(kSmall)));
@@ -67,12 +70,14 @@ BOOST_AUTO_TEST_CASE(what_is_beyond_the_allowance_changes_nothing) {
 BOOST_AUTO_TEST_CASE(a_large_body_counts_until_it_is_wiped) {
   BodyBudget budget(kSmall, 4u << 20);
   BodyBuffer first(budget);
+  first.set_owner(BodyBudget::Who::kKnown);
   first.set_expected(4u << 20);
   BOOST_TEST(first.append(text(4u << 20)));
   first.clear();
   BOOST_TEST(budget.dirty());
   BOOST_TEST(budget.held() == 4u << 20);
   BodyBuffer second(budget);
+  second.set_owner(BodyBudget::Who::kKnown);
   BOOST_TEST(!second.append(text(2 * kSmall)));
   budget.clean_some();
   BOOST_TEST(budget.held() < 4u << 20);

@@ -1,0 +1,141 @@
+"""Clients without a token that send much, or keep much open: others do not feel it, and the node never ends of it."""
+import contextlib
+import http.client
+import json
+import pathlib
+import resource
+import select
+import socket
+import sys
+import threading
+
+import harness
+
+sys.path.insert(0, str(harness.ROOT / "tools"))
+import coffer_grpc  # noqa: E402
+import grpc  # noqa: E402
+
+MIB = 1 << 20
+
+
+def resident_kib(server, what="VmHWM"):
+    text = pathlib.Path(f"/proc/{server.process.pid}/status").read_text(encoding="ascii")
+    return int(next(line.split()[1] for line in text.splitlines() if line.startswith(what)))
+
+
+def begin_body(size, head, sent):
+    """A connection that has sent that much of a body of `size` bytes; nothing of an answer was read."""
+    connection = socket.create_connection(("127.0.0.1", 8200), timeout=10)
+    connection.sendall(f"POST /v1/secret/data/x HTTP/1.1\r\nHost: a\r\n{head}Content-Length: {size}\r\n\r\n".encode())
+    with contextlib.suppress(OSError):
+        connection.sendall(b"a" * sent)
+    return connection
+
+
+class Idlers(threading.Thread):
+    """So many connections that say nothing; one that is closed comes again."""
+
+    def __init__(self, count):
+        super().__init__(daemon=True)
+        self.count, self.over, self.full = count, threading.Event(), threading.Event()
+        self.start()
+
+    def run(self):
+        open_ones = set()
+        while not self.over.is_set():
+            while len(open_ones) < self.count:
+                try:
+                    open_ones.add(socket.create_connection(("127.0.0.1", 8200), timeout=2))
+                except OSError:
+                    break
+            else:
+                self.full.set()
+            readable, _, _ = select.select(list(open_ones), [], [], 0.01)
+            for one in readable:
+                open_ones.discard(one)
+                one.close()
+        for one in open_ones:
+            one.close()
+
+    def stop(self):
+        self.over.set()
+        self.join()
+
+
+class Floods(harness.Contract):
+    def test_what_is_compressed_is_not_unfolded(self):
+        server = self.dev()
+        messages, services = coffer_grpc.load("logical")
+        before = resident_kib(server)
+        for algorithm in (grpc.Compression.Gzip, grpc.Compression.Deflate):
+            with grpc.insecure_channel("127.0.0.1:8210", options=[("grpc.max_send_message_length", -1)]) as channel:
+                with self.assertRaises(grpc.RpcError) as caught:
+                    services.LogicalStub(channel).Write(messages.WriteRequest(path="secret/data/x", data_json="a" * (300 * MIB)), timeout=60,
+                                                        compression=algorithm)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED, caught.exception.details())
+        self.assertLess(resident_kib(server) - before, 64 << 10, "KiB that the server took")
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
+            self.assertIn("secret/", answer.data_json)
+
+    def test_a_guess_earns_no_room_over_grpc(self):
+        server = self.dev()
+        messages, services = coffer_grpc.load("logical")
+        with grpc.insecure_channel("127.0.0.1:8210", options=[("grpc.max_send_message_length", -1)]) as channel:
+            stub = services.LogicalStub(channel)
+            # No JSON at all: who is refused for the size was not parsed.
+            for token in ((), (("x-vault-token", "junk"),)):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    stub.Write(messages.WriteRequest(path="secret/data/x", data_json="x" * (2 * MIB)), metadata=token, timeout=20)
+                self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED, caught.exception.details())
+            with self.assertRaises(grpc.RpcError) as caught:
+                stub.Write(messages.WriteRequest(path="secret/data/x", data_json="x" * (2 * MIB)), metadata=(("x-vault-token", "root"),), timeout=20)
+            self.assertEqual(caught.exception.code(), grpc.StatusCode.INVALID_ARGUMENT, caught.exception.details())
+        self.assertIsNone(server.process.poll())
+
+    def test_guesses_do_not_take_the_turn_of_others(self):
+        self.dev("-dev-grpc-listen-address=")
+        with contextlib.ExitStack() as held:
+            for _ in range(9):
+                held.enter_context(begin_body(32 * MIB, "X-Vault-Token: junk\r\n", 31 * MIB))
+            for head in ("", "X-Vault-Token: junk\r\n"):
+                for _ in range(120):
+                    held.enter_context(begin_body(MIB, head, MIB - 10))
+            for kib in (10, 100, 300, 700):
+                status, answer = harness.http("POST", "/v1/secret/data/legit", "root", {"data": {"v": "a" * (kib << 10)}})
+                self.assertEqual(status, 200, (kib, answer))
+
+    def test_idle_connections_leave_files_to_the_store(self):
+        data = self.folder / "data"
+        path = self.folder / "server.hcl"
+        path.write_text(f'storage "raft" {{\n  path = "{data}"\n  node_id = "a"\n}}\nlistener "tcp" {{\n  address = "127.0.0.1:8200"\n  tls_disable = true\n}}\n'
+                        'disable_mlock = true\n')
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        server = self.start(f"-config={path}", limits={resource.RLIMIT_NOFILE: (600, 600)})
+        server.wait_for_http()
+        server.wait_for_line("the limit of open files, 600, allows only 344 connections of HTTP")
+        self.assertGreater(hard, 1200)
+        keys = harness.http("PUT", "/v1/sys/init", body={"secret_shares": 1, "secret_threshold": 1})[1]
+        harness.http("PUT", "/v1/sys/unseal", body={"key": keys["keys"][0]})
+        token = keys["root_token"]
+        harness.wait_until(lambda: harness.http("POST", "/v1/sys/mounts/kv", token, {"type": "kv"})[0] == 204, "a mount")
+        # One connection that has proven itself: others make room before it does.
+        writer = http.client.HTTPConnection("127.0.0.1", 8200, timeout=20)
+        self.addCleanup(writer.close)
+        writer.request("GET", "/v1/sys/mounts", headers={"X-Vault-Token": token})
+        writer.getresponse().read()
+        idlers = Idlers(900)
+        try:
+            harness.wait_until(idlers.full.is_set, "a flood")
+            for number in range(150):
+                writer.request("POST", f"/v1/kv/x{number % 20}", json.dumps({"v": "a" * 700_000}), {"X-Vault-Token": token})
+                with writer.getresponse() as answer:
+                    self.assertEqual(answer.status, 204, (number, answer.read(), server.output()))
+        finally:
+            idlers.stop()
+        self.assertNotIn("Too many open files", server.output())
+        self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    harness.main()
