@@ -37,15 +37,21 @@ Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
 
 constexpr std::size_t kLeasesPageMax = 256;
 
-// What a namespace holds: each mount by a job of its own, leases and tokens first; then its policies, and itself.
+// What a namespace holds: each mount by a job of its own, leases and tokens first; then its policies, and itself. The
+// ids of its leases stand with its sys mount, so that one goes when no other is left (advisory F5).
 Status step_delete_namespace(TxnImpl& txn, const Job& job) {
   COFFER_ASSIGN(std::vector<MountRecord> mounts, read_mounts(txn));
+  const bool others = std::ranges::any_of(mounts, [&job](const MountRecord& mount) {
+    return mount.info.namespace_id == job.ns && mount.info.id != layout::kSystemMount;
+  });
   bool any = false;
   for (MountRecord& mount : mounts) {
     if (mount.info.namespace_id != job.ns)
       continue;
     any = true;
-    if (mount.disabled)
+    const bool waits =
+        others && mount.info.id == layout::kSystemMount && !mutant(Mutant::kMountRemovedBeforeLeases);
+    if (mount.disabled || waits)
       continue;
     if (txn.ops() > limits::kEntryOpsMax / 2)
       break;

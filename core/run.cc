@@ -511,6 +511,10 @@ Status Run::call_handler() {
   if (published_.quotas != nullptr) [[unlikely]]
     COFFER_TRY(check_lease_quota(ctx));
   warn_of_ignored_fields(*match_->spec, exchange_);
+  // With the token goes what is leased with it: nothing is made that would be revoked before it could be used.
+  if (ctx.lease && token_ && token_->record.num_uses == 1)
+    return Status(Code::kInvalid,
+                  "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.");
   if (ctx.lease && !exchange_.response.has_errors())
     COFFER_TRY(grant_lease(ctx));
   if (ctx.outside && !exchange_.response.has_errors()) {

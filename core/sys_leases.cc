@@ -209,9 +209,20 @@ void wait_for(CallContext& ctx, std::shared_ptr<Calls> calls, bool force) {
                             }};
 }
 
+// One whose revocation failed before is tried again at once, and not when its pause is over. Without a write no call
+// would be made, and the answer would speak of a revocation that nobody tried (advisory G6).
+Status end_again(CallContext& ctx, const LeaseRecord& lease) {
+  LeaseStore leases = store_of(ctx);
+  if (lease.state != LeaseState::kRevoking)
+    return leases.end(lease);
+  LeaseRecord after = lease;
+  after.due = std::min(lease.due, ctx.now);
+  return leases.replace(lease, after);
+}
+
 Status end_now(CallContext& ctx, const LeaseRecord& lease, bool force, Calls& calls) {
   LeaseStore leases = store_of(ctx);
-  COFFER_TRY(leases.end(lease));
+  COFFER_TRY(end_again(ctx, lease));
   COFFER_ASSIGN(const auto ended, leases.stored(lease.key()));
   // The call that makes it may still be under way: it is revoked when that is over.
   if (!ended || (ended->intent() && !force))
@@ -238,7 +249,7 @@ Status handle_revoke(HandlerContext& base) {
   if (!lease)
     return ok_status();
   if (!sync)
-    return store_of(ctx).end(*lease);
+    return end_again(ctx, *lease);
   const auto calls = std::make_shared<Calls>();
   COFFER_TRY(end_now(ctx, *lease, false, *calls));
   wait_for(ctx, calls, false);
@@ -267,7 +278,7 @@ Status revoke_prefix(CallContext& ctx, bool force, bool sync) {
     if (one && sync)
       COFFER_TRY(end_now(ctx, *one, force, *calls));
     else if (one)
-      COFFER_TRY(leases.end(*one));
+      COFFER_TRY(end_again(ctx, *one));
     prefix.push_back('/');
   }
   COFFER_ASSIGN(const LeaseStore::NamedPage page, leases.named(namespace_of(ctx), prefix, {}, kEntryLeasesMax));

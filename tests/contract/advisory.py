@@ -17,7 +17,6 @@ import coffer_grpc  # noqa: E402
 import grpc  # noqa: E402
 
 messages, services = coffer_grpc.load("logical")
-MUTANTS = str(harness.BINARY_FOLDER / "coffer_mutants")
 VERBS = {"GET": "Read", "POST": "Write", "LIST": "List", "DELETE": "Delete", "PATCH": "Patch"}
 
 
@@ -79,6 +78,8 @@ def canary():
 
 class Rows(harness.Contract):
     """One method a row and surface, made by add_rows()."""
+    binary = harness.COFFER
+    mutants = str(harness.BINARY_FOLDER / "coffer_mutants")
 
     def policy(self, name, text):
         self.shell(f"vault policy write {name} -", stdin=text)
@@ -90,10 +91,14 @@ class Rows(harness.Contract):
         status = pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
 
+    def begin(self):
+        """Before each server is started."""
+
     def run_against(self, binary, mutant, check, surface):
         for leftover in ("/var/log/canary.log", "/var/log/foreign.sh", "/var/log/link.log", "/var/log/alias.log", "/var/log/mode.log", "/var/log/p.log"):
             if os.path.lexists(leftover):
                 os.unlink(leftover)
+        self.begin()
         self.server = self.dev_with(binary, mutant)
         try:
             check(surface, self)
@@ -113,9 +118,9 @@ class Rows(harness.Contract):
 
 def make(row, mutant, check, surface):
     def test(self):
-        self.run_against(harness.COFFER, None, check, surface)
+        self.run_against(self.binary, None, check, surface)
         try:
-            self.run_against(MUTANTS, mutant, check, surface)
+            self.run_against(self.mutants, mutant, check, surface)
         except AssertionError:
             return
         self.fail(f"row {row} survives its mutant {mutant} over {surface.name}")
@@ -134,5 +139,5 @@ def add_plain(cls, rows):
     for row, check in rows:
         for surface in SURFACES:
             def test(self, check=check, surface=surface):
-                self.run_against(harness.COFFER, None, check, surface)
+                self.run_against(self.binary, None, check, surface)
             setattr(cls, f"test_{row}_{check.__name__}_{surface.name}", test)

@@ -253,6 +253,47 @@ BOOST_AUTO_TEST_CASE(g10_a_prefix_never_mixes_tokens_and_leases) {
   BOOST_TEST(read("auth/token/lookup-self", other).status != 200);
 }
 
+BOOST_AUTO_TEST_CASE(f5_deleting_a_namespace_revokes_first) {
+  BOOST_TEST(request(Operation::kWrite, "sys/namespaces/a").status == 200);
+  BOOST_TEST(request(Operation::kWrite, "sys/mounts/fake", R"({"type":"fake"})", "root", {}, "a").status == 204);
+  for (int i = 0; i < 3; ++i)
+    BOOST_TEST(request(Operation::kRead, "fake/creds/a", {}, "root", {}, "a").status == 200);
+  BOOST_TEST(outside.users.size() == 3);
+  BOOST_TEST(request(Operation::kDelete, "sys/namespaces/a").status < 300);
+  settle();
+  BOOST_TEST(outside.users.empty());
+  settle();
+  BOOST_TEST(clean());
+  BOOST_TEST(request(Operation::kWrite, "sys/namespaces/a").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(g6_asked_again_it_is_tried_again) {
+  const Answer made = get("fake/creds/a");
+  outside.fate = [] { return FakeOutside::Fate::kFails; };
+  BOOST_TEST(write("sys/leases/revoke", lease_body(made, R"(,"sync":true)")).status == 400);
+  BOOST_TEST(write("sys/leases/revoke", lease_body(made, R"(,"sync":true)")).status == 400);
+  outside.fate = nullptr;
+  BOOST_TEST(outside.users.size() == 1);
+  BOOST_TEST(write("sys/leases/revoke", lease_body(made, R"(,"sync":true)")).status == 204);
+  BOOST_TEST(outside.users.empty());
+  BOOST_TEST(clean());
+}
+
+BOOST_AUTO_TEST_CASE(g5_a_last_use_makes_nothing) {
+  const std::string_view policy = R"({"policy":"path \"*\" { capabilities = [\"read\",\"update\"] }"})";
+  BOOST_TEST(write("sys/policies/acl/all", policy).status == 204);
+  for (const std::string_view path : {"fake/creds/a", "fake/inside/a"}) {
+    const std::string once = token(R"(["all"])", R"(,"num_uses":1)");
+    const Answer refused = get(path, {}, once);
+    BOOST_TEST(refused.status == 400);
+    BOOST_TEST(refused.text("errors|0") ==
+               "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.");
+    BOOST_TEST(outside.users.empty());
+    BOOST_TEST(clean());
+    BOOST_TEST(get("auth/token/lookup-self", {}, once).status == 403);
+  }
+}
+
 // What another namespace holds is neither told of nor changed, whichever endpoint is asked (advisory F2).
 BOOST_AUTO_TEST_CASE(f2_leases_of_another_namespace_are_none) {
   BOOST_TEST(request(Operation::kWrite, "sys/namespaces/a").status == 200);
