@@ -37,7 +37,7 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports) 
 
 Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core)
     : options_(options), ports_(std::move(ports)), inputs_(limits::kProposalsQueuedMax), core_(std::move(core)),
-      proposer_(proposer_options(options.proposer)) {
+      proposer_(proposer_options(options.proposer)), overload_(options.overload) {
   applied_.store(ports_.backend.applied_index().get(), std::memory_order_relaxed);
   publish_time();
   syncer_ = std::make_unique<LogSyncer>(ports_.log, [this](std::uint64_t number, const Status& status) {
@@ -138,6 +138,7 @@ void Node::tick() {
   check_disk(now);
   publish_time();
   refuse_overdue(now);
+  overload_.tick(now, !waiting_.empty() || !held_.empty());
   while (!held_.empty() && !flush_pressure()) {
     Input input = std::move(held_.front());
     held_.pop_front();
@@ -184,7 +185,8 @@ void Node::handle(Input& input) {
     input.then();
     return;
   }
-  input.deadline = ports_.clock.boot_now() + std::min(options_.commit_time_max, time_left(input));
+  input.arrived = ports_.clock.boot_now();
+  input.deadline = input.arrived + std::min(options_.commit_time_max, time_left(input));
   if (!flush_pressure())
     return propose(input);
   if (held_.size() >= limits::kProposalsQueuedMax)
@@ -272,6 +274,8 @@ void Node::deliver(core::Proposer::Answers answers) {
     COFFER_CHECK(found != waiting_.end());
     Input input = std::move(found->second);
     waiting_.erase(found);
+    if (a.outcome == core::CommitOutcome::kCommitted)
+      overload_.took(ports_.clock.boot_now() - input.arrived);
     if (input.exchange)
       input.exchange->pipeline->speculation = std::move(a.speculation);
     answer(input, a.outcome, a.index, std::move(a.status));

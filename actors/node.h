@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "core/lifecycle.h"
 #include "core/observer.h"
+#include "core/overload.h"
 #include "core/proposer.h"
 #include "raft/core.h"
 #include "store/state_backend.h"
@@ -36,6 +37,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     Nanos commit_time_max{std::chrono::seconds(30)};  // after it the outcome is called unknown
     // Writes are refused while the disk has fewer free bytes; 0 for a store without a disk.
     std::uint64_t free_bytes_min = 0;
+    core::OverloadGate::Options overload;
   };
   // Everything is borrowed and outlives the node.
   struct Ports {
@@ -67,6 +69,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   bool is_leader() const override { return serving_term_.load(std::memory_order_acquire) != 0; }
   WallTime cluster_now() const override;
   bool lease_valid() const override;
+  bool overloaded() const override { return overload_.overloaded(); }
   void on_applier(std::function<void()> step, std::function<void()> then) override;
 
   // Any thread, for metrics and status.
@@ -84,6 +87,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     core::Ticket abandoned = 0;                // will not run again
     std::uint64_t persisted = 0;               // report of the log's thread
     Status status;
+    BootTime arrived{};                        // of a proposal, set by handle()
     BootTime deadline{};                       // of a proposal: its answer is due in any case; set by handle()
     bool is_proposal() const { return exchange != nullptr || proposal != nullptr; }
   };
@@ -119,6 +123,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   std::unique_ptr<raft::Core> core_;
   core::Proposer proposer_;
   std::unique_ptr<LogSyncer> syncer_;
+  core::OverloadGate overload_;
 
   // Node's thread.
   std::vector<Input> batch_;

@@ -96,6 +96,52 @@ void add_version_command(std::vector<Command>& commands) {
        }});
 }
 
+// Names that commands had long ago, and have in scripts and books.
+struct Renamed {
+  std::string_view old;
+  std::string_view now;
+};
+constexpr Renamed kRenamed[] = {{"audit-disable", "audit disable"},
+                                {"audit-enable", "audit enable"},
+                                {"audit-list", "audit list"},
+                                {"auth-disable", "auth disable"},
+                                {"auth-enable", "auth enable"},
+                                {"capabilities", "token capabilities"},
+                                {"generate-root", "operator generate-root"},
+                                {"init", "operator init"},
+                                {"key-status", "operator key-status"},
+                                {"mount", "secrets enable"},
+                                {"mount-tune", "secrets tune"},
+                                {"mounts", "secrets list"},
+                                {"policies", "policy list"},
+                                {"policy-delete", "policy delete"},
+                                {"policy-write", "policy write"},
+                                {"rekey", "operator rekey"},
+                                {"remount", "secrets move"},
+                                {"renew", "lease renew"},
+                                {"revoke", "lease revoke"},
+                                {"rotate", "operator rotate"},
+                                {"seal", "operator seal"},
+                                {"step-down", "operator step-down"},
+                                {"token-create", "token create"},
+                                {"token-lookup", "token lookup"},
+                                {"token-renew", "token renew"},
+                                {"token-revoke", "token revoke"},
+                                {"unmount", "secrets disable"},
+                                {"unseal", "operator unseal"}};
+
+std::string hint_of_old_command(const Invocation& invocation) {
+  for (const std::string& arg : invocation.args) {
+    if (arg.starts_with('-'))
+      continue;
+    for (const Renamed& row : kRenamed)
+      if (arg == row.old)
+        return "There is no command \"" + arg + "\" any more: it is \"" + std::string(row.now) + "\" now.\n\n";
+    break;
+  }
+  return {};
+}
+
 // -output-curl-string and -output-policy end in an exit code that is not 0 inside; what was composed is the result.
 int finish_print_only(Context& context, const FlagSet& flags, Output& ui, int code) {
   std::string what = flags.boolean("output-curl-string") ? "cURL" : "policy";
@@ -192,6 +238,7 @@ std::vector<Command> builtin_commands() {
   add_auth_commands(commands);
   add_audit_commands(commands);
   add_observe_commands(commands);
+  add_usage_commands(commands);
   add_kv_commands(commands);
   add_kv_metadata_commands(commands);
   add_kv_tree_commands(commands);
@@ -224,7 +271,7 @@ int run(const Invocation& invocation, std::vector<Command> extra, const Ports& p
     if (asked)
       ui.out(main_help(commands, invocation));
     else
-      ui.prompt(main_help(commands, invocation) + "\n");
+      ui.prompt(hint_of_old_command(invocation) + main_help(commands, invocation) + "\n");
     return asked ? 0 : kUnknownExit;
   }
   if (anywhere.help) {

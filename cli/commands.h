@@ -18,6 +18,7 @@ void add_auth_commands(std::vector<Command>& commands);
 void add_lease_commands(std::vector<Command>& commands);
 void add_audit_commands(std::vector<Command>& commands);
 void add_observe_commands(std::vector<Command>& commands);      // monitor, debug, version-history
+void add_usage_commands(std::vector<Command>& commands);        // operator usage, license, plugin
 void add_audit_verify_command(std::vector<Command>& commands);
 void add_kv_commands(std::vector<Command>& commands);
 void add_kv_metadata_commands(std::vector<Command>& commands);

@@ -6,11 +6,14 @@
 #include <limits>
 
 #include "base/error_text.h"
+#include "base/rng.h"
+#include "base/secret.h"
 #include "cli/commands.h"
 #include "cli/dotenv.h"
 #include "cli/kv_args.h"
 #include "cli/kv_mount.h"
 #include "cli/render.h"
+#include "cli/sealed_export.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
 #include "cli/yaml.h"
@@ -65,7 +68,56 @@ bool read_one(Context& context, const KvTarget& at, const std::string& name, std
   return true;
 }
 
-int write_out(Context& context, const std::string& text) {
+// From a file's first line, or from the terminal: twice where it is new. Nothing after the failure was printed.
+std::optional<SecretBytes> passphrase(Context& context, bool is_new) {
+  if (const std::string& file = context.flags().text("passphrase-file"); !file.empty()) {
+    Result<std::string> text = read_file(file);
+    if (!text.ok()) {
+      context.fail(1, "Error reading the passphrase: " + text.status().message());
+      return std::nullopt;
+    }
+    const std::string_view line = std::string_view(*text).substr(0, text->find_first_of("\r\n"));
+    std::optional<SecretBytes> given;
+    if (line.empty())
+      context.fail(1, "The passphrase must not be empty");
+    else
+      given = SecretBytes::copy_of(line);
+    wipe(text->data(), text->size());
+    return given;
+  }
+  std::string first;
+  for (const char* question : {"Passphrase (will be hidden): ", "Once more: "}) {
+    Result<std::string> typed = context.ports().read_hidden(context.invocation(),
+                                                            [&] { context.ui().prompt(question); });
+    if (!typed.ok()) {
+      context.fail(1, "A passphrase can be asked for on a terminal only; give -passphrase-file elsewhere");
+      return std::nullopt;
+    }
+    if (typed->empty() || (!first.empty() && *typed != first)) {
+      context.fail(1, typed->empty() ? "The passphrase must not be empty" : "The passphrases differ");
+      return std::nullopt;
+    }
+    first = *typed;
+    wipe(typed->data(), typed->size());
+    if (!is_new)
+      break;
+  }
+  SecretBytes secret = SecretBytes::copy_of(first);
+  wipe(first.data(), first.size());
+  return secret;
+}
+
+int write_out(Context& context, std::string text) {
+  if (context.flags().boolean("encrypt")) {
+    const std::optional<SecretBytes> secret = passphrase(context, true);
+    if (!secret)
+      return 1;
+    Result<std::string> sealed = seal_export(text, *secret, system_random());
+    wipe(text.data(), text.size());
+    if (!sealed.ok())
+      return context.fail(2, "Error encrypting: " + sealed.status().message());
+    text = std::move(*sealed);
+  }
   const std::string& file = context.flags().text("file");
   if (file.empty()) {
     context.ui().bare(text);
@@ -179,7 +231,19 @@ int import_secrets(Context& context) {
   const Result<std::string> text = file == "-" ? read_descriptor(context.invocation().in) : read_file(file);
   if (!text.ok())
     return context.fail(1, "Error reading file: " + text.status().message());
-  const auto secrets = parse_file(context.arena(), *kind, *text);
+  SecretBytes opened;
+  std::string_view content = *text;
+  if (is_sealed_export(content)) {
+    const std::optional<SecretBytes> secret = passphrase(context, false);
+    if (!secret)
+      return 1;
+    Result<SecretBytes> plain = open_export(content, *secret);
+    if (!plain.ok())
+      return context.fail(1, "Error reading file: " + plain.status().message());
+    opened = std::move(*plain);
+    content = opened.reveal_text();
+  }
+  const auto secrets = parse_file(context.arena(), *kind, std::string(content));
   if (!secrets.ok())
     return context.fail(1, "Error reading file: " + secrets.status().message());
   const std::optional<KvTarget> at = kv_target(context, "data");
@@ -197,6 +261,11 @@ Flag as_flag() {
   return {.name = "as", .usage = "Format: \"json\", \"yaml\" or \"dotenv\"; by the file's name if not given."};
 }
 
+Flag passphrase_flag() {
+  return {.name = "passphrase-file",
+          .usage = "File whose first line is the passphrase of an encrypted export, instead of asking for it."};
+}
+
 }  // namespace
 
 void add_kv_file_commands(std::vector<Command>& commands) {
@@ -206,9 +275,16 @@ void add_kv_file_commands(std::vector<Command>& commands) {
                       .help = "Prints the newest versions of the secrets below PATH by their names, and that of PATH "
                               "itself under the name \".\". As dotenv, it prints the one secret at PATH. What it "
                               "prints is secret: -file writes it to a file that only its owner reads.\n\n"
-                              "$ {cmd} kv export -file=app.yaml secret/app",
+                              "$ {cmd} kv export -file=app.yaml secret/app\n\n"
+                              "$ {cmd} kv export -encrypt -file=app.sealed secret/app",
                       .flags = {{"Common Options",
-                                 {kKvMountFlag, as_flag(), {.name = "file", .usage = "File to write instead."}}}},
+                                 {kKvMountFlag,
+                                  as_flag(),
+                                  {.name = "file", .usage = "File to write instead."},
+                                  {.name = "encrypt",
+                                   .kind = FlagKind::kBool,
+                                   .usage = "Encrypt it under a passphrase, which is asked for twice."},
+                                  passphrase_flag()}}},
                       .format = true,
                       .run = export_secrets});
   commands.push_back({.name = "kv import",
@@ -222,7 +298,8 @@ void add_kv_file_commands(std::vector<Command>& commands) {
                                   as_flag(),
                                   {.name = "overwrite",
                                    .kind = FlagKind::kBool,
-                                   .usage = "Make a new version of a secret that is there already."}}}},
+                                   .usage = "Make a new version of a secret that is there already."},
+                                  passphrase_flag()}}},
                       .format = true,
                       .run = import_secrets});
 }

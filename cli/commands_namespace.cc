@@ -63,13 +63,14 @@ int lookup_namespace(Context& context) {
   return show(context, reply);
 }
 
-int list_namespaces(Context& context) {
+int list_namespaces(Context& context, bool whole_tree) {
   if (!context.arity(0, 0))
     return 1;
   Client* client = context.client();
   if (client == nullptr)
     return 2;
-  Reply reply = client->call({.method = "GET", .path = std::string(kNamespaces), .query = {{"list", "true"}}});
+  Reply reply = client->call(
+      {.method = "GET", .path = std::string(kNamespaces), .query = {{whole_tree ? "scan" : "list", "true"}}});
   if (reply.kind == Reply::Kind::kHttp && reply.status == 404)
     return context.fail(2, "No namespaces found");
   if (report(context, reply, "Error listing namespaces"))
@@ -175,7 +176,17 @@ void add_namespace_commands(std::vector<Command>& commands) {
                                    .kind = FlagKind::kBool,
                                    .usage = "Show what is known of each."}}}},
                       .format = true,
-                      .run = list_namespaces});
+                      .run = [](Context& context) { return list_namespaces(context, false); }});
+  commands.push_back({.name = "namespace scan",
+                      .synopsis = "List all namespaces below",
+                      .usage = "[options]",
+                      .help = "Lists the namespaces below the current one, whatever their depth.",
+                      .flags = {{"Command Options",
+                                 {{.name = "detailed",
+                                   .kind = FlagKind::kBool,
+                                   .usage = "Show what is known of each."}}}},
+                      .format = true,
+                      .run = [](Context& context) { return list_namespaces(context, true); }});
   commands.push_back({.name = "namespace delete",
                       .synopsis = "Delete a namespace",
                       .usage = "[options] PATH",

@@ -4,5 +4,5 @@
 
 int main(int argc, char** argv) {
   using namespace coffer::cli;
-  return run(process_invocation(argc, argv), {server_command(), diagnose_command()});
+  return run(process_invocation(argc, argv), {server_command(), diagnose_command(), validate_command()});
 }

@@ -1,8 +1,10 @@
 #include "cli/server_command.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/time_text.h"
 #include "base/version.h"
+#include "server/config.h"
 #include "server/diagnose.h"
 #include "server/run.h"
 
@@ -112,7 +114,61 @@ int run_diagnose(Context& ctx) {
   return found.worst() == server::Finding::State::kFailed ? 4 : 0;
 }
 
+// 0: it would be taken. 1: it would not. 2: it would, with warnings.
+int run_validate(Context& ctx) {
+  if (!ctx.arity(0, 0))
+    return 1;
+  const std::vector<std::string>& paths = ctx.flags().list("config");
+  if (paths.empty())
+    return ctx.fail(3, "Must specify a configuration file using -config.");
+  Result<server::Config> config = server::load_config(paths, environment_of(ctx.invocation()));
+  Status status = config.ok() ? server::validate_config(*config) : config.status();
+  const std::vector<std::string> warnings = config.ok() ? config->warnings : std::vector<std::string>();
+  const std::string_view state = !status.ok() ? "fail" : !warnings.empty() ? "warn" : "ok";
+  if (ctx.ui().format() == "json") {
+    json::Arena arena;
+    json::ObjectBuilder out(arena, 5);
+    out.add("time", format_time(system_clock().wall_now())).add("name", "Validate Config").add("status", state);
+    json::ArrayBuilder list(arena, warnings.size());
+    for (const std::string& warning : warnings)
+      list.add(warning);
+    out.add("warnings", list.build());
+    if (!status.ok())
+      out.add("message", status.message());
+    std::string text;
+    json::write_pretty(out.build(), text);
+    ctx.ui().out(text);
+  } else {
+    for (const std::string& warning : warnings)
+      ctx.ui().out("[ warning ] Validate Config: " + warning);
+    ctx.ui().out(status.ok() ? "[ success ] Validate Config"
+                             : "[ failure ] Validate Config: " + status.message());
+  }
+  return !status.ok() ? 1 : warnings.empty() ? 0 : 2;
+}
+
 }  // namespace
+
+Command validate_command() {
+  Command command;
+  command.name = "operator validate-config";
+  command.synopsis = "Check a server's configuration files";
+  command.usage = "[options]";
+  command.help =
+      "Reads configuration files as a server does at its start and says what is wrong, with file and line. Nothing of "
+      "the host is looked at, so files can be checked anywhere; \"operator diagnose\" looks at the host too. The exit "
+      "code is 0 when all is well, 2 when there are warnings, 1 when a server would not start.\n\n"
+      "$ {cmd} operator validate-config -config=/etc/coffer/server.hcl";
+  command.flags = {{"Command Options",
+                    {{.name = "config",
+                      .kind = FlagKind::kList,
+                      .usage = "A configuration file or folder. May be given several times.",
+                      .env = "VAULT_CONFIG_PATH"}}}};
+  command.http = false;
+  command.format = true;
+  command.run = run_validate;
+  return command;
+}
 
 Command diagnose_command() {
   Command command;

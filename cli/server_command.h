@@ -14,5 +14,6 @@ namespace coffer::cli {
 // `engines` besides the built-in ones outlive the command.
 Command server_command(std::vector<core::Engine*> engines = {});
 Command diagnose_command();  // operator diagnose
+Command validate_command();  // operator validate-config
 
 }  // namespace coffer::cli

@@ -15,6 +15,7 @@
 
 namespace coffer::core {
 
+class ActivityLog;
 class Lockouts;
 
 // What the server's core works with. All outlive every request; thread-safe.
@@ -31,6 +32,8 @@ struct Services {
   TraceSink* traces = nullptr;               // null: nobody wants spans
   Lockouts* lockouts = nullptr;    // null: nobody is ever locked out
   Logger* log = nullptr;           // null: nothing is logged, as tests do
+  ActivityLog* activity = nullptr;  // null: clients are not counted
+  std::optional<LogLevel> log_requests{};  // each request that is answered is a line of this level; nothing: none is
 };
 
 // One run of one handler.

@@ -50,6 +50,8 @@ class Committer {
   virtual WallTime cluster_now() const = 0;
   // True while a read from a view taken now is linearizable without asking anyone (lease, or sole voter). Any thread.
   virtual bool lease_valid() const = 0;
+  // Writes come faster than they are committed: new ones are better refused. Any thread.
+  virtual bool overloaded() const { return false; }
 };
 
 }  // namespace coffer::core

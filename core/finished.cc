@@ -10,6 +10,8 @@
 namespace coffer::core {
 namespace {
 
+constexpr std::string_view kOperationNames[] = {"read", "update", "delete", "list", "patch", "help", "scan"};
+
 using metrics::Count;
 using metrics::RouteOp;
 using metrics::Sample;
@@ -150,11 +152,29 @@ void trace(const Exchange& exchange, TraceSink& sink) {
   sink.finished(std::move(out));
 }
 
+// Paths, never what they hold.
+void log_request(const Exchange& exchange, const Services& services) {
+  const Request& request = exchange.request;
+  const StageTimes& times = exchange.pipeline->times;
+  const Nanos took(times.ended - times.began);
+  services.log->log(*services.log_requests, "core", "completed_request",
+                    {{"client_address", std::string(request.remote_address).append(":").append(
+                                            std::to_string(request.remote_port))},
+                     {"duration", std::to_string(std::chrono::floor<std::chrono::milliseconds>(took).count()) + "ms"},
+                     {"namespace", exchange.pipeline->facts.namespace_path},
+                     {"operation", kOperationNames[static_cast<std::size_t>(request.operation)]},
+                     {"request_id", request.id},
+                     {"request_path", request.path.view()},
+                     {"status_code", status_of(exchange.response)}});
+}
+
 }  // namespace
 
 void note_finished(Exchange& exchange, const Services& services) {
   exchange.pipeline->times.ended = metrics::now_ns();
   count(exchange);
+  if (services.log_requests && services.log != nullptr) [[unlikely]]
+    log_request(exchange, services);
   if (services.traces != nullptr)
     trace(exchange, *services.traces);
 }

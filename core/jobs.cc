@@ -2,11 +2,13 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "base/codec.h"
 #include "base/mutant.h"
 #include "core/identity_store.h"
 #include "core/layout.h"
 #include "core/lease_revoke.h"
+#include "core/migration.h"
 #include "core/mounts.h"
 #include "core/token_store.h"
 
@@ -36,6 +38,14 @@ Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
 }
 
 constexpr std::size_t kLeasesPageMax = 256;
+constexpr std::size_t kCopyPageRecordsMax = 128;
+
+// Of taking away what a move left behind.
+std::string old_place_job(MountId mount) {
+  std::string id = "moved-";
+  layout::append_hex(id, mount.get(), 8);
+  return id;
+}
 
 // What a namespace holds: each mount by a job of its own, leases and tokens first; then its policies, and itself. The
 // ids of its leases stand with its sys mount, so that one goes when no other is left (advisory F5).
@@ -73,8 +83,8 @@ Status step_delete_namespace(TxnImpl& txn, const Job& job) {
 // then goes what is needed to revoke them (advisories F5, F6). New ones cannot come.
 }  // namespace
 
-Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
-                             const Route& route, Progress& progress) {
+Result<bool> JobRunner::leases_gone(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                                    const Route& route, Progress& progress) {
   LeaseStore leases(txn, arena);
   TokenStore tokens(txn, published, arena);
   COFFER_ASSIGN(const LeaseStore::NamedPage page, leases.named(route.record.info.namespace_id, route.prefix,
@@ -82,7 +92,7 @@ Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Are
   bool waits = false;
   for (const LeaseStore::Named& named : page.leases) {
     if (txn.ops() > limits::kEntryOpsMax / 4)
-      return ok_status();  // the same page once more; what was done is not in it any longer
+      return false;  // the same page once more; what was done is not in it any longer
     if (named.key.empty()) {
       COFFER_ASSIGN(const auto token, tokens.stored(named.token_hash));
       if (token && token->record.created <= job.at)
@@ -93,21 +103,108 @@ Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Are
     if (!lease || lease->mount != job.mount)
       continue;
     waits = true;
+    progress.hopeless = progress.hopeless || lease->state == LeaseState::kIrrevocable;
     if (!progress.ended && lease->state != LeaseState::kIrrevocable)
       COFFER_TRY(leases.end(*lease));
   }
   if (progress.ended && waits)
-    return ok_status();
+    return false;
   const bool none = progress.at.empty() && page.next.empty() && !waits;
   progress.at = page.next;
   if (!page.next.empty())
-    return ok_status();
+    return false;
   if (!progress.ended && !none) {
     progress.ended = true;
-    return ok_status();
+    return false;
   }
+  return true;
+}
+
+Status JobRunner::end_leases(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                             const Route& route, Progress& progress) {
+  COFFER_ASSIGN(const bool gone, leases_gone(txn, published, arena, job, route, progress));
+  if (!gone)
+    return ok_status();
   COFFER_TRY(erase_mount(txn, job.mount, job.ns));
   return step_delete_mount(txn, arena, job);
+}
+
+// One page of the mount's records, sealed anew at their new keys. True when there are no more.
+Result<bool> copy_page(TxnImpl& txn, const MountRecord& mount, std::string& at) {
+  const auto key = [&mount](NamespaceId ns, std::string_view rest) {
+    return store::StoreKey{mount.key_class(), ns, mount.info.id, rest};
+  };
+  const NamespaceId from = mount.info.namespace_id;
+  COFFER_ASSIGN(TxnImpl::NamePage page, txn.names(key(from, {}), at, kCopyPageRecordsMax, false));
+  for (const std::string_view name : page.names) {
+    COFFER_ASSIGN(const auto value, txn.get(key(from, name)));
+    if (!value)
+      continue;
+    if (txn.writes() && txn.bytes() + value->size() > limits::kEntryBytesMax / 2) {
+      at = store::make_key(mount.key_class(), from, mount.info.id, name);
+      return false;
+    }
+    COFFER_TRY(txn.put(key(mount.moving->ns, name), *value));
+  }
+  at = std::move(page.next);
+  return at.empty();
+}
+
+// Takes away what stands under the mount's id in a namespace that it does not belong to.
+Status clear_old_place(TxnImpl& txn, const MountRecord& record, NamespaceId ns) {
+  Job job;
+  job.id = old_place_job(record.info.id);
+  job.kind = Job::Kind::kDeleteMount;
+  job.mount = record.info.id;
+  job.ns = ns;
+  job.at = txn.now();
+  return add_job(txn, job);
+}
+
+// Back where it was, as it was.
+Status give_up_move(TxnImpl& txn, const Job& job, MountRecord record, std::string_view why) {
+  const NamespaceId other = record.moving->ns;
+  record.disabled = false;
+  record.moving.reset();
+  COFFER_TRY(put_mount(txn, record));
+  COFFER_TRY(clear_old_place(txn, record, other));
+  COFFER_TRY(note_failed_move(txn, job.prefix, why));
+  return erase_job(txn, job);
+}
+
+Status finish_move(TxnImpl& txn, const Job& job, MountRecord record) {
+  const NamespaceId from = record.info.namespace_id;
+  record.info.namespace_id = record.moving->ns;
+  record.info.path = record.moving->path;
+  record.disabled = false;
+  record.moving.reset();
+  COFFER_TRY(put_mount(txn, record));
+  COFFER_TRY(clear_old_place(txn, record, from));
+  return erase_job(txn, job);
+}
+
+Status JobRunner::move(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                       Progress& progress) {
+  const Route* route = published.router->by_id(job.ns, job.mount);
+  if (route == nullptr || !route->record.moving)
+    return erase_job(txn, job);
+  const MountRecord& record = route->record;
+  txn.depend(layout::core_key(route->record_key));
+  COFFER_ASSIGN(const auto target, read_namespace(txn, record.moving->ns));
+  if (record.moving->ns != layout::kRootNamespace && (!target || target->deleting))
+    return give_up_move(txn, job, record, "the namespace is being deleted");
+  if (!progress.copying) {
+    COFFER_ASSIGN(const bool gone, leases_gone(txn, published, arena, job, *route, progress));
+    if (progress.hopeless)
+      return give_up_move(txn, job, record, "a lease of the mount cannot be revoked");
+    if (!gone)
+      return ok_status();
+    progress.copying = true;
+    progress.at.clear();
+    return ok_status();
+  }
+  COFFER_ASSIGN(const bool copied, copy_page(txn, record, progress.at));
+  return copied ? finish_move(txn, job, record) : ok_status();
 }
 
 // Those that were there when it was asked for; what is granted later is not meant.
@@ -139,6 +236,12 @@ Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& ar
     return step_delete_namespace(txn, job);
   if (job.kind == Job::Kind::kEndLeases)
     return end_prefix(txn, published, arena, job, progress);
+  if (job.kind == Job::Kind::kMoveMount)
+    return move(txn, published, arena, job, progress);
+  if (job.kind == Job::Kind::kTidy) {
+    COFFER_ASSIGN(const bool over, tidy_step(txn, published, arena, job, progress.tidy));
+    return over ? erase_job(txn, job) : ok_status();
+  }
   COFFER_ASSIGN(const bool finished, TokenStore(txn, published, arena).step_tree(job.token_hash));
   return finished ? erase_job(txn, job) : ok_status();
 }
@@ -161,6 +264,26 @@ Status disable_mount(TxnImpl& txn, MountRecord& record) {
   job.ns = record.info.namespace_id;
   job.at = txn.now();
   return add_job(txn, job);
+}
+
+Status start_move(TxnImpl& txn, MountRecord& record, std::string_view id) {
+  COFFER_CHECK(record.moving.has_value());
+  record.disabled = true;
+  COFFER_TRY(put_mount(txn, record));
+  Job job;
+  job.id = std::string(kMoveJobHead).append(id);
+  job.kind = Job::Kind::kMoveMount;
+  job.mount = record.info.id;
+  job.ns = record.info.namespace_id;
+  job.at = txn.now();
+  job.prefix = id;
+  return add_job(txn, job);
+}
+
+Result<bool> moved_just_now(TxnImpl& txn, const MountRecord& record) {
+  COFFER_ASSIGN(const auto job,
+                txn.get(layout::core_key(std::string(layout::kJobPrefix) + old_place_job(record.info.id))));
+  return job.has_value();
 }
 
 void SystemTask::start(const Services& services, Work work, Done done) {
@@ -223,15 +346,18 @@ bool JobRunner::tick() {
     return std::ranges::none_of(*published->jobs, [&](const Job& one) { return one.id == entry.first; });
   });
   const auto progress = std::make_shared<Progress>();
+  Logger* log = services_.log;
   SystemTask::start(
       services_,
       [job, state, progress](TxnImpl& txn, const Published& now, json::Arena& arena) {
         *progress = state->progress[job.id];
         return state->stopped ? ok_status() : step(txn, now, arena, job, *progress);
       },
-      [job, state, progress](const Status& status) {
+      [job, state, progress, log](const Status& status) {
         if (status.ok())
           state->progress[job.id] = *progress;
+        if (status.ok() && progress->tidy.report.finished && log != nullptr)
+          log->info("expiration", tidy_summary(job, progress->tidy.report));
         state->busy = false;
       });
   return true;

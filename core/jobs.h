@@ -9,6 +9,7 @@
 #include <string>
 
 #include "core/call.h"
+#include "core/tidy.h"
 
 namespace coffer::core {
 
@@ -18,6 +19,14 @@ Status add_job(TxnImpl& txn, const Job& job);
 // Part of a request's transaction: from the commit on no path leads to the mount; a job ends its leases and tokens,
 // then takes its data away and the row.
 Status disable_mount(TxnImpl& txn, MountRecord& record);
+
+// Part of a request's transaction: from the commit on no path leads to the mount; the job `id` ends its leases and
+// tokens, copies its data sealed anew into record.moving's namespace, and then the mount answers there; what was copied
+// goes from where it was. Where that cannot be done (a lease that cannot be revoked, a namespace that is being deleted)
+// the mount comes back as it was, and the move's record says that it failed.
+Status start_move(TxnImpl& txn, MountRecord& record, std::string_view id);
+// Whether what an earlier move of the mount left behind is still there.
+Result<bool> moved_just_now(TxnImpl& txn, const MountRecord& record);
 
 // A transaction of the server's own, without a request: runs, proposes, runs again after a conflict. Owns itself until
 // `done` was called, which happens once, on the thread of start() or on the node's.
@@ -58,6 +67,9 @@ class JobRunner {
   struct Progress {
     std::string at;       // position; empty: the beginning
     bool ended = false;   // every lease of the mount was ended; now they are waited for
+    bool copying = false;    // a move: nobody holds anything of the mount any more
+    bool hopeless = false;   // a lease of the mount is irrevocable
+    TidyPlace tidy;
   };
   struct State {
     std::atomic<bool> busy{false};
@@ -70,6 +82,10 @@ class JobRunner {
                            Progress& progress);
   static Status end_leases(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
                            const Route& route, Progress& progress);
+  static Result<bool> leases_gone(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                                  const Route& route, Progress& progress);
+  static Status move(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
+                     Progress& progress);
   const Services& services_;
   std::shared_ptr<State> state_;
 };

@@ -49,6 +49,11 @@ inline constexpr std::string_view kLeaseTokenPrefix = "lease/token/";  // + toke
 inline constexpr std::string_view kLeaseBadPrefix = "lease/bad/";      // + key: irrevocable ones
 // In the lease's own namespace: every lease, and every token that ends, by its id.
 inline constexpr std::string_view kLeaseIdPrefix = "lease/id/";        // + id
+// Clients that were seen (core/activity.h), kClusterLocal.
+inline constexpr std::string_view kActivityPrefix = "activity/";       // + month + '/' + what they are
+inline constexpr std::string_view kActivityConfig = "activity-config";
+// What the last tidy operation found, kClusterLocal.
+inline constexpr std::string_view kTidyPrefix = "tidy/";               // + "leases" or "tokens"
 
 inline store::StoreKey core_key(std::string_view rest) {
   return {store::KeyClass::kShared, kRootNamespace, kSystemMount, rest};

@@ -32,7 +32,8 @@ struct LeaseRecord {
   WallTime issued{};
   WallTime renewed{};           // equal to `issued` when it never was
   WallTime expires{};           // for its holder
-  WallTime due{};               // when the expiry driver looks at it: its place in the order of expiry
+  WallTime due{};               // when the expiry driver looks at it: its place in the order of expiry; of an
+                                // irrevocable one, which has none, when it became so
   WallTime call_ends{};         // of an intent: its call outside is over by then
   Nanos ttl{0};                 // granted last
   Nanos max_ttl{0};             // counted from `issued`

@@ -33,10 +33,10 @@ Status note_failure(LeaseStore& leases, const LeaseRecord& lease, WallTime now, 
   if (after.state == LeaseState::kPending)
     after.state = LeaseState::kAbandoned;
   ++after.tries;
-  if (after.tries >= limits::kRevokeTriesMax)
+  const bool given_up = after.tries >= limits::kRevokeTriesMax;
+  if (given_up)
     after.state = LeaseState::kIrrevocable;
-  else
-    after.due = now + std::min(kPauseMax, kFirstPause * (1u << (after.tries - 1)));
+  after.due = given_up ? now : now + std::min(kPauseMax, kFirstPause * (1u << (after.tries - 1)));
   return leases.replace(lease, after);
 }
 

@@ -114,6 +114,13 @@ Status LeaseStore::erase(const LeaseRecord& record) {
   return txn_.erase(layout::token_key(due_name(record)));
 }
 
+std::vector<store::StoreKey> LeaseStore::index_of(const LeaseRecord& record) {
+  const std::string second = record.state == LeaseState::kIrrevocable ? joined(layout::kLeaseBadPrefix, record.key())
+                                                                      : due_name(record);
+  return {id_key(record.ns, arena_.copy(joined(layout::kLeaseIdPrefix, record.id))),
+          layout::token_key(arena_.copy(second))};
+}
+
 Status LeaseStore::end(const LeaseRecord& record) {
   LeaseRecord after = record;
   switch (record.state) {

@@ -31,6 +31,10 @@ class LeaseStore {
   // it keeps its time, because its call may still be under way.
   Status end(const LeaseRecord& record);
 
+  // What stands beside a lease's own record and its token's: its id, and its place in the order of expiry or among the
+  // irrevocable ones. Names in the arena.
+  std::vector<store::StoreKey> index_of(const LeaseRecord& record);
+
   // Ends the leases of a token. False when there are more than one entry takes.
   Result<bool> end_of_token(std::string_view token_hash, std::size_t limit);
 

@@ -196,14 +196,14 @@ void show_tuning(json::ObjectBuilder& out, json::Arena& arena, const MountRecord
     out.add("token_type", tuning.token_type.empty() ? std::string_view("default-service") : tuning.token_type);
   if (tuning.trim_request_trailing_slashes)
     out.add("trim_request_trailing_slashes", true);
+}
+
+void show_lockout(json::ObjectBuilder& out, const MountTuning& tuning) {
   if (tuning.lockout_set)
-    out.add("user_lockout_config",
-            json::ObjectBuilder(arena, 4)
-                .add("lockout_counter_reset_duration", whole_seconds(tuning.lockout_counter_reset))
-                .add("lockout_disable", tuning.lockout_disable)
-                .add("lockout_duration", whole_seconds(tuning.lockout_duration))
-                .add("lockout_threshold", static_cast<std::int64_t>(tuning.lockout_threshold))
-                .build());
+    out.add("user_lockout_counter_reset_duration", whole_seconds(tuning.lockout_counter_reset))
+        .add("user_lockout_disable", tuning.lockout_disable)
+        .add("user_lockout_duration", whole_seconds(tuning.lockout_duration))
+        .add("user_lockout_threshold", static_cast<std::int64_t>(tuning.lockout_threshold));
 }
 
 std::vector<Field> tuning_fields() {

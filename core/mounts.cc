@@ -72,6 +72,8 @@ std::string encode(const MountRecord& record) {
   for (const auto& [name, value] : info.options)
     writer.bytes(name).bytes(value);
   write_tuning(writer, record.tuning);
+  writer.bytes(record.moving ? record.moving->path : std::string());
+  writer.varint(record.moving ? record.moving->ns.get() : 0);
   return out;
 }
 
@@ -108,6 +110,10 @@ Result<MountRecord> decode_mount(std::string_view plaintext) {
     info.options.emplace_back(name, reader.bytes());
   }
   read_tuning(reader, record.tuning);
+  std::string to(reader.bytes());
+  const NamespaceId to_ns(static_cast<std::uint32_t>(reader.varint()));
+  if (!to.empty())
+    record.moving = MountRecord::Move{to_ns, std::move(to)};
   COFFER_TRY(reader.finish().with_context("a mount's record"));
   return record;
 }
@@ -147,27 +153,35 @@ Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, Moun
   return std::optional<MountRecord>();
 }
 
-namespace {
-
-Status check_free(TxnImpl& txn, const MountRecord& record) {
+Status check_mount_path(TxnImpl& txn, const MountRecord& record) {
   const std::string route = record.route();
   COFFER_ASSIGN(const std::vector<MountRecord> records, read_mounts(txn));
-  for (const MountRecord& other : records)
-    if (other.info.id != record.info.id && !other.disabled && other.info.namespace_id == record.info.namespace_id &&
-        (route.starts_with(other.route()) || other.route().starts_with(route)))
+  const auto meets = [&](const MountRecord& other, NamespaceId ns) {
+    return ns == record.info.namespace_id &&
+           (route.starts_with(other.route()) || other.route().starts_with(route));
+  };
+  for (const MountRecord& other : records) {
+    if (other.info.id == record.info.id)
+      continue;
+    bool taken = (!other.disabled || other.moving) && meets(other, other.info.namespace_id);
+    if (other.moving) {
+      MountRecord there = other;
+      there.info.path = other.moving->path;
+      taken = taken || meets(there, other.moving->ns);
+    }
+    if (taken)
       return Status(Code::kInvalid, "path is already in use at " + other.info.path);
+  }
   return ok_status();
 }
 
-}  // namespace
-
 Status move_mount(TxnImpl& txn, const MountRecord& record) {
-  COFFER_TRY(check_free(txn, record));
+  COFFER_TRY(check_mount_path(txn, record));
   return put_mount(txn, record);
 }
 
 Status add_mount(TxnImpl& txn, MountRecord& record) {
-  COFFER_TRY(check_free(txn, record));
+  COFFER_TRY(check_mount_path(txn, record));
   const store::StoreKey counter = layout::core_key(layout::kMountCounter);
   COFFER_ASSIGN(const auto stored, txn.get(counter));
   std::uint32_t next = kFirstMountId.get();

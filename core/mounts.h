@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,6 +45,12 @@ struct MountRecord {
   MountTuning tuning;
   // No path leads to it any more. It stays until its leases are revoked, because that needs its engine and its data.
   bool disabled = false;
+  // On its way into another namespace: `disabled` meanwhile, and both places are taken (core/jobs.h).
+  struct Move {
+    NamespaceId ns{0};
+    std::string path;
+  };
+  std::optional<Move> moving;
   // Where requests meet it: "secret/", "auth/token/".
   std::string route() const { return table == MountTable::kAuth ? "auth/" + info.path : info.path; }
   // Local mounts and cubbyholes stay in this cluster.
@@ -75,6 +82,8 @@ Result<std::optional<MountRecord>> find_mount(TxnImpl& txn, NamespaceId ns, Moun
 // Takes the next id, checks the path against every other mount and writes the record. kInvalid: "path is already in use
 // at kv/".
 Status add_mount(TxnImpl& txn, MountRecord& record);
+// As add_mount checks it: nothing but the mount itself stands at its path, nor is on its way there.
+Status check_mount_path(TxnImpl& txn, const MountRecord& record);
 // The same for one that is there and shall stand at its new path.
 Status move_mount(TxnImpl& txn, const MountRecord& record);
 Status put_mount(TxnImpl& txn, const MountRecord& record);

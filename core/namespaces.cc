@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/ascii.h"
 #include "base/check.h"
@@ -206,14 +207,32 @@ Result<std::optional<NamespaceRecord>> read_namespace(TxnImpl& txn, NamespaceId 
   return std::optional<NamespaceRecord>(std::move(record));
 }
 
-bool sys_path_in_namespaces(std::string_view local_path) noexcept {
-  for (const std::string_view prefix :
-       {"mounts", "auth", "policy", "policies", "capabilities", "capabilities-self", "capabilities-accessor", "leases",
-        "lease", "renew", "revoke", "revoke-prefix", "revoke-force", "remount", "wrapping", "tools", "internal/ui",
-        "internal/specs", "internal/counters", "namespaces", "locked-users", "search", "batch", "events"})
+namespace {
+
+bool below_any(std::string_view local_path, std::span<const std::string_view> prefixes) noexcept {
+  for (const std::string_view prefix : prefixes)
     if (local_path.starts_with(prefix) && (local_path.size() == prefix.size() || local_path[prefix.size()] == '/'))
       return true;
   return false;
+}
+
+}  // namespace
+
+bool sys_path_in_namespaces(std::string_view local_path) noexcept {
+  static constexpr std::string_view kPaths[] = {
+      "mounts",        "auth",         "policy",         "policies",          "capabilities", "capabilities-self",
+      "capabilities-accessor",         "leases",         "lease",             "renew",        "revoke",
+      "revoke-prefix", "revoke-force", "remount",        "wrapping",          "tools",        "internal/ui",
+      "internal/specs",                "internal/counters",                   "namespaces",   "locked-users",
+      "search",        "batch",        "events"};
+  return below_any(local_path, kPaths);
+}
+
+bool sys_path_of_administrators(std::string_view local_path) noexcept {
+  static constexpr std::string_view kPaths[] = {"audit-hash", "config/state/sanitized", "host-info",
+                                                "in-flight-req", "license", "loggers", "metrics", "monitor",
+                                                "plugins", "version-history"};
+  return below_any(local_path, kPaths);
 }
 
 }  // namespace coffer::core

@@ -75,5 +75,7 @@ Status check_namespace_name(std::string_view name);
 
 // Whether a path below sys/ is served inside of namespaces; all others belong to the root alone.
 bool sys_path_in_namespaces(std::string_view local_path) noexcept;
+// Of those others, what an administrative namespace may look at; nothing of it changes the server.
+bool sys_path_of_administrators(std::string_view local_path) noexcept;
 
 }  // namespace coffer::core

@@ -243,12 +243,16 @@ Status StateDeriver::take_quota(std::string_view rest, const std::optional<std::
 // Every lease, and every token that ends, is a name in the index of ids, written once and erased once.
 void StateDeriver::count_lease(const store::Op& op) {
   const Result<store::KeyHead> head = store::parse_key(op.key);
-  if (!head.ok() || head->cls != store::KeyClass::kClusterLocal || head->ns != layout::kRootNamespace ||
-      head->mount != layout::kSystemMount || !head->rest.starts_with(layout::kLeaseIdPrefix))
+  if (!head.ok() || head->cls != store::KeyClass::kClusterLocal || head->mount != layout::kSystemMount ||
+      !head->rest.starts_with(layout::kLeaseIdPrefix))
     return;
-  const std::string_view id = head->rest.substr(layout::kLeaseIdPrefix.size());
+  // Nothing is leased in a namespace that was not published before.
+  const NamespaceRecord* ns = current_ == nullptr || current_->sealed ? nullptr : current_->namespaces->find(head->ns);
+  if (ns == nullptr)
+    return;
+  const std::string path = ns->path + std::string(lease_path(head->rest.substr(layout::kLeaseIdPrefix.size())));
   for (auto& [name, quota] : quotas_) {
-    if (quota.rule.record.kind != QuotaKind::kLeases || !quota_covers(quota.rule.record.path, lease_path(id)))
+    if (quota.rule.record.kind != QuotaKind::kLeases || !quota_covers(quota.rule.record, ns->path, path))
       continue;
     quota.rule.changed += op.value ? 1 : -1;
     changed_ = quotas_changed_ = true;
@@ -330,7 +334,7 @@ Result<Job> decode_job(std::string_view id, std::string_view plaintext) {
           WallTime(Nanos(static_cast<std::int64_t>(reader.u64()))), NamespaceId(reader.u32()),
           std::string(reader.bytes()), reader.u8() != 0};
   COFFER_TRY(reader.finish().with_context("a job's record"));
-  if (format != 1 || kind < 1 || (kind > 3 && job.kind != Job::Kind::kDeleteNamespace))
+  if (format != 1 || kind < 1 || (kind > 5 && job.kind != Job::Kind::kDeleteNamespace))
     return Status(Code::kDataLoss, "a job's record has an unknown form");
   return job;
 }

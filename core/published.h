@@ -24,18 +24,22 @@ namespace coffer::core {
 struct SystemConfig {
   Nanos default_lease_ttl{std::chrono::hours(768)};
   Nanos max_lease_ttl{std::chrono::hours(768)};
+  Nanos remove_irrevocable_lease_after{0};  // 0: never
+  std::string administrative_namespace;     // path of a namespace that sees some of the server's own; empty: none
 };
 
 // Work that exceeds one entry, as its record says it (core/jobs.h).
 struct Job {
-  enum class Kind : std::uint8_t { kDeleteMount = 1, kRevokeTree = 2, kEndLeases = 3, kDeleteNamespace = 16 };
+  enum class Kind : std::uint8_t {
+    kDeleteMount = 1, kRevokeTree = 2, kEndLeases = 3, kTidy = 4, kMoveMount = 5, kDeleteNamespace = 16
+  };
   std::string id;
   Kind kind = Kind::kDeleteMount;
-  MountId mount;           // kDeleteMount
+  MountId mount;           // kDeleteMount, kMoveMount
   std::string token_hash;  // kRevokeTree: the root of the tree, which is gone already
-  WallTime at{};           // kDeleteMount: when it was disabled; kEndLeases: when it was asked for
-  NamespaceId ns{0};       // kDeleteMount: its namespace; kDeleteNamespace: that one; kEndLeases
-  std::string prefix;      // kEndLeases: of their ids, ending in a slash or empty
+  WallTime at{};           // kDeleteMount: when it was disabled; kEndLeases, kTidy: when it was asked for
+  NamespaceId ns{0};       // kDeleteMount, kMoveMount: its namespace; kDeleteNamespace: that one; kEndLeases
+  std::string prefix;      // kEndLeases: of their ids, ending in a slash or empty; kTidy: of what
   bool force = false;      // kEndLeases: without calls to systems outside
 };
 
@@ -78,6 +82,9 @@ class StateDeriver final : public StateObserver {
   // Drops keys and everything derived; the next attachment() says sealed.
   void stop();
   bool started() const noexcept { return barrier_ != nullptr; }
+
+  // From the next publication on; node's thread, or before start().
+  void set_config(const SystemConfig& config) { config_ = config, changed_ = true; }
 
   // `told` hears of every change of the settings, on the node's thread. Before start().
   void on_settings(std::function<void(const ServerSettings&)> told) { settings_told_ = std::move(told); }

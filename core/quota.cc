@@ -34,7 +34,8 @@ std::string encode(const QuotaRecord& record) {
   std::string out;
   ByteWriter writer(out);
   writer.u8(1).u8(static_cast<std::uint8_t>(record.kind)).u8(record.inheritable ? 1 : 0);
-  writer.u8(static_cast<std::uint8_t>(record.group)).bytes(record.name).bytes(record.path).bytes(record.role);
+  writer.u8(static_cast<std::uint8_t>(record.group)).bytes(record.name).bytes(record.path);
+  writer.bytes(record.ns).bytes(record.role);
   writer.varint(record.rate_thousandths).varint(record.secondary_thousandths);
   writer.varint(static_cast<std::uint64_t>(record.interval.count()));
   writer.varint(static_cast<std::uint64_t>(record.block_interval.count()));
@@ -51,6 +52,7 @@ Result<QuotaRecord> decode_quota(std::string_view plaintext) {
   const std::uint8_t group = reader.u8();
   record.name = reader.bytes();
   record.path = reader.bytes();
+  record.ns = reader.bytes();
   record.role = reader.bytes();
   record.rate_thousandths = reader.varint();
   record.secondary_thousandths = reader.varint();
@@ -136,10 +138,11 @@ QuotaSet::QuotaSet(std::vector<Rule> rules, QuotaConfig config) : rules_(std::mo
     (rule.record.kind == QuotaKind::kRate ? any_rate_ : any_leases_) = true;
 }
 
-const QuotaSet::Rule* QuotaSet::find(QuotaKind kind, std::string_view path, std::string_view role) const {
+const QuotaSet::Rule* QuotaSet::find(QuotaKind kind, std::string_view ns, std::string_view path,
+                                     std::string_view role) const {
   for (const Rule& rule : rules_)
     if (rule.record.kind == kind && (rule.record.role.empty() || rule.record.role == role) &&
-        quota_covers(rule.record.path, path))
+        quota_covers(rule.record, ns, path))
       return &rule;
   return nullptr;
 }
@@ -157,6 +160,12 @@ bool QuotaSet::exempt(std::string_view path) const {
   if (mutant(Mutant::kQuotaExemptionsLost))
     return false;
   return covered_by_any(config_.exempt_paths, path) || covered_by_any(config_.absolute_exempt_paths, path);
+}
+
+bool quota_covers(const QuotaRecord& record, std::string_view ns, std::string_view path) {
+  if (record.of_namespace())
+    return record.inheritable ? ns.starts_with(record.ns) : ns == record.ns;
+  return ns == record.ns && quota_covers(record.path, path);
 }
 
 bool quota_covers(std::string_view quota_path, std::string_view path) {

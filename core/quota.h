@@ -24,8 +24,10 @@ struct QuotaRecord {
   QuotaKind kind = QuotaKind::kRate;
   std::string name;
   std::string path;    // with its namespace; empty: every request
+  std::string ns;      // path of the namespace that `path` lies in, or is: "" of the root, "team/alpha/"
   std::string role;    // of logins; empty: any
-  bool inheritable = false;
+  bool inheritable = false;  // of a namespace's: it holds in those below as well
+  bool of_namespace() const noexcept { return path == ns; }
   // Of requests.
   std::uint64_t rate_thousandths = 0;  // requests an interval, times 1000
   std::uint64_t secondary_thousandths = 0;  // of those without an entity; 0: the same
@@ -89,8 +91,9 @@ class QuotaSet {
   QuotaSet(std::vector<Rule> rules, QuotaConfig config);
 
   // The most specific rule of its kind: exact path before pattern before prefix, the longer before the shorter,
-  // with the role before without. Null when there is none.
-  const Rule* find(QuotaKind kind, std::string_view path, std::string_view role) const;
+  // with the role before without; so a mount's before its namespace's, and that before one that is inherited from
+  // above. `path` is absolute, in the namespace at `ns`. Null when there is none.
+  const Rule* find(QuotaKind kind, std::string_view ns, std::string_view path, std::string_view role) const;
   const Rule* named(QuotaKind kind, std::string_view name) const;
   bool exempt(std::string_view path) const;
   // A rule whose key is somebody's entity can only be looked at when it is known who asks.
@@ -108,6 +111,8 @@ class QuotaSet {
   bool any_leases_ = false;
 };
 
+// Whether a quota holds for a request of the namespace at `ns`, by its absolute path.
+bool quota_covers(const QuotaRecord& record, std::string_view ns, std::string_view path);
 // Whether a quota's path covers a request's. "kv/" and "kv/*" cover what is below, "kv/data/x" itself alone.
 bool quota_covers(std::string_view quota_path, std::string_view path);
 

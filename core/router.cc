@@ -17,6 +17,15 @@ const Engine* EngineRegistry::find(MountTable table, std::string_view type) cons
   return nullptr;
 }
 
+std::vector<std::string_view> EngineRegistry::mountable_types(MountTable table) const {
+  std::vector<std::string_view> types;
+  for (const Row& row : rows_)
+    if (row.table == table && row.mountable)
+      types.push_back(row.engine->type());
+  std::ranges::sort(types);
+  return types;
+}
+
 bool EngineRegistry::mountable(MountTable table, std::string_view type) const {
   for (const Row& row : rows_)
     if (row.table == table && row.engine->type() == type)

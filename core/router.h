@@ -18,6 +18,8 @@ class EngineRegistry {
   void add(const Engine& engine, MountTable table, bool mountable);
   const Engine* find(MountTable table, std::string_view type) const;
   bool mountable(MountTable table, std::string_view type) const;
+  // Sorted.
+  std::vector<std::string_view> mountable_types(MountTable table) const;
 
  private:
   struct Row {

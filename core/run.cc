@@ -5,6 +5,7 @@
 
 #include "base/metrics.h"
 #include "base/mutant.h"
+#include "core/activity.h"
 #include "core/answers.h"
 #include "core/cidr.h"
 #include "core/help.h"
@@ -89,9 +90,13 @@ void Run::find_namespace() {
   namespace_ = &table.root();
   if (request.namespace_path.empty() && table.only_root())
     return;
+  if (request.namespace_path.empty()) {
+    namespace_ = &table.resolve(full_path_);
+    full_path_.remove_prefix(namespace_->path.size());
+    return;
+  }
   std::string absolute(request.namespace_path);
-  if (!absolute.empty())
-    absolute.push_back('/');
+  absolute.push_back('/');
   namespace_ = &table.resolve(absolute);
   namespace_found_ = namespace_->path == absolute;
   if (!namespace_found_)
@@ -131,9 +136,13 @@ void Run::resolve() {
   if (mutant(Mutant::kLoginByAnyOperation) && match_ && match_->operation == nullptr && match_->spec->unauthenticated)
     match_->operation = &match_->spec->operations.front();
   const MountInfo& mount = route_->record.info;
-  if (mount.type == "system" && !namespace_->is_root() && !sys_path_in_namespaces(local_path_) &&
-      !mutant(Mutant::kRootPathServedBelow))
-    match_.reset();
+  if (mount.type == "system" && !namespace_->is_root() && match_ && !sys_path_in_namespaces(local_path_) &&
+      !mutant(Mutant::kRootPathServedBelow)) {
+    const bool looks = request.operation == Operation::kRead || lists(request.operation) ||
+                       local_path_.starts_with("audit-hash/");
+    root_only_ = !looks || namespace_->path != published_.config.administrative_namespace ||
+                 !sys_path_of_administrators(local_path_);
+  }
   storage_.emplace(txn_, route_->record.storage_namespace(), mount.id, route_->record.key_class());
 }
 
@@ -151,7 +160,8 @@ void Run::authorise() {
     note(status);
   else if (!namespace_found_)
     refuse(404, "namespace not found");
-  else if (const NamespaceRecord* locked = published_.namespaces->locked_above(*namespace_);
+  else if (const NamespaceRecord* locked =
+               namespace_->is_root() ? nullptr : published_.namespaces->locked_above(*namespace_);
            locked != nullptr && !full_path_.starts_with("sys/namespaces/api-lock/unlock"))
     refuse(503, "API access to this namespace has been locked by an administrator - \"" + locked->path +
                     "\" must be unlocked to gain access.");
@@ -203,7 +213,7 @@ void Run::take_rate() {
   if (!quotas.any(QuotaKind::kRate))
     return;
   const std::string path = namespace_->path + std::string(full_path_);
-  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kRate, path, quota_role());
+  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kRate, namespace_->path, path, quota_role());
   if (rule == nullptr || quotas.exempt(path))
     return;
   const QuotaRecord& record = rule->record;
@@ -242,9 +252,10 @@ void Run::refuse_for_rate() {
 // Of what hands out something that ends: a lease of an engine, or a token.
 Status Run::check_lease_quota(CallContext& ctx) {
   const QuotaSet& quotas = *published_.quotas;
-  if (!quotas.any(QuotaKind::kLeases) || !namespace_->is_root() || (!ctx.lease && ctx.handed_out.empty()))
+  if (!quotas.any(QuotaKind::kLeases) || (!ctx.lease && ctx.handed_out.empty()))
     return ok_status();
-  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, full_path_, quota_role());
+  const std::string path = namespace_->path + std::string(full_path_);
+  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, namespace_->path, path, quota_role());
   if (rule == nullptr || !rule->leases->counted)
     return ok_status();
   const std::int64_t now = rule->leases->base + rule->changed;
@@ -254,7 +265,8 @@ Status Run::check_lease_quota(CallContext& ctx) {
 }
 
 bool Run::open_path() const {
-  return match_ && (match_->spec->unauthenticated || (mutant(Mutant::kPathLeftOpen) && local_path_ == "mounts"));
+  return match_ && !root_only_ &&
+         (match_->spec->unauthenticated || (mutant(Mutant::kPathLeftOpen) && local_path_ == "mounts"));
 }
 
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
@@ -383,7 +395,7 @@ Result<Capability> Run::capability() {
   const Operation operation = exchange_.request.operation;
   if (operation != Operation::kWrite)
     return capability_for(operation, true);
-  if (!match_ || match_->operation == nullptr || match_->spec->exists == nullptr)
+  if (!match_ || root_only_ || match_->operation == nullptr || match_->spec->exists == nullptr)
     return Capability::kUpdate;
   CallContext ctx = context();
   COFFER_ASSIGN(const bool exists, match_->spec->exists(ctx));
@@ -432,18 +444,54 @@ Status Run::check_policy() {
   return check_constraints(decision, wanted, request.data, request.wrap_ttl);
 }
 
+// Of a request that may be made. Root tokens are nobody in particular.
+void Run::note_client() {
+  const TokenRecord& record = token_->record;
+  const bool entity = !record.entity.empty();
+  if (state_.runs > 0 || record.policies == kRootPolicyName || record.policies == kWrappingPolicyName)
+    return;
+  const std::uint64_t mark = std::hash<std::string_view>()(entity ? record.entity : record.policies) ^
+                             (record.ns.get() + 1) * 0x9e3779b97f4a7c15u;
+  if (!services_.activity->is_new(mark, state_.now))
+    return;
+  SeenClient client{std::string(record.entity), entity, record.ns, {}, state_.now};
+  if (!entity)
+    client.id = client_of_policies(record.policies, record.ns);
+  const NamespaceRecord* made = published_.namespaces->find(record.ns);
+  const Route* maker = made == nullptr ? nullptr : published_.router->match(made->path + std::string(record.path));
+  if (maker != nullptr)
+    client.accessor = maker->record.info.accessor;
+  services_.activity->add(mark, std::move(client));
+}
+
+// What operators need to look after the server goes on.
+bool Run::too_busy() const {
+  return match_->operation->effect != Effect::kReads && state_.runs == 0 && services_.committer.overloaded() &&
+         !full_path_.starts_with("sys/");
+}
+
 void Run::handle() {
   if (refused_)
     return;
+  if (token_ && services_.activity != nullptr)
+    note_client();
   if (route_ == nullptr)
     return refuse(
         404, "no handler for route \"" + std::string(exchange_.request.path.view()) + "\". route entry not found.");
-  if (!match_)
+  const bool of_mount = exchange_.request.operation == Operation::kHelp && local_path_.empty() &&
+                        route_->engine != nullptr;
+  if (!match_ && !of_mount)
     return refuse(404, "1 error occurred:\n\t* unsupported path\n\n");
+  if (root_only_)
+    return refuse(400, "operation only available in root namespace");
   if (exchange_.request.operation == Operation::kHelp)
     return answer_help();
   if (match_->operation == nullptr)
     return refuse(405, "1 error occurred:\n\t* unsupported operation\n\n");
+  if (too_busy()) [[unlikely]] {
+    quota_headers_.emplace_back("Retry-After", "1");
+    return refuse(503, "the server has more writes than it can commit, try again later");
+  }
   const TxnImpl::Savepoint before = txn_.savepoint();
   const Status status = call_handler();
   count_login(status);
@@ -486,7 +534,7 @@ void Run::count_login(const Status& outcome) {
 
 // Only of a request that may be made at all: nobody's password is hashed for a caller who is refused anyhow.
 bool Run::prepare() {
-  if (refused_ || !match_ || match_->operation == nullptr || match_->operation->prepare == nullptr ||
+  if (refused_ || !match_ || root_only_ || match_->operation == nullptr || match_->operation->prepare == nullptr ||
       exchange_.request.operation == Operation::kHelp)
     return false;
   CallContext ctx = context();
@@ -562,7 +610,10 @@ void Run::conclude() {
 }
 
 void Run::answer_help() {
-  exchange_.response.data = describe_path(exchange_.arena, *match_->spec, local_path_);
+  const MountInfo& mount = route_->record.info;
+  exchange_.response.data = local_path_.empty()
+                                ? describe_mount(exchange_.arena, route_->engine->paths(mount), mount.type)
+                                : describe_path(exchange_.arena, *match_->spec, local_path_);
   exchange_.response.bare = true;
 }
 

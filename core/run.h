@@ -41,6 +41,8 @@ class Run {
  private:
   void find_namespace();
   const Route* match_route() const;
+  void note_client();
+  bool too_busy() const;
   void resolve();
   bool reaches_namespace(const TokenRecord& token);
   std::string_view cubbyhole_key();
@@ -80,6 +82,7 @@ class Run {
   const Route* route_ = nullptr;
   std::string_view local_path_;             // below the mount
   std::optional<PathMatch> match_;
+  bool root_only_ = false;  // it belongs to the root alone, and this is another namespace
   std::optional<StoredToken> token_;
   std::optional<Identity> identity_;        // of the token
   std::string_view policies_;               // of the token and its identity, joined

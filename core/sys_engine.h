@@ -28,6 +28,8 @@ std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
+std::vector<PathSpec> sys_activity_specs();  // sys_activity.cc
+std::vector<PathSpec> sys_plugin_specs();    // sys_plugins.cc
 std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
 std::vector<PathSpec> sys_tool_specs();      // sys_tools.cc
 
@@ -36,6 +38,7 @@ std::vector<PathSpec> sys_lockout_specs();     // sys_lockout.cc
 struct CallContext;
 struct Route;
 // One mount as sys/mounts shows it.
+bool is_plugin(std::string_view type);
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path);
 
 }  // namespace coffer::core

@@ -14,6 +14,7 @@
 #include "core/lease_revoke.h"
 #include "core/lease_store.h"
 #include "core/sys_engine.h"
+#include "core/tidy.h"
 #include "core/token_store.h"
 
 namespace coffer::core {
@@ -65,13 +66,15 @@ json::Value time_or_null(json::Arena& arena, bool set, WallTime time) {
 Status handle_lookup(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const std::string_view id, lease_id(ctx));
-  json::ObjectBuilder data(ctx.arena, 10);
+  json::ObjectBuilder data(ctx.arena, 12);
   const auto show = [&](WallTime issued, WallTime renewed, WallTime expires, bool renewable) {
     data.add("expire_time", format_time(expires))
         .add("id", id)
         .add("issue_time", format_time(issued))
-        .add("last_renewal", time_or_null(ctx.arena, renewed != issued, renewed))
-        .add("path", id.substr(0, id.rfind('/')))
+        .add("last_renewal", time_or_null(ctx.arena, renewed != issued, renewed));
+    if (!ctx.ns.is_root())
+      data.add("namespace_path", ctx.ns.path);
+    data.add("path", id.substr(0, id.rfind('/')))
         .add("renewable", renewable)
         .add("ttl", std::max<std::int64_t>(0, whole_seconds(expires - ctx.now)));
   };
@@ -309,15 +312,8 @@ Status handle_revoke_prefix(HandlerContext& base) {
 
 Status handle_revoke_force(HandlerContext& base) { return revoke_prefix(call(base), true, true); }
 
-// Whatever is found is written with its lease in one entry, so there is nothing to find but what damage left.
-Status handle_tidy(HandlerContext& base) {
-  CallContext& ctx = call(base);
-  warn(ctx.response, ctx.arena,
-       "Tidy operation successfully started. Any information from the operation will be printed to Vault's server "
-       "logs.");
-  ctx.response.status = 202;
-  return ok_status();
-}
+Status handle_tidy(HandlerContext& base) { return start_tidy(call(base), TidyKind::kLeases); }
+Status handle_tidied(HandlerContext& base) { return show_tidy(call(base), TidyKind::kLeases); }
 
 struct Irrevocable {
   std::vector<LeaseRecord> leases;
@@ -424,8 +420,14 @@ std::vector<PathSpec> sys_lease_specs() {
       {Operation::kRead, Effect::kReads, handle_irrevocable, "Lists irrevocable leases."}, true);
   add("leases/count", "How many leases could not be revoked.", which,
       {Operation::kRead, Effect::kReads, handle_count, "Counts irrevocable leases."});
-  add("leases/tidy", "Remove what damage left of leases.", {},
-      {Operation::kWrite, Effect::kReads, handle_tidy, "Starts tidying up."}, true);
+  specs.push_back({"leases/tidy",
+                   "Remove what damage left of leases.",
+                   {},
+                   {{Operation::kWrite, Effect::kWrites, handle_tidy, "Starts tidying up."},
+                    {Operation::kRead, Effect::kReads, handle_tidied, "Shows what the last run found."}},
+                   nullptr,
+                   false,
+                   true});
   add("leases/lookup", "What is known of a lease.", {id},
       {Operation::kWrite, Effect::kReads, handle_lookup, "Looks up a lease."});
   add("leases/lookup/*prefix?", "Leases by the beginning of their ids.", page,

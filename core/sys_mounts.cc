@@ -102,6 +102,11 @@ json::Value config_value(json::Arena& arena, const Route& route) {
       .add("force_no_cache", info.force_no_cache)
       .add("max_lease_ttl", whole_seconds(info.max_lease_ttl));
   show_tuning(config, arena, route.record);
+  if (route.record.tuning.lockout_set) {
+    json::ObjectBuilder lockout(arena, 4);
+    show_lockout(lockout, route.record.tuning);
+    config.add("user_lockout_config", lockout.build());
+  }
   return config.build();
 }
 
@@ -144,6 +149,7 @@ Status read_tune(CallContext& ctx, MountTable table) {
   if (!info.options.empty())
     data.add("options", options_value(ctx.arena, info));
   show_tuning(data, ctx.arena, route->record);
+  show_lockout(data, route->record.tuning);
   ctx.response.data = data.build();
   ctx.response.data_also_top_level = true;
   return ok_status();
@@ -274,11 +280,16 @@ Status handle_disable_auth(HandlerContext& ctx) { return disable(ctx, MountTable
 
 }  // namespace
 
+// What can be enabled, unlike what every server has.
+bool is_plugin(std::string_view type) {
+  return type != "system" && type != "token" && type != "cubbyhole" && type != "identity";
+}
+
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {
   const MountInfo& info = route.record.info;
   json::ObjectBuilder value(ctx.arena, 16);
   value.add("accessor", info.accessor).add("config", config_value(ctx.arena, route));
-  if (info.type == "kv")
+  if (is_plugin(info.type))
     value.add("deprecation_status", "supported");
   value.add("description", info.description)
       .add("external_entropy_access", info.external_entropy_access)

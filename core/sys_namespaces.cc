@@ -80,15 +80,15 @@ Status read_metadata(HandlerContext& ctx, bool patch, Metadata& metadata) {
   return ok_status();
 }
 
-Status handle_list(HandlerContext& base) {
-  CallContext& ctx = call(base);
+// Those directly below, or all of them.
+Status list_below(CallContext& ctx, bool whole_tree) {
   std::vector<std::string_view> keys;
   json::ObjectBuilder info(ctx.arena);
   for (const auto& [path, record] : ctx.published.namespaces->all()) {
     if (!std::string_view(path).starts_with(ctx.ns.path) || path == ctx.ns.path || record.deleting)
       continue;
     const std::string_view name = std::string_view(path).substr(ctx.ns.path.size());
-    if (name.find('/') != name.size() - 1)
+    if (!whole_tree && name.find('/') != name.size() - 1)
       continue;
     keys.push_back(name);
     info.add(name, value_of(ctx, record));
@@ -101,6 +101,9 @@ Status handle_list(HandlerContext& base) {
                           .build();
   return ok_status();
 }
+
+Status handle_list(HandlerContext& base) { return list_below(call(base), false); }
+Status handle_scan(HandlerContext& base) { return list_below(call(base), true); }
 
 Status handle_read(HandlerContext& base) {
   CallContext& ctx = call(base);
@@ -146,8 +149,10 @@ Status handle_patch(HandlerContext& base) {
 Status handle_delete(HandlerContext& base) {
   CallContext& ctx = call(base);
   const NamespaceRecord* found = named(ctx);
-  if (found == nullptr)
+  if (found == nullptr) {
+    warn(ctx.response, ctx.arena, "requested namespace does not exist");
     return ok_status();
+  }
   // A namespace made below meanwhile writes the counter.
   ctx.txn.depend(layout::core_key(layout::kNamespaceCounter));
   if (ctx.published.namespaces->has_children(*found))
@@ -162,6 +167,7 @@ Status handle_delete(HandlerContext& base) {
   layout::append_hex(job.id, record->id.get(), 8);
   job.kind = Job::Kind::kDeleteNamespace;
   job.ns = record->id;
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("status", "in-progress").build();
   return add_job(ctx.txn, job);
 }
 
@@ -219,7 +225,8 @@ std::vector<PathSpec> sys_namespace_specs() {
     specs.push_back({pattern, "Open the API of a namespace again.", {key},
                      {{Operation::kWrite, Effect::kWrites, handle_unlock, "Unlocks it."}}});
   specs.push_back({"namespaces", "The namespaces below this one.", {},
-                   {{Operation::kList, Effect::kReads, handle_list, "Lists their names."}}});
+                   {{Operation::kList, Effect::kReads, handle_list, "Lists their names."},
+                    {Operation::kScan, Effect::kReads, handle_scan, "Lists all below, whatever their depth."}}});
   specs.push_back({"namespaces/*path",
                    "A namespace: a tenant with mounts, policies, tokens and identities of its own.",
                    {{"custom_metadata", FieldType::kMap, "Names and values that are kept with it."}},

@@ -76,25 +76,41 @@ Status read_rate(CallContext& ctx, QuotaRecord& record) {
   return ok_status();
 }
 
-// The mount that a quota's path begins with must be there.
+// A namespace, or the mount that a quota's path begins with, must be there.
 Status check_path(CallContext& ctx, QuotaRecord& record) {
   if (record.path.size() > limits::kPathBytesMax)
     return Status(Code::kInvalid, "field \"path\" is too long");
-  if (record.path.empty() || record.path == "*") {
+  if (record.path == "*")
     record.path.clear();
+  std::string folder = record.path;
+  if (!folder.empty() && folder.back() != '/')
+    folder.push_back('/');
+  const NamespaceRecord& ns = ctx.published.namespaces->resolve(folder);
+  record.ns = ns.path;
+  if (folder == ns.path) {
+    record.path = ns.path;
     return record.role.empty() ? ok_status()
                                : Status(Code::kInvalid, "role based quotas need the path of an auth method");
   }
   const Route* route = ctx.published.router->match(record.path);
   if (route == nullptr) {
-    route = ctx.published.router->match(record.path + "/");
+    route = ctx.published.router->match(folder);
     if (route != nullptr)
-      record.path.push_back('/');
+      record.path = folder;
   }
-  if (route == nullptr)
+  if (route == nullptr || route->record.info.namespace_id != ns.id)
     return Status(Code::kInvalid, "invalid mount path \"" + record.path + "\"");
-  if (!record.role.empty() && (route->record.table != MountTable::kAuth || record.path != route->prefix))
+  if (!record.role.empty() && (route->record.table != MountTable::kAuth || record.path != route->absolute))
     return Status(Code::kInvalid, "role based quotas not supported for this path");
+  return ok_status();
+}
+
+// What holds in a namespace may hold in those below it; the root's own always does.
+Status check_inheritable(const QuotaRecord& record) {
+  if (!record.of_namespace() && record.inheritable)
+    return Status(Code::kInvalid, "only namespace quotas may be configured as inheritable");
+  if (record.path.empty() && !record.inheritable)
+    return Status(Code::kInvalid, "all global quotas must be inheritable");
   return ok_status();
 }
 
@@ -144,6 +160,7 @@ Status write_quota(HandlerContext& base, QuotaKind kind) {
     record.max_leases = static_cast<std::uint64_t>(most);
   }
   COFFER_TRY(check_path(ctx, record));
+  COFFER_TRY(check_inheritable(record));
   COFFER_TRY(check_alone(ctx, record));
   return ctx.txn.put(layout::core_key(row(kind, name)), encode(record));
 }
@@ -255,6 +272,22 @@ Status write_config(HandlerContext& base) {
   return ctx.txn.put(layout::core_key(layout::kQuotaConfig), encode(config));
 }
 
+// In one namespace, as the index of ids has them.
+Status count_in(const store::View& view, const QuotaRecord& record, const NamespaceRecord& ns, std::int64_t& count) {
+  std::string prefix(layout::kLeaseIdPrefix);
+  if (!record.of_namespace())
+    prefix += record.path.substr(ns.path.size(), record.path.find('*') - ns.path.size());
+  const store::KeyRange range =
+      store::range_of_prefix(store::full_key(store::KeyClass::kClusterLocal, ns.id, layout::kSystemMount, prefix));
+  COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
+  COFFER_ASSIGN(bool more, cursor->seek(range.begin));
+  while (more && (range.end.empty() || cursor->key() < range.end)) {
+    ++count;
+    COFFER_ASSIGN(more, cursor->next());
+  }
+  return ok_status();
+}
+
 }  // namespace
 
 bool count_leases_of_a_quota(const Services& services) {
@@ -265,20 +298,12 @@ bool count_leases_of_a_quota(const Services& services) {
   for (const QuotaSet::Rule& rule : published->quotas->rules()) {
     if (rule.record.kind != QuotaKind::kLeases || rule.leases->counted)
       continue;
-    std::string prefix(layout::kLeaseIdPrefix);
-    prefix += rule.record.path.substr(0, rule.record.path.find('*'));
-    const std::string begin =
-        store::full_key(store::KeyClass::kClusterLocal, layout::kRootNamespace, layout::kSystemMount, prefix);
-    const store::KeyRange range = store::range_of_prefix(begin);
-    Result<std::unique_ptr<store::Cursor>> cursor = (*view)->cursor();
-    if (!cursor.ok())
-      return false;
     std::int64_t count = 0;
-    Result<bool> more = (*cursor)->seek(range.begin);
-    for (; more.ok() && *more && (range.end.empty() || (*cursor)->key() < range.end); more = (*cursor)->next())
-      ++count;
-    if (!more.ok())
-      return false;
+    for (const auto& [path, ns] : published->namespaces->all()) {
+      const bool below = rule.record.of_namespace() && rule.record.inheritable && path.starts_with(rule.record.ns);
+      if ((below || path == rule.record.ns) && !count_in(**view, rule.record, ns, count).ok())
+        return false;
+    }
     rule.leases->base = count - rule.changed;
     rule.leases->counted = true;
     return true;

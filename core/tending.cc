@@ -7,11 +7,23 @@
 namespace coffer::core {
 namespace {
 
-const Route* find_route(const Published& published, MountId id) {
-  for (const Route& route : published.router->routes())
-    if (route.record.info.id == id)
-      return &route;
-  return nullptr;
+// Those that every namespace has carry the same id in each.
+struct Mount {
+  NamespaceId ns{0};
+  MountId id;
+  std::uint64_t number() const { return std::uint64_t{ns.get()} << 32 | id.get(); }
+};
+Mount mount_of(std::uint64_t number) {
+  return {NamespaceId(static_cast<std::uint32_t>(number >> 32)), MountId(static_cast<std::uint32_t>(number))};
+}
+
+const Route* find_route(const Published& published, Mount mount) {
+  const Route* route = published.router->by_id(mount.ns, mount.id);
+  return route == nullptr || route->record.disabled ? nullptr : route;
+}
+
+std::uint64_t number_of(const Route& route) {
+  return Mount{route.record.info.namespace_id, route.record.info.id}.number();
 }
 
 // The option goes with the step that finds nothing left to convert.
@@ -20,14 +32,14 @@ Status end_upgrade(TxnImpl& txn, MountRecord record) {
   return put_mount(txn, record);
 }
 
-Status step(TxnImpl& txn, const Published& published, json::Arena& arena, MountId id, bool* more) {
+Status step(TxnImpl& txn, const Published& published, json::Arena& arena, Mount mount, bool* more) {
   *more = false;
-  const Route* route = find_route(published, id);
+  const Route* route = find_route(published, mount);
   if (route == nullptr || route->engine == nullptr)
     return ok_status();
   const MountRecord& record = route->record;
   txn.depend(layout::core_key(route->record_key));
-  Storage storage(txn, record.info.namespace_id, id, record.key_class());
+  Storage storage(txn, record.info.namespace_id, mount.id, record.key_class());
   TendContext ctx{storage, record.info, arena, txn.now()};
   COFFER_ASSIGN(const Tended tended, route->engine->tend(ctx));
   *more = tended == Tended::kMore;
@@ -51,30 +63,30 @@ bool Tender::tick(BootTime now) {
   for (const Route& route : published->router->routes()) {
     if (route.engine == nullptr || !route.engine->tends())
       continue;
-    const std::uint32_t id = route.record.info.id.get();
+    const std::uint64_t id = number_of(route);
     const bool converts = !route.record.info.option(kUpgradingOption).empty();
     const auto due = due_.find(id);
     if (!converts && due != due_.end() && due->second > now)
       continue;
-    if (first == nullptr || id < first->record.info.id.get())
+    if (first == nullptr || id < number_of(*first))
       first = &route;
-    if (id > last_ && (next == nullptr || id < next->record.info.id.get()))
+    if (id > last_ && (next == nullptr || id < number_of(*next)))
       next = &route;
   }
   next = next != nullptr ? next : first;
   if (next == nullptr)
     return false;
-  const MountId id = next->record.info.id;
-  last_ = id.get();
+  last_ = number_of(*next);
+  const Mount mount = mount_of(last_);
   due_[last_] = now + limits::kTendPause;
-  std::erase_if(due_, [&](const auto& row) { return find_route(*published, MountId(row.first)) == nullptr; });
+  std::erase_if(due_, [&](const auto& row) { return find_route(*published, mount_of(row.first)) == nullptr; });
   state_->busy = true;
   const std::shared_ptr<State> state = state_;
   const auto more = std::make_shared<bool>(false);
   SystemTask::start(
       services_,
-      [id, state, more](TxnImpl& txn, const Published& now_published, json::Arena& arena) {
-        return state->stopped ? ok_status() : step(txn, now_published, arena, id, more.get());
+      [mount, state, more](TxnImpl& txn, const Published& now_published, json::Arena& arena) {
+        return state->stopped ? ok_status() : step(txn, now_published, arena, mount, more.get());
       },
       [state, more](const Status& status) {
         state->more = status.ok() && *more;

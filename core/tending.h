@@ -17,7 +17,7 @@ class Tender {
   ~Tender() { state_->stopped = true; }
 
   // Starts the step of the mount whose turn it is, when this node leads and none is under way; true when it did.
-  // A mount that had nothing to do is asked again after limits::kTendPause; 
+  // A mount that had nothing to do is asked again after limits::kTendPause.
   bool tick(BootTime now);
   bool idle() const { return !state_->busy; }
 
@@ -29,8 +29,8 @@ class Tender {
   };
   const Services& services_;
   std::shared_ptr<State> state_;
-  std::map<std::uint32_t, BootTime> due_;  // when a mount is asked again, by its id
-  std::uint32_t last_ = 0;
+  std::map<std::uint64_t, BootTime> due_;  // when a mount is asked again, by its namespace and id
+  std::uint64_t last_ = 0;
 };
 
 }  // namespace coffer::core

@@ -8,6 +8,7 @@
 #include "core/answers.h"
 #include "core/call.h"
 #include "core/path_table.h"
+#include "core/tidy.h"
 #include "core/token_create.h"
 #include "core/token_issue.h"
 #include "core/token_roles.h"
@@ -262,14 +263,8 @@ Status handle_accessors(HandlerContext& base) {
   return ok_status();
 }
 
-// All records of a token are written and erased in one entry, so that there is nothing to find.
-Status handle_tidy(HandlerContext& ctx) {
-  ctx.response.status = 202;
-  warn(ctx.response, ctx.arena,
-       "Tidy operation successfully started. Any information from the operation will be printed to Vault's server "
-       "logs.");
-  return ok_status();
-}
+Status handle_tidy(HandlerContext& base) { return start_tidy(call(base), TidyKind::kTokens); }
+Status handle_tidied(HandlerContext& base) { return show_tidy(call(base), TidyKind::kTokens); }
 
 class TokenEngine final : public Engine {
  public:
@@ -291,7 +286,8 @@ class TokenEngine final : public Engine {
     for (PathSpec& spec : token_role_specs())
       all.push_back(std::move(spec));
     all.push_back({"tidy", "Remove what is left of tokens that are no more.", {},
-                   {{Operation::kWrite, Effect::kReads, handle_tidy, "Tidies."}}});
+                   {{Operation::kWrite, Effect::kWrites, handle_tidy, "Starts tidying up."},
+                    {Operation::kRead, Effect::kReads, handle_tidied, "Shows what the last run found."}}});
     const auto add = [&all](std::string_view pattern, std::string_view help, std::vector<Field> fields,
                             std::vector<OperationSpec> operations, bool sudo = false) {
       all.push_back({pattern, help, std::move(fields), std::move(operations), nullptr, false, sudo});

@@ -21,6 +21,7 @@ Result<std::string_view> new_text(CallContext& ctx, const TokenRecord& record, s
   } else {
     COFFER_ASSIGN(text, new_service_token(ctx.random));
   }
+  text = in_namespace(ctx, record.ns, std::move(text));
   const std::string_view kept = ctx.arena.copy(text);
   wipe(text.data(), text.size());
   return kept;
@@ -69,6 +70,11 @@ std::string_view metadata_text(json::Arena& arena, const json::Value& metadata) 
 }
 
 }  // namespace
+
+std::string in_namespace(const CallContext& ctx, NamespaceId ns, std::string text) {
+  const NamespaceRecord* record = ctx.published.namespaces->find(ns);
+  return record == nullptr || record->is_root() ? text : with_namespace(std::move(text), record->name);
+}
 
 Nanos max_ttl_of(const CallContext& ctx, const MountInfo& mount) {
   return mount.max_lease_ttl > Nanos(0) ? mount.max_lease_ttl : ctx.published.config.max_lease_ttl;
@@ -152,7 +158,7 @@ Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom
   if (taken)
     return Status(Code::kInvalid, "cannot create a token with a duplicate ID");
   COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
-  record.accessor = ctx.arena.copy(accessor);
+  record.accessor = ctx.arena.copy(in_namespace(ctx, record.ns, accessor));
   COFFER_TRY(tokens.add(hash, record));
   ctx.handed_out.push_back(hash);
   COFFER_ASSIGN(ctx.response.auth, full_auth_of(ctx, record, text));

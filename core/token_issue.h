@@ -26,6 +26,9 @@ Status log_in(CallContext& ctx, const LoginGrant& grant);
 // Service or batch: what the mount insists on, what the method or role wishes, what the mount does otherwise.
 TokenType token_type_of(const CallContext& ctx, WishedType wished);
 
+// The text of a token or accessor as it is shown: one of a namespace ends in '.' and the namespace's short name.
+std::string in_namespace(const CallContext& ctx, NamespaceId ns, std::string text);
+
 // The longest that a token of this mount may live, and its TTL unless something else is asked for.
 Nanos max_ttl_of(const CallContext& ctx, const MountInfo& mount);
 Nanos default_ttl_of(const CallContext& ctx, const MountInfo& mount);

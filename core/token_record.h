@@ -85,6 +85,12 @@ void encode(const TokenRecord& record, std::string& out);
 // Views into `plaintext`. kDataLoss when it is no such record.
 Result<TokenRecord> decode_token(std::string_view plaintext);
 
+// What follows the texts of tokens and accessors of a namespace, so that people and tools see where they belong: '.',
+// and the namespace's short name. Nothing is looked up by it.
+inline std::string with_namespace(std::string text, std::string_view namespace_name) {
+  return text.append(1, '.').append(namespace_name);
+}
+
 // Texts of new tokens. "hvs." and a signed form that begins with CAES; root's is "hvs." and 24 letters and digits.
 Result<std::string> new_service_token(RandomSource& random);
 Result<std::string> new_root_token(RandomSource& random);

@@ -68,7 +68,9 @@ Result<std::optional<StoredToken>> TokenStore::live_by_text(std::string_view tex
 // A batch token lives as long as it says, and as the token that it was made by.
 Result<std::optional<StoredToken>> TokenStore::open_batch(std::string_view text) {
   using Nothing = std::optional<StoredToken>;
-  const Result<std::string> sealed = base64url_decode(text.substr(kBatchPrefix.size()));
+  const std::size_t dot = text.find('.', kBatchPrefix.size());
+  const std::string_view ns = dot == std::string_view::npos ? std::string_view() : text.substr(dot + 1);
+  const Result<std::string> sealed = base64url_decode(text.substr(kBatchPrefix.size(), dot - kBatchPrefix.size()));
   if (!sealed.ok())
     return Nothing();
   const std::size_t room = seal::Barrier::plaintext_size(*sealed);
@@ -78,6 +80,9 @@ Result<std::optional<StoredToken>> TokenStore::open_batch(std::string_view text)
     return size.status().code() == Code::kUnavailable ? Result<Nothing>(size.status()) : Result<Nothing>(Nothing());
   const Result<TokenRecord> record = decode_token({reinterpret_cast<const char*>(at), *size});
   if (!record.ok() || record->type != TokenType::kBatch || record->expired(txn_.now()))
+    return Nothing();
+  const NamespaceRecord* made = published_.namespaces->find(record->ns);
+  if (made == nullptr || (made->is_root() ? dot != std::string_view::npos : ns != made->name))
     return Nothing();
   if (!record->parent.empty()) {
     COFFER_ASSIGN(const auto parent, live(record->parent));
@@ -93,7 +98,9 @@ Result<std::string_view> TokenStore::seal_batch(const TokenRecord& record, Rando
   std::string sealed;
   COFFER_ASSIGN(seal::SealSession session, published_.barrier->begin(random));
   COFFER_TRY(session.seal(kBatchPath, {reinterpret_cast<const std::uint8_t*>(plain.data()), plain.size()}, sealed));
-  return arena_.copy(std::string(kBatchPrefix) + base64url_encode(sealed));
+  std::string text = std::string(kBatchPrefix) + base64url_encode(sealed);
+  const NamespaceRecord* ns = published_.namespaces->find(record.ns);
+  return arena_.copy(ns == nullptr || ns->is_root() ? text : with_namespace(std::move(text), ns->name));
 }
 
 Result<std::optional<StoredToken>> TokenStore::live(std::string_view hash) {
@@ -161,6 +168,29 @@ Status TokenStore::replace(std::string_view hash, const TokenRecord& before, con
   if (after.expires)
     COFFER_TRY(txn_.put(expiry_name(*after.expires, hash).key(), {}));
   return ok_status();
+}
+
+Result<std::size_t> TokenStore::restore_index(std::string_view hash, const TokenRecord& record) {
+  std::size_t restored = 0;
+  const auto restore = [this, &restored](const store::StoreKey& key, std::string_view value) -> Status {
+    COFFER_ASSIGN(const auto there, txn_.get(key));
+    if (there)
+      return ok_status();
+    ++restored;
+    return txn_.put(key, value);
+  };
+  std::string bytes;
+  ByteWriter(bytes).bytes(hash).bytes(record.accessor);
+  COFFER_TRY(
+      restore(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
+  if (!record.parent.empty())
+    COFFER_TRY(restore(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
+  if (!record.expires)
+    return restored;
+  COFFER_TRY(restore(expiry_name(*record.expires, hash).key(), {}));
+  const std::string id = std::string(layout::kLeaseIdPrefix).append(token_lease_id(record.path, hash));
+  COFFER_TRY(restore({store::KeyClass::kClusterLocal, record.ns, layout::kSystemMount, id}, {}));
+  return restored;
 }
 
 Status TokenStore::erase_records(std::string_view hash, const TokenRecord& record) {

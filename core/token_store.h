@@ -41,6 +41,9 @@ class TokenStore {
   // Replaces the record; moves its place in the order of expiry.
   Status replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after);
 
+  // Writes those of its other records that are missing; how many they were.
+  Result<std::size_t> restore_index(std::string_view hash, const TokenRecord& record);
+
   // Revokes the token and all tokens below it with their cubbyholes, in this entry when they are few, else by a job
   // whose record makes the whole tree invalid at once. A token that is not there is a success.
   Status revoke_tree(std::string_view hash);

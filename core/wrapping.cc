@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "base/time_text.h"
 #include "core/answers.h"
+#include "core/token_issue.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 
@@ -109,14 +110,15 @@ Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creati
   COFFER_ASSIGN(const std::string text, new_service_token(ctx.random));
   COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
-  Wrapper wrapper{ctx.arena.copy(text), tokens.hash_of(text), {}};
+  const std::string_view shown = ctx.arena.copy(in_namespace(ctx, ctx.ns.id, text));
+  Wrapper wrapper{shown, tokens.hash_of(shown), {}};
   TokenRecord& record = wrapper.record;
   record.orphan = true;
   record.created = record.renewed = ctx.now;
   record.expires = ctx.now + ttl;
   record.creation_ttl = record.ttl = record.explicit_max_ttl = ttl;
   record.num_uses = 1;
-  record.accessor = ctx.arena.copy(accessor);
+  record.accessor = ctx.arena.copy(in_namespace(ctx, ctx.ns.id, accessor));
   record.path = ctx.arena.copy(creation_path);
   record.policies = kWrappingPolicyName;
   record.ns = ctx.ns.id;

@@ -42,6 +42,8 @@ struct Listener {
   std::optional<crypto::TlsFiles> tls;  // absent: plain HTTP
   core::Door door;
   CustomHeaders headers;
+  std::string chroot;  // namespace that all its requests are in, without slashes at its ends; empty: the root
+  std::shared_ptr<const core::DoorSettings> cors;  // which other sites may speak to it; null: what the API says
 };
 
 struct RequestLimits {

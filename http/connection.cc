@@ -42,7 +42,7 @@ Connection::Connection(IoThread& thread, NewConnection&& connection)
       port_(connection.port),
       listener_(connection.listener),
       address_(std::move(connection.address)),
-      reader_(thread.shared().config, thread.shared().bodies) {
+      reader_(thread.shared().config, thread.shared().bodies, connection.listener) {
   connection.fd = -1;
   const Timeouts& timeouts = thread_.shared().config.timeouts;
   if (connection.tls != nullptr) {

@@ -163,7 +163,8 @@ bool is_form(std::string_view content_type, std::string_view body) {
 
 }  // namespace
 
-std::optional<Refusal> build_head(const Head& head, const Config& config, core::Exchange& exchange) {
+std::optional<Refusal> build_head(const Head& head, const Config& config, const core::DoorSettings* cors,
+                                  core::Exchange& exchange) {
   const auto target = split_target(head.target);
   if (!target)
     return Refusal{400, "malformed request target"};
@@ -172,8 +173,8 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, core::
     return Refusal{404, ""};
   Request& request = exchange.request;
   request.surface = core::Surface::kHttp;
-  if (config.board && !config.board->quiet())
-    if (auto told = check_origin(head, *config.board->get(), exchange))
+  if (cors != nullptr)
+    if (auto told = check_origin(head, *cors, exchange))
       return told;
   const auto query = parse_query(
       exchange.arena, head.method == Method::kPost || head.method == Method::kPut ? std::string_view() : target->query);

@@ -27,8 +27,10 @@ struct Head {
   std::string_view origin;        // kept only while other sites are let in
 };
 
-// Checks that need no body, and everything of the request but `data` of a body. Nothing on success.
-std::optional<Refusal> build_head(const Head& head, const Config& config, core::Exchange& exchange);
+// Checks that need no body, and everything of the request but `data` of a body. `cors` may be null.
+// Nothing on success.
+std::optional<Refusal> build_head(const Head& head, const Config& config, const core::DoorSettings* cors,
+                                  core::Exchange& exchange);
 
 // Parses the body into request.data where the operation has one. `body` outlives the exchange's use.
 std::optional<Refusal> build_body(std::string_view body, const Config& config, core::Exchange& exchange);

@@ -47,13 +47,15 @@ bool begins_method(char c) {
 // Beast reads the grammar; this keeps what Coffer needs of it. One object a request.
 class Parser final : public bhttp::basic_parser<true> {
  public:
-  Parser(const Config& config, BodyBuffer& body, core::Exchange& exchange)
-      : config_(config), body_(body), exchange_(exchange) {
+  Parser(const Config& config, BodyBuffer& body, core::Exchange& exchange,
+         const Listener* listener)
+      : config_(config), body_(body), exchange_(exchange), listener_(listener) {
     eager(true);
     body_limit(boost::none);  // checked here, where it is known whose it is
     header_limit(static_cast<std::uint32_t>(config.limits.header_bytes));
     if (config.board && !config.board->quiet())
       settings_ = config.board->get();
+    cors_ = listener != nullptr && listener->cors != nullptr ? listener->cors : settings_;
   }
 
   Head head;
@@ -90,7 +92,7 @@ class Parser final : public bhttp::basic_parser<true> {
         keep(head.content_type, value, ec);
         break;
       case bhttp::field::origin:
-        if (settings_ && settings_->cors)
+        if (cors_ && cors_->cors)
           keep(head.origin, value, ec);
         break;
       case bhttp::field::expect:
@@ -110,6 +112,12 @@ class Parser final : public bhttp::basic_parser<true> {
       default:
         break;
     }
+  }
+
+  // What the client calls a namespace lies below the listener's own.
+  void enter_chroot() {
+    std::string_view& ns = exchange_.request.namespace_path;
+    ns = exchange_.arena.copy(ns.empty() ? listener_->chroot : listener_->chroot + "/" + std::string(ns));
   }
 
   // For whoever audits or traces headers. The head as a whole has a limit, and so have these.
@@ -144,7 +152,9 @@ class Parser final : public bhttp::basic_parser<true> {
 
   void on_header_impl(error_code& ec) override {
     head_done_ = true;
-    refusal = build_head(head, config_, exchange_);
+    refusal = build_head(head, config_, cors_.get(), exchange_);
+    if (!refusal && listener_ != nullptr && !listener_->chroot.empty())
+      enter_chroot();
     if (refusal) {
       // Without a body the request is over and the connection can go on.
       if (chunked() || content_length().value_or(0) != 0)
@@ -216,6 +226,8 @@ class Parser final : public bhttp::basic_parser<true> {
   BodyBuffer& body_;
   core::Exchange& exchange_;
   std::shared_ptr<const core::DoorSettings> settings_;  // null: nothing is asked
+  std::shared_ptr<const core::DoorSettings> cors_;      // null: no other site is let in
+  const Listener* listener_;                            // may be null
   core::HeaderLine* last_header_ = nullptr;
   std::string_view in_arena_;
   std::size_t body_bytes_max_ = 0;
@@ -227,7 +239,8 @@ class Parser final : public bhttp::basic_parser<true> {
 
 class RequestReader::Impl {
  public:
-  Impl(const Config& config, BodyBudget& budget) : config(config), body(budget) {}
+  Impl(const Config& config, BodyBudget& budget, const Listener* listener)
+      : config(config), body(budget), listener(listener) {}
 
   Step put(std::string_view input, std::size_t& used) {
     error_code ec;
@@ -258,6 +271,7 @@ class RequestReader::Impl {
 
   const Config& config;
   BodyBuffer body;
+  const Listener* const listener;
   std::optional<Parser> parser;
   core::Exchange* exchange = nullptr;
   Refusal refusal;
@@ -265,8 +279,9 @@ class RequestReader::Impl {
   bool continue_taken = false;
 };
 
-RequestReader::RequestReader(const Config& config, BodyBudget& budget)
-    : impl_(std::make_unique<Impl>(config, budget)) {}
+RequestReader::RequestReader(const Config& config, BodyBudget& budget,
+                             const Listener* listener)
+    : impl_(std::make_unique<Impl>(config, budget, listener)) {}
 RequestReader::~RequestReader() = default;
 
 RequestReader::Step RequestReader::scan_head(std::string_view input, std::size_t& skipped) {
@@ -289,7 +304,7 @@ RequestReader::Step RequestReader::scan_head(std::string_view input, std::size_t
 
 RequestReader::Step RequestReader::begin(std::string_view input, core::Exchange& exchange, std::size_t& used) {
   impl_->exchange = &exchange;
-  impl_->parser.emplace(impl_->config, impl_->body, exchange);
+  impl_->parser.emplace(impl_->config, impl_->body, exchange, impl_->listener);
   // The head alone first: one that is not over at its end is malformed, whatever follows.
   const Step head = impl_->put(input.substr(0, impl_->scanned), used);
   if (head != Step::kMore)

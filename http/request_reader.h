@@ -34,8 +34,9 @@ class RequestReader {
  public:
   enum class Step : std::uint8_t { kMore, kReady, kDone, kRefused };
 
-  // Both are borrowed and outlive the reader.
-  RequestReader(const Config& config, BodyBudget& budget);
+  // The first two are borrowed and outlive the reader. With a `listener` its rules hold, and it
+  // outlives the reader too.
+  RequestReader(const Config& config, BodyBudget& budget, const Listener* listener = nullptr);
   ~RequestReader();
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;

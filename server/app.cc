@@ -16,8 +16,10 @@
 #include "base/rng.h"
 #include "base/time_text.h"
 #include "base/version.h"
+#include "core/activity.h"
 #include "core/expiry_driver.h"
 #include "core/identity_engine.h"
+#include "core/irrevocable_sweep.h"
 #include "core/jobs.h"
 #include "core/pipeline.h"
 #include "core/quota_count.h"
@@ -146,6 +148,8 @@ class App::Impl {
   std::unique_ptr<core::AuditRegistry> audit_;
   std::unique_ptr<core::StateDeriver> deriver_;
 
+  core::ActivityLog activity_;  // what the node commits refers to it
+
   // The node.
   std::unique_ptr<actors::Host> host_;
   std::unique_ptr<actors::Node> node_;
@@ -168,6 +172,8 @@ class App::Impl {
   std::unique_ptr<core::ExpiryDriver> expiry_;
   std::unique_ptr<core::JobRunner> jobs_;
   std::unique_ptr<core::Tender> tender_;
+  std::unique_ptr<core::IrrevocableSweep> sweep_;
+  std::unique_ptr<core::ActivityWriter> activity_writer_;
 
   // The surfaces.
   std::unique_ptr<rpc::Server> rpc_;
@@ -369,6 +375,8 @@ Status App::Impl::start_node() {
   actors::Node::Options node;
   node.raft.id = raft::NodeId(node_number(options_.node_id));
   node.raft.tail_bytes_max = kRaftTailBytesMax;
+  if (!options_.overload_protection)
+    node.overload.delay_max = Nanos(0);
   node.free_bytes_min = state_ != nullptr ? options_.free_bytes_min : 0;
   for (std::uint64_t* seed : {&node.raft.random_seed, &node.proposer.hash_seed})
     COFFER_TRY(system_random().fill({reinterpret_cast<std::uint8_t*>(seed), sizeof(*seed)}));
@@ -386,7 +394,7 @@ Status App::Impl::start_node() {
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
-                                     exporter_.get(), lockouts_.get(), &logger_});
+                                     exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -405,6 +413,8 @@ Status App::Impl::start_node() {
                                                  [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
   tender_ = std::make_unique<core::Tender>(*services_);
+  sweep_ = std::make_unique<core::IrrevocableSweep>(*services_);
+  activity_writer_ = std::make_unique<core::ActivityWriter>(*services_, activity_);
   host_->start_node(*node_, kTickInterval);
   COFFER_TRY(await(serves_, "the node did not come to serve"));
   usage_->start();
@@ -421,6 +431,8 @@ Nanos App::Impl::housekeeping() {
   const std::optional<WallTime> next = expiry_->tick();
   core::count_leases_of_a_quota(*services_);
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
+  sweep_->tick(system_clock().boot_now());
+  activity_writer_->tick(system_clock().boot_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
   return more || tends ? kHousekeepingPause : kHousekeepingInterval;
 }

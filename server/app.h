@@ -30,6 +30,8 @@ struct AppOptions {
   std::string node_id = "node";
   core::Lifecycle::Info info;
   core::SystemConfig system;
+  bool overload_protection = true;
+  std::optional<LogLevel> log_requests;
   std::unique_ptr<seal::KeyWrapper> automatic_seal;  // null: Shamir
   http::Config http;
   rpc::Config rpc;

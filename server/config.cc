@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/limits.h"
+#include "base/path.h"
 #include "server/config_section.h"
 
 namespace coffer::server {
@@ -50,6 +51,7 @@ Status read_storage(const hcl::Block& block, const std::string& file, Config& co
   COFFER_TRY(section.number("min_free_bytes", 0, std::int64_t{1} << 50, out.min_free_bytes));
   COFFER_TRY(read_retry_join(section, out, config.warnings));
   section.warn_unknown(config.warnings);
+  out.where = place_of(file, block.at);
   config.storage = std::move(out);
   return ok_status();
 }
@@ -81,6 +83,7 @@ Status read_listeners(const hcl::Node& root, const std::string& file, Config& co
     return blocks.status().with_context("error loading configuration from " + file);
   for (const hcl::Block& block : *blocks) {
     COFFER_ASSIGN(ListenerConfig listener, read_listener(block, file, config.warnings));
+    listener.where = place_of(file, block.at);
     config.listeners.push_back(std::move(listener));
   }
   return ok_status();
@@ -115,6 +118,7 @@ Status read_seal(const hcl::Block& block, const std::string& file, Config& confi
         out.settings[item.key] = SecretBytes::copy_of(item.value.text);
     }
   }
+  out.where = place_of(file, block.at);
   config.seals.push_back(std::move(out));
   return ok_status();
 }
@@ -150,6 +154,20 @@ Status read_telemetry(const hcl::Node& root, const std::string& file, Config& co
   return ok_status();
 }
 
+Status read_overload_protection(const hcl::Node& root, const std::string& file, Config& config) {
+  const auto blocks = hcl::blocks(root, "adaptive_overload_protection", 0);
+  if (!blocks.ok())
+    return blocks.status().with_context("error loading configuration from " + file);
+  for (const hcl::Block& block : *blocks) {
+    Section section(*block.body, file, "adaptive_overload_protection");
+    bool disabled = false;
+    COFFER_TRY(section.flag("disable_write_controller", disabled));
+    config.overload_protection = !disabled;
+    section.warn_unknown(config.warnings);
+  }
+  return ok_status();
+}
+
 Status read_service_registration(const hcl::Node& root, const std::string& file, Config& config) {
   const auto blocks = hcl::blocks(root, "service_registration", 1);
   if (!blocks.ok())
@@ -177,10 +195,33 @@ Status read_word(Section& section, std::string_view key, Result<T> (*parse)(std:
 Status read_log(Section& section, Config& config) {
   COFFER_TRY(read_word(section, "log_level", parse_log_level, config.log_level));
   COFFER_TRY(read_word(section, "log_format", parse_log_format, config.log_format));
+  std::string requests;
+  COFFER_TRY(section.text("log_requests_level", requests));
+  if (const Result<LogLevel> level = parse_log_level(requests); level.ok())
+    config.log_requests = *level;
+  else if (!requests.empty() && requests != "off")
+    return section.fail(section.find("log_requests_level")->at, "log_requests_level",
+                        "expected off, error, warn, info, debug or trace");
   COFFER_TRY(section.text("log_file", config.log_file));
   COFFER_TRY(section.bytes("log_rotate_bytes", config.log_rotate_bytes));
   COFFER_TRY(section.duration("log_rotate_duration", config.log_rotate_duration));
   return section.number("log_rotate_max_files", -1, 1000, config.log_rotate_max_files);
+}
+
+Status read_administrative_namespace(Section& section, Config& config) {
+  constexpr std::string_view kKey = "administrative_namespace_path";
+  std::string path;
+  COFFER_TRY(section.text(kKey, path));
+  while (path.ends_with('/'))
+    path.pop_back();
+  while (path.starts_with('/'))
+    path.erase(0, 1);
+  if (path.empty())
+    return ok_status();
+  if (!CanonicalPath::from_text(path).ok())
+    return section.fail(section.find(kKey)->at, kKey, "must be the path of a namespace");
+  config.administrative_namespace = path + "/";
+  return ok_status();
 }
 
 Status read_top(Section& section, Config& config) {
@@ -197,6 +238,8 @@ Status read_top(Section& section, Config& config) {
   COFFER_TRY(section.flag("disable_performance_standby", config.disable_performance_standby));
   COFFER_TRY(section.duration("default_lease_ttl", config.default_lease_ttl));
   COFFER_TRY(section.duration("max_lease_ttl", config.max_lease_ttl));
+  COFFER_TRY(read_administrative_namespace(section, config));
+  COFFER_TRY(section.duration("remove_irrevocable_lease_after", config.remove_irrevocable_lease_after));
   COFFER_TRY(section.duration("default_max_request_duration", config.default_max_request_duration));
   return read_log(section, config);
 }
@@ -214,7 +257,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     return root.status().with_context("error loading configuration from " + name);
   Section section(*root, name, "");
   for (const char* key : {"storage", "backend", "listener", "seal", "telemetry", "service_registration", "audit",
-                         "tracing", "user_lockout"})
+                         "tracing", "user_lockout", "adaptive_overload_protection"})
     section.know(key);
   for (const std::string_view key : kWithoutMeaning)
     section.know(key);
@@ -226,12 +269,15 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     COFFER_TRY(read_audits(*root, name, config));
     COFFER_TRY(read_tracing(*root, name, config));
     COFFER_TRY(read_lockouts(*root, name, config));
+    COFFER_TRY(read_overload_protection(*root, name, config));
     COFFER_TRY(read_service_registration(*root, name, config));
     return read_top(section, config);
   };
   Status status = read_all();
   if (status.ok())
     section.warn_unknown(config.warnings);
+  for (const hcl::Item& item : root->items)
+    config.places[item.key] = place_of(name, item.at);
   hcl::wipe_tree(*root);
   return status;
 }

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "core/door.h"
 #include "core/lockout.h"
 #include "crypto/tls_files.h"
 #include "seal/static_seal.h"
@@ -39,6 +40,7 @@ struct StorageConfig {
   std::size_t max_entry_bytes = 0;  // 0: the default of base/limits.h
   std::int64_t min_free_bytes = 256ll << 20;  // writes are refused below it; 0: no watermark
   std::vector<RetryJoin> retry_join;
+  std::string where;  // "file: line 3, column 1" of its block; empty: made up
 };
 
 enum class ListenerKind : std::uint8_t { kTcp, kGrpc };
@@ -63,8 +65,11 @@ struct ListenerConfig {
   bool unauthenticated_metrics = false;
   bool metrics_only = false;
   bool disallow_metrics = false;
+  std::string chroot_namespace;  // without slashes at its ends
+  std::optional<core::DoorSettings> cors;  // absent: as sys/config/cors says
   // By "default", class or status; each header with its values.
   std::map<std::string, std::vector<std::pair<std::string, std::string>>> response_headers;
+  std::string where;  // as above
 };
 
 struct SealStanza {
@@ -74,6 +79,7 @@ struct SealStanza {
   std::int64_t priority = 0;
   seal::StaticSealOptions static_options;
   std::map<std::string, SecretBytes> settings;  // of other kinds, as written
+  std::string where;  // as above
 };
 
 enum class LogFormat : std::uint8_t { kStandard, kJson };
@@ -102,6 +108,7 @@ struct Config {
   std::vector<AuditStanza> audits;
   std::optional<TracingOptions> tracing;
   core::LockoutRules lockouts;
+  bool overload_protection = true;
 
   std::string api_addr;
   std::string cluster_addr;
@@ -117,6 +124,7 @@ struct Config {
 
   LogLevel log_level = LogLevel::kInfo;
   LogFormat log_format = LogFormat::kStandard;
+  std::optional<LogLevel> log_requests;  // nothing: requests are not logged
   std::string log_file;
   std::size_t log_rotate_bytes = 0;  // 0: not by size
   Nanos log_rotate_duration = std::chrono::hours(24);
@@ -124,8 +132,11 @@ struct Config {
 
   Nanos default_lease_ttl = std::chrono::hours(768);
   Nanos max_lease_ttl = std::chrono::hours(768);
+  Nanos remove_irrevocable_lease_after{0};  // 0: never
+  std::string administrative_namespace;     // "team/alpha/"; empty: none
   Nanos default_max_request_duration = std::chrono::seconds(90);
 
+  std::map<std::string, std::string, std::less<>> places;  // of settings at the top: "file: line 3, column 1"
   std::vector<std::string> warnings;  // for the log, one line each
   std::vector<std::string> files;     // that were read
 };

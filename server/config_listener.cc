@@ -1,7 +1,10 @@
 // One `listener` block.
+#include <algorithm>
 #include <array>
 #include <charconv>
 
+#include "base/path.h"
+#include "core/settings.h"
 #include "http/config.h"
 #include "server/config.h"
 #include "server/config_section.h"
@@ -11,8 +14,7 @@ namespace {
 
 // Settings that narrow what a listener lets through. Ignoring one would open what the operator closed, so they are
 // refused.
-constexpr std::array<std::string_view, 13> kRefused{"chroot_namespace",
-                                                    "redact_addresses",
+constexpr std::array<std::string_view, 12> kRefused{"redact_addresses",
                                                     "redact_cluster_name",
                                                     "redact_version",
                                                     "disable_replication_status_endpoints",
@@ -153,6 +155,51 @@ Status read_response_headers(Section& section, ListenerConfig& out) {
   return ok_status();
 }
 
+Status read_chroot(Section& section, ListenerConfig& out) {
+  COFFER_TRY(section.text("chroot_namespace", out.chroot_namespace));
+  if (!section.has("chroot_namespace"))
+    return ok_status();
+  const hcl::Position at = section.find("chroot_namespace")->at;
+  if (out.kind == ListenerKind::kGrpc)
+    return section.fail(at, "chroot_namespace", "is of listeners of kind \"tcp\" only");
+  while (out.chroot_namespace.ends_with('/'))
+    out.chroot_namespace.pop_back();
+  while (out.chroot_namespace.starts_with('/'))
+    out.chroot_namespace.erase(0, 1);
+  if (out.chroot_namespace.empty() || !CanonicalPath::from_text(out.chroot_namespace).ok())
+    return section.fail(at, "chroot_namespace", "must be the path of a namespace");
+  return ok_status();
+}
+
+Status read_cors(Section& section, ListenerConfig& out) {
+  core::DoorSettings cors;
+  COFFER_TRY(section.flag("cors_enabled", cors.cors));
+  COFFER_TRY(section.flag("cors_allow_credentials", cors.cors_credentials));
+  COFFER_TRY(section.texts("cors_allowed_origins", cors.cors_origins));
+  COFFER_TRY(section.texts("cors_allowed_headers", cors.cors_headers));
+  if (!section.has("cors_enabled")) {
+    for (const char* key : {"cors_allow_credentials", "cors_allowed_origins", "cors_allowed_headers"})
+      if (section.has(key))
+        return section.fail(section.find(key)->at, key, "needs \"cors_enabled\"");
+    return ok_status();
+  }
+  const hcl::Position at = section.find("cors_enabled")->at;
+  if (out.kind == ListenerKind::kGrpc)
+    return section.fail(at, "cors_enabled", "is of listeners of kind \"tcp\" only");
+  if (cors.cors && cors.cors_origins.empty())
+    return section.fail(at, "cors_enabled", "needs \"cors_allowed_origins\"");
+  const bool any = std::ranges::find(cors.cors_origins, "*") != cors.cors_origins.end();
+  if (any && (cors.cors_origins.size() > 1 || cors.cors_credentials))
+    return section.fail(at, "cors_allowed_origins",
+                        "\"*\" stands alone, and without \"cors_allow_credentials\"");
+  for (const std::string& text : cors.cors_headers)
+    if (text.find_first_of("\r\n,: ") != std::string::npos || text.empty())
+      return section.fail(at, "cors_allowed_headers", "must be names of headers");
+  cors.cors_headers.insert(cors.cors_headers.begin(), core::kCorsHeadersAlways.begin(), core::kCorsHeadersAlways.end());
+  out.cors = std::move(cors);
+  return ok_status();
+}
+
 }  // namespace
 
 Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string& file,
@@ -170,6 +217,8 @@ Result<ListenerConfig> read_listener(const hcl::Block& block, const std::string&
   COFFER_TRY(read_limits(section, out));
   COFFER_TRY(read_telemetry(section, out, warnings));
   COFFER_TRY(read_response_headers(section, out));
+  COFFER_TRY(read_chroot(section, out));
+  COFFER_TRY(read_cors(section, out));
   for (const std::string_view key : kRefused) {
     if (const hcl::Node* node = section.find(key))
       return section.fail(node->at, key, "is not supported by this version");

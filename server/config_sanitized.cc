@@ -62,7 +62,8 @@ std::string sanitized_config(const Config& config) {
   json::Arena arena;
   json::ObjectBuilder all(arena, 40);
   const Telemetry telemetry = config.telemetry.value_or(Telemetry());
-  all.add("api_addr", config.api_addr)
+  all.add("administrative_namespace_path", config.administrative_namespace)
+      .add("api_addr", config.api_addr)
       .add("audit", audits(arena, config))
       .add("cluster_addr", config.cluster_addr)
       .add("cluster_name", config.cluster_name)
@@ -79,6 +80,7 @@ std::string sanitized_config(const Config& config) {
       .add("pid_file", config.pid_file)
       .add("plugin_directory", config.plugin_directory)
       .add("raw_storage_endpoint", config.raw_storage_endpoint)
+      .add("remove_irrevocable_lease_after", seconds(config.remove_irrevocable_lease_after))
       .add("seals", seals(arena, config))
       .add("storage", storage(arena, config))
       .add("telemetry", json::ObjectBuilder(arena, 3)

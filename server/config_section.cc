@@ -7,6 +7,10 @@
 
 namespace coffer::server {
 
+std::string place_of(const std::string& file, hcl::Position at) {
+  return file + ": line " + std::to_string(at.line) + ", column " + std::to_string(at.column);
+}
+
 Status config_error(const std::string& file, hcl::Position at, std::string_view message) {
   return hcl::error_at(at, message).with_context("error loading configuration from " + file);
 }
@@ -56,6 +60,19 @@ Status Section::secrets(std::string_view key, std::vector<SecretBytes>& out) {
     if (element.kind != hcl::Kind::kString)
       return fail(element.at, key, "expected a list of texts");
     out.push_back(SecretBytes::copy_of(element.text));
+  }
+  return ok_status();
+}
+
+Status Section::texts(std::string_view key, std::vector<std::string>& out) {
+  const hcl::Node* node = find(key);
+  if (node == nullptr)
+    return ok_status();
+  const std::vector<hcl::Node> one{*node};
+  for (const hcl::Node& part : node->kind == hcl::Kind::kList ? node->list : one) {
+    if (part.kind != hcl::Kind::kString)
+      return fail(part.at, key, "expected a list of texts");
+    out.push_back(part.text);
   }
   return ok_status();
 }

@@ -27,6 +27,7 @@ class Section {
   Status text(std::string_view key, std::string& out);
   Status secret(std::string_view key, SecretBytes& out);
   Status secrets(std::string_view key, std::vector<SecretBytes>& out);
+  Status texts(std::string_view key, std::vector<std::string>& out);  // a list, or one text
   Status flag(std::string_view key, bool& out);
   Status number(std::string_view key, std::int64_t min, std::int64_t max, std::int64_t& out);
   Status bytes(std::string_view key, std::size_t& out);
@@ -58,6 +59,8 @@ class Section {
   std::set<std::string, std::less<>> known_;
 };
 
+// "file: line 3, column 1".
+std::string place_of(const std::string& file, hcl::Position at);
 // `file`, place and message as one error.
 Status config_error(const std::string& file, hcl::Position at, std::string_view message);
 

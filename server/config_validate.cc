@@ -9,7 +9,17 @@
 namespace coffer::server {
 namespace {
 
-Status invalid(std::string message) { return Status(Code::kInvalid, "configuration: " + std::move(message)); }
+// `where` is empty for what stands in no file: what is missing, or came from the environment.
+Status invalid(std::string message, const std::string& where = {}) {
+  const std::string lead = where.empty() ? "configuration: " : "error loading configuration from " + where + ": ";
+  return Status(Code::kInvalid, lead + std::move(message));
+}
+
+const std::string& place(const Config& config, std::string_view key) {
+  static const std::string kNowhere;
+  const auto found = config.places.find(key);
+  return found == config.places.end() ? kNowhere : found->second;
+}
 
 // A URL with scheme, host and no more than a port and one slash.
 bool is_address_url(std::string_view text, bool any_scheme) {
@@ -39,10 +49,11 @@ Status check_storage(const Config& config) {
     return invalid("a \"storage\" block must be given");
   const StorageConfig& storage = *config.storage;
   if (storage.kind != StorageKind::kInmem && storage.path.empty())
-    return invalid("storage: \"path\" must be set");
+    return invalid("storage: \"path\" must be set", storage.where);
   if (storage.max_entry_bytes != 0 &&
       (storage.max_entry_bytes < 4096 || storage.max_entry_bytes > limits::kRequestBodyBytesMax))
-    return invalid("storage: \"max_entry_size\" must be from 4096 to " + std::to_string(limits::kRequestBodyBytesMax));
+    return invalid("storage: \"max_entry_size\" must be from 4096 to " + std::to_string(limits::kRequestBodyBytesMax),
+                   storage.where);
   return ok_status();
 }
 
@@ -52,7 +63,8 @@ Status check_listeners(const Config& config) {
   for (const ListenerConfig& listener : config.listeners) {
     tcp |= listener.kind == ListenerKind::kTcp;
     if (listener.port != 0 && !addresses.insert({listener.host, listener.port}).second)
-      return invalid("two listeners have the address " + listener.host + ":" + std::to_string(listener.port));
+      return invalid("two listeners have the address " + listener.host + ":" + std::to_string(listener.port),
+                     listener.where);
   }
   return tcp ? ok_status() : invalid("a \"listener\" block of kind \"tcp\" must be given");
 }
@@ -61,11 +73,12 @@ Status check_seals(const Config& config) {
   std::size_t enabled = 0;
   for (const SealStanza& seal : config.seals) {
     if (seal.kind != "shamir" && seal.kind != "static")
-      return invalid("seal \"" + seal.kind + "\": this kind is not available in this version; use \"static\" or none");
+      return invalid("seal \"" + seal.kind + "\": this kind is not available in this version; use \"static\" or none",
+                     seal.where);
     enabled += !seal.disabled;
+    if (enabled > 1)
+      return invalid("more than one \"seal\" that is not disabled", seal.where);
   }
-  if (enabled > 1)
-    return invalid("more than one \"seal\" that is not disabled");
   return ok_status();
 }
 
@@ -76,14 +89,22 @@ Status validate_config(const Config& config) {
   COFFER_TRY(check_listeners(config));
   COFFER_TRY(check_seals(config));
   if (!config.api_addr.empty() && !is_address_url(config.api_addr, false))
-    return invalid("\"api_addr\" must be a URL such as https://vault-1.example.com:8200");
+    return invalid("\"api_addr\" must be a URL such as https://vault-1.example.com:8200", place(config, "api_addr"));
   if (!config.cluster_addr.empty() && !is_address_url(config.cluster_addr, true))
-    return invalid("\"cluster_addr\" must be a URL such as https://vault-1.example.com:8201");
+    return invalid("\"cluster_addr\" must be a URL such as https://vault-1.example.com:8201",
+                   place(config, "cluster_addr"));
   if (config.default_lease_ttl.count() == 0 || config.max_lease_ttl.count() == 0)
-    return invalid("\"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0");
+    return invalid("\"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0",
+                   place(config, config.default_lease_ttl.count() == 0 ? "default_lease_ttl" : "max_lease_ttl"));
+  if (config.remove_irrevocable_lease_after > Nanos(0) &&
+      config.remove_irrevocable_lease_after < std::chrono::hours(48))
+    return invalid("\"remove_irrevocable_lease_after\" must be 0 or at least 48h",
+                   place(config, "remove_irrevocable_lease_after"));
   if (config.default_lease_ttl > config.max_lease_ttl)
     return invalid("\"default_lease_ttl\" (" + format_duration_short(config.default_lease_ttl) +
-                   ") is above \"max_lease_ttl\" (" + format_duration_short(config.max_lease_ttl) + ")");
+                       ") is above \"max_lease_ttl\" (" + format_duration_short(config.max_lease_ttl) + ")",
+                   place(config, config.places.contains("default_lease_ttl") ? "default_lease_ttl"
+                                                                             : "max_lease_ttl"));
   return ok_status();
 }
 

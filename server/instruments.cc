@@ -61,6 +61,8 @@ metrics::Reading ServerInstruments::read() const {
     reading.gauges.push_back(
         {"vault.expire.num_irrevocable_leases", static_cast<double>(ports_.usage->irrevocable())});
     reading.gauges.push_back({"vault.expire.num_leases", static_cast<double>(ports_.usage->leases())});
+    for (metrics::Reading::Gauge& gauge : ports_.usage->gauges())
+      reading.gauges.push_back(std::move(gauge));
   }
   add_process(reading);
   if (options_.prefix != "vault") {

@@ -111,6 +111,9 @@ void add_listeners(const Config& config, AppOptions& app) {
       for (const auto& [pattern, lines] : listener.response_headers)
         COFFER_CHECK(door.headers.add(pattern, lines).ok());  // checked when it was read
       door.headers.finish();
+      door.chroot = listener.chroot_namespace;
+      if (listener.cors)
+        door.cors = std::make_shared<const core::DoorSettings>(*listener.cors);
       app.http.listeners.push_back(std::move(door));
       tighten(app.http, listener);
     } else {
@@ -190,6 +193,10 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   add_addresses(config, start.app);
   start.app.system.default_lease_ttl = config.default_lease_ttl;
   start.app.system.max_lease_ttl = config.max_lease_ttl;
+  start.app.log_requests = config.log_requests;
+  start.app.overload_protection = config.overload_protection;
+  start.app.system.administrative_namespace = config.administrative_namespace;
+  start.app.system.remove_irrevocable_lease_after = config.remove_irrevocable_lease_after;
   start.app.protected_folders = protected_folders(config);
   start.app.declared_audits = declared_audits(config);
   const Telemetry telemetry = config.telemetry.value_or(Telemetry());

@@ -197,7 +197,7 @@ class Contract(unittest.TestCase):
 
 
 MASKS = [
-    (re.compile(r"hv[sb]\.[A-Za-z0-9_\-]+"), "<token>"),
+    (re.compile(r"hv[sb]\.[A-Za-z0-9_\-]+(\.[A-Za-z0-9]{5})?"), "<token>"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "<uuid>"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"), "<time>"),
     (re.compile(r"hmac-sha256:[0-9a-f]{64}"), "<hmac>"),

@@ -44,8 +44,13 @@ class Mounts(harness.Contract):
         for path in ("/v1/sys/auth/userpass/tune", "/v1/sys/mounts/auth/userpass/tune"):
             data = harness.http("GET", path, "root")[1]["data"]
             self.assertEqual(data["token_type"], "batch")
-            self.assertEqual(data["user_lockout_config"], {"lockout_threshold": 7, "lockout_duration": 600,
-                                                           "lockout_counter_reset_duration": 0, "lockout_disable": False})
+            self.assertEqual({name: value for name, value in data.items() if name.startswith("user_lockout")},
+                             {"user_lockout_threshold": 7, "user_lockout_duration": 600,
+                              "user_lockout_counter_reset_duration": 0, "user_lockout_disable": False})
+        listed = harness.http("GET", "/v1/sys/auth", "root")[1]["data"]
+        self.assertEqual(listed["userpass/"]["config"]["user_lockout_config"]["user_lockout_threshold"], 7)
+        self.assertEqual(listed["userpass/"]["deprecation_status"], "supported")
+        self.assertNotIn("deprecation_status", listed["token/"])
 
     def test_move(self):
         self.shell("vault secrets enable -path=old kv && vault kv put old/a b=c")

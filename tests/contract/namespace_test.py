@@ -87,6 +87,20 @@ class Namespaces(harness.Contract):
         self.assertEqual(self.shell(f"vault namespace unlock -unlock-key={key} team"), "")
         self.assertEqual(self.shell("vault kv get -namespace=team -field=a kv/x"), "1")
 
+    def test_scan_and_answers_of_a_deletion(self):
+        self.assertEqual(self.shell("vault namespace scan").splitlines()[2:], ["other/", "team/", "team/inner/"])
+        self.assertEqual(harness.http("DELETE", "/v1/sys/namespaces/none", "root")[1]["warnings"],
+                         ["requested namespace does not exist"])
+        self.assertEqual(harness.http("DELETE", "/v1/team/sys/namespaces/inner", "root")[1]["data"],
+                         {"status": "in-progress"})
+
+    def test_moves_between_namespaces(self):
+        self.shell("vault secrets enable -namespace=team -path=moved kv && vault kv put -namespace=team moved/a b=c")
+        self.shell("vault secrets move team/moved/ other/arrived/")
+        self.assertIn("Success! Finished moving secrets engine team/moved/ to other/arrived/", self.stdout)
+        self.assertEqual(self.shell("vault kv get -namespace=other -field=b arrived/a"), "c")
+        self.shell("vault kv get -namespace=team -field=b moved/a", code=2)
+
     def test_what_is_refused(self):
         for name in ("sys", "root", "auth", "identity", "cubbyhole", "audit"):
             self.shell(f"vault namespace create {name}", code=2)
@@ -94,7 +108,7 @@ class Namespaces(harness.Contract):
         self.shell("vault namespace delete team", code=2)
         self.assertIn('* cannot delete namespace "team/": it contains child namespaces\n', self.stderr)
         self.shell("vault audit list -namespace=team", code=2)
-        self.assertIn("unsupported path", self.stderr)
+        self.assertIn("operation only available in root namespace", self.stderr)
         self.shell("vault secrets enable -path=team/x kv", code=2)
         self.assertIn("* path is already in use at team/\n", self.stderr)
 

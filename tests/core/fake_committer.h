@@ -34,6 +34,7 @@ class FakeCommitter final : public Committer {
   bool is_leader() const override { return leading; }
   WallTime cluster_now() const override { return now; }
   bool lease_valid() const override { return leading; }
+  bool overloaded() const override { return busy; }
 
   // Applies without a check, as the first entry of a new store.
   void apply(std::span<const store::Op> ops) {
@@ -47,6 +48,7 @@ class FakeCommitter final : public Committer {
 
   Term term{1};
   bool leading = true;
+  bool busy = false;
   WallTime now{std::chrono::hours(24 * 365 * 50)};
   std::size_t conflicts = 0;
   std::size_t abandoned = 0;

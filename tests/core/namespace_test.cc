@@ -2,6 +2,7 @@
 
 #include "core/jobs.h"
 #include "core/namespaces.h"
+#include "core/quota_count.h"
 #include "tests/core/core_fixture.h"
 #include "tests/mutant_on.h"
 
@@ -35,6 +36,17 @@ struct Tenants : CoreFixture {
   std::string reader(std::string_view ns) {
     BOOST_TEST_REQUIRE(put(ns, "sys/policies/acl/reader", kReader).status == 204);
     return put(ns, "auth/token/create", R"({"policies":["reader"]})").text("auth|client_token");
+  }
+  std::size_t kept_in(NamespaceId ns, MountId mount) {
+    const auto view = backend.view();
+    const store::KeyRange range =
+        store::range_of_prefix(store::full_key(store::KeyClass::kShared, ns, mount, {}));
+    const auto cursor = (*view)->cursor();
+    std::size_t count = 0;
+    for (auto more = (*cursor)->seek(range.begin); more.ok() && *more && (*cursor)->key() < range.end;
+         more = (*cursor)->next())
+      ++count;
+    return count;
   }
   void run_jobs() {
     JobRunner jobs(services);
@@ -127,6 +139,192 @@ BOOST_AUTO_TEST_CASE(leases_of_tokens_stay_in_their_namespace) {
   BOOST_TEST(lives("a/c", of_c));
 }
 
+// What is disabled in one namespace ends the tokens that were made there, and nobody's elsewhere (advisory F2).
+BOOST_AUTO_TEST_CASE(a_disabled_auth_method_ends_its_own_tokens) {
+  const auto login = [this](std::string_view ns) {
+    BOOST_TEST_REQUIRE(put(ns, "sys/auth/userpass", R"({"type":"userpass"})").status == 204);
+    BOOST_TEST_REQUIRE(put(ns, "auth/userpass/users/u", R"({"password":"p"})").status == 204);
+    return put(ns, "auth/userpass/login/u", R"({"password":"p"})", "").text("auth|client_token");
+  };
+  const std::string of_root = login("");
+  const std::string of_a = login("a");
+  const std::string of_b = login("b");
+  BOOST_TEST(in("a", Operation::kDelete, "sys/auth/userpass").status == 204);
+  run_jobs();
+  BOOST_TEST(get("a", "auth/token/lookup-self", of_a).status == 403);
+  BOOST_TEST(get("b", "auth/token/lookup-self", of_b).status == 200);
+  BOOST_TEST(in("", Operation::kDelete, "sys/auth/userpass").status == 204);
+  run_jobs();
+  BOOST_TEST(get("", "auth/token/lookup-self", of_root).status == 403);
+  BOOST_TEST(get("b", "auth/token/lookup-self", of_b).status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_lease_says_in_which_namespace_it_is) {
+  BOOST_TEST_REQUIRE(put("a", "auth/token/create", R"({"ttl":"1h"})").status == 200);
+  const std::string key =
+      in("a", Operation::kList, "sys/leases/lookup/auth/token/create").at("data|keys|0").as_string().data();
+  const std::string body = R"({"lease_id":"auth/token/create/)" + key.substr(0, 41) + "\"}";
+  BOOST_TEST(put("a", "sys/leases/lookup", body).text("data|namespace_path") == "a/");
+  for (const std::string_view ns : {"", "b", "a/c"})
+    BOOST_TEST(put(ns, "sys/leases/lookup", body).status == 400);
+}
+
+BOOST_AUTO_TEST_CASE(tokens_say_where_they_belong) {
+  const std::string id = get("", "sys/namespaces/a").text("data|id");
+  for (const char* type : {"service", "batch"}) {
+    const std::string body = R"({"policies":["default"],"type":")" + std::string(type) + "\"}";
+    const Answer made = put("a", "auth/token/create", body);
+    const std::string text = made.text("auth|client_token");
+    BOOST_TEST(text.ends_with("." + id));
+    BOOST_TEST(get("a", "auth/token/lookup-self", text).status == 200);
+    BOOST_TEST(get("a", "auth/token/lookup-self", text.substr(0, text.size() - id.size() - 1)).status == 403);
+    BOOST_TEST(get("a", "auth/token/lookup-self", text + "x").status == 403);
+  }
+  const Answer made = put("a", "auth/token/create", R"({"policies":["default"]})");
+  BOOST_TEST(made.text("auth|accessor").ends_with("." + id));
+  BOOST_TEST(token(R"(["default"])").find('.', 4) == std::string::npos);
+  const std::string batch = put("", "auth/token/create", R"({"type":"batch"})").text("auth|client_token");
+  BOOST_TEST(get("", "auth/token/lookup-self", batch + "." + id).status == 403);
+  const Answer wrapped = request(Operation::kRead, "sys/namespaces", {}, "root", "60s", "a");
+  BOOST_TEST(put("a", "sys/wrapping/wrap", "{}").status == 400);
+  const Answer kept = request(Operation::kWrite, "sys/wrapping/wrap", R"({"a":"b"})", "root", "60s", "a");
+  BOOST_TEST(kept.text("wrap_info|token").ends_with("." + id));
+}
+
+BOOST_AUTO_TEST_CASE(what_belongs_to_the_root_alone) {
+  for (const char* path : {"sys/quotas/config", "sys/audit", "sys/rotate", "sys/config/cors", "sys/host-info"})
+    BOOST_TEST(get("a", path).text("errors|0") == "operation only available in root namespace", path);
+  deriver->set_config({.administrative_namespace = "a/"});
+  BOOST_TEST(put("", "sys/policies/acl/x", R"({"policy":"path \"x\" { capabilities = [\"read\"] }"})").status == 204);
+  BOOST_TEST(put("a", "sys/audit-hash/none", R"({"input":"x"})").text("errors|0").find("root namespace") ==
+             std::string::npos);
+  BOOST_TEST(in("a", Operation::kList, "sys/version-history").status == 200);
+  BOOST_TEST(in("a/c", Operation::kList, "sys/version-history").status == 400);
+  BOOST_TEST(put("a", "sys/loggers", R"({"level":"debug"})").text("errors|0") ==
+             "operation only available in root namespace");
+  BOOST_TEST(get("a", "sys/audit").text("errors|0") == "operation only available in root namespace");
+}
+
+BOOST_AUTO_TEST_CASE(all_below_are_listed) {
+  BOOST_TEST(in("", Operation::kScan, "sys/namespaces").text("data|keys") == R"(["a/","a/c/","b/"])");
+  BOOST_TEST(in("a", Operation::kScan, "sys/namespaces").text("data|keys") == R"(["c/"])");
+  BOOST_TEST(in("b", Operation::kDelete, "sys/namespaces/none").text("warnings|0") ==
+             "requested namespace does not exist");
+}
+
+BOOST_AUTO_TEST_CASE(quotas_of_namespaces) {
+  const auto quota = [this](const std::string& name, const std::string& path, const std::string& more) {
+    return put("", "sys/quotas/rate-limit/" + name, "{\"path\":\"" + path + "\"," + more + "}").status;
+  };
+  BOOST_TEST(quota("a", "a", R"("rate":1000,"inheritable":true)") == 204);
+  BOOST_TEST(get("", "sys/quotas/rate-limit/a").text("data|path") == "a/");
+  BOOST_TEST(quota("b", "b/", R"("rate":1000)") == 204);
+  BOOST_TEST(quota("m", "a/secret", R"("rate":1000,"inheritable":true)") == 400);
+  BOOST_TEST(quota("g", "", R"("rate":1000,"inheritable":false)") == 400);
+  BOOST_TEST(quota("x", "a/nothing", R"("rate":1000)") == 400);
+  BOOST_TEST(quota("m", "a/secret", R"("rate":1000)") == 204);
+  BOOST_TEST(quota("same", "a", R"("rate":5)") == 400);
+  BOOST_TEST(put("", "sys/quotas/config", R"({"enable_rate_limit_response_headers":true})").status == 204);
+  const auto limit = [this](std::string_view ns, std::string_view path) -> std::string {
+    for (const auto& [name, value] : get(ns, path).headers)
+      if (name == "X-Ratelimit-Limit")
+        return value;
+    return "";
+  };
+  BOOST_TEST(quota("a", "a", R"("rate":100)") == 204);
+  BOOST_TEST(quota("b", "b", R"("rate":200)") == 204);
+  BOOST_TEST(quota("m", "a/secret", R"("rate":300)") == 204);
+  BOOST_TEST(limit("a", "sys/mounts") == "100");
+  BOOST_TEST(limit("a", "secret/x") == "300");
+  BOOST_TEST(limit("", "a/secret/x") == "300");
+  BOOST_TEST(limit("a/c", "secret/x") == "100");  // inherited
+  BOOST_TEST(limit("b", "secret/x") == "200");
+  BOOST_TEST(limit("", "sys/mounts") == "");
+  BOOST_TEST(quota("g", "", R"("rate":400)") == 204);
+  BOOST_TEST(limit("", "sys/mounts") == "400");
+  BOOST_TEST(limit("b", "secret/x") == "200");
+  BOOST_TEST(put("b", "sys/namespaces/d", "{}").status == 200);
+  BOOST_TEST(limit("b/d", "sys/mounts") == "400");  // what b has is not inherited
+}
+
+BOOST_AUTO_TEST_CASE(quotas_of_leases_count_their_namespace) {
+  const auto make = [this](std::string_view ns) {
+    return put(ns, "auth/token/create", R"({"ttl":"1h","policies":["default"]})").status;
+  };
+  BOOST_TEST(make("a") == 200);
+  BOOST_TEST(make("a/c") == 200);
+  BOOST_TEST(make("b") == 200);
+  BOOST_TEST(put("", "sys/quotas/lease-count/a", R"({"path":"a","max_leases":3,"inheritable":true})").status == 204);
+  BOOST_TEST(count_leases_of_a_quota(services));
+  BOOST_TEST(get("", "sys/quotas/lease-count/a").text("data|counter") == "2");
+  BOOST_TEST(make("b") == 200);
+  BOOST_TEST(make("a/c") == 200);
+  BOOST_TEST(get("", "sys/quotas/lease-count/a").text("data|counter") == "3");
+  BOOST_TEST(make("a") == 429);
+  BOOST_TEST(make("a/c") == 429);
+  BOOST_TEST(make("") == 200);
+  BOOST_TEST(make("b") == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_mount_moves_into_another_namespace) {
+  for (int i = 0; i < 300; ++i)
+    BOOST_TEST_REQUIRE(put("a", "secret/k" + std::to_string(i), "{\"v\":" + std::to_string(i) + "}").status == 204);
+  BOOST_TEST(put("a", "secret/large", "{\"v\":\"" + std::string(700'000, 'x') + "\"}").status == 204);
+  BOOST_TEST(put("b", "sys/remount", R"({"from":"secret","to":"../a/stolen"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"a/secret","to":"b/secret"})").status == 400);  // taken
+  BOOST_TEST(put("", "sys/remount", R"({"from":"a/sys","to":"b/x"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"a/secret","to":"a/c"})").status == 400);
+  const std::string id = put("", "sys/remount", R"({"from":"a/secret","to":"b/moved"})").text("data|migration_id");
+  const std::string status = "sys/remount/status/" + id;
+  BOOST_TEST(get("", status).text("data|migration_info|status") == "in-progress");
+  BOOST_TEST(get("a", "secret/k1").status == 404);
+  BOOST_TEST(get("b", "moved/k1").status == 404);
+  // Neither place is anybody else's meanwhile.
+  BOOST_TEST(put("a", "sys/mounts/secret", R"({"type":"kv"})").status == 400);
+  BOOST_TEST(put("b", "sys/mounts/moved", R"({"type":"kv"})").status == 400);
+  run_jobs();
+  BOOST_TEST(get("", status).text("data|migration_info|status") == "success");
+  BOOST_TEST(get("a", "secret/k1").status == 404);
+  for (int i = 0; i < 300; ++i)
+    BOOST_TEST(get("b", "moved/k" + std::to_string(i)).text("data|v") == std::to_string(i));
+  BOOST_TEST(get("b", "moved/large").text("data|v").size() == 700'000);
+  // Nothing is left where it was, and the way back is open.
+  const std::uint32_t mount = 17;  // secret/ of the root is 16
+  BOOST_TEST(kept_in(NamespaceId(1), MountId(mount)) == 0);
+  BOOST_TEST(kept_in(NamespaceId(2), MountId(mount)) >= 301);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"b/moved","to":"a/c/back"})").status == 200);
+  run_jobs();
+  BOOST_TEST(get("a/c", "back/k7").text("data|v") == "7");
+  BOOST_TEST(get("b", "moved/k7").status == 404);
+  BOOST_TEST(in("a/c", Operation::kDelete, "sys/mounts/back").status == 204);
+  run_jobs();
+  BOOST_TEST(kept_in(NamespaceId(3), MountId(mount)) == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_move_into_a_namespace_that_goes_is_given_up) {
+  BOOST_TEST(put("a", "secret/x", "{\"v\":1}").status == 204);
+  const std::string id = put("", "sys/remount", R"({"from":"a/secret","to":"b/moved"})").text("data|migration_id");
+  BOOST_TEST(in("", Operation::kDelete, "sys/namespaces/b").status == 200);
+  run_jobs();
+  BOOST_TEST(get("", "sys/remount/status/" + id).text("data|migration_info|status") == "failure");
+  BOOST_TEST(get("a", "secret/x").text("data|v") == "1");
+  BOOST_TEST(get("", "sys/namespaces/b").status == 404);
+}
+
+BOOST_AUTO_TEST_CASE(an_auth_method_moves_without_its_tokens) {
+  BOOST_TEST_REQUIRE(put("a", "sys/auth/userpass", R"({"type":"userpass"})").status == 204);
+  BOOST_TEST_REQUIRE(put("a", "auth/userpass/users/u", R"({"password":"p"})").status == 204);
+  const std::string old = put("a", "auth/userpass/login/u", R"({"password":"p"})", "").text("auth|client_token");
+  BOOST_TEST(put("", "sys/remount", R"({"from":"a/auth/userpass","to":"b/people"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"auth/none","to":"b/auth/people"})").status == 400);
+  BOOST_TEST(get("a", "auth/token/lookup-self", old).status == 200);
+  BOOST_TEST(put("a", "sys/remount", R"({"from":"auth/userpass","to":"c/auth/people"})").status == 200);
+  run_jobs();
+  BOOST_TEST(get("a", "auth/token/lookup-self", old).status == 403);
+  BOOST_TEST(put("a", "auth/userpass/login/u", R"({"password":"p"})", "").status != 200);
+  BOOST_TEST(put("a/c", "auth/people/login/u", R"({"password":"p"})", "").status == 200);
+}
+
 BOOST_AUTO_TEST_CASE(a_token_gives_its_children_no_policies_of_another_namespace) {
   BOOST_TEST(put("", "sys/policies/acl/make",
                  R"({"policy":"path \"a/auth/token/create\" { capabilities = [\"update\"] }"})").status == 204);
@@ -170,9 +368,10 @@ BOOST_AUTO_TEST_CASE(f8_what_fails_leaves_no_half_of_a_namespace) {
 
 BOOST_AUTO_TEST_CASE(what_belongs_to_the_root_is_not_served_elsewhere) {
   for (const std::string_view path : {"sys/audit", "sys/key-status", "sys/config/auditing/request-headers"})
-    BOOST_TEST(get("a", path).status == 404);
-  BOOST_TEST(put("a", "sys/rotate", "{}").status == 404);
-  BOOST_TEST(put("a", "sys/audit/file", R"({"type":"file"})").status == 404);
+    BOOST_TEST(get("a", path).status == 400);
+  BOOST_TEST(put("a", "sys/rotate", "{}").status == 400);
+  BOOST_TEST(put("a", "sys/audit/file", R"({"type":"file"})").status == 400);
+  BOOST_TEST(get("a", "sys/nothing").status == 404);
 }
 
 BOOST_AUTO_TEST_CASE(a_cubbyhole_is_one_of_its_namespace_and_goes_with_the_token) {
@@ -192,7 +391,7 @@ BOOST_AUTO_TEST_CASE(deleting_takes_everything_and_no_name_comes_back) {
   const std::string token = reader("b");
   BOOST_TEST(put("b", "secret/x", "{\"v\":1}").status == 204);
   BOOST_TEST(in("", Operation::kDelete, "sys/namespaces/a").status == 400);
-  BOOST_TEST(in("", Operation::kDelete, "sys/namespaces/b").status == 204);
+  BOOST_TEST(in("", Operation::kDelete, "sys/namespaces/b").status == 200);
   BOOST_TEST(get("b", "secret/x").status == 404);
   BOOST_TEST(get("", "b/secret/x").status == 404);
   BOOST_TEST(get("b", "secret/x", token).status == 403);

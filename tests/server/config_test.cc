@@ -101,7 +101,8 @@ BOOST_AUTO_TEST_CASE(s0_20_server_hcl) {
   BOOST_TEST(config.ui);
   BOOST_TEST(config.warnings.empty());
   BOOST_TEST(validate_config(config).message() ==
-             "configuration: seal \"awskms\": this kind is not available in this version; use \"static\" or none");
+             "error loading configuration from f.hcl: line 11, column 1: seal \"awskms\": this kind is not available "
+             "in this version; use \"static\" or none");
 }
 
 BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {
@@ -244,8 +245,16 @@ BOOST_AUTO_TEST_CASE(errors_name_file_place_and_setting) {
        at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a number from 1 to 1099511627776"},
       {"listener \"tcp\" { tls_disable = 1 max_request_size = \"big\" }",
        at + "line 1, column 53: listener \"tcp\": \"max_request_size\": expected a whole number"},
-      {"listener \"tcp\" { tls_disable = 1 chroot_namespace = \"a\" }",
-       at + "line 1, column 53: listener \"tcp\": \"chroot_namespace\": is not supported by this version"},
+      {"listener \"tcp\" { tls_disable = 1 redact_version = true }",
+       at + "line 1, column 51: listener \"tcp\": \"redact_version\": is not supported by this version"},
+      {"listener \"tcp\" { tls_disable = 1 chroot_namespace = \"/\" }",
+       at + "line 1, column 53: listener \"tcp\": \"chroot_namespace\": must be the path of a namespace"},
+      {"listener \"grpc\" { tls_disable = 1 chroot_namespace = \"a\" }",
+       at + "line 1, column 54: listener \"grpc\": \"chroot_namespace\": is of listeners of kind \"tcp\" only"},
+      {"listener \"tcp\" { tls_disable = 1 cors_enabled = true }",
+       at + "line 1, column 49: listener \"tcp\": \"cors_enabled\": needs \"cors_allowed_origins\""},
+      {"listener \"tcp\" { tls_disable = 1 cors_allowed_origins = [\"*\"] }",
+       at + "line 1, column 57: listener \"tcp\": \"cors_allowed_origins\": needs \"cors_enabled\""},
       {"listener \"tcp\" { tls_cert_file = \"a\" tls_key_file = \"b\" tls_min_version = \"tls10\" }",
        at + "line 1, column 75: listener \"tcp\": \"tls_min_version\": expected tls12 or tls13; older versions are not "
             "offered"},
@@ -258,24 +267,37 @@ BOOST_AUTO_TEST_CASE(errors_name_file_place_and_setting) {
       {"listener { }\nui = 1", "configuration: a \"storage\" block must be given"},
       {"", "configuration: a \"storage\" block must be given"},
       {"storage \"inmem\" {}", "configuration: a \"listener\" block of kind \"tcp\" must be given"},
-      {"storage \"raft\" {}", "configuration: storage: \"path\" must be set"},
+      {"storage \"raft\" {}", at + "line 1, column 1: storage: \"path\" must be set"},
   };
   for (const auto& [text, message] : cases)
     BOOST_TEST(error_of(text) == message, text << "\n" << error_of(text));
-  const std::pair<const char*, const char*> more[] = {
+  const std::pair<const char*, std::string> more[] = {
       {"api_addr = \"vault:8200\"",
-       "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
+       at + "line 3, column 1: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
       {"api_addr = \"ftp://vault\"",
-       "configuration: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
+       at + "line 3, column 1: \"api_addr\" must be a URL such as https://vault-1.example.com:8200"},
       {"cluster_addr = \"https://a:b\"",
-       "configuration: \"cluster_addr\" must be a URL such as https://vault-1.example.com:8201"},
-      {"max_lease_ttl = \"1h\"", "configuration: \"default_lease_ttl\" (768h) is above \"max_lease_ttl\" (1h)"},
-      {"default_lease_ttl = 0", "configuration: \"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0"},
+       at + "line 3, column 1: \"cluster_addr\" must be a URL such as https://vault-1.example.com:8201"},
+      {"max_lease_ttl = \"1h\"",
+       at + "line 3, column 1: \"default_lease_ttl\" (768h) is above \"max_lease_ttl\" (1h)"},
+      {"default_lease_ttl = 0",
+       at + "line 3, column 1: \"default_lease_ttl\" and \"max_lease_ttl\" must be more than 0"},
       {"listener \"grpc\" { address = \"127.0.0.1:8200\" tls_disable = 1 }",
-       "configuration: two listeners have the address 127.0.0.1:8200"},
-      {"seal \"shamir\" {}\nseal \"static\" {}", "configuration: more than one \"seal\" that is not disabled"},
+       at + "line 3, column 1: two listeners have the address 127.0.0.1:8200"},
+      {"seal \"shamir\" {}\nseal \"static\" {}",
+       at + "line 4, column 1: more than one \"seal\" that is not disabled"},
       {"seal \"shamir\" { disabled = true }\nseal \"static\" {}", ""},
       {"api_addr = \"https://[::1]:8200/\"", ""},
+      {"remove_irrevocable_lease_after = \"1h\"",
+       at + "line 3, column 1: \"remove_irrevocable_lease_after\" must be 0 or at least 48h"},
+      {"remove_irrevocable_lease_after = \"72h\"", ""},
+      {"log_requests_level = \"loud\"",
+       at + "line 3, column 22: \"log_requests_level\": expected off, error, warn, info, debug or trace"},
+      {"log_requests_level = \"off\"", ""},
+      {"administrative_namespace_path = \"/admin/\"", ""},
+      {"administrative_namespace_path = \"a/../b\"",
+       at + "line 3, column 33: \"administrative_namespace_path\": must be the path of a namespace"},
+      {"adaptive_overload_protection { disable_write_controller = true }", ""},
   };
   for (const auto& [text, message] : more)
     BOOST_TEST(error_of(std::string(kBase) + text) == message, text << "\n" << error_of(std::string(kBase) + text));
