@@ -110,10 +110,7 @@ int list(Context& context) {
                      {.endpoint = "sys/auth",
                       .lead = "Error listing enabled authentications",
                       .titles = {"Path", "Type", "Accessor", "Description", "Version"},
-                      .detailed_titles = {"Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Token Type",
-                                          "Replication", "Seal Wrap", "External Entropy Access", "Options",
-                                          "Description", "UUID", "Version", "Running Version", "Running SHA256",
-                                          "Deprecation Status"},
+                      .detailed_titles = detailed_mount_titles("Token Type"),
                       .printable = printable_mount,
                       .row = auth_row,
                       .detailed_row = detailed_row});

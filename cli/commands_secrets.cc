@@ -85,10 +85,7 @@ int list(Context& context) {
                      {.endpoint = "sys/mounts",
                       .lead = "Error listing secrets engines",
                       .titles = {"Path", "Type", "Accessor", "Description"},
-                      .detailed_titles = {"Path", "Plugin", "Accessor", "Default TTL", "Max TTL", "Force No Cache",
-                                          "Replication", "Seal Wrap", "External Entropy Access", "Options",
-                                          "Description", "UUID", "Version", "Running Version", "Running SHA256",
-                                          "Deprecation Status"},
+                      .detailed_titles = detailed_mount_titles("Force No Cache"),
                       .printable = printable_mount,
                       .row = mount_row,
                       .detailed_row = detailed_row});

@@ -72,6 +72,12 @@ json::Value printable_mount(Arena& arena, const json::Value& mount) {
   return out.build();
 }
 
+Row detailed_mount_titles(const std::string& sixth) {
+  return {"Path",        "Plugin",    "Accessor",  "Default TTL",     "Max TTL",        sixth,
+          "Replication", "Seal Wrap", "External Entropy Access",      "Options",        "Description",
+          "UUID",        "Version",   "Running Version",              "Running SHA256", "Deprecation Status"};
+}
+
 Row detailed_mount_row(const std::string& path, const json::Value& mount, const std::string& sixth) {
   auto text = [&](std::string_view key) { return std::string(mount.string_or(key, "")); };
   auto flag = [](const json::Value& object, std::string_view key) {

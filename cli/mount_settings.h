@@ -23,7 +23,8 @@ std::string ttl_for_tune(std::int64_t nanos);
 json::Value printable_mount(Arena& arena, const json::Value& mount);
 // Type, accessor and description behind the path.
 Row mount_row(const std::string& path, const json::Value& mount);
-// All columns of -detailed; the sixth is `sixth`.
+// All columns of -detailed, and the titles above them; the sixth is `sixth`.
+Row detailed_mount_titles(const std::string& sixth);
 Row detailed_mount_row(const std::string& path, const json::Value& mount, const std::string& sixth);
 
 }  // namespace coffer::cli

@@ -17,6 +17,7 @@
 #include "base/error_text.h"
 #include "base/mutant.h"
 #include "base/time_text.h"
+#include "core/audit_gzip.h"
 #include "core/audit_socket.h"
 #include "core/descriptor.h"
 
@@ -226,6 +227,8 @@ std::string rotation_suffix(WallTime now) {
 
 bool is_rotated(std::string_view candidate, std::string_view name) {
   constexpr std::string_view kShape = ".dddddddd" "Tdddddd.ddd";
+  if (candidate.ends_with(kGzipSuffix))
+    candidate.remove_suffix(kGzipSuffix.size());
   if (candidate.size() != name.size() + kShape.size() || !candidate.starts_with(name))
     return false;
   candidate.remove_prefix(name.size());
@@ -235,14 +238,15 @@ bool is_rotated(std::string_view candidate, std::string_view name) {
   return true;
 }
 
-// Deletes all but the newest `keep` rotated files of ours.
-Status prune_rotated(int folder, const std::string& name, std::size_t keep) {
+// Files that were put aside, the oldest first.
+Result<std::vector<std::string>> rotated_files(int folder, const std::string& name) {
   const int listed = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* listing = listed < 0 ? nullptr : ::fdopendir(listed);
   if (listing == nullptr) {
+    const Status failed = system_error("listing the folder");
     if (listed >= 0)
       ::close(listed);
-    return system_error("listing the folder");
+    return failed;
   }
   std::vector<std::string> rotated;
   while (const dirent* entry = ::readdir(listing))
@@ -250,12 +254,14 @@ Status prune_rotated(int folder, const std::string& name, std::size_t keep) {
       rotated.emplace_back(entry->d_name);
   ::closedir(listing);
   std::sort(rotated.begin(), rotated.end());
-  for (std::size_t i = 0; i + keep < rotated.size(); ++i) {
-    const Descriptor old(::openat(folder, rotated[i].c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    if (old.valid() && check_existing(old.get()).ok())
-      ::unlinkat(folder, rotated[i].c_str(), 0);
-  }
-  return ok_status();
+  return rotated;
+}
+
+bool is_ours(int folder, const std::string& name) {
+  const Descriptor file(::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+  if (!file.valid())
+    return false;
+  return name.ends_with(kGzipSuffix) ? is_gzip_of(file.get(), kAuditLineHead) : check_existing(file.get()).ok();
 }
 
 class PosixAuditFiles final : public AuditFileSystem {
@@ -294,7 +300,20 @@ class PosixAuditFiles final : public AuditFileSystem {
     const std::string aside = name + rotation_suffix(now);
     if (::renameat2(folder.get(), name.c_str(), folder.get(), aside.c_str(), RENAME_NOREPLACE) != 0)
       return system_error("renaming the file");
-    return options.rotate_files_max == 0 ? ok_status() : prune_rotated(folder.get(), name, options.rotate_files_max);
+    if (options.rotate_files_max == 0 && !options.rotate_compress)
+      return ok_status();
+    COFFER_ASSIGN(const std::vector<std::string> rotated, rotated_files(folder.get(), name));
+    const std::size_t kept = options.rotate_files_max == 0 ? rotated.size() : options.rotate_files_max;
+    const std::size_t gone = rotated.size() - std::min(kept, rotated.size());
+    for (std::size_t i = 0; i < rotated.size(); ++i) {
+      if (i < gone ? !is_ours(folder.get(), rotated[i]) : !options.rotate_compress)
+        continue;
+      if (i < gone)
+        ::unlinkat(folder.get(), rotated[i].c_str(), 0);
+      else if (!rotated[i].ends_with(kGzipSuffix) && is_ours(folder.get(), rotated[i]))
+        gzip_.put(Descriptor(::fcntl(folder.get(), F_DUPFD_CLOEXEC, 3)), rotated[i]);
+    }
+    return ok_status();
   }
 
  private:
@@ -318,6 +337,8 @@ class PosixAuditFiles final : public AuditFileSystem {
       return system_error("mode");
     return OpenedAuditFile{std::make_unique<PosixAuditFile>(std::move(fd), std::move(folder), name), created};
   }
+
+  GzipThread gzip_;
 };
 
 }  // namespace

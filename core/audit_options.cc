@@ -250,7 +250,10 @@ Status set_file_option(std::string_view name, std::string_view text, AuditOption
     into.rotate_files_max = static_cast<std::uint32_t>(files);
     return ok_status();
   }
-  return unknown_option("file", "file_path, mode, sync, rotate_bytes, rotate_duration, rotate_max_files");
+  if (name == "rotate_compress")
+    return set_bool(name, text, into.rotate_compress);
+  return unknown_option("file",
+                        "file_path, mode, sync, rotate_bytes, rotate_duration, rotate_max_files, rotate_compress");
 }
 
 Status set_syslog_option(std::string_view name, std::string_view text, AuditOptions& into) {

@@ -32,6 +32,7 @@ struct AuditOptions {
   std::uint64_t rotate_bytes = 0;     // kFile: a larger file is renamed and a new one begun; 0: never
   Nanos rotate_duration{0};           // kFile: the same for one that has been written for so long; 0: never
   std::uint32_t rotate_files_max = 0; // kFile: renamed ones that are kept; 0: all
+  bool rotate_compress = false;       // kFile: renamed ones are compressed
   std::uint8_t facility = 4;          // kSyslog: the number of AUTH
   std::string tag = "vault";          // kSyslog
   std::string address;                // kTcp, kUdp: host:port; kUnix: the socket's path

@@ -489,7 +489,7 @@ void Run::handle() {
   if (match_->operation == nullptr)
     return refuse(405, "1 error occurred:\n\t* unsupported operation\n\n");
   if (too_busy()) [[unlikely]] {
-    quota_headers_.emplace_back("Retry-After", "1");
+    state_.rate.headers.emplace_back("Retry-After", "1");
     return refuse(503, "the server has more writes than it can commit, try again later");
   }
   const TxnImpl::Savepoint before = txn_.savepoint();

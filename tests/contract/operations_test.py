@@ -1,4 +1,5 @@
 """What operators ask a server besides its secrets: who uses it, whether its files are right, what it logs; listeners with rules of their own."""
+import gzip
 import json
 import pathlib
 
@@ -91,6 +92,32 @@ class Operations(harness.Contract):
         self.assertIn("the passphrase is wrong", self.stderr)
         self.shell("vault kv import -passphrase-file=/tmp/phrase secret/copy /tmp/sealed")
         self.assertEqual(self.shell("vault kv get -field=password secret/copy/a"), "hunter2")
+
+    def test_metrics_by_place(self):
+        self.dev()
+        self.shell("vault kv put secret/a b=c && vault kv put secret/d/e f=g && vault write identity/entity name=me")
+        self.shell("vault write sys/quotas/lease-count/few path=auth/token max_leases=7")
+
+        def lines():
+            return GET("GET", "/v1/sys/metrics?format=prometheus", "root", raw=True)[1].decode().splitlines()
+        for line in ('vault_secret_kv_count{mount_point="secret/",namespace="root"} 2', "vault_identity_num_entities 1",
+                     'vault_identity_entity_count{namespace="root"} 1', 'vault_quota_lease_count_max{name="few"} 7'):
+            harness.wait_until(lambda: line in lines(), line, 10)
+
+    def test_rotated_audit_files_are_compressed(self):
+        self.dev()
+        log = pathlib.Path("/var/log/vault_audit.log")
+        self.shell(f"vault audit enable file file_path={log} rotate_bytes=16384 rotate_compress=true")
+        for _ in range(60):
+            self.assertEqual(GET("GET", "/v1/sys/mounts", "root")[0], 200)
+
+        def packed():
+            return sorted(log.parent.glob("vault_audit.log.*.gz"))
+        harness.wait_until(lambda: packed() and not list(log.parent.glob("*.part")), "a compressed file", 20)
+        for path in packed():
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+            for line in gzip.decompress(path.read_bytes()).decode().splitlines():
+                json.loads(line)
 
     def test_listeners_with_rules_of_their_own(self):
         server = self.configured('''storage "inmem" {}

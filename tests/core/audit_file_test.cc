@@ -1,13 +1,16 @@
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include "core/audit_file.h"
+#include "core/audit_gzip.h"
 #include "tests/mutant_on.h"
 
 namespace coffer {
@@ -229,6 +232,37 @@ BOOST_AUTO_TEST_CASE(a_full_disk_is_an_error) {
   BOOST_REQUIRE(!written.ok());
   BOOST_TEST((written.code() == Code::kIo));
   BOOST_TEST(written.status().message().find("No space left") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_put_aside_is_compressed_whole_or_stays) {
+  const fs::path folder = root / "logs";
+  const std::string text = std::string(core::kAuditLineHead) + std::string(300'000, 'x') + "\n";
+  std::ofstream(folder / "a") << text;
+  fs::permissions(folder / "a", fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read);
+  std::ofstream(folder / "a.gz.part") << "left by a crash";
+  const core::Descriptor at(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  std::atomic<bool> stop{true};
+  BOOST_TEST(!core::gzip_file(at.get(), "a", stop).ok());
+  BOOST_TEST(fs::exists(folder / "a"));
+  BOOST_TEST(!fs::exists(folder / "a.gz"));
+  stop = false;
+  BOOST_TEST(core::gzip_file(at.get(), "a", stop).ok());
+  BOOST_TEST(!fs::exists(folder / "a"));
+  BOOST_TEST(!fs::exists(folder / "a.gz.part"));
+  BOOST_TEST(fs::file_size(folder / "a.gz") < 10'000u);
+  BOOST_TEST((fs::status(folder / "a.gz").permissions() & fs::perms::group_read) != fs::perms::none);
+  const core::Descriptor packed(::openat(at.get(), "a.gz", O_RDONLY | O_CLOEXEC));
+  BOOST_TEST(core::is_gzip_of(packed.get(), core::kAuditLineHead));
+  BOOST_TEST(!core::is_gzip_of(packed.get(), "{\"other"));
+  const gzFile back = ::gzopen((folder / "a.gz").c_str(), "rb");
+  std::string read(text.size() + 1, '\0');
+  read.resize(static_cast<std::size_t>(::gzread(back, read.data(), static_cast<unsigned>(read.size()))));
+  ::gzclose(back);
+  BOOST_TEST((read == text));
+  // Nothing is replaced.
+  std::ofstream(folder / "a") << text;
+  BOOST_TEST(!core::gzip_file(at.get(), "a", stop).ok());
+  BOOST_TEST(fs::exists(folder / "a"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
