@@ -433,6 +433,24 @@ BOOST_AUTO_TEST_CASE(nothing_is_proposed_while_the_overlay_is_full) {
   BOOST_TEST(outcomes.wait_for(3).size() == 3u);
 }
 
+// New writes are better refused while those that are there wait (core/overload.h).
+BOOST_AUTO_TEST_CASE(writes_that_pile_up_are_noticed) {
+  fill();
+  const Index full = log.last_index();
+  BOOST_TEST(!node->overloaded());
+  node->submit_system(proposal("c"), outcomes);
+  for (int i = 0; i < 5; ++i)
+    tick(std::chrono::milliseconds(500));
+  BOOST_TEST(node->overloaded());
+  BOOST_REQUIRE(std::move(backend.flush_step()).value());
+  tick(std::chrono::milliseconds(100));
+  work_until([&] { return node->applied_index() > full; });
+  BOOST_TEST(outcomes.wait_for(3).size() == 3u);
+  tick(std::chrono::milliseconds(500));
+  tick(std::chrono::milliseconds(500));
+  BOOST_TEST(!node->overloaded());
+}
+
 // The flusher hangs: each write has its answer when its time is over, the server's own and the requests' alike.
 BOOST_AUTO_TEST_CASE(who_waits_for_the_flusher_is_refused_in_time) {
   fill();

@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE(a_file_put_aside_is_compressed_whole_or_stays) {
   BOOST_TEST(!fs::exists(folder / "a"));
   BOOST_TEST(!fs::exists(folder / "a.gz.part"));
   BOOST_TEST(fs::file_size(folder / "a.gz") < 10'000u);
-  BOOST_TEST((fs::status(folder / "a.gz").permissions() & fs::perms::group_read) != fs::perms::none);
+  BOOST_TEST(((fs::status(folder / "a.gz").permissions() & fs::perms::group_read) != fs::perms::none));
   const core::Descriptor packed(::openat(at.get(), "a.gz", O_RDONLY | O_CLOEXEC));
   BOOST_TEST(core::is_gzip_of(packed.get(), core::kAuditLineHead));
   BOOST_TEST(!core::is_gzip_of(packed.get(), "{\"other"));
