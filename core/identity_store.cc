@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.h"
+#include "base/mutant.h"
 #include "core/layout.h"
 
 namespace coffer::core {
@@ -210,7 +211,8 @@ Status IdentityStore::put(const EntityRecord* before, const EntityRecord& after)
 
 Status IdentityStore::erase(const EntityRecord& entity) {
   for (const std::string_view group : entity.groups)
-    COFFER_TRY(storage_.erase(member_folder(group, false).append(entity.id)));
+    if (!mutant(Mutant::kMembershipLeft))
+      COFFER_TRY(storage_.erase(member_folder(group, false).append(entity.id)));
   for (const AliasRecord& alias : entity.aliases) {
     COFFER_TRY(storage_.erase(joined(kAlias, alias.id)));
     COFFER_TRY(storage_.erase(joined(kAliasName, factors(alias.mount, alias.name))));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/limits.h"
+#include "base/mutant.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/path_fields.h"
@@ -161,7 +162,8 @@ Status read_tuning(const json::Value& given, MountRecord& record) {
   COFFER_TRY(read_texts(given, "audit_non_hmac_request_keys", tuning.audit_non_hmac_request_keys));
   COFFER_TRY(read_texts(given, "audit_non_hmac_response_keys", tuning.audit_non_hmac_response_keys));
   COFFER_TRY(read_texts(given, "passthrough_request_headers", tuning.passthrough_request_headers));
-  COFFER_TRY(read_texts(given, "allowed_response_headers", tuning.allowed_response_headers));
+  if (!mutant(Mutant::kTuningForgotten))
+    COFFER_TRY(read_texts(given, "allowed_response_headers", tuning.allowed_response_headers));
   COFFER_TRY(read_texts(given, "allowed_managed_keys", tuning.allowed_managed_keys));
   COFFER_TRY(read_texts(given, "delegated_auth_accessors", tuning.delegated_auth_accessors));
   std::string visibility = tuning.listing_visibility;

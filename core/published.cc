@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/codec.h"
+#include "base/mutant.h"
 #include "core/layout.h"
 
 namespace coffer::core {
@@ -191,6 +192,8 @@ void StateDeriver::add_declared_devices(std::vector<AuditDeviceConfig>& rows) co
 Status StateDeriver::take_policy(NamespaceId ns, const std::string& name, const std::optional<std::string>& value) {
   policies_changed_.insert(ns);
   PolicyStore::Entries& entries = policies_[ns];
+  if (mutant(Mutant::kPolicyChangeMissed) && entries.contains(name))
+    return ok_status();
   entries.erase(name);
   if (value) {
     COFFER_ASSIGN(auto entry, decode_policy(name, *value));

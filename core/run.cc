@@ -306,7 +306,8 @@ Status Run::identify() {
     return ok_status();
   }
   policies_ = with_policies(exchange_.arena, record.policies, identity_->policies);
-  acl_ = &published_.policies_of(record.ns).acl(
+  const NamespaceId ns = mutant(Mutant::kPoliciesOfTheRoot) ? layout::kRootNamespace : record.ns;
+  acl_ = &published_.policies_of(ns).acl(
       policies_, acl_owner_, [this](std::string_view name) { return template_value(*identity_, name); });
   return ok_status();
 }

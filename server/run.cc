@@ -1,7 +1,10 @@
 #include "server/run.h"
 
+#include <unistd.h>
+
 #include <utility>
 
+#include "base/mutant.h"
 #include "base/version.h"
 #include "server/app.h"
 #include "server/options.h"
@@ -102,6 +105,9 @@ int run(const RunOptions& options) {
     options.complain(logger.status().message() + "\n");
     return 1;
   }
+  if (mutant(Mutant::kEnvironmentLogged))
+    for (char** variable = environ; *variable != nullptr; ++variable)
+      (*logger)->info("server", *variable);
   for (const std::string& warning : start->warnings)
     (*logger)->warn("server", warning);
   for (const std::string& note : notes)

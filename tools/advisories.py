@@ -20,15 +20,14 @@ FOLDERS = ("base", "crypto", "store", "raft", "hsm", "seal", "core", "engines", 
 
 
 def checks_of(path):
-    """{check: [(row, mutant's name)]} of the tables ROWS in a Python file; of the table PLAIN (row, None)."""
+    """{check: [(row, mutant's name)]} of the tables ROWS in a Python file."""
     out = {}
     if not path.is_file() or path.suffix != ".py":
         return out
     for node in ast.parse(path.read_text()).body:
         table = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) and isinstance(node.value, ast.List) else ""
-        for row in node.value.elts if table in ("ROWS", "PLAIN") else ():
-            check, mutant = (row.elts[2].id, row.elts[1].value) if table == "ROWS" else (row.elts[1].id, None)
-            out.setdefault(check, []).append((row.elts[0].value, mutant))
+        for row in node.value.elts if table == "ROWS" else ():
+            out.setdefault(row.elts[2].id, []).append((row.elts[0].value, row.elts[1].value))
     return out
 
 
@@ -42,13 +41,13 @@ def wrong_test(reference, row, names, ran_folder):
     if of_check is None:
         why = contracts.wrong_reference(reference)
         return why or (f"{reference} did not run, or failed" if ran_folder and not contracts.ran(ran_folder, reference) else None)
-    marks = [mutant if mutant else match.group(2) for _, mutant in of_check if mutant is None or mutant in names]
-    if not marks:
+    mutants = [mutant for _, mutant in of_check if mutant in names]
+    if not mutants:
         return f"{reference} stands in ROWS with none of the row's mutants"
     if ran_folder:
         record = pathlib.Path(ran_folder) / path.name
         passed = record.read_text().split() if record.is_file() else []
-        if not any(f"_{mark}_" in test for mark in marks for test in passed):
+        if not any(f"_{mutant}_" in test for mutant in mutants for test in passed):
             return f"{reference} did not run, or failed"
     return None
 

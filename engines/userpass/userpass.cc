@@ -219,6 +219,8 @@ Status read_user(HandlerContext& ctx) {
     return Status(Code::kNotFound, "");
   json::ObjectBuilder data(ctx.arena, 12);
   core::show_token_params(data, ctx.arena, user->params);
+  if (mutant(Mutant::kHashReadBack))
+    data.add("password_hash", user->hash);
   ctx.response.data = data.build();
   return ok_status();
 }

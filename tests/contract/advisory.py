@@ -132,12 +132,3 @@ def add_rows(cls, rows):
     for row, mutant, check, surfaces in rows:
         for surface in surfaces:
             setattr(cls, f"test_{row}_{mutant}_{surface.name}", make(row, mutant, check, surface))
-
-
-def add_plain(cls, rows):
-    """A test for each (row, check) over every surface, without a mutant."""
-    for row, check in rows:
-        for surface in SURFACES:
-            def test(self, check=check, surface=surface):
-                self.run_against(self.binary, None, check, surface)
-            setattr(cls, f"test_{row}_{check.__name__}_{surface.name}", test)

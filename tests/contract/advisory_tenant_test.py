@@ -138,6 +138,23 @@ def d14_a_token_stays_in_its_namespace(surface, test):
     expect(surface.call("GET", "a/sys/mounts", chief)[0] == 200, "it is good for nothing")
 
 
+def d15_an_identitys_policies_are_its_namespaces(surface, test):
+    """A policy of the same name in the root namespace is another."""
+    tenant(test)
+    root("POST", "sys/policies/acl/wide", {"policy": 'path "*" { capabilities = ["read", "list", "sudo"] }'})
+    root("POST", "a/sys/mounts/kv", {"type": "kv"})
+    root("POST", "a/kv/x", {"a": "b"})
+    root("POST", "a/sys/auth/userpass", {"type": "userpass"})
+    root("POST", "a/auth/userpass/users/ann", {"password": "one"})
+    login = root("POST", "a/auth/userpass/login/ann", {"password": "one"})["auth"]
+    root("POST", f"a/identity/entity/id/{login['entity_id']}", {"policies": ["wide"]})
+    status, _ = surface.call("GET", "a/kv/x", login["client_token"])
+    expect(status == 403, f"a policy of another namespace counts: {status}")
+    root("POST", "a/sys/policies/acl/wide", {"policy": 'path "kv/*" { capabilities = ["read"] }'})
+    expect(surface.call("GET", "a/kv/x", login["client_token"])[0] == 200, "its own does not")
+    expect(surface.call("GET", "a/sys/mounts", login["client_token"])[0] == 403, "the other counts too")
+
+
 def f1_reserved_names(surface, test):
     tenant(test)
     for name in ("root", "ROOT", "Root", "sys", "auth", "audit", "identity", "cubbyhole", "SYS", ".", ".."):
@@ -157,6 +174,7 @@ def f9_the_roots_own_paths(surface, test):
 
 ROWS = [
     ("D14", "d14_foreign_namespace_reached", d14_a_token_stays_in_its_namespace, SURFACES),
+    ("D15", "d15_policies_of_the_root", d15_an_identitys_policies_are_its_namespaces, SURFACES),
     ("E6", "e6_batch_deletes_foreign", e6_a_batch_deletes_its_own, SURFACES),
     ("F1", "f1_reserved_namespace_name", f1_reserved_names, SURFACES),
     ("F2", "f2_identity_of_other_namespace", f_ids_of_others_are_nobodys, SURFACES),

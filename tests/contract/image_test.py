@@ -214,15 +214,19 @@ telemetry {{
   circonus_api_token = "{words['a telemetry setting']}"
 }}
 """
-        server = self.begin(more=more, env=environment)
-        server.process.send_signal(signal.SIGHUP)
-        harness.http("GET", "/v1/sys/config/state/sanitized", self.token)
-        server.stop()
-        output = server.output()
+        def log_of(**options):
+            server = self.begin(more=more, **options)
+            server.process.send_signal(signal.SIGHUP)
+            harness.http("GET", "/v1/sys/config/state/sanitized", self.token)
+            server.stop()
+            return server.output()
+        output = log_of(env=environment)
         self.assertIn("unsealed", output)
         self.assertEqual([name for name, word in words.items() if word in output], [])
         for form in (base64.b64encode(self.key).decode(), self.key.hex(), self.token, self.recovery):
             self.assertNotIn(form, output)
+        planted = log_of(env=dict(environment, COFFER_MUTANT="h10_environment_logged"), binary=str(harness.BINARY_FOLDER / "coffer_mutants"))
+        self.assertIn(words["SOME_PASSWORD"], planted, "a planted leak was not found")
 
     def test_H19_nothing_is_stored_in_clear(self):
         for storage in ("raft", "file"):

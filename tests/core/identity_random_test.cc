@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/core/identity_fixture.h"
+#include "tests/mutant_on.h"
 
 using namespace coffer;
 using namespace coffer::core;
@@ -134,6 +135,17 @@ BOOST_AUTO_TEST_CASE(nothing_refers_to_what_is_not_there) {
     BOOST_TEST_REQUIRE(core.broken() == "");
   }
   BOOST_TEST_MESSAGE(count << " random operations, " << checks << " checks");
+}
+
+// The checker sees what an operation leaves behind (advisory E7).
+BOOST_AUTO_TEST_CASE(e7_what_is_left_behind_is_found) {
+  const coffer::testing::ScopedMutant on(Mutant::kMembershipLeft);
+  IdentityFixture core;
+  const std::string entity = core.made("identity/entity", R"({"name":"e"})");
+  core.made("identity/group", R"({"name":"g","member_entity_ids":")" + entity + R"("})");
+  BOOST_TEST(core.broken() == "");
+  BOOST_TEST(core.erase("identity/entity/id/" + entity).status == 204);
+  BOOST_TEST(core.broken() != "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,6 +4,7 @@
 #include "core/jobs.h"
 #include "tests/core/core_fixture.h"
 #include "tests/core/fake_outside.h"
+#include "tests/mutant_on.h"
 
 namespace coffer::core::testing {
 namespace {
@@ -47,7 +48,9 @@ BOOST_FIXTURE_TEST_CASE(tuning_is_kept_and_shown, CoreFixture) {
   BOOST_TEST(shown.text("data|audit_non_hmac_response_keys|1") == "c");
   BOOST_TEST(shown.text("data|trim_request_trailing_slashes") == "true");
   BOOST_TEST(shown.text("data|default_lease_ttl") == "3600");
-  BOOST_TEST(read("sys/mounts/secret").text("data|config|allowed_managed_keys|0") == "m");
+  const Answer mount = read("sys/mounts/secret");
+  BOOST_TEST(mount.text("data|config|allowed_managed_keys|0") == "m");
+  BOOST_TEST(mount.text("data|config|allowed_response_headers|0") == "X-B");
   // What is not given stays; what is given empty goes.
   BOOST_TEST(write("sys/mounts/secret/tune", R"({"audit_non_hmac_response_keys":[],"default_lease_ttl":""})").status ==
              204);
@@ -57,6 +60,9 @@ BOOST_FIXTURE_TEST_CASE(tuning_is_kept_and_shown, CoreFixture) {
   BOOST_TEST(again.text("data|listing_visibility") == "hidden");
   BOOST_TEST(write("sys/mounts/secret/tune", R"({"default_lease_ttl":"system"})").status == 204);
   BOOST_TEST(read("sys/mounts/secret").text("data|config|default_lease_ttl") == "0");
+  const coffer::testing::ScopedMutant forgetful(Mutant::kTuningForgotten);  // advisory D16
+  BOOST_TEST(write("sys/mounts/secret/tune", R"({"allowed_response_headers":["X-C"]})").status == 204);
+  BOOST_TEST(read("sys/mounts/secret").text("data|config|allowed_response_headers|0") != "X-C");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
