@@ -123,6 +123,48 @@ std::string post(const std::string& body) {
   return "POST /v1/a HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
+class Full final : public core::Gate {
+ public:
+  bool admit(core::Exchange& exchange) override {
+    ++asked;
+    known = exchange.request.path.view() == "a" && exchange.request.remote_address == "127.0.0.1";
+    return admits;
+  }
+  std::atomic<int> asked{0};
+  std::atomic<bool> known{false};
+  std::atomic<bool> admits{false};
+};
+
+BOOST_AUTO_TEST_CASE(c4_a_gate_is_asked_before_a_body_is_read) {
+  Full gate;
+  const auto board = std::make_shared<core::DoorBoard>();
+  config.board = board;
+  const auto port = start();
+  board->put_gate(&gate);
+  // Whatever stands in the body, and however much it shall be, the dispatcher has the answer.
+  const std::string requests[] = {post("{"), post(std::string(64u << 10, '[')),
+                                  "POST /v1/a HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n{",
+                                  "POST /v1/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"a\":"};
+  for (const std::string& request : requests) {
+    const auto answer = ask(port, request);
+    BOOST_TEST(answer.status == 200);
+    BOOST_TEST(answer.headers.at("connection") == "close");
+    BOOST_TEST(gate.known.load());
+    BOOST_TEST(dispatcher.seen().back().data == "null");
+  }
+  BOOST_TEST(gate.asked == 4);
+  // Without a body there is nothing to ask.
+  BOOST_TEST(ask(port, "GET /v1/a HTTP/1.1\r\n\r\n").status == 200);
+  BOOST_TEST(gate.asked == 4);
+  gate.admits = true;
+  BOOST_TEST(ask(port, post("{\"a\":1}")).status == 200);
+  BOOST_TEST(dispatcher.seen().back().data == "{\"a\":1}");
+  BOOST_TEST(ask(port, post("{")).status == 400);
+  board->put_gate(nullptr);
+  BOOST_TEST(ask(port, post("{\"a\":1}")).status == 200);
+  BOOST_TEST(gate.asked == 6);
+}
+
 BOOST_AUTO_TEST_CASE(k2_json_limits_hold_at_the_door) {
   const auto port = start();
   std::string deep = "{\"a\":";
