@@ -320,6 +320,12 @@ struct Irrevocable {
   bool more = false;
 };
 
+// What is left of a namespace that is gone is the root's.
+bool is_below(const CallContext& ctx, NamespaceId ns) {
+  const NamespaceRecord* record = ctx.published.namespaces->find(ns);
+  return record == nullptr ? ctx.ns.is_root() : ctx.ns.covers(*record);
+}
+
 Result<Irrevocable> irrevocable(CallContext& ctx, std::size_t limit) {
   Irrevocable out;
   const NamespaceId ns = namespace_of(ctx);
@@ -330,7 +336,7 @@ Result<Irrevocable> irrevocable(CallContext& ctx, std::size_t limit) {
                   ctx.txn.names(layout::token_key(layout::kLeaseBadPrefix), from, limits::kJobStepKeysMax, false));
     for (const std::string_view name : page.names) {
       COFFER_ASSIGN(const auto lease, store_of(ctx).stored(name.substr(layout::kLeaseBadPrefix.size())));
-      if (!lease || (lease->ns != ns && !(below && ns == layout::kRootNamespace)))
+      if (!lease || (lease->ns != ns && !(below && is_below(ctx, lease->ns))))
         continue;
       if (out.leases.size() == limit) {
         out.more = true;

@@ -168,6 +168,23 @@ class Bao(harness.Contract):
         self.bao("kv", "put", "-namespace=ns1", "kv/x", "a=1")
         self.assertEqual(self.bao("kv", "get", "-namespace=ns1", "-field=a", "kv/x"), "1")
         self.bao("kv", "get", "kv/x", code=2)
+        token = self.bao("token", "create", "-namespace=ns1", "-policy=default", "-field=token")
+        self.assertTrue(token.strip().endswith("." + made["id"]), token)
+        self.bao("secrets", "move", "ns1/kv", "moved", says="Success! Finished moving secrets engine ns1/kv/ to moved/")
+        self.assertEqual(self.bao("kv", "get", "-field=a", "moved/x"), "1")
+        self.bao("namespace", "create", "-namespace=ns1", "inner")
+        self.assertEqual(self.bao("namespace", "scan"), "Keys\n----\nns1/\nns1/inner/\n")
+        self.bao("namespace", "delete", "-namespace=ns1", "inner", says="Success! Namespace deletion scheduled: inner/")
+        self.bao("namespace", "delete", "none", says="Requested namespace does not exist")
+
+    def test_what_a_server_has(self):
+        self.assertIn("kv          secret", self.bao("plugin", "list"))
+        self.assertEqual(self.table(self.bao("plugin", "info", "secret", "kv"))["builtin"], "true")
+        self.assertIn("data/*path", self.bao("path-help", "secret"))
+        self.bao("auth", "enable", "userpass")
+        self.bao("auth", "tune", "-user-lockout-threshold=7", "userpass")
+        self.assertEqual(self.table(self.bao("read", "sys/auth/userpass/tune"))["user_lockout_threshold"], "7")
+        self.assertTrue(self.bao("auth", "list", "-detailed").splitlines()[3].endswith("supported"))
 
 
 class NodeVault(harness.Contract):

@@ -151,6 +151,10 @@ administrative_namespace_path = "team"
         self.assertEqual(GET("GET", "/v1/sys/audit", root, address=inside)[0], 400)
         self.assertEqual(GET("GET", "/v1/sys/host-info", root, address=inside)[0], 200)
         self.assertEqual(GET("GET", "/v1/sys/host-info", root, headers={"X-Vault-Namespace": "other"})[0], 400)
+        # A quota of the namespace holds for what comes in there.
+        self.assertEqual(GET("POST", "/v1/sys/quotas/rate-limit/few", root, {"path": "team/kv", "rate": 0.001})[0], 204)
+        self.assertEqual([GET("POST", "/v1/kv/a", root, {"b": "c"}, address=inside)[0] for _ in range(3)], [204, 429, 429])
+        self.assertEqual(GET("DELETE", "/v1/sys/quotas/rate-limit/few", root)[0], 204)
         # CORS of the listener, and of no other.
         site = {"Origin": "https://app.example.com"}
         for address, allowed in ((inside, "https://app.example.com"), ("http://127.0.0.1:8200", None)):
