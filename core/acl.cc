@@ -200,6 +200,14 @@ void take_smaller(Nanos& into, Nanos from) {
     into = from;
 }
 
+// Everybody's factors count, and the shorter wait.
+void merge_approval(Approval& into, const Approval& from) {
+  if (from.factors.empty())
+    return;
+  into.ttl = into.factors.empty() ? from.ttl : std::min(into.ttl, from.ttl);
+  into.factors.insert(into.factors.end(), from.factors.begin(), from.factors.end());
+}
+
 std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraints>& a,
                                           const std::shared_ptr<const Constraints>& b) {
   if (a == nullptr || b == nullptr || a == b)
@@ -214,6 +222,10 @@ std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraint
   }
   take_smaller(out.min_wrapping_ttl, b->min_wrapping_ttl);
   take_smaller(out.max_wrapping_ttl, b->max_wrapping_ttl);
+  if (b->pagination_limit > 0 && (out.pagination_limit == 0 || b->pagination_limit < out.pagination_limit))
+    out.pagination_limit = b->pagination_limit;
+  out.keys_filters.insert(out.keys_filters.end(), b->keys_filters.begin(), b->keys_filters.end());
+  merge_approval(out.approval, b->approval);
   return std::make_shared<const Constraints>(std::move(out));
 }
 
@@ -384,7 +396,7 @@ std::shared_ptr<const Acl> Acl::root() {
 }
 
 std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Policy>> policies,
-                                        const TemplateValues& values) {
+                                        const TemplateValues& values, WallTime now) {
   std::shared_ptr<Acl> acl(new Acl());
   Index::Rules exact, prefixes, wild;
   for (const std::shared_ptr<const Policy>& policy : policies) {
@@ -392,6 +404,11 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
       continue;
     acl->root_ |= policy->name == kRootPolicyName;
     for (const PathRule& rule : policy->paths) {
+      if (rule.expires <= now && !mutant(Mutant::kAclExpirationIgnored)) {
+        acl->since_ = std::max(acl->since_, rule.expires);
+        continue;
+      }
+      acl->until_ = std::min(acl->until_, rule.expires);
       std::optional<std::string> filled = filled_path(rule, values);
       if (!filled.has_value()) {
         if (!mutant(Mutant::kAclTemplateDenyDropped))
@@ -405,7 +422,9 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
       if (prefix)
         path.pop_back();
       Index::Rules& rules = segments ? wild : prefix ? prefixes : exact;
-      const auto [at, added] = rules.try_emplace(std::move(path), Rule{rule.capabilities, rule.constraints, whole});
+      const bool denies = (rule.capabilities & bit(Capability::kDeny)) != 0;
+      const auto [at, added] =
+          rules.try_emplace(std::move(path), Rule{rule.capabilities, denies ? nullptr : rule.constraints, whole});
       if (!added)
         merge(at->second, rule);
     }

@@ -43,9 +43,11 @@ class Acl {
   // `policies` are those of one token; a policy named "root" makes everything allowed. Rules with templates take their
   // values from `values`. One that has no value, or whose value is not a single literal segment (it holds '/', '+', '*'
   // or is empty), grants nothing; if it denies, everything is denied, because what it was to protect is not known
-  // (advisories D4, D5).
+  // (advisories D4, D5). Rules whose time is over at `now` are left out.
   static std::shared_ptr<const Acl> compile(std::span<const std::shared_ptr<const Policy>> policies,
-                                            const TemplateValues& values = {});
+                                            const TemplateValues& values = {}, WallTime now = WallTime::min());
+  // Whether no rule's time ends between `now` and when this was compiled for.
+  bool holds_at(WallTime now) const noexcept { return now >= since_ && now < until_; }
   static std::shared_ptr<const Acl> root();
   ~Acl();
   Acl(const Acl&) = delete;
@@ -77,12 +79,14 @@ class Acl {
 
   bool root_ = false;
   bool deny_all_ = false;
+  WallTime since_ = WallTime::min();  // the last end of a rule that was left out
+  WallTime until_ = WallTime::max();  // the first end of one that was not
   std::unique_ptr<const Index> index_;
 };
 
 // The second half of a decision: does a request with this body and wrapping TTL (nothing: not wrapped) keep to the
-// constraints? Parameters are looked at for create, read, update and patch only. kDenied, naming the parameter, when
-// not.
+// constraints? Parameters are looked at for create, read, update and patch only; of a list, whether it asks for no more
+// names than it may have. kDenied, naming the parameter, when not.
 Status check_constraints(const Decision& decision, Capability capability, const json::Value& data,
                          std::optional<Nanos> wrap_ttl);
 

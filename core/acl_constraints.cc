@@ -1,7 +1,9 @@
 // Parameters and wrapping TTLs that a policy allows, the slow half of a decision.
 #include <algorithm>
+#include <charconv>
 #include <string>
 
+#include "base/mutant.h"
 #include "core/acl.h"
 
 namespace coffer::core {
@@ -82,12 +84,34 @@ Status check_parameter(const Constraints& rules, const json::Member& member) {
 
 }  // namespace
 
+// The `limit` of a list that a policy bounds. What is no number is none that keeps to the bound (advisory C5).
+Status check_limit(const Constraints& rules, const json::Value& data) {
+  const json::Value* given = data.find("limit");
+  if (given == nullptr || given->is_null()) {
+    const std::vector<std::string>& required = rules.required_parameters;
+    return std::find(required.begin(), required.end(), "limit") == required.end()
+               ? ok_status()
+               : denied("the policy requires parameter \"limit\"");
+  }
+  const std::string_view text = given->is_string() ? given->as_string()
+                                                   : given->is_number() ? given->number_text() : std::string_view("x");
+  std::int64_t limit = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  const bool number = error == std::errc() && end == text.data() + text.size() && !text.empty();
+  if (!number || limit < 0 || limit > rules.pagination_limit)
+    return denied("parameter \"limit\" is outside what the policy allows");
+  return ok_status();
+}
+
 Status check_constraints(const Decision& decision, Capability capability, const json::Value& data,
                          std::optional<Nanos> wrap_ttl) {
   if (decision.constraints == nullptr)
     return ok_status();
   const Constraints& rules = *decision.constraints;
   COFFER_TRY(check_wrapping(rules, wrap_ttl));
+  const bool lists = capability == Capability::kList || capability == Capability::kScan;
+  if (lists && rules.pagination_limit > 0 && !mutant(Mutant::kPaginationUnchecked))
+    return check_limit(rules, data);
   constexpr CapabilitySet kLooksAtParameters =
       bit(Capability::kCreate) | bit(Capability::kRead) | bit(Capability::kUpdate) | bit(Capability::kPatch);
   if (!(bit(capability) & kLooksAtParameters))

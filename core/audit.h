@@ -43,6 +43,9 @@ struct AuditFacts {
   bool creates = false;                  // a write of what did not exist: printed as "create", not "update"
   // Which headers of the request are told, and whether hashed; null: none.
   std::shared_ptr<const std::map<std::string, bool, std::less<>>> audited_headers;
+  // Outermost keys of data that the mount is tuned to show in clear.
+  std::vector<std::string_view> clear_request_keys;
+  std::vector<std::string_view> clear_response_keys;
   std::int64_t remaining_uses = 0;       // of a use-limited token; 0: not limited
 };
 

@@ -98,12 +98,28 @@ bool same_header(std::string_view given, std::string_view lower) {
          });
 }
 
+// What is hidden whatever a mount is tuned to show: tokens, what they are told apart by, and half of a login.
+constexpr std::string_view kNeverClear[] = {"client_token",     "token",     "accessor", "client_token_accessor",
+                                            "wrapped_accessor", "secret_id", "secret_id_accessor", "password"};
+
+bool is_token_text(std::string_view text) {
+  return text.starts_with("hvs.") || text.starts_with("hvb.") || text.starts_with("hvr.") || text.starts_with("s.") ||
+         text.starts_with("b.") || text.starts_with("ey");
+}
+
 class Hide final : public json::ScalarRewriter {
  public:
-  explicit Hide(const AuditHasher& hasher) : hasher_(hasher) {}
+  Hide(const AuditHasher& hasher, const std::vector<std::string_view>& clear) : hasher_(hasher), clear_(clear) {}
   void rewrite(const json::Scalar& scalar, std::string& out) override {
     if (scalar.kind == json::Kind::kNull) {
       out.append("null");
+      return;
+    }
+    if (!clear_.empty() && shows(scalar)) {
+      if (scalar.kind == json::Kind::kString)
+        json::write_string(scalar.text, out);
+      else
+        out.append(scalar.text);
       return;
     }
     if (scalar.kind != json::Kind::kString && mutant(Mutant::kAuditOnlyStringsHashed)) {
@@ -114,7 +130,17 @@ class Hide final : public json::ScalarRewriter {
   }
 
  private:
+  bool shows(const json::Scalar& scalar) const {
+    const auto begin = std::begin(kNeverClear);
+    const auto end = std::end(kNeverClear);
+    if (mutant(Mutant::kAuditTuningIgnored) || std::find(clear_.begin(), clear_.end(), scalar.top_key) == clear_.end())
+      return false;
+    return mutant(Mutant::kAuditTunedTokenInClear) ||
+           (std::find(begin, end, scalar.top_key) == end && !is_token_text(scalar.text));
+  }
+
   const AuditHasher& hasher_;
+  const std::vector<std::string_view>& clear_;
 };
 
 // Tells whether two lines of one exchange say the same about who and what: by where the texts stand, not by what they
@@ -366,7 +392,7 @@ void AuditFormatter::append_request(const Request& request, const AuditFacts& fa
   append_string(R"(},"path":)", path_of(request, facts), out);
   if (!request.data.is_null() && !(request.data.is_object() && request.data.size() == 0)) {
     out.append(R"(,"data":)");
-    append_data(request.data, false, out);
+    append_data(request.data, false, facts.clear_request_keys, out);
   }
   append_text(R"(,"remote_address":)", request.remote_address, out);
   if (request.remote_port != 0) {
@@ -429,7 +455,7 @@ void AuditFormatter::append_response(const Request& request, const Response& res
     out.push_back('}');
   } else if (!response.data.is_null()) {
     out.append(R"(,"data":)");
-    append_data(response.data, request.operation == Operation::kList, out);
+    append_data(response.data, request.operation == Operation::kList, facts.clear_response_keys, out);
   }
   if (response.wrap_info)
     append_wrap_info(*response.wrap_info, out);
@@ -457,7 +483,7 @@ void AuditFormatter::append_response_auth(const Auth& auth, std::string& out) co
   }
   if (!auth.metadata.is_null()) {
     out.append(R"(,"metadata":)");
-    append_data(auth.metadata, false, out);
+    append_data(auth.metadata, false, {}, out);
   }
   append_text(R"(,"entity_id":)", auth.entity_id, out);
   append_text(R"(,"token_type":)", auth.token_type, out);
@@ -487,7 +513,8 @@ void AuditFormatter::append_wrap_info(const WrapInfo& wrap, std::string& out) co
   out.push_back('}');
 }
 
-void AuditFormatter::append_data(const json::Value& data, bool listed, std::string& out) const {
+void AuditFormatter::append_data(const json::Value& data, bool listed, const std::vector<std::string_view>& clear,
+                                 std::string& out) const {
   if (listed && elide_lists_ && data.is_object()) {
     append_elided(data, out);
     return;
@@ -496,7 +523,7 @@ void AuditFormatter::append_data(const json::Value& data, bool listed, std::stri
     json::write(data, out);
     return;
   }
-  Hide hide(hasher_);
+  Hide hide(hasher_, clear);
   // Raw text in a request or an answer was JSON when it was let in. If it is not, the line says so instead of leaking
   // it.
   if (!json::rewrite_scalars(data, out, hide).ok())
@@ -516,7 +543,7 @@ void AuditFormatter::append_elided(const json::Value& data, std::string& out) co
     if (counted)
       append_number(static_cast<std::int64_t>(member.value.size()), out);
     else
-      append_data(member.value, false, out);
+      append_data(member.value, false, {}, out);
   }
   out.push_back('}');
 }

@@ -75,7 +75,8 @@ class AuditFormatter {
                        std::string& out) const;
   void append_response_auth(const Auth& auth, std::string& out) const;
   void append_wrap_info(const WrapInfo& wrap, std::string& out) const;
-  void append_data(const json::Value& data, bool listed, std::string& out) const;
+  void append_data(const json::Value& data, bool listed, const std::vector<std::string_view>& clear,
+                   std::string& out) const;
   void append_elided(const json::Value& data, std::string& out) const;
   void append_hidden(std::string_view text, std::string& out) const;     // quoted
   void append_accessor(std::string_view text, std::string& out) const;   // quoted

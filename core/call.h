@@ -34,6 +34,7 @@ struct Services {
   Logger* log = nullptr;           // null: nothing is logged, as tests do
   ActivityLog* activity = nullptr;  // null: clients are not counted
   std::optional<LogLevel> log_requests{};  // each request that is answered is a line of this level; nothing: none is
+  bool introspection = false;      // sys/internal/inspect is there
 };
 
 // One run of one handler.

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstring>
 
+#include "base/split.h"
+
 namespace coffer::core {
 namespace {
 
@@ -81,20 +83,15 @@ bool in_networks(std::string_view address, std::string_view joined) {
   if (joined.empty())
     return true;
   const std::optional<Address> from = parse_address(address);
-  while (from && !joined.empty()) {
-    const std::size_t comma = joined.find(',');
-    if (const std::optional<Cidr> cidr = Cidr::parse(joined.substr(0, comma)); cidr && cidr->contains(from->bytes))
+  for (std::string_view network; from && take_item(joined, network);)
+    if (const std::optional<Cidr> cidr = Cidr::parse(network); cidr && cidr->contains(from->bytes))
       return true;
-    joined.remove_prefix(comma == std::string_view::npos ? joined.size() : comma + 1);
-  }
   return false;
 }
 
 std::vector<std::string> common_networks(std::string_view joined, std::span<const std::string> networks) {
   std::vector<std::string> common;
-  while (!joined.empty()) {
-    const std::string_view text = joined.substr(0, joined.find(','));
-    joined.remove_prefix(std::min(joined.size(), text.size() + 1));
+  for (std::string_view text; take_item(joined, text);) {
     const std::optional<Cidr> one = Cidr::parse(text);
     for (const std::string& other_text : networks) {
       const std::optional<Cidr> other = Cidr::parse(other_text);

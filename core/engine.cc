@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/mutant.h"
+#include "base/split.h"
 #include "base/time_text.h"
 
 namespace coffer::core {
@@ -117,17 +118,8 @@ Result<std::vector<std::string_view>> HandlerContext::list_field(std::string_vie
   std::vector<std::string_view> items;
   if (value.is_string()) {
     std::string_view rest = value.as_string();
-    while (!rest.empty()) {
-      const std::size_t comma = rest.find(',');
-      std::string_view item = rest.substr(0, comma);
-      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-      while (!item.empty() && item.front() == ' ')
-        item.remove_prefix(1);
-      while (!item.empty() && item.back() == ' ')
-        item.remove_suffix(1);
-      if (!item.empty())
-        items.push_back(item);
-    }
+    for (std::string_view item; take_item(rest, item);)
+      items.push_back(item);
     return items;
   }
   if (!value.is_array() && !value.is_null())

@@ -135,6 +135,7 @@ struct HandlerContext {
   const PreparedWork* prepared = nullptr;  // what the operation's `prepare` asked for, performed; null: nothing
   std::optional<LeaseGrant> lease{};  // set by the handler: the answer comes with a lease
   std::optional<LoginGrant> login;         // set by a handler that logs its client in: the core makes the token
+  std::vector<const HeaderLine*> headers{};  // of the request: those that the mount is tuned to see
   const Caller* caller = nullptr;  // set while a handler runs; core/caller.h
 
   // A field of the body, or null; and typed readers which fail with kInvalid naming the field, never its content.

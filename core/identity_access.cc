@@ -184,15 +184,15 @@ std::string_view with_policies(json::Arena& arena, std::string_view token_polici
 }
 
 Result<const Acl*> acl_of_token(TxnImpl& txn, const Published& published, json::Arena& arena, const TokenRecord& record,
-                                std::shared_ptr<const Acl>& owner) {
+                                std::shared_ptr<const Acl>& owner, WallTime now) {
   if (record.entity.empty())
-    return &published.policies_of(record.ns).acl(record.policies, owner);
+    return &published.policies_of(record.ns).acl(record.policies, owner, now);
   COFFER_ASSIGN(const auto identity, find_identity(txn, arena, record.ns, record.entity));
   if (!identity || identity->entity.disabled)
     return static_cast<const Acl*>(nullptr);
   const std::string_view policies = with_policies(arena, record.policies, identity->policies);
   return &published.policies_of(record.ns)
-              .acl(policies, owner, [&](std::string_view e) { return template_value(*identity, e); });
+              .acl(policies, owner, now, [&](std::string_view e) { return template_value(*identity, e); });
 }
 
 Result<std::string_view> identify(CallContext& ctx, const MountInfo& mount, std::string_view alias_name,

@@ -33,7 +33,7 @@ std::string_view with_policies(json::Arena& arena, std::string_view token_polici
 // The access list of a token, whatever it came by. Null: its entity is gone or disabled. As long-lived as
 // PolicyStore::acl's.
 Result<const Acl*> acl_of_token(TxnImpl& txn, const Published& published, json::Arena& arena, const TokenRecord& record,
-                                std::shared_ptr<const Acl>& owner);
+                                std::shared_ptr<const Acl>& owner, WallTime now);
 
 // The entity of whom `mount` knows as `alias`, made now where there is none; what the mount says of it is taken over,
 // and so are the groups that it names. kDenied: it is disabled. Writes nothing where nothing changed.

@@ -41,6 +41,7 @@ inline constexpr std::string_view kTokenPrefix = "token/id/";          // + hash
 inline constexpr std::string_view kAccessorPrefix = "token/accessor/"; // + hash of the accessor
 inline constexpr std::string_view kChildPrefix = "token/child/";       // + parent's hash + '/' + child's hash
 inline constexpr std::string_view kExpiryPrefix = "token/expiry/";     // + 16 hex digits of nanoseconds + '/' + hash
+inline constexpr std::string_view kWaitingPrefix = "token/waiting/";   // + hash: a request that waits for others
 
 // Leases, kClusterLocal. `key` is the last segment of a lease's id. In the order of expiry they stand with tokens, as
 // time + "/l" + 8 hex digits of the mount + key.

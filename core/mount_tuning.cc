@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "base/split.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/path_fields.h"
@@ -32,12 +33,8 @@ Status read_texts(const json::Value& object, std::string_view name, std::vector<
   std::vector<std::string> out;
   if (value->is_string()) {
     std::string_view rest = value->as_string();
-    while (!rest.empty()) {
-      const std::size_t comma = rest.find(',');
-      if (comma != 0)
-        out.emplace_back(rest.substr(0, comma));
-      rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    }
+    for (std::string_view item; take_item(rest, item);)
+      out.emplace_back(item);
   } else if (value->is_array()) {
     for (const json::Value& element : value->elements()) {
       if (!element.is_string())

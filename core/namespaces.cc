@@ -224,7 +224,7 @@ bool sys_path_in_namespaces(std::string_view local_path) noexcept {
       "capabilities-accessor",         "leases",         "lease",             "renew",        "revoke",
       "revoke-prefix", "revoke-force", "remount",        "wrapping",          "tools",        "internal/ui",
       "internal/specs",                "internal/counters",                   "namespaces",   "locked-users",
-      "search",        "batch",        "events"};
+      "search",        "batch",        "events",         "control-group"};
   return below_any(local_path, kPaths);
 }
 

@@ -3,13 +3,16 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/encoding.h"
 #include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/audit_format.h"
 #include "core/finished.h"
+#include "core/inline_login.h"
 #include "core/jobs.h"
 #include "core/lease_store.h"
 #include "core/run.h"
+#include "core/state_index.h"
 #include "core/sys_observe.h"
 #include "core/token_store.h"
 
@@ -76,6 +79,8 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
     return;
   if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
     exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
+  if (exchange->request.inline_login && !exchange->pipeline->rate.refused)
+    return log_in_first(std::move(exchange));
   run(std::move(exchange));
 }
 
@@ -106,6 +111,21 @@ bool Pipeline::knows_token(Exchange& exchange) {
   return token.ok() && token->has_value();
 }
 
+// The request waits, holding nothing, until its login is answered; then it goes on as one that shows a token.
+void Pipeline::log_in_first(std::unique_ptr<Exchange> exchange) {
+  const Result<std::string> id = random_uuid(services_.random);
+  if (!id.ok()) {
+    fail(*exchange, id.status());
+    return respond(std::move(exchange));
+  }
+  run(LoginHome::begin(std::move(exchange), *id, [this](std::unique_ptr<Exchange> request, bool ok) {
+    if (!ok)
+      return respond(std::move(request));
+    Home* home = request->home;
+    home->resume_later(std::move(request));
+  }));
+}
+
 // What the listener says of metrics comes before everything: a sealed node has some too.
 bool Pipeline::answer_at_door(std::unique_ptr<Exchange>& exchange) {
   const Door& door = exchange->request.door;
@@ -131,7 +151,11 @@ void Pipeline::respond(std::unique_ptr<Exchange> exchange) {
   home->respond(std::move(exchange));
 }
 
-void Pipeline::resume(std::unique_ptr<Exchange> exchange) { run(std::move(exchange)); }
+void Pipeline::resume(std::unique_ptr<Exchange> exchange) {
+  if (exchange->pipeline->login)
+    return run(LoginHome::take_login(exchange));
+  run(std::move(exchange));
+}
 
 void Pipeline::run(std::unique_ptr<Exchange> exchange) {
   const Next next = try_once(*exchange);
@@ -180,6 +204,9 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   state.term = term;
   Run once(exchange, state, services_, **view, *published);
   once.authorise();
+  once.check_known_states((*view)->index());
+  if (once.take_over_waiting())
+    return Next::kRunAgain;
   if (once.unaudited_refusal()) [[unlikely]] {
     once.finish(term);
     return Next::kAnswer;
@@ -212,6 +239,8 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   }
   if (!writes)
     state.outside.reset();
+  else
+    state.hasher = published->hasher;
   // With a call to make there is no answer yet.
   if (state.audit && !state.outside)
     state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, done, first_error(exchange.response));
@@ -335,7 +364,7 @@ void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status)
   respond(std::move(exchange));
 }
 
-void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index, Status status) {
+void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) {
   PipelineState& state = *exchange->pipeline;
   switch (outcome) {
     case CommitOutcome::kConflict: {
@@ -361,6 +390,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
   if (state.outside && !state.called)
     return call_outside(std::move(exchange));
   state.committed = true;
+  if (state.hasher)
+    exchange->response.headers.emplace_back(kStateHeader, exchange->arena.copy(state_text(*state.hasher, index)));
   state.times.committed = metrics::now_ns();
   state.proposal = Proposal();
   exchange->audit_lines.swap(state.response_lines);

@@ -45,6 +45,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   void call_outside(std::unique_ptr<Exchange> exchange);
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
+  void log_in_first(std::unique_ptr<Exchange> exchange);
   bool answer_at_door(std::unique_ptr<Exchange>& exchange);
   void answer(std::unique_ptr<Exchange> exchange);
   void respond(std::unique_ptr<Exchange> exchange);

@@ -10,6 +10,7 @@
 #include "core/login.h"
 #include "core/outside.h"
 #include "core/request.h"
+#include "core/token_record.h"
 #include "core/tracing.h"
 #include "core/txn_impl.h"
 
@@ -44,6 +45,10 @@ class PipelineState {
   std::optional<OutsideWork> outside;      // what follows the first commit
   std::optional<Status> called;            // what became of it; set: the next run concludes
   Response answered;                       // as the call left it
+  std::unique_ptr<Exchange> login;         // the login that a request comes with, while its thread has to go on with it
+  std::string approved;                    // hash of the wrapping token behind which the request waited
+  bool logged_in = false;                  // by that login: nothing that outlives the request may be made
+  std::shared_ptr<const TokenHasher> hasher;  // of the view that a write ran on
   Term term;                               // of the leadership that committed the intent
   // What a rate quota said of the request: once, at the door or in the first run.
   struct Rate {
@@ -80,6 +85,10 @@ class PipelineState {
     called.reset();
     answered = Response();
     rate = Rate();
+    login.reset();
+    logged_in = false;
+    approved.clear();
+    hasher.reset();
     deadline = WallTime::max();
   }
 };

@@ -5,6 +5,7 @@
 #include "base/mutant.h"
 #include "base/path.h"
 #include "base/time_text.h"
+#include "core/policy_keys.h"
 
 namespace coffer::core {
 namespace {
@@ -136,6 +137,9 @@ class PathReader {
       COFFER_TRY(read_item(item, constraints));
     if (rule_.capabilities & bit(Capability::kDeny))
       rule_.capabilities = bit(Capability::kDeny);
+    constexpr CapabilitySet kLists = bit(Capability::kList) | bit(Capability::kScan);
+    if (!constraints.keys_filters.empty() && (rule_.capabilities & kLists) == 0)
+      return fail(block_.at, "list_scan_response_keys_filter_path needs to be used on a path with the list capability");
     if (constraints.min_wrapping_ttl.count() != 0 && constraints.max_wrapping_ttl.count() != 0 &&
         constraints.max_wrapping_ttl < constraints.min_wrapping_ttl)
       return fail(block_.at, "max_wrapping_ttl cannot be less than min_wrapping_ttl");
@@ -188,12 +192,15 @@ class PathReader {
       return read_ttl(item, constraints.min_wrapping_ttl);
     if (item.key == "max_wrapping_ttl")
       return read_ttl(item, constraints.max_wrapping_ttl);
-    static constexpr std::string_view kNotEnforced[] = {"mfa_methods",
-                                                        "control_group",
-                                                        "pagination_limit",
-                                                        "expiration",
-                                                        "list_scan_response_keys_filter_path",
-                                                        "subscribe_event_types"};
+    if (item.key == "expiration")
+      return read_expiration(item);
+    if (item.key == "pagination_limit")
+      return read_limit(item, constraints.pagination_limit);
+    if (item.key == "list_scan_response_keys_filter_path")
+      return read_filter(item, constraints);
+    if (item.key == "control_group")
+      return read_approval(item, constraints.approval);
+    static constexpr std::string_view kNotEnforced[] = {"mfa_methods", "subscribe_event_types"};
     if (std::find(std::begin(kNotEnforced), std::end(kNotEnforced), item.key) != std::end(kNotEnforced))
       return fail(value.at, "\"" + item.key + "\" is not enforced by this server");
     return fail(item.at, "invalid key \"" + item.key + "\"");
@@ -258,6 +265,37 @@ class PathReader {
     return fail(value.at, "\"" + item.key + "\" must be a duration such as 60 or \"1h\"");
   }
 
+  Status read_expiration(const hcl::Item& item) {
+    const Result<WallTime> at = expiration_of(item.value);
+    if (!at.ok())
+      return fail(item.value.at, "\"expiration\" must be a time such as \"2030-01-02T03:04:05Z\"");
+    rule_.expires = *at;
+    return ok_status();
+  }
+
+  Status read_limit(const hcl::Item& item, std::int64_t& out) {
+    if (whole_number(item.value, 0, INT32_MAX, out))
+      return ok_status();
+    return fail(item.value.at, "\"pagination_limit\" must be a whole number, not negative");
+  }
+
+  Status read_filter(const hcl::Item& item, Constraints& constraints) {
+    if (item.value.kind != hcl::Kind::kString)
+      return fail(item.value.at, "\"" + item.key + "\" must be a text");
+    if (item.value.text.empty())
+      return ok_status();
+    const Status status = check_keys_filter(item.value.text);
+    if (!status.ok())
+      return fail(item.value.at, "\"" + item.key + "\" " + status.message());
+    constraints.keys_filters = {item.value.text};
+    return ok_status();
+  }
+
+  Status read_approval(const hcl::Item& item, Approval& out) {
+    const Status status = parse_approval(item.value, out);
+    return status.ok() ? status : fail(item.value.at, "control_group: " + status.message());
+  }
+
   const hcl::Block& block_;
   PathRule rule_;
 };
@@ -266,7 +304,21 @@ class PathReader {
 
 bool Constraints::empty() const noexcept {
   return allowed_parameters.empty() && denied_parameters.empty() && required_parameters.empty() &&
-         min_wrapping_ttl.count() == 0 && max_wrapping_ttl.count() == 0;
+         min_wrapping_ttl.count() == 0 && max_wrapping_ttl.count() == 0 && pagination_limit == 0 &&
+         keys_filters.empty() && approval.factors.empty();
+}
+
+bool Approval::concerns(Capability capability) const noexcept {
+  return std::any_of(factors.begin(), factors.end(), [capability](const ApprovalFactor& factor) {
+    return factor.controlled == 0 || (factor.controlled & bit(capability)) != 0;
+  });
+}
+
+std::optional<Capability> capability_named(std::string_view name) {
+  for (const Name& one : kNames)
+    if (one.text == name)
+      return one.capability;
+  return std::nullopt;
 }
 
 std::vector<std::string_view> capability_names(CapabilitySet set) {

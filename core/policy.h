@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,11 +34,29 @@ using CapabilitySet = std::uint16_t;
 
 constexpr CapabilitySet bit(Capability capability) noexcept { return static_cast<CapabilitySet>(capability); }
 
+// "read" → kRead; nothing for a word that is no capability.
+std::optional<Capability> capability_named(std::string_view name);
 // The names in alphabetical order, as sys/capabilities answers; "deny" alone when the set is empty or holds deny.
 std::vector<std::string_view> capability_names(CapabilitySet set);
 
 // Parameter name in lower case → the values that are named; no values means any. "*" stands for every other parameter.
 using ParameterRules = std::map<std::string, std::vector<hcl::Node>, std::less<>>;
+
+// One group of people of whom so many must agree.
+struct ApprovalFactor {
+  std::string name;
+  CapabilitySet controlled = 0;          // 0: every capability
+  std::vector<std::string> group_ids;
+  std::vector<std::string> group_names;
+  std::uint32_t approvals = 1;
+};
+
+// A `control_group`: who has to agree before a request is done, and for how long it waits.
+struct Approval {
+  Nanos ttl{0};
+  std::vector<ApprovalFactor> factors;   // empty: nobody
+  bool concerns(Capability capability) const noexcept;
+};
 
 // What a path grants beyond its capabilities.
 struct Constraints {
@@ -46,6 +65,10 @@ struct Constraints {
   std::vector<std::string> required_parameters;
   Nanos min_wrapping_ttl{0};  // 0: none
   Nanos max_wrapping_ttl{0};
+  std::int64_t pagination_limit = 0;     // most names that a list answers with; 0: any number
+  // Where each name of a list leads, with {{ .path }} and {{ .key }} in it: who may not go there does not see the name.
+  std::vector<std::string> keys_filters;
+  Approval approval;                     // that a request waits for
   bool empty() const noexcept;
 };
 
@@ -54,6 +77,7 @@ struct PathRule {
   CapabilitySet capabilities = 0;  // deny stands alone
   std::shared_ptr<const Constraints> constraints;  // null: none
   bool templated = false;       // holds {{…}}, see acl.h
+  WallTime expires = WallTime::max();  // from then on it is as if it were not there
   std::uint32_t line = 0;       // of the policy's text
 };
 

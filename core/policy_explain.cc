@@ -19,14 +19,14 @@ std::string place(const RuleSource& source) {
 }  // namespace
 
 Explanation explain(const PolicyStore& policies, std::string_view joined, const TemplateValues& values,
-                    std::string_view path, Capability wanted) {
+                    std::string_view path, Capability wanted, WallTime now) {
   Explanation out;
   if (has_policy(joined, kRootPolicyName)) {
     out.root = out.allowed = out.sudo = true;
     return out;
   }
   const std::vector<std::shared_ptr<const Policy>> list = policies.policies_of(joined);
-  const std::shared_ptr<const Acl> acl = Acl::compile(list, values);
+  const std::shared_ptr<const Acl> acl = Acl::compile(list, values, now);
   const Decision decision = acl->allows(path, wanted);
   out.allowed = decision.allowed;
   out.sudo = decision.sudo;
@@ -35,6 +35,8 @@ Explanation explain(const PolicyStore& policies, std::string_view joined, const 
   out.rule = rule.value_or("");
   for (const std::shared_ptr<const Policy>& policy : list)
     for (const PathRule& one : policy->paths) {
+      if (one.expires <= now)
+        continue;
       const std::optional<std::string> filled = Acl::filled_path(one, values);
       const bool lost = !filled && (one.capabilities & bit(Capability::kDeny)) != 0;
       out.unresolved |= lost;
@@ -48,7 +50,8 @@ Explanation explain(const PolicyStore& policies, std::string_view joined, const 
   return out;
 }
 
-std::string explanation_text(const Explanation& explanation, std::string_view joined, Capability wanted) {
+std::string explanation_text(const Explanation& explanation, std::string_view joined,
+                             std::optional<Capability> wanted) {
   if (explanation.root)
     return "the root policy allows everything";
   if (explanation.unresolved)
@@ -64,15 +67,9 @@ std::string explanation_text(const Explanation& explanation, std::string_view jo
   if (denies)
     return text + "denies";
   text.append("grants ").append(listed(capability_names(explanation.capabilities)));
-  return explanation.allowed ? text : text + ", not " + std::string(name_of(wanted));
-}
-
-std::optional<Capability> capability_named(std::string_view name) {
-  for (CapabilitySet one = bit(Capability::kCreate); one <= bit(Capability::kRecover);
-       one = static_cast<CapabilitySet>(one << 1))
-    if (capability_names(one).front() == name)
-      return static_cast<Capability>(one);
-  return std::nullopt;
+  if (explanation.allowed)
+    return text;
+  return text + ", not " + (wanted ? std::string(name_of(*wanted)) : "create or update");
 }
 
 std::string_view name_of(Capability capability) { return capability_names(bit(capability)).front(); }

@@ -30,13 +30,12 @@ struct Explanation {
 
 // `joined` are the policies, as tokens hold them.
 Explanation explain(const PolicyStore& policies, std::string_view joined, const TemplateValues& values,
-                    std::string_view path, Capability wanted);
+                    std::string_view path, Capability wanted, WallTime now);
 
-// In a sentence: `policy "team", line 3: path "secret/*" grants list, read, not update`.
-std::string explanation_text(const Explanation& explanation, std::string_view joined, Capability wanted);
+// In a sentence: `policy "team", line 3: path "secret/*" grants list, read, not update`. Nothing for `wanted`: a write,
+// and it is not told whether that would have created.
+std::string explanation_text(const Explanation& explanation, std::string_view joined, std::optional<Capability> wanted);
 
-// "read" → kRead; nothing for a word that is no capability.
-std::optional<Capability> capability_named(std::string_view name);
 std::string_view name_of(Capability capability);
 
 }  // namespace coffer::core

@@ -1,5 +1,6 @@
 #include "core/policy_store.h"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -35,9 +36,11 @@ void collect_expressions(std::string_view path, std::set<std::string, std::less<
 std::string encode_policy(const PolicyEntry& entry) {
   std::string out;
   ByteWriter(out)
-      .u8(1)
+      .u8(2)
       .u64(static_cast<std::uint64_t>(entry.modified.time_since_epoch().count()))
       .varint(entry.version)
+      .u64(static_cast<std::uint64_t>(entry.expires.time_since_epoch().count()))
+      .u8(entry.cas_required ? 1 : 0)
       .bytes(entry.text);
   return out;
 }
@@ -48,14 +51,20 @@ Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, 
   const std::uint8_t format = reader.u8();
   entry->modified = WallTime(Nanos(static_cast<std::int64_t>(reader.u64())));
   entry->version = reader.varint();
+  entry->expires = WallTime(Nanos(static_cast<std::int64_t>(reader.u64())));
+  const std::uint8_t cas = reader.u8();
+  entry->cas_required = cas == 1;
   entry->text = reader.bytes();
   COFFER_TRY(reader.finish().with_context("a policy's record"));
-  if (format != 1)
+  if (format != 2 || cas > 1)
     return Status(Code::kDataLoss, "a policy's record has an unknown form");
   Result<Policy> policy = parse_policy(name, entry->text);
   // It parsed when it was written. Leaving it out could lift a deny, so the whole state is refused.
   if (!policy.ok())
     return Status(Code::kDataLoss, "the stored policy " + std::string(name) + " does not parse");
+  // A rule ends with its policy at the latest.
+  for (PathRule& rule : policy->paths)
+    rule.expires = std::min(rule.expires, entry->expires);
   entry->policy = std::make_shared<const Policy>(std::move(*policy));
   return std::shared_ptr<const PolicyEntry>(std::move(entry));
 }
@@ -75,9 +84,9 @@ PolicyStore::~PolicyStore() {
     }
 }
 
-const PolicyEntry* PolicyStore::find(std::string_view name) const {
+const PolicyEntry* PolicyStore::find(std::string_view name, WallTime now) const {
   const auto at = entries_.find(name);
-  return at == entries_.end() ? nullptr : at->second.get();
+  return at == entries_.end() || at->second->expires <= now ? nullptr : at->second.get();
 }
 
 std::vector<std::shared_ptr<const Policy>> PolicyStore::policies_of(std::string_view joined) const {
@@ -85,13 +94,13 @@ std::vector<std::shared_ptr<const Policy>> PolicyStore::policies_of(std::string_
   for (const std::string_view name : split_policies(joined)) {
     if (name == kWrappingPolicyName)
       policies.push_back(wrapping_);
-    else if (const PolicyEntry* entry = find(name))
-      policies.push_back(entry->policy);
+    else if (const auto at = entries_.find(name); at != entries_.end())
+      policies.push_back(at->second->policy);
   }
   return policies;
 }
 
-std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view joined) const {
+std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view joined, WallTime now) const {
   auto set = std::make_shared<Set>();
   set->joined = joined;
   if (has_policy(joined, kRootPolicyName)) {
@@ -99,7 +108,7 @@ std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view jo
     return set;
   }
   const std::vector<std::shared_ptr<const Policy>> policies = policies_of(joined);
-  set->acl = Acl::compile(policies);
+  set->acl = Acl::compile(policies, {}, now);
   std::set<std::string, std::less<>> expressions;
   for (const std::shared_ptr<const Policy>& policy : policies)
     for (const PathRule& rule : policy->paths)
@@ -109,13 +118,14 @@ std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view jo
   return set;
 }
 
-const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared_ptr<const Set>& owner) const {
+const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared_ptr<const Set>& owner,
+                                            WallTime now) const {
   std::atomic<Node*>& bucket = buckets_[std::hash<std::string_view>()(joined) % kBuckets];
   Node* head = bucket.load(std::memory_order_acquire);
   for (const Node* node = head; node != nullptr; node = node->next)
-    if (node->set->joined == joined)
+    if (node->set->joined == joined && node->set->acl->holds_at(now))
       return *node->set;
-  owner = compile(joined);
+  owner = compile(joined, now);
   if (cached_.fetch_add(1, std::memory_order_relaxed) >= limits::kAclCacheSetsMax) {
     cached_.fetch_sub(1, std::memory_order_relaxed);
     return *owner;
@@ -127,18 +137,18 @@ const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared
   return *node->set;
 }
 
-const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const {
+const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner, WallTime now) const {
   std::shared_ptr<const Set> set_owner;
-  const Set& set = set_of(joined, set_owner);
+  const Set& set = set_of(joined, set_owner, now);
   if (set_owner != nullptr)
     owner = set.acl;
   return *set.acl;
 }
 
-const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner,
+const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>& owner, WallTime now,
                             const TemplateValues& values) const {
   std::shared_ptr<const Set> set_owner;
-  const Set& set = set_of(joined, set_owner);
+  const Set& set = set_of(joined, set_owner, now);
   if (set.expressions.empty()) {
     if (set_owner != nullptr)
       owner = set.acl;
@@ -153,12 +163,12 @@ const Acl& PolicyStore::acl(std::string_view joined, std::shared_ptr<const Acl>&
   std::mutex& lock = filled_locks_[at % kFilledLocks];
   {
     const std::lock_guard<std::mutex> hold(lock);
-    if (filled_[at].key == key) {
+    if (filled_[at].key == key && filled_[at].acl->holds_at(now)) {
       owner = filled_[at].acl;
       return *owner;
     }
   }
-  owner = Acl::compile(policies_of(joined), values);
+  owner = Acl::compile(policies_of(joined), values, now);
   const std::lock_guard<std::mutex> hold(lock);
   filled_[at] = {std::move(key), owner};
   return *owner;

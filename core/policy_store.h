@@ -19,10 +19,15 @@ namespace coffer::core {
 // What a wrapping token may do. Built in: neither written, listed nor given to other tokens.
 inline constexpr std::string_view kWrappingPolicyName = "response-wrapping";
 
+// And what the token of a request that waits for an approval may do (core/control_group.h).
+inline constexpr std::string_view kApprovalPolicyName = "control-group";
+
 struct PolicyEntry {
   std::string text;
   WallTime modified{};
   std::uint64_t version = 1;
+  WallTime expires = WallTime::max();  // from then on there is no such policy
+  bool cas_required = false;           // whoever writes it next says which version they saw
   std::shared_ptr<const Policy> policy;
 };
 
@@ -41,16 +46,18 @@ class PolicyStore {
   PolicyStore& operator=(const PolicyStore&) = delete;
 
   const Entries& entries() const noexcept { return entries_; }
-  const PolicyEntry* find(std::string_view name) const;
+  // Nothing when its time is over.
+  const PolicyEntry* find(std::string_view name, WallTime now) const;
   // Those of a joined set that there are.
   std::vector<std::shared_ptr<const Policy>> policies_of(std::string_view joined) const;
 
-  // The access list of a joined set of policies (core/token_record.h). Names without a policy grant nothing. Lives as
-  // long as this object or as `owner`, whichever is shorter.
-  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner) const;
+  // The access list of a joined set of policies (core/token_record.h) at `now`. Names without a policy grant nothing.
+  // Lives as long as this object or as `owner`, whichever is shorter.
+  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner, WallTime now) const;
   // The same with values for templates. A list is kept under the values of all its templates, so what one identity
   // compiled serves another only where every value is equal.
-  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner, const TemplateValues& values) const;
+  const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner, WallTime now,
+                 const TemplateValues& values) const;
 
  private:
   struct Set {
@@ -70,8 +77,8 @@ class PolicyStore {
   static constexpr std::size_t kFilledSlots = 2048;
   static constexpr std::size_t kFilledLocks = 64;
 
-  std::shared_ptr<const Set> compile(std::string_view joined) const;
-  const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner) const;
+  std::shared_ptr<const Set> compile(std::string_view joined, WallTime now) const;
+  const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner, WallTime now) const;
 
   Entries entries_;
   std::shared_ptr<const Policy> wrapping_;

@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/mutant.h"
 #include "core/layout.h"
+#include "core/wrapping_jwt.h"
 
 namespace coffer::core {
 namespace {
@@ -52,6 +53,7 @@ void StateDeriver::forget() {
   root_key_.reset();
   barrier_.reset();
   hasher_.reset();
+  wrap_key_.reset();
   mounts_.clear();
   policies_.clear();
   devices_.clear();
@@ -118,6 +120,7 @@ Status StateDeriver::take(std::string_view key, std::string_view rest, const std
       return Status(Code::kDataLoss, "the keyring was deleted");
     COFFER_ASSIGN(auto keyring, seal::Keyring::open(*value, KeyringId(0), *root_key_));
     hasher_ = std::make_shared<const TokenHasher>(keyring->derive(kTokenHashPurpose));
+    COFFER_ASSIGN(wrap_key_, crypto::Es512Key::derive(keyring->derive(kWrapKeyPurpose)));
     barrier_ = seal::Barrier::create(std::move(keyring));
     return ok_status();
   }
@@ -272,6 +275,7 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
   next->barrier = barrier_;
   next->root_key = root_key_;
   next->hasher = hasher_;
+  next->wrap_key = wrap_key_;
   if (namespaces_changed_) {
     std::vector<NamespaceRecord> records;
     for (const auto& [id, record] : namespaces_)
@@ -282,6 +286,10 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     std::vector<MountRecord> records;
     for (const auto& [id, record] : mounts_)
       records.push_back(record);
+    const bool headers = std::ranges::any_of(records, [](const MountRecord& record) {
+      return !record.tuning.passthrough_request_headers.empty();
+    });
+    settings_changed_ |= headers != std::exchange(settings_.engines_see_headers, headers);
     next->router = std::make_shared<const Router>(std::move(records), engines_, *next->namespaces);
   }
   publish_policies(*next);

@@ -17,6 +17,7 @@
 #include "core/router.h"
 #include "core/settings.h"
 #include "core/token_record.h"
+#include "crypto/es512.h"
 #include "seal/barrier.h"
 
 namespace coffer::core {
@@ -52,6 +53,7 @@ class Published final : public store::Attachment {
   std::shared_ptr<const seal::Barrier> barrier;
   std::shared_ptr<const SecretBytes> root_key;
   std::shared_ptr<const TokenHasher> hasher;
+  std::shared_ptr<const crypto::Es512Key> wrap_key;  // signs wrapping tokens (core/wrapping_jwt.h)
   std::shared_ptr<const Router> router;
   std::shared_ptr<const NamespaceTable> namespaces;                  // never null
   std::shared_ptr<const PolicyStore> policies;                       // of the root
@@ -108,6 +110,7 @@ class StateDeriver final : public StateObserver {
   std::shared_ptr<const SecretBytes> root_key_;
   std::shared_ptr<const seal::Barrier> barrier_;
   std::shared_ptr<const TokenHasher> hasher_;
+  std::shared_ptr<const crypto::Es512Key> wrap_key_;
   std::map<std::string, MountRecord, std::less<>> mounts_;
   std::map<NamespaceId, PolicyStore::Entries> policies_;
   std::map<std::string, NamespaceRecord, std::less<>> namespaces_;

@@ -51,6 +51,16 @@ class ByteStream {
   virtual bool next(std::string& out) = 0;
 };
 
+// A login that comes with a request: its token is made for this request, and is good for nothing else.
+struct InlineLogin {
+  CanonicalPath path;
+  std::string_view namespace_path;
+  json::Value data;  // object
+};
+
+// What a wrapping token is handed out as.
+enum class WrapFormat : std::uint8_t { kToken, kJwt };
+
 struct Request {
   std::string_view id;                    // UUID text
   Surface surface = Surface::kHttp;
@@ -62,6 +72,11 @@ struct Request {
   std::uint16_t remote_port = 0;
   Nanos time_max{0};                      // from dispatch to answer; 0: no bound of its own
   std::optional<Nanos> wrap_ttl;          // X-Vault-Wrap-TTL
+  WrapFormat wrap_format = WrapFormat::kToken;  // X-Vault-Wrap-Format
+  bool explain = false;                   // a refusal says which of the caller's own rules decided
+  bool passing_login = false;             // its token shall live for one request, and its path must be one of logins
+  std::shared_ptr<const InlineLogin> inline_login;  // null: none
+  const HeaderLine* known_states = nullptr;  // X-Vault-Index: what the answer must not be older than
   std::string_view content_type;          // tells merge-patch from json-patch
   std::string_view origin;                // of an allowed site of a browser; empty for all other clients
   Door door;

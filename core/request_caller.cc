@@ -2,6 +2,7 @@
 
 #include "base/mutant.h"
 #include "core/answers.h"
+#include "core/list_rules.h"
 
 namespace coffer::core {
 namespace {
@@ -56,6 +57,11 @@ Status RequestCaller::may(Operation operation, std::string_view path, bool exist
   const Capability wanted = capability_for(operation, exists);
   const Decision decision = call_.acl->allows(call_.acl_path(path), wanted);
   if (!decision.allowed)
+    return Status(Code::kDenied, one_error("permission denied"));
+  // What shows only some of its names to a list shows none to who walks through it, and what waits for an approval
+  // cannot be had inside another request.
+  if (const Constraints* rules = decision.constraints;
+      rules != nullptr && ((lists(operation) && bounds_lists(rules)) || rules->approval.concerns(wanted)))
     return Status(Code::kDenied, one_error("permission denied"));
   return check_constraints(decision, wanted, data, call_.request.wrap_ttl);
 }

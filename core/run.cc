@@ -10,11 +10,15 @@
 #include "core/cidr.h"
 #include "core/help.h"
 #include "core/lease_grant.h"
+#include "core/list_rules.h"
 #include "core/lockout.h"
+#include "core/mount_headers.h"
 #include "core/policy_explain.h"
 #include "core/request_caller.h"
+#include "core/state_index.h"
 #include "core/token_issue.h"
 #include "core/wrapping.h"
+#include "core/wrapping_jwt.h"
 
 namespace coffer::core {
 namespace {
@@ -272,8 +276,10 @@ bool Run::open_path() const {
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
 Status Run::authenticate() {
   const bool open = open_path();
+  if (exchange_.request.passing_login && !is_login() && !mutant(Mutant::kInlineLoginAnyPath))
+    return Status(Code::kUnauthenticated, std::string(kDeniedBare));
   if (!exchange_.request.token.empty()) {
-    COFFER_ASSIGN(token_, tokens_.live_by_text(exchange_.request.token));
+    COFFER_ASSIGN(token_, tokens_.live_by_text(token_text()));
     // Seen from elsewhere than where it is bound to, it is no token.
     if (token_ && !mutant(Mutant::kTokenCidrUnchecked) &&
         !in_networks(exchange_.request.remote_address, token_->record.bound_cidrs))
@@ -284,7 +290,7 @@ Status Run::authenticate() {
   if (token_ && !token_->record.entity.empty())
     COFFER_TRY(identify());
   else if (token_)
-    acl_ = &published_.policies_of(token_->record.ns).acl(policies_ = token_->record.policies, acl_owner_);
+    acl_ = &published_.policies_of(token_->record.ns).acl(policies_ = token_->record.policies, acl_owner_, state_.now);
   exchange_.authenticated = token_.has_value();
   if (token_)
     return ok_status();
@@ -295,6 +301,21 @@ Status Run::authenticate() {
   if (full_path_ == "sys/wrapping/unwrap" && !exchange_.request.token.empty())
     return Status(Code::kInvalid, std::string(kNoWrappingToken));
   return Status(Code::kUnauthenticated, std::string(kDeniedBare));
+}
+
+// Where a client proves who it is, and nothing else: one answer for all other paths (advisories A1, B5).
+bool Run::is_login() const {
+  return route_ != nullptr && route_->record.table == MountTable::kAuth && match_ && match_->operation != nullptr &&
+         match_->spec->login_name != nullptr && match_->spec->unauthenticated;
+}
+
+// A wrapping token may be shown as a JWT where it is looked at or unwrapped.
+std::string_view Run::token_text() {
+  const std::string_view text = exchange_.request.token;
+  if (!looks_like_jwt(text) || !full_path_.starts_with("sys/wrapping/"))
+    return text;
+  const Result<std::string_view> inner = wrapping_token_in(published_, exchange_.arena, text, state_.now);
+  return inner.ok() ? *inner : text;
 }
 
 // What the token's entity adds. Without one, or with one that is disabled, the token is good for nothing.
@@ -308,7 +329,7 @@ Status Run::identify() {
   policies_ = with_policies(exchange_.arena, record.policies, identity_->policies);
   const NamespaceId ns = mutant(Mutant::kPoliciesOfTheRoot) ? layout::kRootNamespace : record.ns;
   acl_ = &published_.policies_of(ns).acl(
-      policies_, acl_owner_, [this](std::string_view name) { return template_value(*identity_, name); });
+      policies_, acl_owner_, state_.now, [this](std::string_view name) { return template_value(*identity_, name); });
   return ok_status();
 }
 
@@ -341,6 +362,10 @@ void Run::fill_facts() {
     facts.mount_accessor = arena.copy(mount.accessor);
     facts.mount_uuid = arena.copy(mount.uuid);
     exchange_.response.mount_type = facts.mount_type;
+    for (const std::string& key : route_->record.tuning.audit_non_hmac_request_keys)
+      facts.clear_request_keys.push_back(arena.copy(key));
+    for (const std::string& key : route_->record.tuning.audit_non_hmac_response_keys)
+      facts.clear_response_keys.push_back(arena.copy(key));
   }
   if (!token_)
     return;
@@ -373,8 +398,9 @@ std::string_view Run::cubbyhole_key() {
 }
 
 CallContext Run::context() {
-  return CallContext{
-      {exchange_.request, exchange_.response, exchange_.arena, *storage_, route_->record.info, state_.now,
+  CallContext ctx{
+      {bounded_ ? *bounded_ : exchange_.request, exchange_.response, exchange_.arena, *storage_,
+       route_->record.info, state_.now,
        services_.random, local_path_, match_ ? match_->captures : std::vector<std::string_view>(),
        cubbyhole_key(), exchange_.request.operation, state_.work.get()},
       txn_,
@@ -390,6 +416,8 @@ CallContext Run::context() {
       sudo_,
       {},
       false};
+  ctx.headers = passed_headers(exchange_.request, route_->record.tuning);
+  return ctx;
 }
 
 Result<Capability> Run::capability() {
@@ -405,14 +433,20 @@ Result<Capability> Run::capability() {
 
 // The rule that decided, for the server's log, and for a token that may ask sys/policies/explain anyhow.
 void Run::explain_refusal(std::string_view path, Capability wanted) {
-  const bool may_know = acl_->allows("sys/policies/explain", Capability::kUpdate).allowed;
+  const bool may_know =
+      exchange_.request.explain || acl_->allows("sys/policies/explain", Capability::kUpdate).allowed;
   if (services_.log == nullptr && !may_know)
     return;
   TemplateValues values;
   if (identity_)
     values = [this](std::string_view name) { return template_value(*identity_, name); };
-  const Explanation why = explain(published_.policies_of(token_->record.ns), policies_, values, path, wanted);
-  std::string text = explanation_text(why, policies_, wanted);
+  const Explanation why =
+      explain(published_.policies_of(token_->record.ns), policies_, values, path, wanted, state_.now);
+  // Whether a write creates is known from what is there already, and that is not told to who may do neither.
+  constexpr CapabilitySet kWrites = bit(Capability::kCreate) | bit(Capability::kUpdate);
+  const bool hides = exchange_.request.operation == Operation::kWrite && (why.capabilities & kWrites) == 0 &&
+                     !mutant(Mutant::kExplainTellsExistence);
+  std::string text = explanation_text(why, policies_, hides ? std::nullopt : std::optional(wanted));
   if (why.allowed)
     text.append("; the path needs sudo as well");
   if (services_.log != nullptr)
@@ -442,7 +476,16 @@ Status Run::check_policy() {
     explain_refusal(path, wanted);
     return Status(Code::kDenied, std::string(kDeniedOne));
   }
-  return check_constraints(decision, wanted, request.data, request.wrap_ttl);
+  COFFER_TRY(check_constraints(decision, wanted, request.data, request.wrap_ttl));
+  if (!state_.approved.empty() ||
+      (decision.constraints != nullptr && decision.constraints->approval.concerns(wanted))) [[unlikely]]
+    COFFER_TRY(check_approval(decision, wanted));
+  if (lists(request.operation) && bounds_lists(decision.constraints)) [[unlikely]] {
+    list_rules_ = decision.constraints;
+    bounded_ = request;
+    bounded_->data = bounded_list_data(exchange_.arena, *list_rules_, request.data);
+  }
+  return ok_status();
 }
 
 // Of a request that may be made. Root tokens are nobody in particular.
@@ -535,8 +578,8 @@ void Run::count_login(const Status& outcome) {
 
 // Only of a request that may be made at all: nobody's password is hashed for a caller who is refused anyhow.
 bool Run::prepare() {
-  if (refused_ || !match_ || root_only_ || match_->operation == nullptr || match_->operation->prepare == nullptr ||
-      exchange_.request.operation == Operation::kHelp)
+  if (refused_ || waits_for_ != nullptr || !match_ || root_only_ || match_->operation == nullptr ||
+      match_->operation->prepare == nullptr || exchange_.request.operation == Operation::kHelp)
     return false;
   CallContext ctx = context();
   Result<std::unique_ptr<PreparedWork>> work = match_->operation->prepare(ctx);
@@ -554,7 +597,15 @@ Status Run::call_handler() {
   CallContext ctx = context();
   const RequestCaller caller(ctx);
   ctx.caller = &caller;
+  if (waits_for_ != nullptr) [[unlikely]]
+    return keep_for_approval(ctx);
   COFFER_TRY(match_->operation->handler(ctx));
+  if (!state_.approved.empty() && !exchange_.response.has_errors()) [[unlikely]]
+    COFFER_TRY(tokens_.revoke_tree(state_.approved));
+  if (list_rules_ != nullptr) [[unlikely]]
+    bound_list_answer(exchange_.arena, *acl_, *list_rules_, ctx.acl_path(full_path_), bounded_->data,
+                      exchange_.response);
+  COFFER_TRY(check_answer(ctx));
   if (ctx.login)
     COFFER_TRY(log_in(ctx, *ctx.login));
   if (published_.quotas != nullptr) [[unlikely]]
@@ -573,6 +624,36 @@ Status Run::call_handler() {
     return ok_status();
   }
   return wrap_and_hand_out(ctx);
+}
+
+// What no answer may hold, whatever its handler says.
+Status Run::check_answer(CallContext& ctx) {
+  Response& response = exchange_.response;
+  // Its token ends with it, so nothing may depend on that token.
+  if (state_.logged_in && (ctx.lease || ctx.login || response.auth))
+    return Status(Code::kInvalid, "a request with inline authentication is given neither leases nor tokens");
+  if (!response.content_type.empty() && (response.auth || ctx.login || ctx.lease)) {
+    response.headers.emplace_back("X-Vault-Raw-Error", "raw responses cannot contain secrets or auth");
+    const auto headers = response.headers;
+    refuse(500, "");
+    response.headers = headers;
+    ctx.login.reset();
+    ctx.lease.reset();
+    return ok_status();
+  }
+  if (route_->record.info.type != "system")
+    keep_allowed_headers(route_->record.tuning, response);
+  return ok_status();
+}
+
+void Run::check_known_states(Index at) {
+  if (refused_ || exchange_.request.known_states == nullptr)
+    return;
+  switch (check_states(*published_.hasher, exchange_.request.known_states, at)) {
+    case StateCheck::kHeld: return;
+    case StateCheck::kForeign: return refuse(400, "X-Vault-Index: not a state of this cluster");
+    case StateCheck::kLater: return refuse(412, "required index state not present");
+  }
 }
 
 Status Run::wrap_and_hand_out(CallContext& ctx) {
@@ -651,8 +732,10 @@ void Run::depend_on_authority() {
 }
 
 bool Run::finish(Term term) {
-  if (!state_.rate.headers.empty())
-    exchange_.response.headers = state_.rate.headers;
+  std::vector<std::pair<std::string_view, std::string_view>>& headers = exchange_.response.headers;
+  for (const auto& header : state_.rate.headers)
+    if (std::ranges::find(headers, header) == headers.end())
+      headers.push_back(header);
   if (const Status status = count_use(); !status.ok()) {
     state_.outside.reset();
     txn_.rollback({});

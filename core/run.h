@@ -23,6 +23,10 @@ class Run {
   // Namespace, route, token, policy. A refusal is in the response then, and handle() does nothing. Fills the audit
   // facts.
   void authorise();
+  // True: what was unwrapped is a request that others agreed to. It has taken this one's place and has to be run.
+  bool take_over_waiting();
+  // Refuses what asks for a state that the view does not hold.
+  void check_known_states(Index at);
   // True: the state holds work now that is to be performed before another run.
   bool prepare();
   // The handler, and wrapping of its answer where that was asked for.
@@ -55,6 +59,12 @@ class Run {
   std::string_view quota_role() const;
   Status check_policy();
   Status check_lockout();
+  Status check_answer(CallContext& ctx);
+  std::string_view token_text();
+  Status check_approval(const Decision& decision, Capability wanted);
+  Status keep_for_approval(CallContext& ctx);
+  Result<bool> unwrap_waiting();
+  bool is_login() const;
   void count_login(const Status& outcome);
   Result<Capability> capability();
   void fill_facts();
@@ -88,6 +98,9 @@ class Run {
   std::string_view policies_;               // of the token and its identity, joined
   std::shared_ptr<const Acl> acl_owner_;
   const Acl* acl_ = nullptr;
+  const Approval* waits_for_ = nullptr;     // others have to agree first
+  const Constraints* list_rules_ = nullptr;  // that bound what a list answers
+  std::optional<Request> bounded_;          // what the handler sees then
   std::string_view login_name_;             // that failed logins are counted by; empty: none
   bool sudo_ = false;
   bool refused_ = false;

@@ -82,6 +82,12 @@ std::string encode_metrics(const ServerSettings& settings) {
   return with_format() + (settings.metrics_enabled ? '\x01' : '\0');
 }
 
+std::string encode_approval(const ServerSettings& settings) {
+  std::string out = with_format();
+  ByteWriter(out).u64(static_cast<std::uint64_t>(settings.approval_ttl_max.count()));
+  return out;
+}
+
 Status take_setting(std::string_view name, const std::string* plaintext, ServerSettings& settings) {
   std::string none = with_format();
   ByteReader reader(plaintext != nullptr ? std::string_view(*plaintext) : std::string_view(none));
@@ -104,6 +110,8 @@ Status take_setting(std::string_view name, const std::string* plaintext, ServerS
       status = take_ui_headers(reader, settings);
   } else if (name == kMetricsRecord) {
     settings.metrics_enabled = plaintext == nullptr || reader.u8() != 0;
+  } else if (name == kApprovalRecord) {
+    settings.approval_ttl_max = Nanos(plaintext == nullptr ? 0 : static_cast<std::int64_t>(reader.u64()));
   }
   return status.with_context("a setting's record");
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/status.h"
 
 namespace coffer::core {
@@ -22,6 +23,8 @@ struct ServerSettings {
   std::vector<std::string> cors_headers;                       // beside those that clients of Vault send
   std::map<std::string, std::vector<std::string>, std::less<>> ui_headers;
   bool metrics_enabled = true;
+  Nanos approval_ttl_max{0};         // longest wait for others; 0: what policies say
+  bool engines_see_headers = false;  // not stored: some mount is tuned to pass headers of requests
 };
 
 // Record names below core/config/, and what each holds.
@@ -29,11 +32,13 @@ inline constexpr std::string_view kAuditedHeadersRecord = "audited-headers";
 inline constexpr std::string_view kCorsRecord = "cors";
 inline constexpr std::string_view kUiHeadersRecord = "ui-headers";
 inline constexpr std::string_view kMetricsRecord = "metrics";
+inline constexpr std::string_view kApprovalRecord = "control-group";
 
 std::string encode_audited_headers(const ServerSettings& settings);
 std::string encode_cors(const ServerSettings& settings);
 std::string encode_ui_headers(const ServerSettings& settings);
 std::string encode_metrics(const ServerSettings& settings);
+std::string encode_approval(const ServerSettings& settings);
 
 // Takes over one record; null: it was deleted, so what it held has its default. Unknown names are left alone.
 Status take_setting(std::string_view name, const std::string* plaintext, ServerSettings& settings);

@@ -2,12 +2,15 @@
 #include <algorithm>
 
 #include "base/ascii.h"
+#include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
 #include "core/sys_engine.h"
 
 namespace coffer::core {
 namespace {
+
+constexpr Nanos kApprovalTtlMax = std::chrono::hours(24 * 366);
 
 constexpr std::size_t kNameBytesMax = 128;
 constexpr std::size_t kValueBytesMax = 4096;
@@ -217,10 +220,60 @@ Status handle_ui_delete(HandlerContext& base) {
   return ctx.txn.put(setting_key(ctx, kUiHeadersRecord), encode_ui_headers(settings));
 }
 
+Status handle_approval_read(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  const Nanos most = ctx.published.settings->approval_ttl_max;
+  if (most == Nanos(0))
+    return Status(Code::kNotFound, "");
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("max_ttl", format_duration(most)).build();
+  return ok_status();
+}
+
+Status handle_approval_write(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  ServerSettings settings;
+  COFFER_ASSIGN(settings.approval_ttl_max, ctx.duration_field("max_ttl", Nanos(0)));
+  if (settings.approval_ttl_max > kApprovalTtlMax)
+    return Status(Code::kInvalid, "field \"max_ttl\" must be at most a year");
+  return ctx.txn.put(setting_key(ctx, kApprovalRecord), encode_approval(settings));
+}
+
+Status handle_approval_delete(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  return ctx.txn.erase(setting_key(ctx, kApprovalRecord));
+}
+
+// Groups hold people of their own namespace, so there is one mode to be in.
+constexpr std::string_view kGroupMode = "within_namespace_hierarchy";
+
+Status handle_group_mode_read(HandlerContext& ctx) {
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("group_policy_application_mode", kGroupMode).build();
+  return ok_status();
+}
+
+Status handle_group_mode_write(HandlerContext& ctx) {
+  COFFER_ASSIGN(const std::string_view mode, ctx.string_field("group_policy_application_mode", ""));
+  if (mode == kGroupMode)
+    return ok_status();
+  return Status(Code::kInvalid, "field \"group_policy_application_mode\" must be \"" + std::string(kGroupMode) +
+                                    "\": groups hold people of their own namespace only");
+}
+
 }  // namespace
 
 std::vector<PathSpec> sys_config_specs() {
   std::vector<PathSpec> specs;
+  specs.push_back({"config/group-policy-application", "Whose groups' policies count in a namespace.",
+                   {{"group_policy_application_mode", FieldType::kString, "within_namespace_hierarchy.", true}},
+                   {{Operation::kRead, Effect::kReads, handle_group_mode_read, "Reads the mode."},
+                    {Operation::kWrite, Effect::kWrites, handle_group_mode_write, "Takes the mode that there is."}},
+                   nullptr, false, true});
+  specs.push_back({"config/control-group", "How long a request may wait for others to agree.",
+                   {{"max_ttl", FieldType::kDuration, "The longest wait, whatever policies say."}},
+                   {{Operation::kRead, Effect::kReads, handle_approval_read, "Reads the setting."},
+                    {Operation::kWrite, Effect::kWrites, handle_approval_write, "Changes the setting."},
+                    {Operation::kDelete, Effect::kWrites, handle_approval_delete, "Leaves it to policies."}},
+                   nullptr, false, true});
   specs.push_back({"config/auditing/request-headers", "Headers that audit lines tell.", {},
                    {{Operation::kRead, Effect::kReads, handle_audited_list, "Lists the headers."}}, nullptr, false,
                    true});

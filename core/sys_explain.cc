@@ -97,7 +97,7 @@ Status handle_explain(HandlerContext& base) {
   if (subject.identity)
     values = [&](std::string_view expression) { return template_value(*subject.identity, expression); };
   const Explanation why =
-      explain(ctx.published.policies_of(subject.ns), subject.policies, values, path->view(), *wanted);
+      explain(ctx.published.policies_of(subject.ns), subject.policies, values, path->view(), *wanted, ctx.now);
   const bool needs_sudo = is_protected(ctx, path->view(), *wanted);
   std::string text = explanation_text(why, subject.policies, *wanted);
   if (needs_sudo && why.allowed && !why.sudo)

@@ -42,7 +42,7 @@ Status show_capabilities(CallContext& ctx, const StoredToken& token) {
   if (paths.empty())
     return Status(Code::kInvalid, "paths must be supplied");
   std::shared_ptr<const Acl> owner;
-  COFFER_ASSIGN(const Acl* acl, acl_of_token(ctx.txn, ctx.published, ctx.arena, token.record, owner));
+  COFFER_ASSIGN(const Acl* acl, acl_of_token(ctx.txn, ctx.published, ctx.arena, token.record, owner, ctx.now));
   const NamespaceRecord* made = ctx.published.namespaces->find(token.record.ns);
   if (acl == nullptr || made == nullptr || !made->covers(ctx.ns))
     return Status(Code::kInvalid, one_error("invalid token"));

@@ -254,7 +254,7 @@ std::string display_name(std::string_view wished) {
 
 void warn_of_missing(CallContext& ctx, std::string_view policies) {
   for (const std::string_view policy : split_policies(policies))
-    if (policy != kRootPolicyName && ctx.published.policies_of(ctx.ns.id).find(policy) == nullptr)
+    if (policy != kRootPolicyName && ctx.published.policies_of(ctx.ns.id).find(policy, ctx.now) == nullptr)
       warn(ctx.response, ctx.arena, "Policy \"" + std::string(policy) + "\" does not exist");
 }
 

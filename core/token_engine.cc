@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "base/split.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
@@ -55,11 +56,8 @@ Result<std::optional<Subject>> by_accessor(CallContext& ctx) {
 
 json::Value networks_of(json::Arena& arena, std::string_view joined) {
   std::vector<std::string_view> networks;
-  while (!joined.empty()) {
-    const std::size_t comma = joined.find(',');
-    networks.push_back(joined.substr(0, comma));
-    joined.remove_prefix(comma == std::string_view::npos ? joined.size() : comma + 1);
-  }
+  for (std::string_view network; take_item(joined, network);)
+    networks.push_back(network);
   return text_list(arena, networks);
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/limits.h"
+#include "base/mutant.h"
 #include "base/secret.h"
 #include "base/time_text.h"
 #include "core/answers.h"
@@ -11,6 +13,8 @@
 
 namespace coffer::core {
 namespace {
+
+constexpr Nanos kPassingTokenTtl = 2 * limits::kRequestTimeMax;
 
 Result<std::string_view> new_text(CallContext& ctx, const TokenRecord& record, std::string_view custom_text) {
   if (!custom_text.empty())
@@ -166,10 +170,19 @@ Status issue_token(CallContext& ctx, TokenRecord record, std::string_view custom
 }
 
 Status log_in(CallContext& ctx, const LoginGrant& grant) {
-  const TokenParams& params = grant.params;
+  TokenParams params = grant.params;
+  if (ctx.request.passing_login && !mutant(Mutant::kInlineTokenKept)) {
+    // One request uses it, at once: nothing of it is stored, whatever the role wishes.
+    params.num_uses = 0;
+    params.period = Nanos(0);
+    params.explicit_max_ttl = Nanos(0);
+    params.ttl = std::min<Nanos>(params.ttl > Nanos(0) ? params.ttl : kPassingTokenTtl, kPassingTokenTtl);
+  }
   COFFER_ASSIGN(const TtlGrant ttl, ttl_of(ctx, params));
   TokenRecord record;
   record.type = token_type_of(ctx, params.type);
+  if (ctx.request.passing_login && !mutant(Mutant::kInlineTokenKept))
+    record.type = TokenType::kBatch;
   const bool batch = record.type == TokenType::kBatch;
   if (batch && (params.num_uses > 0 || params.period > Nanos(0)))
     return Status(Code::kInvalid, params.num_uses > 0 ? "batch tokens cannot have a use limit"

@@ -33,6 +33,7 @@ class TokenHasher {
   explicit TokenHasher(const SecretBytes& key) : key_(key) {}
   TokenHash token(std::string_view text) const noexcept { return hash('t', text); }
   TokenHash accessor(std::string_view text) const noexcept { return hash('a', text); }
+  TokenHash state(std::string_view text) const noexcept { return hash('s', text); }
 
  private:
   TokenHash hash(char domain, std::string_view text) const noexcept;

@@ -196,6 +196,8 @@ Result<std::size_t> TokenStore::restore_index(std::string_view hash, const Token
 Status TokenStore::erase_records(std::string_view hash, const TokenRecord& record) {
   COFFER_TRY(txn_.erase(Name(layout::kTokenPrefix).add(hash).key()));
   COFFER_TRY(txn_.erase(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key()));
+  if (record.policies == kApprovalPolicyName)
+    COFFER_TRY(txn_.erase(Name(layout::kWaitingPrefix).add(hash).key()));
   if (!record.parent.empty())
     COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key()));
   if (!record.expires)

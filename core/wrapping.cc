@@ -9,6 +9,7 @@
 #include "core/token_issue.h"
 #include "core/token_store.h"
 #include "core/token_ttl.h"
+#include "core/wrapping_jwt.h"
 
 namespace coffer::core {
 namespace {
@@ -105,7 +106,7 @@ struct Wrapper {
 };
 
 Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creation_path,
-                            std::string_view wrapped_accessor) {
+                            std::string_view wrapped_accessor, std::string_view policy = kWrappingPolicyName) {
   ttl = std::min(ttl, ctx.published.config.max_lease_ttl);
   COFFER_ASSIGN(const std::string text, new_service_token(ctx.random));
   COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
@@ -117,10 +118,11 @@ Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creati
   record.created = record.renewed = ctx.now;
   record.expires = ctx.now + ttl;
   record.creation_ttl = record.ttl = record.explicit_max_ttl = ttl;
-  record.num_uses = 1;
+  // What waits for others is not lost because somebody tries its token as their own: that token may do nothing.
+  record.num_uses = policy == kWrappingPolicyName ? 1 : 0;
   record.accessor = ctx.arena.copy(in_namespace(ctx, ctx.ns.id, accessor));
   record.path = ctx.arena.copy(creation_path);
-  record.policies = kWrappingPolicyName;
+  record.policies = policy;
   record.ns = ctx.ns.id;
   record.wrapped_accessor = ctx.arena.copy(wrapped_accessor);
   COFFER_TRY(tokens.add(wrapper.hash, record));
@@ -128,11 +130,17 @@ Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creati
   return wrapper;
 }
 
-void show_wrapper(CallContext& ctx, const Wrapper& wrapper) {
+Status show_wrapper(CallContext& ctx, const Wrapper& wrapper) {
   ctx.response = Response();
   ctx.response.wrap_info = WrapInfo{wrapper.text, wrapper.record.accessor, wrapper.record.ttl, wrapper.record.created,
                                     wrapper.record.path, wrapper.record.wrapped_accessor};
   ctx.wrapped = true;
+  if (ctx.request.wrap_format != WrapFormat::kJwt)
+    return ok_status();
+  COFFER_ASSIGN(std::string text, sign_wrapping(ctx.published, *ctx.response.wrap_info));
+  ctx.response.wrap_info->token = ctx.arena.copy(text);
+  wipe(text.data(), text.size());
+  return ok_status();
 }
 
 // What was wrapped in this namespace or below; anything else is no wrapping token here (advisory F2).
@@ -144,7 +152,10 @@ bool in_reach(const CallContext& ctx, const TokenRecord& record) {
 // The wrapping token that the body names, or the calling one.
 Result<StoredToken> wrapping_token(CallContext& ctx) {
   COFFER_ASSIGN(const std::string_view named, ctx.string_field("token", ""));
-  const std::string_view text = named.empty() ? ctx.request.token : named;
+  std::string_view text = named.empty() ? ctx.request.token : named;
+  if (looks_like_jwt(text)) {
+    COFFER_ASSIGN(text, wrapping_token_in(ctx.published, ctx.arena, text, ctx.now));
+  }
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   if (!text.empty()) {
     COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
@@ -210,7 +221,13 @@ Status handle_rewrap(HandlerContext& base) {
   std::string_view name;
   COFFER_TRY(ctx.txn.put(response_key(name, ctx.arena, wrapper.hash), stored));
   COFFER_TRY(TokenStore(ctx.txn, ctx.published, ctx.arena).revoke_tree(token.hash));
-  show_wrapper(ctx, wrapper);
+  return show_wrapper(ctx, wrapper);
+}
+
+Status handle_public_key(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(const std::string pem, ctx.published.wrap_key->public_pem());
+  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("public_key", pem).build();
   return ok_status();
 }
 
@@ -223,8 +240,13 @@ Status wrap_response(CallContext& ctx, Nanos ttl) {
   COFFER_ASSIGN(const Wrapper wrapper, new_wrapper(ctx, ttl, ctx.request.path.view(),
                                                    response.auth ? response.auth->accessor : std::string_view()));
   COFFER_TRY(keep_response(ctx, wrapper.hash));
-  show_wrapper(ctx, wrapper);
-  return ok_status();
+  return show_wrapper(ctx, wrapper);
+}
+
+Result<std::string_view> answer_with_wrapper(CallContext& ctx, Nanos ttl, std::string_view policy) {
+  COFFER_ASSIGN(const Wrapper wrapper, new_wrapper(ctx, ttl, ctx.request.path.view(), {}, policy));
+  COFFER_TRY(show_wrapper(ctx, wrapper));
+  return wrapper.hash;
 }
 
 std::vector<PathSpec> wrapping_specs() {
@@ -240,6 +262,9 @@ std::vector<PathSpec> wrapping_specs() {
                    nullptr, true});
   specs.push_back({"wrapping/unwrap", "Take out what was wrapped.", token_field,
                    {{Operation::kWrite, Effect::kWrites, handle_unwrap, "Gives the wrapped answer, once."}}});
+  specs.push_back({"wrapping/pubkey", "What wrapping tokens that are JWTs are signed with.", {},
+                   {{Operation::kRead, Effect::kReads, handle_public_key, "Reads the public key."}},
+                   nullptr, true});
   specs.push_back({"wrapping/rewrap", "Move what was wrapped to a fresh token.", token_field,
                    {{Operation::kWrite, Effect::kWrites, handle_rewrap, "Moves the answer to a new token."}}});
   return specs;

@@ -15,4 +15,7 @@ Status wrap_response(CallContext& ctx, Nanos ttl);
 // sys/wrapping/…
 std::vector<PathSpec> wrapping_specs();
 
+// Answers with a wrapping token of `policy` that holds nothing yet; its hash.
+Result<std::string_view> answer_with_wrapper(CallContext& ctx, Nanos ttl, std::string_view policy);
+
 }  // namespace coffer::core

@@ -28,6 +28,8 @@ class CustomHeaders {
   bool empty() const noexcept { return rules_.empty(); }
   // "Name: value\r\n" for each.
   std::string_view lines_of(int status) const;
+  // A header of the server's own in every answer; `value` is printable.
+  void always(std::string_view name, std::string_view value);
   // To be called once, when everything was added.
   void finish();
 

@@ -46,6 +46,10 @@ Status CustomHeaders::add(std::string_view pattern, const Lines& lines) {
   return ok_status();
 }
 
+void CustomHeaders::always(std::string_view name, std::string_view value) {
+  rules_["default"].emplace_back(name, value);
+}
+
 void CustomHeaders::finish() {
   if (rules_.empty())
     return;

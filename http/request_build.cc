@@ -2,8 +2,10 @@
 
 #include <algorithm>
 
+#include "base/encoding.h"
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "base/secret.h"
 #include "base/time_text.h"
 #include "http/query.h"
 
@@ -132,6 +134,72 @@ std::optional<Refusal> build_headers(const Head& head, const Config& config, Req
   return std::nullopt;
 }
 
+// Base64url without padding of {"key":…,"value":…}.
+Result<json::Value> read_parameter(std::string_view text, core::Exchange& exchange) {
+  std::string decoded;
+  COFFER_ASSIGN(decoded, base64url_decode(text));
+  const std::string_view kept = exchange.arena.copy(decoded);
+  wipe(decoded.data(), decoded.size());
+  COFFER_ASSIGN(const json::Value pair, json::parse(exchange.arena, kept));
+  const json::Value* key = pair.find("key");
+  if (key == nullptr || !key->is_string() || key->as_string().empty() || pair.find("value") == nullptr ||
+      pair.size() != 2)
+    return Status(Code::kInvalid, "no pair");
+  return pair;
+}
+
+// A login in the request's own head (docs/api.md).
+std::optional<Refusal> build_inline_login(const Head& head, Request& request, core::Exchange& exchange) {
+  if (head.inline_path.data() == nullptr) {
+    if (head.inline_parameters != nullptr || head.inline_operation.data() != nullptr ||
+        head.inline_namespace.data() != nullptr)
+      return Refusal{400, "X-Vault-Inline-Auth-Path is missing"};
+    return std::nullopt;
+  }
+  if (!request.token.empty())
+    return Refusal{400, "failed to perform inline authentication: cannot layer inline authentication with token "
+                        "authentication"};
+  const auto path = CanonicalPath::from_text(head.inline_path);
+  if (!path.ok() || head.inline_path.ends_with('/'))
+    return Refusal{400, "X-Vault-Inline-Auth-Path: not a canonical path"};
+  // Whatever else a method offers, only a login is one (advisory A1).
+  if (!head.inline_operation.empty() && head.inline_operation != "update")
+    return Refusal{405, "failed to perform inline authentication: unsupported operation"};
+  Request of_login;
+  if (auto refusal = build_namespace(
+          head.inline_namespace.data() == nullptr ? head.namespace_path : head.inline_namespace, of_login))
+    return refusal;
+  json::ObjectBuilder data(exchange.arena);
+  std::vector<std::string_view> names;
+  for (const core::HeaderLine* line = head.inline_parameters; line != nullptr; line = line->next) {
+    const Result<json::Value> pair = read_parameter(line->value, exchange);
+    if (!pair.ok())
+      return Refusal{400, "X-Vault-Inline-Auth-Parameter: not base64url of {\"key\":…,\"value\":…}"};
+    const std::string_view name = pair->find("key")->as_string();
+    if (std::find(names.begin(), names.end(), name) != names.end())
+      return Refusal{400, "X-Vault-Inline-Auth-Parameter: a key was sent twice"};
+    names.push_back(name);
+    data.add(name, *pair->find("value"));
+  }
+  request.inline_login =
+      std::make_shared<const core::InlineLogin>(core::InlineLogin{*path, of_login.namespace_path, data.build()});
+  return std::nullopt;
+}
+
+// How the answer shall be given, and what the client knows already.
+std::optional<Refusal> build_wishes(const Head& head, Request& request) {
+  if (head.wrap_format.data() != nullptr && !head.wrap_format.empty()) {
+    if (!same_ignoring_case(head.wrap_format, "jwt"))
+      return Refusal{400, "X-Vault-Wrap-Format: only jwt is known"};
+    request.wrap_format = core::WrapFormat::kJwt;
+  }
+  request.explain = same_ignoring_case(head.explain, "true");
+  for (const std::string_view known : {"", "fail", "retry", "forward-active-node"})
+    if (head.inconsistent == known)
+      return std::nullopt;
+  return Refusal{400, "X-Vault-Inconsistent: must be fail, retry or forward-active-node"};
+}
+
 // What a browser asks and is told about pages of other sites, while settings let any in.
 std::optional<Refusal> check_origin(const Head& head, const core::DoorSettings& settings, core::Exchange& exchange) {
   if (!settings.cors || head.origin.empty())
@@ -189,6 +257,10 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, const 
   if (auto refusal = build_path(target->path.substr(kPrefix.size()), request, exchange))
     return refusal;
   if (auto refusal = build_headers(head, config, request))
+    return refusal;
+  if (auto refusal = build_wishes(head, request))
+    return refusal;
+  if (auto refusal = build_inline_login(head, request, exchange))
     return refusal;
   const bool patch_type = same_ignoring_case(request.content_type, "application/merge-patch+json") ||
                           same_ignoring_case(request.content_type, "application/json-patch+json");

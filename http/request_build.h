@@ -23,6 +23,13 @@ struct Head {
   std::string_view bearer;      // Authorization: Bearer
   std::string_view namespace_path;
   std::string_view wrap_ttl;
+  std::string_view wrap_format;
+  std::string_view explain;
+  std::string_view inconsistent;
+  std::string_view inline_path;   // X-Vault-Inline-Auth-Path and its kind
+  std::string_view inline_operation;
+  std::string_view inline_namespace;
+  const core::HeaderLine* inline_parameters = nullptr;
   std::string_view content_type;
   std::string_view origin;        // kept only while other sites are let in
 };

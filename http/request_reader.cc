@@ -139,6 +139,37 @@ class Parser final : public bhttp::basic_parser<true> {
       keep(head.wrap_ttl, value, ec);
     else if (beast::iequals(name, "Request"))
       head.request_header = beast::iequals(value, "true");
+    else if (beast::iequals(name, "Wrap-Format"))
+      keep(head.wrap_format, value, ec);
+    else if (beast::iequals(name, "Explain"))
+      keep(head.explain, value, ec);
+    else if (beast::iequals(name, "Inconsistent"))
+      keep(head.inconsistent, value, ec);
+    else if (beast::iequals(name, "Index"))
+      exchange_.request.known_states = line(name, value, exchange_.request.known_states);
+    else if (name.size() > kInline.size() && beast::iequals(name.substr(0, kInline.size()), kInline))
+      on_inline_field(name.substr(kInline.size()), value, ec);
+  }
+
+  void on_inline_field(string_view name, string_view value, error_code& ec) {
+    constexpr string_view kParameter = "Parameter-";
+    if (beast::iequals(name, "Path"))
+      keep(head.inline_path, value, ec);
+    else if (beast::iequals(name, "Operation"))
+      keep(head.inline_operation, value, ec);
+    else if (beast::iequals(name, "Namespace"))
+      keep(head.inline_namespace, value, ec);
+    else if (name.size() > kParameter.size() && beast::iequals(name.substr(0, kParameter.size()), kParameter))
+      head.inline_parameters = line(name, value, head.inline_parameters);
+    else
+      refuse(400, "an X-Vault-Inline-Auth header that is not known", ec);
+  }
+
+  // One more of a list; the head as a whole is bounded.
+  const core::HeaderLine* line(string_view name, string_view value, const core::HeaderLine* next) {
+    auto* made = static_cast<core::HeaderLine*>(exchange_.arena.allocate(sizeof(core::HeaderLine)));
+    return ::new (made)
+        core::HeaderLine{exchange_.arena.copy(as_std(name)), exchange_.arena.copy(as_std(value)), next};
   }
 
   // Two different values of one header are refused: who checks one must not act on the other.
@@ -220,6 +251,7 @@ class Parser final : public bhttp::basic_parser<true> {
 
   void on_finish_impl(error_code&) override {}
 
+  static constexpr string_view kInline = "Inline-Auth-";
   static constexpr std::size_t kArenaBodyBytesMax = 16u << 10;
 
   const Config& config_;

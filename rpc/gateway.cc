@@ -79,6 +79,17 @@ Status set_metadata(const grpc::CallbackServerContext& context, core::Exchange& 
   exchange.request.token = exchange.arena.copy(token);
   COFFER_ASSIGN(const std::string_view name, metadata(context, "x-vault-namespace"));
   COFFER_TRY(set_namespace(name, exchange));
+  COFFER_ASSIGN(const std::string_view explain, metadata(context, "x-vault-explain"));
+  exchange.request.explain = explain == "true";
+  COFFER_ASSIGN(const std::string_view format, metadata(context, "x-vault-wrap-format"));
+  if (!format.empty() && format != "jwt")
+    return invalid("x-vault-wrap-format: only jwt is known");
+  exchange.request.wrap_format = format.empty() ? core::WrapFormat::kToken : core::WrapFormat::kJwt;
+  COFFER_ASSIGN(const std::string_view state, metadata(context, "x-vault-index"));
+  if (!state.empty()) {
+    auto* line = static_cast<core::HeaderLine*>(exchange.arena.allocate(sizeof(core::HeaderLine)));
+    exchange.request.known_states = ::new (line) core::HeaderLine{"x-vault-index", exchange.arena.copy(state), nullptr};
+  }
   COFFER_ASSIGN(const std::string_view wrap, metadata(context, "x-vault-wrap-ttl"));
   if (wrap.empty())
     return ok_status();

@@ -274,7 +274,8 @@ Status App::Impl::compose_core() {
 
 void App::Impl::settings_changed(const core::ServerSettings& settings) {
   auto told = std::make_shared<core::DoorSettings>();
-  told->keep_headers = settings.audited_headers != nullptr || options_.tracing.has_value();
+  told->keep_headers = settings.audited_headers != nullptr || settings.engines_see_headers ||
+                       options_.tracing.has_value();
   told->cors = settings.cors_enabled;
   told->cors_credentials = settings.cors_credentials;
   told->cors_origins = settings.cors_origins;
@@ -394,7 +395,8 @@ Status App::Impl::start_node() {
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
-                                     exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests});
+                                     exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
+                                     options_.introspection});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

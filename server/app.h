@@ -42,6 +42,7 @@ struct AppOptions {
   std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits;  // may be null
   core::LockoutRules lockouts;
   std::vector<core::Engine*> further_engines;  // outlive the App
+  bool introspection = false;          // sys/internal/inspect is there
 };
 
 class App {

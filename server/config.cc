@@ -234,6 +234,8 @@ Status read_top(Section& section, Config& config) {
   COFFER_TRY(section.flag("disable_mlock", config.disable_mlock));
   COFFER_TRY(section.flag("raw_storage_endpoint", config.raw_storage_endpoint));
   COFFER_TRY(section.flag("introspection_endpoint", config.introspection_endpoint));
+  COFFER_TRY(section.flag("enable_response_header_hostname", config.hostname_header));
+  COFFER_TRY(section.flag("enable_response_header_raft_node_id", config.node_id_header));
   COFFER_TRY(section.flag("disable_clustering", config.disable_clustering));
   COFFER_TRY(section.flag("disable_performance_standby", config.disable_performance_standby));
   COFFER_TRY(section.duration("default_lease_ttl", config.default_lease_ttl));

@@ -119,6 +119,8 @@ struct Config {
   bool disable_mlock = false;
   bool raw_storage_endpoint = false;
   bool introspection_endpoint = false;
+  bool hostname_header = false;  // X-Vault-Hostname in every answer
+  bool node_id_header = false;   // X-Vault-Raft-Node-ID
   bool disable_clustering = false;
   bool disable_performance_standby = false;
 

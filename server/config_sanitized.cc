@@ -72,6 +72,8 @@ std::string sanitized_config(const Config& config) {
       .add("disable_clustering", config.disable_clustering)
       .add("disable_performance_standby", config.disable_performance_standby)
       .add("enable_ui", config.ui)
+      .add("enable_response_header_hostname", config.hostname_header)
+      .add("enable_response_header_raft_node_id", config.node_id_header)
       .add("introspection_endpoint", config.introspection_endpoint)
       .add("listeners", listeners(arena, config))
       .add("log_format", config.log_format == LogFormat::kJson ? "json" : "standard")

@@ -1,5 +1,8 @@
 #include "server/options.h"
 
+#include <limits.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -101,6 +104,16 @@ Nanos request_time(const Config& config, ListenerKind kind) {
   return std::min(shortest, kRequestTimeAtMost);
 }
 
+// As the system has it, when it may stand in a header.
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = {};
+  if (gethostname(name, sizeof name - 1) != 0)
+    return {};
+  std::string text(name);
+  std::erase_if(text, [](char c) { return c <= 0x20 || c >= 0x7f; });
+  return text;
+}
+
 void add_listeners(const Config& config, AppOptions& app) {
   app.http.timeouts.request = request_time(config, ListenerKind::kTcp);
   app.rpc.request = request_time(config, ListenerKind::kGrpc);
@@ -110,6 +123,10 @@ void add_listeners(const Config& config, AppOptions& app) {
       door.door = {listener.unauthenticated_metrics, listener.metrics_only, listener.disallow_metrics};
       for (const auto& [pattern, lines] : listener.response_headers)
         COFFER_CHECK(door.headers.add(pattern, lines).ok());  // checked when it was read
+      if (config.hostname_header)
+        door.headers.always("X-Vault-Hostname", host_name());
+      if (config.node_id_header && !config.storage->node_id.empty())
+        door.headers.always("X-Vault-Raft-Node-ID", config.storage->node_id);
       door.headers.finish();
       door.chroot = listener.chroot_namespace;
       if (listener.cors)
@@ -204,6 +221,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.telemetry.prefix = telemetry.metrics_prefix;
   start.app.tracing = config.tracing;
   start.app.sanitized_config = sanitized_config(config);
+  start.app.introspection = config.introspection_endpoint;
   start.app.lockouts = config.lockouts;
   for (const SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)

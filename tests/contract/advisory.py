@@ -3,6 +3,7 @@
 A check is run against the shipped binary, where it must pass, and against the binary with switches (`coffer_mutants`) with its mutant on, where its
 own assertion must fail: a check that survives its mutant does not count.
 """
+import functools
 import json
 import os
 import pathlib
@@ -58,6 +59,17 @@ SURFACES = [Http(), Grpc()]
 def expect(condition, message):
     if not condition:
         raise AssertionError(message)
+
+
+def sure(check):
+    """An answer that lacks what it must have fails the check, whatever Python says of it."""
+    @functools.wraps(check)
+    def judged(surface, test):
+        try:
+            check(surface, test)
+        except (KeyError, TypeError, StopIteration, ValueError) as error:
+            raise AssertionError(f"{check.__name__}: {error!r}") from error
+    return judged
 
 
 def root(method, path, body=None):

@@ -14,22 +14,31 @@ inline constexpr std::uint16_t kOracleDeny = 1;  // as core::Capability::kDeny
 
 class AclOracle {
  public:
-  // One rule of one policy: text as written, set of capabilities.
-  void add(const std::string& text, std::uint16_t capabilities) {
-    std::uint16_t& all = rules_[text];
-    all |= capabilities;
-    if (all & kOracleDeny)
-      all = kOracleDeny;
+  // One rule of one policy: text as written, set of capabilities, and the most names that a list may hold (0: any
+  // number). Of one whose time is over, the caller does not speak.
+  void add(const std::string& text, std::uint16_t capabilities, std::int64_t limit = 0) {
+    Said& all = rules_[text];
+    all.capabilities |= capabilities;
+    if (all.capabilities & kOracleDeny)
+      all.capabilities = kOracleDeny;
+    if (limit > 0 && (all.limit == 0 || limit < all.limit))
+      all.limit = limit;
   }
 
   // Call after the last add().
   void prepare() {
-    for (const auto& [text, capabilities] : rules_)
-      compiled_.push_back(compile(text, capabilities));
+    for (const auto& [text, said] : rules_) {
+      compiled_.push_back(compile(text, said.capabilities));
+      compiled_.back().limit = said.capabilities == kOracleDeny ? 0 : said.limit;
+    }
   }
 
-  // The deciding rule's set; 0 when none matches.
-  std::uint16_t decide(const std::string& path, bool list) const {
+  // What the deciding rule says; nothing of anything when none matches.
+  struct Said {
+    std::uint16_t capabilities = 0;
+    std::int64_t limit = 0;
+  };
+  Said decide(const std::string& path, bool list) const {
     if (!list)
       return best({path});
     std::string bare = path;
@@ -47,6 +56,7 @@ class AclOracle {
     int plus = 0;
     std::size_t first = 0;  // first wildcard
     std::uint16_t capabilities = 0;
+    std::int64_t limit = 0;
   };
   // Greater is better.
   using Rank = std::tuple<std::size_t, bool, int, std::size_t, std::string>;
@@ -103,11 +113,11 @@ class AclOracle {
   }
 
   // Of the spellings, earlier ones first for exact rules; all alike for the others.
-  std::uint16_t best(const std::vector<std::string>& spellings) const {
+  Said best(const std::vector<std::string>& spellings) const {
     for (const std::string& path : spellings) {
       for (const Compiled& rule : compiled_) {
         if (!rule.segments && !rule.prefix && rule.text == path)
-          return rule.capabilities;
+          return {rule.capabilities, rule.limit};
       }
     }
     const Compiled* winner = nullptr;
@@ -124,10 +134,10 @@ class AclOracle {
         }
       }
     }
-    return winner == nullptr ? 0 : winner->capabilities;
+    return winner == nullptr ? Said() : Said{winner->capabilities, winner->limit};
   }
 
-  std::map<std::string, std::uint16_t> rules_;
+  std::map<std::string, Said> rules_;
   std::vector<Compiled> compiled_;
 };
 

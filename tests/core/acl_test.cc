@@ -348,6 +348,7 @@ class RandomWorld {
 
 std::size_t differences(std::size_t decisions, std::uint64_t seed) {
   RandomWorld world(seed);
+  const WallTime now = WallTime(std::chrono::seconds(1'900'000'000));
   std::size_t different = 0;
   while (decisions > 0) {
     AclOracle oracle;
@@ -357,20 +358,33 @@ std::size_t differences(std::size_t decisions, std::uint64_t seed) {
       for (std::size_t r = world.pick(7); r > 0; --r) {
         const std::string text = world.rule();
         const CapabilitySet set = world.capabilities();
-        policy.paths.push_back({text, set, nullptr, false});
-        oracle.add(text, set);
+        PathRule rule{text, set, nullptr, false};
+        const std::int64_t limit = world.pick(4) == 0 ? static_cast<std::int64_t>(1 + world.pick(9)) : 0;
+        if (limit > 0) {
+          Constraints constraints;
+          constraints.pagination_limit = limit;
+          rule.constraints = std::make_shared<const Constraints>(std::move(constraints));
+        }
+        if (world.pick(3) == 0)
+          rule.expires = now + std::chrono::seconds(static_cast<int>(world.pick(5)) - 2);
+        if (rule.expires > now)
+          oracle.add(text, set, limit);
+        policy.paths.push_back(std::move(rule));
       }
       policies.push_back(std::make_shared<const Policy>(std::move(policy)));
     }
     oracle.prepare();
-    const auto acl = Acl::compile(policies);
+    const auto acl = Acl::compile(policies, {}, now);
+    different += !acl->holds_at(now);
     for (int i = 0; i < 500 && decisions > 0; ++i, --decisions) {
       const std::string path = world.path();
       const auto capability = static_cast<Capability>(2u << world.pick(8));
       const bool list = capability == Capability::kList || capability == Capability::kScan;
-      const CapabilitySet expected = oracle.decide(path, list);
+      const AclOracle::Said expected = oracle.decide(path, list);
       const Decision decision = acl->allows(path, capability);
-      different += decision.capabilities != expected || decision.allowed != ((expected & bit(capability)) != 0);
+      const std::int64_t limit = decision.constraints == nullptr ? 0 : decision.constraints->pagination_limit;
+      different += decision.capabilities != expected.capabilities || limit != expected.limit ||
+                   decision.allowed != ((expected.capabilities & bit(capability)) != 0);
     }
   }
   return different;
@@ -382,6 +396,11 @@ BOOST_AUTO_TEST_CASE(agrees_with_the_oracle) {
   BOOST_TEST_MESSAGE(decisions << " random decisions, " << found << " differ from the oracle");
   BOOST_TEST(found == 0u);
   ScopedMutant list(Mutant::kAclListSlashStripped);
+  BOOST_TEST(differences(100'000, 2) > 0u);
+}
+
+BOOST_AUTO_TEST_CASE(the_oracle_sees_a_rule_that_outlives_its_end) {
+  ScopedMutant kept(Mutant::kAclExpirationIgnored);
   BOOST_TEST(differences(100'000, 2) > 0u);
 }
 

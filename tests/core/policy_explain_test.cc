@@ -76,7 +76,8 @@ BOOST_FIXTURE_TEST_CASE(a_refusal_explains_itself_to_whom_may_ask, Explained) {
   const Answer told = write("secret/data/k", R"({"data":{}})", token(R"(["team","curious"])"));
   BOOST_TEST(told.status == 403);
   BOOST_TEST(told.text("errors|0") == bare.text("errors|0"));
-  BOOST_TEST(told.text("errors|1") == "policy \"team\", line 2: path \"secret/*\" grants list, read, not create");
+  BOOST_TEST(told.text("errors|1") ==
+             "policy \"team\", line 2: path \"secret/*\" grants list, read, not create or update");
 }
 
 BOOST_FIXTURE_TEST_CASE(shows_what_the_caller_may_do, Explained) {

@@ -27,7 +27,7 @@ void compare(const core::Policy& policy, const core::Acl& acl, const std::string
   for (const core::Capability capability :
        {core::Capability::kRead, core::Capability::kList, core::Capability::kUpdate}) {
     const core::Decision decision = acl.allows(path, capability);
-    COFFER_CHECK(decision.capabilities == oracle.decide(path, capability == core::Capability::kList));
+    COFFER_CHECK(decision.capabilities == oracle.decide(path, capability == core::Capability::kList).capabilities);
     COFFER_CHECK(!decision.allowed || (decision.capabilities & core::bit(core::Capability::kDeny)) == 0);
     const json::Document data = json::Document::parse(R"({"name":"x","n":5,"list":["a"],"Other":true})").value();
     for (const std::optional<Nanos> ttl : {std::optional<Nanos>(), std::optional<Nanos>(std::chrono::seconds(60))}) {
