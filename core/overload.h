@@ -14,8 +14,8 @@ namespace coffer::core {
 class OverloadGate {
  public:
   struct Options {
-    Nanos delay_max{std::chrono::seconds(1)};        // from arrival to commit; 0: never overloaded
-    Nanos window{std::chrono::milliseconds(500)};
+    Nanos delay_max{std::chrono::seconds(3)};  // from arrival to commit; 0: never overloaded
+    Nanos window{std::chrono::seconds(1)};
   };
   explicit OverloadGate(const Options& options) : options_(options) {}
 

@@ -439,15 +439,15 @@ BOOST_AUTO_TEST_CASE(writes_that_pile_up_are_noticed) {
   const Index full = log.last_index();
   BOOST_TEST(!node->overloaded());
   node->submit_system(proposal("c"), outcomes);
-  for (int i = 0; i < 5; ++i)
-    tick(std::chrono::milliseconds(500));
+  for (int i = 0; i < 6; ++i)
+    tick(std::chrono::seconds(1));
   BOOST_TEST(node->overloaded());
   BOOST_REQUIRE(std::move(backend.flush_step()).value());
   tick(std::chrono::milliseconds(100));
   work_until([&] { return node->applied_index() > full; });
   BOOST_TEST(outcomes.wait_for(3).size() == 3u);
-  tick(std::chrono::milliseconds(500));
-  tick(std::chrono::milliseconds(500));
+  tick(std::chrono::seconds(1));
+  tick(std::chrono::seconds(1));
   BOOST_TEST(!node->overloaded());
 }
 
