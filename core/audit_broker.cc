@@ -1,6 +1,11 @@
 #include "core/audit_broker.h"
 
 #include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <optional>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -11,6 +16,10 @@
 
 namespace coffer::core {
 namespace {
+
+// What enabling a device may wait for: a connection to one address, or a look-up of a name.
+constexpr std::chrono::nanoseconds kTrialTimeMax = limits::kAuditAcceptTimeMax + std::chrono::seconds(1);
+constexpr unsigned kTrialsLeftBehindMax = 8;
 
 // Room for the two lines of an ordinary request, so that they grow without moving.
 constexpr std::size_t kOrdinaryLinesBytes = 4096;
@@ -153,31 +162,87 @@ AuditRegistry::AuditRegistry(AuditEnvironment environment) : environment_(std::m
 
 AuditRegistry::~AuditRegistry() { stop(); }
 
-Status AuditRegistry::try_device(const AuditDeviceConfig& config, const AuditOptions& given) {
-  AuditOptions options = given;
-  options.write_timeout = std::min<Nanos>(options.write_timeout, limits::kAuditAcceptTimeMax);  // somebody waits
-  auto opened = environment_.files->open(options, environment_.forbidden_folders);
-  Status status = opened.status();
-  if (status.ok() && !options.skip_test) {
-    std::string line;
-    const AuditFormatter formatter(config.salt, options, environment_.running_version);
-    formatter.append_test(config.uuid, environment_.clock->wall_now(), line);
+// Opens, and writes the test line; on a thread that may be left behind.
+struct AuditRegistry::Trial {
+  AuditDeviceConfig config;
+  AuditOptions options;
+  std::shared_ptr<AuditFileSystem> files;
+  std::vector<std::string> forbidden_folders;
+  std::vector<std::string> taken;  // files of other devices
+  std::string line;                // empty: only opened
+  std::shared_ptr<std::atomic<unsigned>> left_behind;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool given_up = false;           // guarded by mutex: nobody waits any more
+  std::optional<Status> outcome;   // guarded by mutex
+
+  Status write_test(AuditFile& file) {
     if (options.hash_chain) {
+      const AuditHasher hasher(config.salt);
       HashChain chain;
       std::string last;
-      if (const auto link = HashChain::read(opened->file->last_line(), last); link.ok())
+      if (const auto link = HashChain::read(file.last_line(), last); link.ok())
         chain.resume(*link);
-      line = chained_lines(chain, formatter.hasher(), line);
+      line = chained_lines(chain, hasher, line);
     }
-    bool torn = false;
-    // Whoever enables a device waits here, with the others of its connection's thread.
-    if (opened->file->ready())
-      status = write_all(*opened->file, line, torn);
-    else
-      status = Status(Code::kIo, "nobody reads what is written to it");
-    if (!status.ok() && opened->created)
-      environment_.files->remove(options);
+    bool torn = file.ends_in_part();
+    return file.ready() ? write_all(file, line, torn) : Status(Code::kIo, "nobody reads what is written to it");
   }
+
+  void run() {
+    auto opened = files->open(options, forbidden_folders);
+    Status status = opened.status();
+    if (status.ok() && std::ranges::any_of(taken, [&](const std::string& path) { return opened->file->is_at(path); }))
+      status = Status(Code::kInvalid, "file_path: another device writes to this file");
+    else if (status.ok() && !line.empty())
+      status = write_test(*opened->file);
+    const std::lock_guard lock(mutex);
+    if (opened.ok() && opened->created && (given_up || !status.ok()))
+      files->remove(options);
+    if (given_up)
+      left_behind->fetch_sub(1);
+    outcome = status;
+    changed.notify_all();
+  }
+};
+
+Status AuditRegistry::try_device(const AuditDeviceConfig& config, const AuditOptions& options) {
+  if (left_behind_->load() >= kTrialsLeftBehindMax)
+    return Status(Code::kUnavailable, "too many earlier tries still wait for the system");
+  auto trial = std::make_shared<Trial>();
+  trial->config = config.clone();
+  trial->options = options;
+  trial->options.write_timeout = std::min<Nanos>(options.write_timeout, limits::kAuditAcceptTimeMax);  // somebody waits
+  trial->files = environment_.files;
+  trial->forbidden_folders = environment_.forbidden_folders;
+  trial->left_behind = left_behind_;
+  for (const auto& device : all_devices())
+    if (device->options().target == AuditTarget::kFile && options.target == AuditTarget::kFile)
+      trial->taken.push_back(device->options().file_path);
+  if (!options.skip_test)
+    AuditFormatter(config.salt, options, environment_.running_version)
+        .append_test(config.uuid, environment_.clock->wall_now(), trial->line);
+  std::thread thread;
+  try {
+    thread = std::thread([trial] { trial->run(); });
+  } catch (const std::system_error& error) {
+    return Status(Code::kUnavailable, std::string("no thread could be started: ") + error.what());
+  }
+  Status status;
+  {
+    std::unique_lock lock(trial->mutex);
+    trial->changed.wait_for(lock, kTrialTimeMax, [&] { return trial->outcome.has_value(); });
+    if (!trial->outcome) {
+      // A name server or a disk that does not answer: the thread ends when they do.
+      trial->given_up = true;
+      left_behind_->fetch_add(1);
+      thread.detach();
+      return Status(Code::kIo, "the system did not answer in time");
+    }
+    status = *trial->outcome;
+  }
+  thread.join();
   return status;
 }
 

@@ -2,8 +2,8 @@
 // `AuditSet` is an immutable snapshot of them that core/published carries; requests use the snapshot alone.
 //
 // A way to enable a device:   options = parse_audit_options(...)          (the handler)
-//                             registry.probe(config)                      (the handler: opens the file, writes the test
-//                             line)
+//                             registry.probe(config)                      (work before the handler: opens the file,
+//                             writes the test line)
 //                             ...the table record commits and is applied...
 //                             set = registry.build(all configs)           (observer, on every apply that touches the
 //                             table)
@@ -11,6 +11,7 @@
 // every request that needs it is refused until it opens (fail closed), and each batch tries again.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -93,8 +94,9 @@ class AuditRegistry {
   AuditRegistry& operator=(const AuditRegistry&) = delete;
 
   // Checks what parse_audit_options cannot: opens the device as it will be opened and, unless skip_test, writes the
-  // test line through it. Leaves nothing open, and no file that it made when it fails. Takes as long as the file system
-  // does and no longer: a pipe or terminal that does not take the line at once is refused.
+  // test line through it. Leaves nothing open, and no file that it made when it fails. A pipe or terminal that does not
+  // take the line at once is refused, and so is a file that another device writes to. Takes three seconds at most: what
+  // the system has not answered by then is left to a thread of its own. Not for a thread that serves requests.
   // What the system said goes to the log: the caller learns that the device cannot be used, not what stands where.
   Status probe(const AuditDeviceConfig& config, const AuditOptions& options);
 
@@ -121,9 +123,12 @@ class AuditRegistry {
     std::shared_ptr<AuditDevice> device;
   };
   std::vector<std::shared_ptr<AuditDevice>> all_devices();
+  struct Trial;
   Status try_device(const AuditDeviceConfig& config, const AuditOptions& options);
 
   AuditEnvironment environment_;
+  // Threads of trials that the system has not answered yet. Theirs too: they may outlive the registry.
+  std::shared_ptr<std::atomic<unsigned>> left_behind_ = std::make_shared<std::atomic<unsigned>>(0);
   std::mutex mutex_;
   std::vector<Entry> devices_;                          // guarded by mutex_
   std::vector<std::shared_ptr<AuditDevice>> retired_;   // guarded by mutex_

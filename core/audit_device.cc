@@ -122,6 +122,8 @@ Status AuditDevice::State::open() {
   opened_at = looked_at = clock.boot_now();
   if (options.remote())
     torn = false;  // a new stream
+  else if (options.target == AuditTarget::kFile)
+    torn = file->ends_in_part();  // it may be another file than the one that was cut off, or of an earlier life
   if (!options.hash_chain)
     return ok_status();
   // A file that was written to says where its chain is; an empty one is the next of the same chain.

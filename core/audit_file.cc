@@ -83,6 +83,19 @@ class PosixAuditFile final : public AuditFile {
            named.st_dev != open.st_dev;
   }
 
+  bool ends_in_part() const override {
+    const std::uint64_t end = folder_.valid() ? size() : 0;
+    char last = '\n';
+    return end > 0 && ::pread(fd_.get(), &last, 1, static_cast<off_t>(end - 1)) == 1 && last != '\n';
+  }
+
+  bool is_at(const std::string& path) const override {
+    struct stat open {};
+    struct stat named {};
+    return folder_.valid() && ::fstat(fd_.get(), &open) == 0 && ::stat(path.c_str(), &named) == 0 &&
+           named.st_ino == open.st_ino && named.st_dev == open.st_dev;
+  }
+
   std::string last_line() const override {
     const std::uint64_t end = folder_.valid() ? size() : 0;
     std::string tail;

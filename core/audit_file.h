@@ -26,6 +26,10 @@ class AuditFile {
   virtual std::uint64_t size() const { return 0; }
   // Whether its name stands for another file by now, or for none.
   virtual bool replaced() const { return false; }
+  // Whether it ends inside of a line that was cut off: by a crash, or by a disk that was full.
+  virtual bool ends_in_part() const { return false; }
+  // Whether it is the file that this path names now.
+  virtual bool is_at(const std::string& path) const { return static_cast<void>(path), false; }
   // The last whole line without its end; empty when there is none.
   virtual std::string last_line() const { return {}; }
 };

@@ -158,6 +158,10 @@ void Pipeline::resume(std::unique_ptr<Exchange> exchange) {
 }
 
 void Pipeline::run(std::unique_ptr<Exchange> exchange) {
+  if (exchange->pipeline->work_refused) {
+    refuse(*exchange, Status(Code::kUnavailable, "the server stops, nothing was changed"));
+    return answer(std::move(exchange));
+  }
   const Next next = try_once(*exchange);
   if (next == Next::kRunAgain)
     return exchange->home->resume_later(std::move(exchange));

@@ -41,6 +41,7 @@ class PipelineState {
   std::vector<std::string> handed_out;     // hashes of tokens to revoke if the answer is withheld
   std::unique_ptr<PreparedWork> work;      // what the handler needs and no run may do itself
   unsigned works = 0;                      // how often work was performed
+  bool work_refused = false;               // the server stops: it was not performed, and will not be
   std::vector<std::string> leases_out;     // and keys of leases
   std::optional<OutsideWork> outside;      // what follows the first commit
   std::optional<Status> called;            // what became of it; set: the next run concludes
@@ -80,6 +81,7 @@ class PipelineState {
     handed_out.clear();
     work.reset();
     works = 0;
+    work_refused = false;
     leases_out.clear();
     outside.reset();
     called.reset();

@@ -4,6 +4,7 @@
 #include "core/audit_options.h"
 #include "core/call.h"
 #include "core/sys_engine.h"
+#include "core/work_pool.h"
 
 namespace coffer::core {
 namespace {
@@ -51,11 +52,9 @@ Status read_options(const json::Value& given, AuditDeviceConfig& config) {
   return ok_status();
 }
 
-Status handle_enable(HandlerContext& base) {
-  CallContext& ctx = call(base);
-  const std::string_view path = ctx.captures.front();
+Result<AuditDeviceConfig> read_device(CallContext& ctx) {
   AuditDeviceConfig config;
-  config.path = std::string(path) + "/";
+  config.path = std::string(ctx.captures.front()) + "/";
   COFFER_ASSIGN(const std::string_view type, ctx.string_field("type", ""));
   COFFER_ASSIGN(const std::string_view description, ctx.string_field("description", ""));
   if (type.empty())
@@ -64,22 +63,71 @@ Status handle_enable(HandlerContext& base) {
   config.description = std::string(description);
   COFFER_ASSIGN(config.local, ctx.bool_field("local", false));
   COFFER_TRY(read_options(ctx.field("options"), config));
-  COFFER_ASSIGN(const AuditOptions options, parse_audit_options(type, config.options));
-  // The whole table is read: two devices must not lie one below the other.
-  COFFER_ASSIGN(const ListPage page, ctx.txn.list(layout::core_key(layout::kAuditPrefix), {}, 0));
+  return config;
+}
+
+// What the table says against a new device, before anything is opened for it and again when it is written.
+Status check_table(CallContext& ctx, const AuditDeviceConfig& config, const AuditOptions& options) {
   for (const AuditDeviceConfig& other : *ctx.published.audit_rows)
     if (other.path.starts_with(config.path) || config.path.starts_with(other.path))
       return Status(Code::kInvalid, "path already in use");
-  if (options.fallback)
-    for (const AuditDeviceConfig& other : *ctx.published.audit_rows)
-      if (const auto known = parse_audit_options(other.type, other.options); known.ok() && known->fallback)
-        return Status(Code::kInvalid, "fallback: another device is the fallback already");
+  for (const AuditDeviceConfig& other : *ctx.published.audit_rows) {
+    const auto known = parse_audit_options(other.type, other.options);
+    if (!known.ok())
+      continue;
+    if (options.fallback && known->fallback)
+      return Status(Code::kInvalid, "fallback: another device is the fallback already");
+    if (options.target == AuditTarget::kFile && known->target == AuditTarget::kFile &&
+        options.file_path == known->file_path)
+      return Status(Code::kInvalid, "file_path: another device writes to this file");
+  }
+  return ok_status();
+}
+
+// Connecting and writing take as long as others like: that is no work for a thread that serves requests.
+class Probing final : public WaitingWork {
+ public:
+  Probing(AuditRegistry& registry, AuditDeviceConfig config, AuditOptions options)
+      : registry_(registry), config_(std::move(config)), options_(std::move(options)) {}
+  void perform() override { outcome_ = registry_.probe(config_, options_); }
+  const AuditDeviceConfig& config() const { return config_; }
+  const Status& outcome() const { return outcome_; }
+
+ private:
+  AuditRegistry& registry_;
+  AuditDeviceConfig config_;
+  AuditOptions options_;
+  Status outcome_ = Status(Code::kInternal, "nothing was tried");
+};
+
+Result<std::unique_ptr<PreparedWork>> prepare_enable(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  std::unique_ptr<PreparedWork> work;
+  if (ctx.prepared != nullptr)
+    return work;
+  COFFER_ASSIGN(AuditDeviceConfig config, read_device(ctx));
+  COFFER_ASSIGN(AuditOptions options, parse_audit_options(config.type, config.options));
+  COFFER_TRY(check_table(ctx, config, options));
   config.salt = SecretBytes(kSaltBytes);
   COFFER_TRY(ctx.random.fill(config.salt.reveal_mutable()));
   COFFER_ASSIGN(config.uuid, random_uuid(ctx.random));
-  COFFER_TRY(ctx.services.audit.probe(config, options));
+  work = std::make_unique<Probing>(ctx.services.audit, std::move(config), std::move(options));
+  return work;
+}
+
+Status handle_enable(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  if (ctx.prepared == nullptr)
+    return Status(Code::kUnsupported, "an audit device is enabled by a request of its own only");
+  const auto& probing = static_cast<const Probing&>(*ctx.prepared);
+  const AuditDeviceConfig& config = probing.config();
+  COFFER_ASSIGN(const AuditOptions options, parse_audit_options(config.type, config.options));
+  // The whole table is read: two devices must not lie one below the other.
+  COFFER_ASSIGN(const ListPage page, ctx.txn.list(layout::core_key(layout::kAuditPrefix), {}, 0));
+  COFFER_TRY(check_table(ctx, config, options));
+  COFFER_TRY(probing.outcome());
   std::string record = encode(config);
-  const Status status = ctx.txn.put(layout::core_key(record_name(path)), record);
+  const Status status = ctx.txn.put(layout::core_key(record_name(ctx.captures.front())), record);
   wipe(record.data(), record.size());
   return status;
 }
@@ -126,7 +174,7 @@ std::vector<PathSpec> sys_audit_specs() {
                     {"description", FieldType::kString, "A note for people."},
                     {"options", FieldType::kMap, "Settings of the device, for example file_path."},
                     {"local", FieldType::kBool, "Whether it belongs to this cluster alone."}},
-                   {{Operation::kWrite, Effect::kWrites, handle_enable, "Enables an audit device."},
+                   {{Operation::kWrite, Effect::kWrites, handle_enable, "Enables an audit device.", prepare_enable},
                     {Operation::kDelete, Effect::kWrites, handle_disable, "Disables an audit device."}},
                    nullptr, false, true});
   specs.push_back({"audit-hash/*path", "The hash of a text as the device's lines show it.",

@@ -1,6 +1,8 @@
 #include "core/sys_observe.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 
 #include "base/time_text.h"
 #include "base/version.h"
@@ -8,6 +10,8 @@
 #include "core/call.h"
 #include "core/log_stream.h"
 #include "core/sys_engine.h"
+#include "core/token_store.h"
+#include "core/work_pool.h"
 
 namespace coffer::core {
 namespace {
@@ -56,7 +60,7 @@ Status handle_metrics_config_write(HandlerContext& base) {
 }
 
 // What is asked of threads or files of the system, and so of no thread that serves requests.
-class Looking final : public PreparedWork {
+class Looking final : public WaitingWork {
  public:
   using Look = std::string (*)(const Instruments&);
   Looking(const Instruments& instruments, Look look) : instruments_(instruments), look_(look) {}
@@ -168,6 +172,22 @@ Status handle_loggers_delete(HandlerContext& base) {
   return ok_status();
 }
 
+// Whether who began to watch still may: the server is unsealed, and the token alive.
+std::function<bool()> may_watch(const CallContext& ctx) {
+  return [&services = ctx.services, token = std::make_shared<const SecretBytes>(
+              SecretBytes::copy_of(ctx.request.token))] {
+    const auto view = services.backend.view();
+    const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+    if (published == nullptr || published->sealed || !published->damage.ok())
+      return false;
+    json::Arena arena;
+    TxnImpl::Buffers buffers;
+    TxnImpl txn(**view, *published->barrier, arena, services.committer.cluster_now(), buffers);
+    const auto live = TokenStore(txn, *published, arena).live_by_text(token->reveal_text());
+    return live.ok() && live->has_value();
+  };
+}
+
 Status handle_monitor(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const Instruments* instruments, instruments_of(ctx));
@@ -178,7 +198,7 @@ Status handle_monitor(HandlerContext& base) {
     return Status(Code::kInvalid, "unknown log level");
   if (format != "standard" && format != "json" && !format.empty())
     return Status(Code::kInvalid, "unknown log format");
-  auto stream = LogStream::open(instruments->logger(), *level, format == "json");
+  auto stream = LogStream::open(instruments->logger(), *level, format == "json", may_watch(ctx));
   if (!stream)
     return Status(Code::kExhausted, "too many clients watch the log already");
   raw(ctx.response, ctx.arena, 200, kPlainText, {});
@@ -230,8 +250,11 @@ Status counted(CallContext& ctx, std::string_view what, std::uint64_t total) {
   return ok_status();
 }
 
+// It is a number of the whole server, which an inner namespace's administrator is not to learn.
 Status handle_token_counter(HandlerContext& base) {
   CallContext& ctx = call(base);
+  if (!ctx.ns.is_root())
+    return Status(Code::kNotFound, "unsupported path");
   COFFER_ASSIGN(const Instruments* instruments, instruments_of(ctx));
   return counted(ctx, "service_tokens", instruments->tokens_counted());
 }

@@ -9,15 +9,21 @@
 #include <thread>
 #include <vector>
 
+#include "core/login.h"
 #include "core/request.h"
 
 namespace coffer::core {
+
+// Work that waits for the system or for somebody else, and computes next to nothing: it has a thread of its own, so
+// that neither it nor a storm of logins holds up the other.
+class WaitingWork : public PreparedWork {};
 
 // Thread-safe. The homes of its exchanges outlive it.
 class WorkPool {
  public:
   static constexpr std::size_t kRequestsQueuedMax = 256;
 
+  // `threads` for what computes, and one for what waits.
   explicit WorkPool(unsigned threads);
   // What is under way ends; what waits is dropped, so their connections must be gone by then.
   ~WorkPool();
@@ -25,13 +31,22 @@ class WorkPool {
   // Performs exchange->pipeline->work, then Home::resume_later. False, and the exchange stays, when too many wait.
   bool submit(std::unique_ptr<Exchange>& exchange);
 
+  // The server stops: what waits is resumed with its work refused, and nothing is taken any more. A stop would else
+  // last as long as a queue that anybody can fill.
+  void refuse_waiting();
+
  private:
-  void serve();
+  struct Lane {
+    std::deque<std::unique_ptr<Exchange>> queue;  // guarded by mutex_
+  };
+  void serve(Lane& lane);
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::unique_ptr<Exchange>> queue_;  // guarded by mutex_
-  bool stopped_ = false;                         // guarded by mutex_
+  Lane computing_;
+  Lane waiting_;
+  bool refusing_ = false;  // guarded by mutex_
+  bool stopped_ = false;   // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -491,6 +491,8 @@ Status App::Impl::reload() {
 void App::Impl::stop() {
   if (std::exchange(stopped_, true))
     return;
+  if (pool_ != nullptr)
+    pool_->refuse_waiting();
   if (http_ != nullptr)
     http_->stop(kDrainTimeMax);
   if (rpc_ != nullptr)

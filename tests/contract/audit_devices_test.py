@@ -3,9 +3,11 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import threading
+import time
 
 import harness
 
@@ -251,6 +253,102 @@ class Devices(harness.Contract):
                 self.assertRegex(output, r"Error verifying .*: line \d+ ")
         self.shell("vault audit enable -path=other file file_path=/var/log/other.log")
         self.shell(f"vault audit verify -device=other {good}", code=1)
+
+    def test_a_forged_beginning(self):
+        """Anybody can write lines whose hashes fit; no one but the server can mark them."""
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG} hash_chain=true")
+        for number in range(3):
+            harness.http("GET", f"/v1/secret/data/n{number}", "root")
+        real = pathlib.Path(LOG).read_text().splitlines()
+        # The real lines as a chain of their own, twice: the second begins in the middle.
+        two = self.folder / "two.log"
+        two.write_text("".join(line + "\n" for line in [*real[:4], *real]))
+        self.assertIn("begins a new chain in the middle of the file", self.shell(f"vault audit verify {two}", code=1))
+        self.assertIn("A chain is not tied to the one before it", self.shell(f"vault audit verify -allow-restarts -device=file {two}"))
+        self.assertIn("of 2 chains, made by this server", self.stdout)
+        # The same with a mark that is not the server's at the end of the first chain: what tells is the mark, not the hash.
+        changed = re.sub(r'"mark":"hmac-sha256:[0-9a-f]{64}"', '"mark":"hmac-sha256:' + "0" * 64 + '"', real[3])
+        self.assertNotEqual(changed, real[3])
+        two.write_text("".join(line + "\n" for line in [*real[:3], changed, *real]))
+        self.shell(f"vault audit verify -allow-restarts {two}")
+        self.assertIn("is not that of the device", self.shell(f"vault audit verify -allow-restarts -device=file {two}", code=1))
+
+    def test_a_line_cut_short_by_a_crash(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG}")
+        os.truncate(LOG, os.stat(LOG).st_size - 40)
+        self.servers[0].process.send_signal(signal.SIGHUP)
+        self.servers[0].wait_for_line("reload triggered")
+        harness.wait_until(lambda: harness.http("GET", "/v1/secret/data/after", "root")[0] == 404 and pathlib.Path(LOG).read_bytes().count(b"/after"), "a line")
+        lines = pathlib.Path(LOG).read_text().splitlines()
+        self.assertTrue(all(line.count('{"time":') == 1 for line in lines), lines)
+        for line in lines:
+            if "/after" in line:
+                json.loads(line)
+
+    def test_a_full_disk_and_a_log_that_is_moved_away(self):
+        server = self.dev()
+        small = pathlib.Path("/mnt/small")
+        small.mkdir(parents=True)
+        self.shell(f"mount -t tmpfs -o size=64k none {small}")
+        log = small / "audit.log"
+        self.shell(f"vault audit enable file file_path={log}")
+        for _ in range(200):
+            status, _ = harness.http("GET", "/v1/sys/mounts", "root")
+            if status == 500:
+                break
+        self.assertEqual(status, 500)
+        shutil.move(log, "/tmp/moved.log")
+        harness.wait_until(lambda: harness.http("GET", "/v1/sys/mounts", "root")[0] == 200, "room for a new file")
+        self.assertTrue(log.read_bytes().startswith(b'{"time":"'), log.read_bytes()[:40])
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_line("reload triggered")
+        for _ in range(3):
+            self.assertEqual(harness.http("GET", "/v1/sys/mounts", "root")[0], 200, server.output())
+        for line in log.read_text().splitlines():
+            json.loads(line)
+
+    def test_one_file_is_of_one_device(self):
+        server = self.dev()
+        self.shell(f"vault audit enable file file_path={LOG} hash_chain=true")
+        output = self.shell(f"vault audit enable -path=again file file_path={LOG} hash_chain=true", code=2)
+        self.assertIn("another device writes to this file", output)
+        # By another name of the same file nobody learns more than that it does not work.
+        os.symlink("/var/log", "/tmp/logs")
+        output = self.shell("vault audit enable -path=again file file_path=/tmp/logs/vault_audit.log", code=2)
+        self.assertNotIn("another device", output)
+        server.wait_for_line("audit device again/ was not enabled: .*another device writes to this file")
+        self.shell(f"vault audit verify -device=file {LOG}")
+
+    def test_an_address_that_does_not_answer_holds_nobody_up(self):
+        self.dev()
+        self.shell("vault auth enable userpass")
+        self.shell("vault write auth/userpass/users/alice password=one")
+        full = socket.socket()
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        self.addCleanup(full.close)
+        waiting = []
+        for _ in range(4):  # its backlog is full: who connects now waits
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(full.getsockname())
+            waiting.append(one)
+        self.addCleanup(lambda: [one.close() for one in waiting])
+        options = {"type": "socket", "options": {"address": f"127.0.0.1:{full.getsockname()[1]}"}}
+        answers = []
+        probes = [threading.Thread(target=lambda n=n: answers.append(harness.http("PUT", f"/v1/sys/audit/s{n}", "root", options)[0])) for n in range(4)]
+        for probe in probes:
+            probe.start()
+        slowest = 0
+        while any(probe.is_alive() for probe in probes):
+            began = time.monotonic()
+            self.assertEqual(harness.http("GET", "/v1/sys/health")[0], 200)
+            self.assertEqual(harness.http("POST", "/v1/auth/userpass/login/alice", body={"password": "one"})[0], 200)
+            slowest = max(slowest, time.monotonic() - began)
+        self.assertEqual(answers, [400] * 4)
+        self.assertLess(slowest, 1.5)
 
     def test_filter_fallback_and_exclude(self):
         self.dev()

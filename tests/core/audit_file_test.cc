@@ -265,6 +265,20 @@ BOOST_AUTO_TEST_CASE(a_file_put_aside_is_compressed_whole_or_stays) {
   BOOST_TEST(fs::exists(folder / "a"));
 }
 
+BOOST_AUTO_TEST_CASE(whether_a_file_ends_inside_of_a_line) {
+  Folder folder;
+  const fs::path path = folder.root / "logs" / "a";
+  auto made = folder.open(path);
+  BOOST_REQUIRE(made.ok());
+  BOOST_TEST(!made->file->ends_in_part());
+  BOOST_TEST(made->file->write("{\"time\":\"now\"}\n").ok());
+  BOOST_TEST(!folder.open(path)->file->ends_in_part());
+  BOOST_TEST(made->file->write("{\"time\":\"no").ok());
+  BOOST_TEST(folder.open(path)->file->ends_in_part());
+  BOOST_TEST(folder.open(path)->file->is_at((folder.root / "logs" / "." / "a").string()));
+  BOOST_TEST(!folder.open(path)->file->is_at((folder.root / "logs" / "b").string()));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -107,6 +107,10 @@ class FakeAuditFiles final : public core::AuditFileSystem, public std::enable_sh
       files_->writes.push_back(size);
       return size;
     }
+    bool ends_in_part() const override {
+      const std::scoped_lock lock(files_->mutex);
+      return !files_->content.empty() && files_->content.back() != '\n';
+    }
     Status sync() override {
       const std::scoped_lock lock(files_->mutex);
       ++files_->syncs;
