@@ -1,7 +1,4 @@
 // Secrets as files: export and import.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <limits>
 
@@ -12,6 +9,7 @@
 #include "cli/dotenv.h"
 #include "cli/kv_args.h"
 #include "cli/kv_mount.h"
+#include "cli/private_file.h"
 #include "cli/render.h"
 #include "cli/sealed_export.h"
 #include "cli/text.h"
@@ -119,16 +117,12 @@ int write_out(Context& context, std::string text) {
     text = std::move(*sealed);
   }
   const std::string& file = context.flags().text("file");
-  if (file.empty()) {
-    context.ui().bare(text);
+  if (file.empty() && !context.ui().bare(text))
+    return context.fail(2, "Error writing to standard output: " + lower_error_text(errno));
+  if (file.empty())
     return 0;
-  }
-  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0)
-    return context.fail(2, "Error writing file: open " + file + ": " + lower_error_text(errno));
-  write_fd(fd, text);
-  close(fd);
-  return 0;
+  const Status status = replace_file(file, text);
+  return status.ok() ? 0 : context.fail(2, "Error writing file: " + status.message());
 }
 
 int export_secrets(Context& context) {

@@ -98,6 +98,7 @@ class Bundle {
         continue;
       const Reply reply = client_.call({.method = "GET", .path = std::string(target.path)});
       std::string& content = files_[std::string(target.file)];
+      captured_ = captured_ || reply.ok();
       if (!reply.ok())
         errors_.push_back(std::string(target.name) + ": " + std::string(trim(reply.error)));
       else if (once)
@@ -130,10 +131,14 @@ class Bundle {
     }
   }
 
+  // Whether there is anything at all.
+  bool captured() const { return captured_ || (files_.contains("vault.log") && !files_.at("vault.log").empty()); }
+  const std::vector<std::string>& errors() const { return errors_; }
+
   Status write(bool compress) {
     for (const Target& target : kTargets)
       if (auto found = files_.find(std::string(target.file)); !target.once && found != files_.end())
-        found->second.append("]\n");
+        found->second.append(found->second.empty() ? "[]\n" : "]\n");
     files_["index.json"] = index();
     const std::string base = folder_.substr(folder_.rfind('/') == std::string::npos ? 0 : folder_.rfind('/') + 1);
     if (compress) {
@@ -186,6 +191,7 @@ class Bundle {
   const std::string folder_;
   std::map<std::string, std::string> files_;
   std::vector<std::string> errors_;
+  bool captured_ = false;
 };
 
 // The flag's duration, at least `least`.
@@ -220,6 +226,10 @@ int debug(Context& context) {
     folder.resize(folder.size() - 7);
   if (folder.empty())
     folder = context.program() + "-debug-" + std::to_string(::getpid());
+  const std::size_t slash = folder.rfind('/');
+  if (folder.size() - (slash == std::string::npos ? 0 : slash + 1) > kTarFolderBytesMax)
+    return context.fail(1, "Error during validation: -output: a name of more than " +
+                               std::to_string(kTarFolderBytesMax) + " bytes");
   const std::string name = compress ? folder + ".tar.gz" : folder;
   if (::access(name.c_str(), F_OK) == 0)
     return context.fail(1, "Error during validation: output file already exists: " + name);
@@ -237,6 +247,11 @@ int debug(Context& context) {
   }
   if (const Status written = bundle.write(compress); !written.ok())
     return context.fail(2, "Error writing the bundle: " + written.message());
+  if (!bundle.errors().empty())
+    context.ui().warn(std::to_string(bundle.errors().size()) + " captures failed, the first: " +
+                      bundle.errors().front() + " (index.json has all of them)");
+  if (!bundle.captured())
+    return context.fail(2, "Error: nothing could be captured; see index.json in: " + name);
   context.ui().out("Success! Bundle written to: " + name);
   return 0;
 }

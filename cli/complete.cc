@@ -1,15 +1,18 @@
 #include "cli/complete.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <filesystem>
 #include <set>
 
 #include "cli/help.h"
 #include "cli/kv_args.h"
+#include "cli/private_file.h"
 #include "cli/text.h"
 
 namespace coffer::cli {
@@ -89,31 +92,59 @@ std::string absolute_program(const Invocation& invocation) {
   return invocation.program;
 }
 
+// In single quotes, unless it is plain: the shell runs this line at every start.
+std::string quoted_for_shell(const std::string& text) {
+  constexpr std::string_view kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+";
+  if (text.find_first_not_of(kPlain) == std::string::npos)
+    return text;
+  std::string out = "'";
+  for (const char c : text)
+    out += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return out + "'";
+}
+
+// Whatever fails leaves the file as it was, but for a part of our own line.
+Status append_line(const std::string& file, const std::string& line) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  const bool whole = fd >= 0 && write_fd(fd, line);
+  if (fd < 0 || ::close(fd) != 0 || !whole)
+    return Status(Code::kIo, "cannot write " + file);
+  return ok_status();
+}
+
+Status replace_start_file(const std::string& file, const std::string& text) {
+  // A link, as people who keep such files elsewhere have, stays one.
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(file, error);
+  struct stat about {};
+  if (error || ::stat(real.c_str(), &about) != 0)
+    return Status(Code::kIo, "cannot write " + file);
+  return replace_file(real.string(), text, about.st_mode & 07777);
+}
+
 // Adds or removes the line in the shell's start file.
-int install(const Invocation& invocation, bool add) {
-  std::string line = "complete -C " + absolute_program(invocation) + " " + invocation.name;
-  std::string file = invocation.env_or("HOME") + "/.bashrc";
-  Result<std::string> old = read_file(file);
-  std::string text = old.ok() ? *old : "";
-  std::size_t at = ("\n" + text).find("\n" + line + "\n");
-  std::string problem =
-      add == (at != std::string::npos) ? (add ? "already installed in " : "not installed in ") + file : "";
-  if (problem.empty()) {
-    if (add)
-      text += (text.empty() || text.ends_with('\n') ? "" : "\n") + line + "\n";
-    else
-      text.erase(at, line.size() + 1);
-    int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (fd < 0) {
-      problem = "cannot write " + file;
-    } else {
-      write_fd(fd, text);
-      ::close(fd);
-    }
+Status install_line(const Invocation& invocation, bool add) {
+  const std::string line =
+      "complete -C " + quoted_for_shell(absolute_program(invocation)) + " " + invocation.name + "\n";
+  const std::string file = invocation.env_or("HOME") + "/.bashrc";
+  std::string text;
+  if (::access(file.c_str(), F_OK) == 0 || errno != ENOENT) {
+    COFFER_ASSIGN(text, read_file(file));
   }
-  if (problem.empty())
+  const std::size_t at = ("\n" + text).find("\n" + line);
+  if (add == (at != std::string::npos))
+    return Status(Code::kInvalid, (add ? "already installed in " : "not installed in ") + file);
+  if (add)
+    return append_line(file, (text.empty() || text.ends_with('\n') ? "" : "\n") + line);
+  text.erase(at, line.size());
+  return replace_start_file(file, text);
+}
+
+int install(const Invocation& invocation, bool add) {
+  const Status status = install_line(invocation, add);
+  if (status.ok())
     return 0;
-  write_fd(invocation.err, "Error executing CLI: " + problem + "\n");
+  write_fd(invocation.err, "Error executing CLI: " + status.message() + "\n");
   return 1;
 }
 

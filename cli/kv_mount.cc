@@ -42,25 +42,43 @@ std::vector<std::string> keys_of(const Reply& reply) {
   return names;
 }
 
+// False, always.
+bool too_many(Context& context, std::string_view lead) {
+  context.fail(2, std::string(lead) + ": there are more than " + std::to_string(kTreeNamesMax) + " names");
+  return false;
+}
+
 bool is_missing(const Reply& reply) { return reply.kind == Reply::Kind::kHttp && reply.status == 404; }
 
-// By SCAN, page after page. False when the server does not do it here.
-bool scan_tree(const KvTarget& folder, std::vector<std::string>& names) {
+enum class Scanned { kWhole, kNotHere, kFailed };
+
+// By SCAN, page after page. kNotHere when the server does not do it for this token; a page that fails later is a
+// failure (which is printed): what came before it is not the tree.
+Scanned scan_tree(Context& context, const KvTarget& folder, std::string_view lead, std::vector<std::string>& names) {
   std::string after;
   while (names.size() < kTreeNamesMax) {
     std::vector<std::pair<std::string, std::string>> query = {{"scan", "true"}, {"limit", std::to_string(kPageNames)}};
     if (!after.empty())
       query.emplace_back("after", after);
     const Reply reply = folder.client->call({.method = "GET", .path = folder.full, .query = query, .aside = true});
+    if (!reply.ok() && (after.empty() || is_missing(reply)))
+      return after.empty() ? Scanned::kNotHere : Scanned::kWhole;
+    if (report(context, reply, lead))
+      return Scanned::kFailed;
     const std::vector<std::string> page = keys_of(reply);
-    if (page.empty() || (!after.empty() && page.front() <= after))
-      return !names.empty();
+    if (page.empty())
+      return after.empty() ? Scanned::kNotHere : Scanned::kWhole;
+    if (!after.empty() && page.front() <= after) {  // it does not know pages
+      names.clear();
+      return Scanned::kNotHere;
+    }
     names.insert(names.end(), page.begin(), page.end());
     after = names.back();
     if (page.size() != kPageNames)
-      return true;
+      return Scanned::kWhole;
   }
-  return true;
+  too_many(context, lead);
+  return Scanned::kFailed;
 }
 
 // By LIST of each folder.
@@ -77,7 +95,7 @@ bool list_tree(Context& context, const KvTarget& folder, std::string_view lead, 
       (name.ends_with('/') ? folders : names).push_back(at + name);
   }
   std::sort(names.begin(), names.end());
-  return true;
+  return folders.empty() || too_many(context, lead);
 }
 
 }  // namespace
@@ -89,7 +107,8 @@ std::string kv_api_path(const std::string& typed, const std::string& mount, std:
 
 std::optional<std::vector<std::string>> kv_tree(Context& context, const KvTarget& folder, std::string_view lead) {
   std::vector<std::string> names;
-  if (scan_tree(folder, names) || list_tree(context, folder, lead, names))
+  const Scanned scanned = scan_tree(context, folder, lead, names);
+  if (scanned == Scanned::kWhole || (scanned == Scanned::kNotHere && list_tree(context, folder, lead, names)))
     return names;
   return std::nullopt;
 }

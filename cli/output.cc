@@ -6,15 +6,16 @@
 
 namespace coffer::cli {
 
-void write_fd(int fd, std::string_view text) {
+bool write_fd(int fd, std::string_view text) {
   while (!text.empty()) {
     ssize_t n = ::write(fd, text.data(), text.size());
     if (n < 0 && errno == EINTR)
       continue;
     if (n <= 0)
-      return;
+      return false;
     text.remove_prefix(static_cast<std::size_t>(n));
   }
+  return true;
 }
 
 bool known_format(std::string_view format) {
@@ -34,7 +35,7 @@ void Output::out(std::string_view text) {
   write_fd(invocation_.out, line);
 }
 
-void Output::bare(std::string_view text) { write_fd(invocation_.out, text); }
+bool Output::bare(std::string_view text) { return write_fd(invocation_.out, text); }
 
 void Output::field(std::string_view text) {
   if (invocation_.out_tty)

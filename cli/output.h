@@ -18,7 +18,7 @@ class Output {
   bool is_table() const { return format_ == "table"; }
 
   void out(std::string_view text);     // with a newline
-  void bare(std::string_view text);    // without one
+  bool bare(std::string_view text);    // without one; false when not all of it was taken
   void field(std::string_view text);   // with one on a terminal only, so that pipes get the very bytes
   void warn(std::string_view text);
   void error(std::string_view text);
@@ -39,8 +39,9 @@ class Output {
   std::string held_;
 };
 
-// Writes all of it; a closed pipe is not an error of ours.
-void write_fd(int fd, std::string_view text);
+// Writes all of it. False when the system took only a part; errno says why. To a terminal or pipe that is nobody's
+// affair, of a file it is.
+bool write_fd(int fd, std::string_view text);
 
 // True for a format that exists.
 bool known_format(std::string_view format);

@@ -99,7 +99,7 @@ int run_diagnose(Context& ctx) {
   if (!ctx.arity(0, 0))
     return 1;
   if (ctx.flags().list("config").empty())
-    return ctx.fail(1, "Must specify a configuration file using -config.");
+    return ctx.fail(3, "Must specify a configuration file using -config.");
   server::RunOptions options;
   options.product = ctx.product();
   options.config_paths = ctx.flags().list("config");
@@ -111,7 +111,8 @@ int run_diagnose(Context& ctx) {
     write_fd(ctx.invocation().out, ctx.product() + " v" + std::string(kVaultVersion) + " (" +
                                        std::string(build_revision()) + ")\n\nResults:\n" +
                                        server::diagnosis_text(found));
-  return found.worst() == server::Finding::State::kFailed ? 4 : 0;
+  const server::Finding::State worst = found.worst();
+  return worst == server::Finding::State::kFailed ? 4 : worst == server::Finding::State::kWarning ? 2 : 0;
 }
 
 // 0: it would be taken. 1: it would not. 2: it would, with warnings.
@@ -177,7 +178,8 @@ Command diagnose_command() {
   command.usage = "[options]";
   command.help =
       "Reads a server's configuration and looks at the host, without starting anything: limits, storage, listeners, "
-      "certificates, seal. The exit code is 4 when something would keep the server from starting, else 0.\n\n"
+      "certificates, seal. The exit code is 4 when something would keep the server from starting, 2 when "
+      "something is to be warned of, 3 without a configuration, else 0.\n\n"
       "$ {cmd} operator diagnose -config=/etc/coffer/server.hcl";
   command.flags = {{"Command Options",
                     {{.name = "config",

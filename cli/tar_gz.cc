@@ -13,6 +13,7 @@ namespace coffer::cli {
 namespace {
 
 constexpr std::size_t kTarBlockBytes = 512;
+constexpr std::size_t kTarNameBytesMax = 100;
 
 std::uint32_t crc32(std::string_view bytes) {
   std::uint32_t crc = 0xffffffffu;
@@ -30,11 +31,16 @@ void append_le(std::uint32_t value, int bytes, std::string& out) {
 }
 
 std::string tar_head(const std::string& name, std::size_t size) {
-  COFFER_CHECK(name.size() <= 100);
+  // A long name is kept in two parts.
+  const std::size_t slash = name.size() <= kTarNameBytesMax ? std::string::npos : name.rfind('/');
+  const std::string_view folder = std::string_view(name).substr(0, slash == std::string::npos ? 0 : slash);
+  const std::string_view rest = std::string_view(name).substr(slash == std::string::npos ? 0 : slash + 1);
+  COFFER_CHECK(folder.size() <= kTarFolderBytesMax && rest.size() <= kTarNameBytesMax);
   std::string head(kTarBlockBytes, '\0');
   const auto put = [&head](std::size_t at, std::string_view text) { text.copy(head.data() + at, text.size()); };
   char number[16];
-  put(0, name);
+  put(0, rest);
+  put(345, folder);
   put(100, "0000600");
   put(108, "0000000");
   put(116, "0000000");

@@ -14,6 +14,7 @@
 #include "base/error_text.h"
 #include "cli/kv_args.h"
 #include "cli/output.h"
+#include "cli/private_file.h"
 #include "cli/text.h"
 
 extern char** environ;  // NOLINT: POSIX declares it nowhere
@@ -34,23 +35,8 @@ class FileHelper final : public TokenHelper {
     return std::string(trim(text));
   }
 
-  // A new file replaces the old one, so a reader sees the one or the other and never half a token.
-  Status store(const std::string& token) override {
-    std::string fresh = path_ + ".tmp";
-    ::unlink(fresh.c_str());
-    int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-      return io_error(fresh);
-    ssize_t n = ::write(fd, token.data(), token.size());
-    bool whole = n == static_cast<ssize_t>(token.size());
-    whole = ::close(fd) == 0 && whole;
-    if (!whole || ::rename(fresh.c_str(), path_.c_str()) != 0) {
-      Status failed = io_error(path_);
-      ::unlink(fresh.c_str());
-      return failed;
-    }
-    return ok_status();
-  }
+  // A reader sees the old one or the new and never half a token, whoever else logs in at once.
+  Status store(const std::string& token) override { return replace_file(path_, token); }
 
   Status erase() override { return ::unlink(path_.c_str()) == 0 || errno == ENOENT ? ok_status() : io_error(path_); }
 

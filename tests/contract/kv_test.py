@@ -5,6 +5,8 @@ import os
 import pty
 import signal
 import subprocess
+import threading
+from http import server as web
 
 import harness
 from harness import http, masked
@@ -361,6 +363,73 @@ class Kv(harness.Contract):
         self.assertEqual(self.data("secret/env"), expected["db"])
         self.shell("vault kv import -as=json secret/bad -", stdin='{"a":1}', code=1)
         self.failed("vault kv export secret/none", "No value found at secret/metadata/none\n")
+
+    def test_an_exported_file_is_private_and_whole(self):
+        self.shell("vault kv put secret/e a=canary")
+        path = self.folder / "out.yaml"
+        path.write_text("old")
+        path.chmod(0o644)
+        self.shell("vault kv export -file=out.yaml secret/e")
+        self.assertEqual(path.stat().st_mode & 0o7777, 0o600)
+        self.assertIn("canary", path.read_text())
+        (self.folder / "link.yaml").symlink_to("elsewhere")
+        self.shell("vault kv export -file=link.yaml secret/e")
+        self.assertFalse((self.folder / "elsewhere").exists())
+        self.assertFalse((self.folder / "link.yaml").is_symlink())
+        for where in ("-file=/dev/full secret/e", "secret/e >/dev/full", "-file=/nowhere/x secret/e"):
+            self.assertIn("Error writing", self.shell(f"vault kv export {where}", code=2))
+
+    def test_a_page_that_fails_is_not_the_end(self):
+        class Failing(web.BaseHTTPRequestHandler):
+            def do_GET(self):
+                body = {"request_id": "x", "data": {"keys": [f"app{n:05}" for n in range(10000)]}}
+                code = 200
+                if "ui/mounts" in self.path:
+                    body["data"] = {"path": "secret/", "options": {"version": "2"}, "type": "kv"}
+                elif "after=" in self.path:
+                    code, body = 500, {"errors": ["storage is behind"]}
+                elif "/data/" in self.path:
+                    body["data"] = {"data": {"a": "b"}, "metadata": {"version": 1}}
+                text = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *_):
+                pass
+        server = web.ThreadingHTTPServer(("127.0.0.1", 0), Failing)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = {"VAULT_ADDR": f"http://127.0.0.1:{server.server_address[1]}"}
+        for command in ("kv scan secret/", "kv export secret/", "kv cp -r secret/ secret/other/"):
+            with self.subTest(command=command):
+                self.shell(f"vault {command}", code=2 if command != "kv cp -r secret/ secret/other/" else None, env=address)
+                self.assertIn("storage is behind", self.stderr)
+
+    def test_nothing_of_an_edit_is_left(self):
+        self.shell("vault kv put secret/d a=canary")
+        backup = self.folder / "editor"
+        backup.write_text('#!/bin/sh\ncp "$1" "$1~"; mkdir "$(dirname "$1")/more"; cp "$1" "$(dirname "$1")/more/.swp"; sed -i s/canary/other/ "$1"\n')
+        backup.chmod(0o755)
+        self.shell("vault kv edit secret/d", env={"EDITOR": str(backup)})
+
+        def left():
+            return [name for name in os.listdir("/dev/shm") if name.startswith("edit-")]
+        self.assertEqual(left(), [])
+        started, editor = self.folder / "started", self.folder / "waits"
+        editor.write_text(f'#!/bin/sh\necho $$ > {started}.new; mv {started}.new {started}\nexec sleep 60\n')
+        editor.chmod(0o755)
+        for how in (signal.SIGTERM, signal.SIGHUP):
+            started.unlink(missing_ok=True)
+            command = subprocess.Popen([harness.VAULT, "kv", "edit", "secret/d"], env=dict(self.environment, EDITOR=f"exec {editor}"), stderr=subprocess.DEVNULL)
+            harness.wait_until(started.exists, "the editor")
+            self.assertEqual(len(left()), 1)
+            command.send_signal(signal.SIGINT)  # the editor's own affair
+            command.send_signal(how)
+            self.assertEqual(command.wait(timeout=20), 2)
+            self.assertEqual(left(), [])
 
     def test_diff_and_edit(self):
         self.shell("vault kv put secret/d a=1 b=2 c=3 && vault kv put secret/d a=1 b=9 d=4")

@@ -1,6 +1,7 @@
 """monitor, debug, version-history and operator diagnose."""
 import json
 import os
+import select
 import signal
 import subprocess
 import tarfile
@@ -40,6 +41,21 @@ class ObserveCommands(harness.Contract):
         self.shell("vault monitor -log-level=nope", code=2)
         self.assertIn("unknown log level", self.stderr)
 
+    def test_monitor_ends_with_its_token(self):
+        self.dev()
+        self.shell("vault policy write watch -", stdin='path "sys/monitor" { capabilities = ["read", "sudo"] }')
+        token = harness.http("POST", "/v1/auth/token/create", "root", {"policies": ["watch"]})[1]["auth"]["client_token"]
+        watcher = subprocess.Popen([harness.VAULT, "monitor"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   env={**os.environ, **self.environment, "VAULT_TOKEN": token})
+        self.addCleanup(watcher.stdout.close)
+
+        def watched():
+            harness.http("POST", "/v1/sys/audit/broken", "root", {"type": "file", "options": {"file_path": "/proc/x"}})
+            return select.select([watcher.stdout], [], [], 0)[0]
+        harness.wait_until(watched, "a line")
+        harness.http("POST", "/v1/auth/token/revoke", "root", {"token": token})
+        watcher.wait(timeout=20)
+
     def test_version_history(self):
         self.dev()
 
@@ -70,16 +86,24 @@ class ObserveCommands(harness.Contract):
         self.shell("vault debug -duration=1s -interval=1s -compress=false -target=host -target=config -output=plain")
         self.assertEqual(sorted(p.name for p in (self.folder / "plain").iterdir()), ["config.json", "host_info.json", "index.json"])
         self.shell("vault debug -target=nope", code=1)
+        self.shell(f"vault debug -output={'x' * 200}", code=1)
+        self.shell(f"vault debug -duration=1s -interval=1s -target=host -output={'x' * 150}")
+        with tarfile.open(self.folder / ("x" * 150 + ".tar.gz")) as bundle:
+            self.assertEqual(sorted(bundle.getnames()), [f"{'x' * 150}/host_info.json", f"{'x' * 150}/index.json"])
+        output = self.shell("vault debug -duration=1s -interval=1s -compress=false -target=host -output=poor", code=2, env={"VAULT_TOKEN": "junk"})
+        self.assertIn("nothing could be captured", output)
+        self.assertEqual(json.loads((self.folder / "poor/host_info.json").read_text()), [])
 
     def test_diagnose(self):
         os.makedirs("/opt/vault/data", exist_ok=True)
         os.chmod("/opt/vault/data", 0o700)
         good = self.folder / "good.hcl"
         good.write_text(CONFIG)
-        output = self.shell(f"vault operator diagnose -config={good}")
+        warned = "[ warning ]" in self.shell(f"vault operator diagnose -config={good}", code=None)  # of what the host is like
+        output = self.shell(f"vault operator diagnose -config={good}", code=2 if warned else 0)
         for line in ("[ success ] Parse Configuration", "[ success ] Check Storage Access", "[ success ] Create Seals: The seal is of type shamir."):
             self.assertIn(line, output)
-        self.shell(f"vault operator diagnose -config={good} -format=json -skip='check listeners'")
+        self.shell(f"vault operator diagnose -config={good} -format=json -skip='check listeners'", code=2 if warned else 0)
         result = json.loads(self.stdout)
         self.assertEqual(result["name"], "Vault Diagnose")
         skipped = [child for child in result["children"] if child["name"] == "Check Listeners"]
@@ -89,7 +113,7 @@ class ObserveCommands(harness.Contract):
         self.assertIn("[ failure ] Check TLS", self.shell(f"vault operator diagnose -config={bad}", code=4))
         bad.write_text("storage {")
         self.assertIn("[ failure ] Parse Configuration", self.shell(f"vault operator diagnose -config={bad}", code=4))
-        self.shell("vault operator diagnose", code=1)
+        self.shell("vault operator diagnose", code=3)
 
 
 if __name__ == "__main__":
