@@ -10,8 +10,12 @@
 #include <ctime>
 #include <mutex>
 
+#include "base/log_archive.h"
+
 namespace coffer {
 namespace {
+
+constexpr std::size_t kLineOverheadBytes = 33;  // time, level and line end
 
 constexpr std::array<std::string_view, 5> kNames = {"trace", "debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 5> kTags = {"[TRACE]", "[DEBUG]", "[INFO] ", "[WARN] ", "[ERROR]"};
@@ -154,11 +158,16 @@ void LogTap::take(std::string& out) {
 }
 
 struct Logger::Impl {
+  void rotate_if_due();
+  void note_open();
+
   Options options;
   mutable std::mutex swap;  // guards all that follows
   std::shared_ptr<spdlog::logger> sink;
   std::array<LogLevel, kModules.size()> levels{};
   std::vector<std::weak_ptr<LogTap>> taps;
+  std::size_t bytes = 0;  // of the file, about
+  std::chrono::system_clock::time_point opened;
 
   LogLevel level_of(std::string_view module) const {
     const auto at = std::find(kModules.begin(), kModules.end(), module);
@@ -203,7 +212,29 @@ Result<std::unique_ptr<Logger>> Logger::open(const Options& options) {
   auto impl = std::make_unique<Impl>();
   impl->options = options;
   COFFER_ASSIGN(impl->sink, make_sink(options));
+  impl->note_open();
   return std::unique_ptr<Logger>(new Logger(std::move(impl)));
+}
+
+void Logger::Impl::note_open() {
+  opened = std::chrono::system_clock::now();
+  bytes = options.file.empty() ? 0 : file_bytes(options.file);
+}
+
+// A file that cannot be put aside is written to further, and tried again a whole share later: no line is ever lost.
+void Logger::Impl::rotate_if_due() {
+  const auto now = std::chrono::system_clock::now();
+  const bool large = options.rotate_bytes != 0 && bytes >= options.rotate_bytes;
+  const bool old = options.rotate_after.count() > 0 && now - opened >= options.rotate_after;
+  if (options.file.empty() || (!large && !old))
+    return;
+  const std::int64_t nanos = std::chrono::duration_cast<std::chrono::nanoseconds>(now.time_since_epoch()).count();
+  const bool aside = archive_log(options.file, nanos, options.archives_max).ok();
+  auto fresh = aside ? make_sink(options) : Status(Code::kIo, "not put aside");
+  if (fresh.ok())
+    sink = std::move(*fresh);
+  note_open();
+  bytes = aside ? bytes : 0;
 }
 
 Logger::Logger(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) { impl_->levels.fill(impl_->options.level); }
@@ -226,7 +257,9 @@ void Logger::log(LogLevel level, std::string_view module, std::string_view messa
     return;
   const std::string line =
       impl_->options.json ? json_line(module, message, fields) : text_line(module, message, fields);
+  impl_->rotate_if_due();
   impl_->sink->log(to_spdlog(level), spdlog::string_view_t(line.data(), line.size()));
+  impl_->bytes += line.size() + kLineOverheadBytes;
 }
 
 void Logger::set_level(LogLevel level) {
@@ -280,6 +313,7 @@ bool Logger::enabled(LogLevel level) const {
 Status Logger::reopen() {
   const std::lock_guard lock(impl_->swap);
   COFFER_ASSIGN(impl_->sink, make_sink(impl_->options));
+  impl_->note_open();
   return Status();
 }
 

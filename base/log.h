@@ -2,6 +2,7 @@
 // names and values that are safe to show; there is no way to pass a SecretBytes. Any thread.
 #pragma once
 
+#include <chrono>
 #include <initializer_list>
 #include <memory>
 #include <mutex>
@@ -59,6 +60,10 @@ class Logger {
     LogLevel level = LogLevel::kInfo;
     bool json = false;
     std::string file;  // empty: standard output
+    // A file is put aside (base/log_archive.h) when it is larger or was written to for longer; 0: not for that reason.
+    std::size_t rotate_bytes = 0;
+    std::chrono::nanoseconds rotate_after{0};
+    int archives_max = 0;  // 0: all are kept; -1: none
   };
 
   // kIo naming the file when it cannot be opened.

@@ -162,6 +162,8 @@ std::string sanitized_config(const Config& config);
 // What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this
 // server lacks.
 Status validate_config(const Config& config);
+// Settings that are set and change nothing in this version, one line each.
+std::vector<std::string> idle_settings(const Config& config);
 
 // Folders that nothing may be written into over the API (advisory I1): data, plugins, TLS files, configuration. As
 // configured, not resolved.

@@ -201,9 +201,12 @@ Finding diagnose(const RunOptions& options, const std::vector<std::string>& skip
   if (status.ok())
     status = validate_config(*config);
   Finding parsed{"Parse Configuration", status.ok() ? State::kOk : State::kFailed, status.message(), {}};
-  if (config.ok())
+  if (config.ok()) {
     for (const std::string& warning : config->warnings)
       parsed.children.push_back({"Setting", State::kWarning, warning, {}});
+    for (const std::string& warning : idle_settings(*config))
+      parsed.children.push_back({"Setting", State::kWarning, warning, {}});
+  }
   all.children.push_back(std::move(parsed));
   if (status.ok()) {
     for (Finding (*check)(const Config&) : {memory_lock, telemetry, storage, listeners})

@@ -201,9 +201,14 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   COFFER_ASSIGN(const Config config, load_config(run.config_paths, run.variable));
   COFFER_TRY(validate_config(config));
   StartOptions start;
-  start.log = {config.log_level, config.log_format == LogFormat::kJson, config.log_file};
+  start.log = {config.log_level,           config.log_format == LogFormat::kJson,
+               config.log_file,            config.log_rotate_bytes,
+               config.log_rotate_duration, static_cast<int>(config.log_rotate_max_files)};
   COFFER_TRY(log_options(run, start.log));
   start.warnings = config.warnings;
+  for (std::string& line : idle_settings(config))
+    start.warnings.push_back(std::move(line));
+  start.pid_file = config.pid_file;
   start.disable_mlock = config.disable_mlock;
   COFFER_TRY(add_storage(config, start.app));
   add_listeners(config, start.app);

@@ -18,6 +18,7 @@ struct StartOptions {
   std::string seal_kind;
   Logger::Options log;
   bool disable_mlock = false;
+  std::string pid_file;  // empty: none
   std::unique_ptr<DevTls> dev_tls;    // with -dev-tls: its files live as long as this
   std::vector<std::string> warnings;  // settings that are read and have no effect yet, or none at all
 };

@@ -1,5 +1,6 @@
 #include "server/process.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -8,12 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdint>
 #include <fstream>
 
 #include "base/check.h"
+#include "base/error_text.h"
 
 namespace coffer::server {
 
@@ -40,6 +43,27 @@ std::vector<std::string> harden_process() {
     notes.emplace_back(
         "swap is in use: request data may reach the disk; switch it off or set MemorySwapMax=0 for the service");
   return notes;
+}
+
+Result<PidFile> PidFile::write(const std::string& path) {
+  if (path.empty())
+    return PidFile(path);
+  // Readable for all, as such files are; never through a link that somebody laid there.
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+  if (fd < 0)
+    return Status(Code::kIo, "pid_file: " + std::string(error_text(errno)));
+  PidFile made(path);
+  const std::string text = std::to_string(::getpid());
+  const ssize_t size = static_cast<ssize_t>(text.size());
+  const bool written = ::fchmod(fd, 0644) == 0 && ::write(fd, text.data(), text.size()) == size;
+  if (::close(fd) != 0 || !written)
+    return Status(Code::kIo, "pid_file: could not be written");
+  return made;
+}
+
+PidFile::~PidFile() {
+  if (!path_.empty())
+    ::unlink(path_.c_str());
 }
 
 Signals::Signals() {

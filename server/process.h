@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -14,6 +15,20 @@ namespace coffer::server {
 // or two and the usual soft limit of 1,024 is below what the listeners admit. Returns what an operator should know
 // (swap in use, memory not locked), one line each.
 std::vector<std::string> harden_process();
+
+// The file that names the process, for tools that send it signals; gone when this is.
+class PidFile {
+ public:
+  // Nothing is written when `path` is empty. kIo names the setting.
+  static Result<PidFile> write(const std::string& path);
+  PidFile(PidFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+  PidFile& operator=(PidFile&&) = delete;
+  ~PidFile();
+
+ private:
+  explicit PidFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
 
 // SIGTERM, SIGINT and SIGHUP as values. Construct before any thread starts: they are blocked for all threads from then
 // on.

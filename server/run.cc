@@ -120,6 +120,11 @@ int run(const RunOptions& options) {
     options.complain("Error starting the server: " + app.status().message() + "\n");
     return 1;
   }
+  const Result<PidFile> pid = PidFile::write(start->pid_file);
+  if (!pid.ok()) {
+    options.complain("Error storing the process id: " + pid.status().message() + "\n");
+    return 1;
+  }
   print_banner(options, *start, **app);
   if (options.dev) {
     if (const Status status = start_dev(options, start->dev_tls.get(), **app, **logger); !status.ok()) {

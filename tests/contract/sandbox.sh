@@ -9,12 +9,13 @@ if [ "${COFFER_SANDBOX:-}" != inside ]; then
 fi
 
 ip link set lo up
-root="$(mktemp -d)"
+# A folder that is there already: it is ours only inside, and nothing is left of it outside.
+root=/mnt
 mount -t tmpfs -o mode=0755 none "$root"
 for entry in /*; do
   name="${entry#/}"
   case "$name" in
-    vault | backup | opt | etc | tmp | proc | dev | lost+found) continue ;;
+    vault | backup | opt | etc | tmp | proc | dev | mnt | lost+found) continue ;;
   esac
   if [ -L "$entry" ]; then
     ln -s "$(readlink "$entry")" "$root/$name"
@@ -23,7 +24,7 @@ for entry in /*; do
     mount --rbind "$entry" "$root/$name"
   fi
 done
-mkdir -p "$root"/{vault/logs,vault/data,backup,opt/vault/data,etc,tmp,proc}
+mkdir -p "$root"/{vault/logs,vault/data,backup,opt/vault/data,etc,tmp,proc,mnt}
 mount -t proc proc "$root/proc"
 # Devices without /dev/log: a test binds one of its own.
 mkdir "$root/dev"

@@ -108,6 +108,56 @@ class Surfaces(harness.Contract):
         self.assertIn("shutdown triggered", log.read_text())
         self.assertNotIn("shutdown triggered", (self.folder / "server.log.1").read_text())
 
+    def test_log_file_is_put_aside(self):
+        path = self.folder / "server.hcl"
+        log = self.folder / "server.log"
+        path.write_text(INMEM + f'log_file = "{log}"\nlog_rotate_bytes = 1000\nlog_rotate_max_files = 2\n')
+        server = self.start(f"-config={path}")
+        server.wait_for_http()
+
+        def aside():
+            server.process.send_signal(signal.SIGHUP)
+            return sorted(p.name for p in self.folder.glob("server-*.log"))
+        harness.wait_until(lambda: len(aside()) == 2, "two files were put aside")
+        first = aside()[0]
+        harness.wait_until(lambda: first not in aside(), "the oldest is removed")
+        self.assertEqual(server.stop(), 0)
+        self.assertLess(log.stat().st_size, 2000)
+        self.assertRegex(first, r"^server-\d{19}\.log$")
+
+    def test_pid_file_and_settings_without_effect(self):
+        path, pid = self.folder / "server.hcl", self.folder / "server.pid"
+        path.write_text(INMEM.replace('storage "inmem" {}', 'storage "inmem" { max_entry_size = 4096 }') +
+                        f'pid_file = "{pid}"\nraw_storage_endpoint = true\nintrospection_endpoint = false\n')
+        server = self.start(f"-config={path}")
+        server.wait_for_http()
+        server.wait_for_line("server started!")
+        self.assertEqual((pid.read_text(), pid.stat().st_mode & 0o777), (str(server.process.pid), 0o644))
+        for name in ("raw_storage_endpoint", "max_entry_size"):
+            self.assertEqual(server.output().count(f'"{name}" is set and has no effect in this version'), 1)
+        self.assertNotIn("introspection_endpoint", server.output())
+        self.assertEqual(server.stop(), 0)
+        self.assertFalse(pid.exists())
+        path.write_text(INMEM + 'pid_file = "/nowhere/x"\n')
+        self.assertIn("pid_file", self.shell(f"timeout 20 vault server -config={path}", code=1))
+
+    def test_headers_of_quotas_over_grpc(self):
+        self.dev()
+        logical, services = coffer_grpc.load("logical")
+        harness.http("POST", "/v1/sys/quotas/config", "root", {"enable_rate_limit_response_headers": True})
+        harness.http("POST", "/v1/sys/quotas/rate-limit/kv", "root", {"path": "secret/", "rate": 1, "interval": "1h"})
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            read = services.LogicalStub(channel).Read
+            asked = {"metadata": (("x-vault-token", "root"),), "timeout": 20}
+            with self.assertRaises(grpc.RpcError):
+                read(logical.ReadRequest(path="secret/data/nothing"), **asked)
+            with self.assertRaises(grpc.RpcError) as caught:
+                read(logical.ReadRequest(path="secret/data/nothing"), **asked)
+        self.assertEqual(caught.exception.code(), grpc.StatusCode.RESOURCE_EXHAUSTED)
+        told = dict(caught.exception.trailing_metadata())
+        self.assertEqual((told["x-ratelimit-limit"], told["x-ratelimit-remaining"]), ("1", "0"))
+        self.assertGreater(int(told["retry-after"]), 0)
+
     def test_audit_file_is_reopened(self):
         server = self.dev()
         audit = pathlib.Path("/vault/logs/audit.log")
