@@ -489,6 +489,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     ceremony_.reset();  // the next one reads the records anew
     return answer_now(damaged(layout::kKeyring, unsealed.status().message()));
   }
+  if (unsealed.code() == Code::kInvalid)
+    ports_.logger.warn("core", "shares were refused", {{"remote_address", exchange->request.remote_address}});
   if (!unsealed.ok() || !unsealed->has_value())
     return answer_now(unsealed.status());
   busy_ = true;

@@ -1,5 +1,6 @@
 #include "rpc/acceptor.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
@@ -41,6 +42,36 @@ std::uint64_t idleness(int fd) {
     return UINT64_MAX;
   const std::uint64_t mute = info.tcpi_bytes_received < kGreetingBytesMin ? std::uint64_t{1} << 32 : 0;
   return mute + info.tcpi_last_data_recv;
+}
+
+std::uint64_t received(int fd) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
+std::string peer_name(std::string_view address, std::uint16_t port) {
+  return std::string(address.substr(0, address.find('%'))) + " " + std::to_string(port);
+}
+
+// As gRPC names it: an IPv4 address within IPv6 is one of IPv4.
+std::string peer_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  char text[INET6_ADDRSTRLEN] = "";
+  if (::getpeername(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+    return {};
+  if (address.ss_family == AF_INET) {
+    const auto& four = reinterpret_cast<const sockaddr_in&>(address);
+    ::inet_ntop(AF_INET, &four.sin_addr, text, sizeof text);
+    return peer_name(text, ntohs(four.sin_port));
+  }
+  const auto& six = reinterpret_cast<const sockaddr_in6&>(address);
+  if (IN6_IS_ADDR_V4MAPPED(&six.sin6_addr))
+    ::inet_ntop(AF_INET, &six.sin6_addr.s6_addr[12], text, sizeof text);
+  else
+    ::inet_ntop(AF_INET6, &six.sin6_addr, text, sizeof text);
+  return peer_name(text, ntohs(six.sin6_port));
 }
 
 }  // namespace
@@ -111,7 +142,7 @@ void Acceptor::run() {
       if (tag == kStopTag)
         return close_retired();
       if (tag == kTimerTag)
-        expire_mutes();
+        on_tick();
       else if ((tag & kMuteBit) != 0)
         greeted(tag & ~kMuteBit);
       else if ((tag & kListenerBit) != 0)
@@ -214,6 +245,39 @@ void Acceptor::expire_mutes() {
     close_mute(mutes_.begin());
 }
 
+void Acceptor::note_call(std::string_view address, std::uint16_t port, bool known) {
+  if (limits_.bytes_without_call == UINT64_MAX)
+    return;
+  const std::lock_guard lock(calls_mutex_);
+  bool& noted = calls_[peer_name(address, port)];
+  noted = noted || known;
+}
+
+void Acceptor::on_tick() {
+  expire_mutes();
+  if (limits_.bytes_without_call != UINT64_MAX)
+    close_floods();
+}
+
+void Acceptor::close_floods() {
+  std::unordered_map<std::string, bool> calls;
+  {
+    const std::lock_guard lock(calls_mutex_);
+    calls.swap(calls_);
+  }
+  for (std::size_t place = watched_.size(); place-- > 0;) {
+    const std::uint64_t bytes = received(watched_[place]);
+    Allowance& allowance = allowances_[place];
+    if (const auto call = calls.find(allowance.peer); call != calls.end()) {
+      allowance.bytes_max = bytes + (call->second ? limits_.bytes_of_known : limits_.bytes_without_call);
+    } else if (bytes > allowance.bytes_max) {
+      log_("a connection was closed that sent " + std::to_string(bytes) + " bytes without a call that ended");
+      ::shutdown(watched_[place], SHUT_RDWR);
+      untrack(place);
+    }
+  }
+}
+
 void Acceptor::count() { open_.store(watched_.size() + mutes_.size(), std::memory_order_relaxed); }
 
 bool Acceptor::track(int fd) {
@@ -232,6 +296,7 @@ bool Acceptor::track(int fd) {
     place_of_fd_.resize(static_cast<std::size_t>(copy) + 1, SIZE_MAX);
   place_of_fd_[static_cast<std::size_t>(copy)] = watched_.size();
   watched_.push_back(copy);
+  allowances_.push_back({peer_of(copy), limits_.bytes_without_call});
   count();
   return true;
 }
@@ -243,9 +308,11 @@ void Acceptor::untrack(std::size_t place) {
   place_of_fd_[static_cast<std::size_t>(fd)] = SIZE_MAX;
   if (place + 1 != watched_.size()) {
     watched_[place] = watched_.back();
+    allowances_[place] = std::move(allowances_.back());
     place_of_fd_[static_cast<std::size_t>(watched_[place])] = place;
   }
   watched_.pop_back();
+  allowances_.pop_back();
   count();
 }
 

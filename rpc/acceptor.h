@@ -10,8 +10,11 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <mutex>
+#include <string>
 #include <string_view>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "base/clock.h"
@@ -27,6 +30,11 @@ class Acceptor {
     std::size_t connections;  // that are gRPC's
     std::size_t silent;       // that have said nothing, besides those
     Nanos silence;            // after it came; then a connection is closed, but at most 50 in a fiftieth of this time
+    // That a connection may send before its first call ends, and from one call's end to the next; more when the last
+    // one was of somebody who is known. gRPC 1.51 keeps a header that never ends, however long it is, and reads it
+    // again with every frame.
+    std::uint64_t bytes_without_call = UINT64_MAX;
+    std::uint64_t bytes_of_known = UINT64_MAX;
   };
 
   // Owns the listening sockets. `log` hears of evictions and of pauses for want of descriptors, of each the first and
@@ -37,6 +45,9 @@ class Acceptor {
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
+
+  // A call on the connection from there has ended. Any thread.
+  void note_call(std::string_view address, std::uint16_t port, bool known);
 
   // Accepts no more.
   void close();
@@ -57,6 +68,8 @@ class Acceptor {
   void greeted(std::uint64_t number);
   void close_mute(std::map<std::uint64_t, Mute>::iterator mute);
   void expire_mutes();
+  void close_floods();
+  void on_tick();
   void count();
   // False when the connection's end could not be seen.
   bool track(int fd);
@@ -83,6 +96,11 @@ class Acceptor {
   std::deque<std::uint64_t> ticks_;  // next_mute_ at each of the last ones
   // A second descriptor of each connection that is gRPC's, by which its end is seen.
   std::vector<int> watched_;
+  struct Allowance {
+    std::string peer;         // as note_call() names it
+    std::uint64_t bytes_max;  // received since it came
+  };
+  std::vector<Allowance> allowances_;  // by place in watched_
   std::vector<std::size_t> place_of_fd_;
   // Of connections that are over; closed after the round, or an event in hand might be taken for a new connection's.
   std::vector<int> retired_;
@@ -92,6 +110,9 @@ class Acceptor {
   std::uint64_t evicted_ = 0;
   std::uint64_t pauses_ = 0;
   std::atomic<std::size_t> open_{0};
+  std::mutex calls_mutex_;
+  // Peers with a call since the last tick, and whether one was of somebody known. Guarded by calls_mutex_.
+  std::unordered_map<std::string, bool> calls_;
   std::thread thread_;
 };
 

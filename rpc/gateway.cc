@@ -116,6 +116,15 @@ Gateway::~Gateway() {
   thread_.join();
 }
 
+void add_headers(const core::Exchange& exchange, grpc::CallbackServerContext& context) {
+  for (const auto& [name, value] : exchange.response.headers) {
+    std::string lower(name);
+    for (char& c : lower)
+      c = c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    context.AddTrailingMetadata(lower, std::string(value));
+  }
+}
+
 void Gateway::begin_call() {
   const std::lock_guard lock(mutex_);
   ++calls_;
@@ -142,6 +151,8 @@ Status Gateway::send(const grpc::CallbackServerContext& context, const Ask& ask,
     status = out_of_memory();
   }
   if (!status.ok()) {
+    if (limits_.ended)
+      limits_.ended(exchange->request.remote_address, exchange->request.remote_port, false);
     keep(std::move(exchange));
     return status;
   }
@@ -164,6 +175,7 @@ Status Gateway::send(const grpc::CallbackServerContext& context, const Ask& ask,
 
 Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask, core::Exchange& exchange) {
   core::Request& request = exchange.request;
+  set_remote(context.peer(), exchange);
   request.surface = core::Surface::kGrpc;
   request.operation = ask.operation;
   request.time_max = limits_.time_max;
@@ -173,7 +185,6 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   COFFER_ASSIGN(request.path, CanonicalPath::from_text(path));
   if (ask.operation == core::Operation::kPatch)
     request.content_type = "application/merge-patch+json";
-  set_remote(context.peer(), exchange);
   COFFER_TRY(set_metadata(context, exchange));
   if (request.wrap_ttl && !ask.wrappable)
     return invalid("x-vault-wrap-ttl: this call's reply has no place for a wrapping token; use the Logical service");
@@ -249,6 +260,8 @@ void Gateway::handle(std::vector<Mail> mail) {
         mail.push_back({std::move(item), resume});
       continue;
     }
+    if (limits_.ended)
+      limits_.ended(exchange->request.remote_address, exchange->request.remote_port, exchange->authenticated);
     static_cast<Pending*>(exchange->connection)->answered(*exchange);
     keep(std::move(exchange));
     const std::lock_guard lock(mutex_);

@@ -48,6 +48,8 @@ class Gateway final : public core::Home {
     json::Limits json;
     std::size_t tokenless_bytes_max = SIZE_MAX;  // of the texts of a call that shows no live token
     Nanos time_max{0};                           // from the call to its answer; 0: no bound
+    // Hears of each call that ended, and whether it was authenticated. Any thread; may be empty.
+    std::function<void(std::string_view address, std::uint16_t port, bool known)> ended;
     std::shared_ptr<const core::DoorBoard> board;  // null: nobody is asked before a call's data is looked at
   };
 
@@ -100,17 +102,23 @@ class Gateway final : public core::Home {
   std::thread thread_;                                      // last: it uses all of the above
 };
 
+// The answer's headers beyond what every answer has (those of quotas) as trailing metadata.
+void add_headers(const core::Exchange& exchange, grpc::CallbackServerContext& context);
+
 // A call with one answer. Deletes itself when gRPC is done with it.
 template <typename Reply>
 class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
  public:
   using Decode = std::function<Status(core::Exchange&, Reply&)>;
-  UnaryCall(Gateway& gateway, Reply& reply, Decode decode)
-      : gateway_(gateway), reply_(reply), decode_(std::move(decode)) {
+  UnaryCall(Gateway& gateway, grpc::CallbackServerContext& context, Reply& reply, Decode decode)
+      : gateway_(gateway), context_(context), reply_(reply), decode_(std::move(decode)) {
     gateway_.begin_call();
   }
 
-  void answered(core::Exchange& exchange) override { Finish(outcome(exchange)); }
+  void answered(core::Exchange& exchange) override {
+    add_headers(exchange, context_);
+    Finish(outcome(exchange));
+  }
   void OnDone() override {
     gateway_.end_call();
     delete this;
@@ -131,6 +139,7 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
   }
 
   Gateway& gateway_;
+  grpc::CallbackServerContext& context_;
   Reply& reply_;
   const Decode decode_;
 };
@@ -138,9 +147,9 @@ class UnaryCall final : public grpc::ServerUnaryReactor, public Pending {
 // Asks and, when the answer is there, decodes it into `reply`. `context`, `reply` and what `ask` refers to belong to
 // the call.
 template <typename Reply>
-grpc::ServerUnaryReactor* unary(Gateway& gateway, const grpc::CallbackServerContext& context, const Ask& ask,
-                                Reply& reply, typename UnaryCall<Reply>::Decode decode) {
-  auto* call = new UnaryCall<Reply>(gateway, reply, std::move(decode));
+grpc::ServerUnaryReactor* unary(Gateway& gateway, grpc::CallbackServerContext& context, const Ask& ask, Reply& reply,
+                                typename UnaryCall<Reply>::Decode decode) {
+  auto* call = new UnaryCall<Reply>(gateway, context, reply, std::move(decode));
   if (const Status status = gateway.send(context, ask, *call); !status.ok())
     call->Finish(failure_of(status));
   return call;

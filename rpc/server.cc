@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <thread>
 
@@ -83,7 +84,12 @@ class Server::Impl {
         log_(std::move(log)),
         gateway(std::make_unique<Gateway>(
             dispatcher, random,
-            Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request, config.board})) {
+            Gateway::CallLimits{config.json, config.tokenless_message_bytes, config.request,
+                                [this](std::string_view address, std::uint16_t port, bool known) {
+                                  if (Acceptor* const open = accepting.load())
+                                    open->note_call(address, port, known);
+                                },
+                                config.board})) {
     for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_identity_service,
                        make_sys_service, make_auth_service})
       services.push_back(make(*gateway));
@@ -111,8 +117,10 @@ class Server::Impl {
       doors[listener]->HandleNewConnection(&connection);
     };
     const std::size_t silent = std::min(config.silent_connections, descriptors_max() / 2);
-    acceptor = std::make_unique<Acceptor>(
-        std::move(sockets), Acceptor::Limits{config.connections, silent, config.handshake}, handover, log_);
+    const Acceptor::Limits limits{config.connections, silent, config.handshake, config.bytes_without_call,
+                                  config.bytes_of_known};
+    acceptor = std::make_unique<Acceptor>(std::move(sockets), limits, handover, log_);
+    accepting = acceptor.get();
     return ok_status();
   }
 
@@ -193,6 +201,7 @@ class Server::Impl {
   std::vector<std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor>> doors;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Acceptor> acceptor;
+  std::atomic<Acceptor*> accepting{nullptr};  // for calls, which may come before it is set and never after it is gone
   std::vector<BoundAddress> bound;
 };
 

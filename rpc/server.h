@@ -40,6 +40,9 @@ struct Config {
   // That have not said anything yet, besides the others; at most half the descriptors that the process may have.
   std::size_t silent_connections = kSilentConnectionsMax;
   std::size_t streams = limits::kGrpcStreamsMax;
+  // That a connection may send without a call that ends, after one of somebody with a live token, and else.
+  std::uint64_t bytes_without_call = 4u << 20;
+  std::uint64_t bytes_of_known = 256u << 20;
   Nanos request = limits::kRequestTimeMax;          // from a whole request to its answer
   Nanos handshake = limits::kGrpcHandshakeTimeMax;  // accept to the first byte, and that to the end of TLS and settings
   json::Limits json;

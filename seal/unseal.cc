@@ -1,5 +1,6 @@
 #include "seal/unseal.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
@@ -10,6 +11,8 @@ namespace coffer::seal {
 namespace {
 
 constexpr std::size_t kShareTextBytesMax = 512;
+constexpr std::size_t kEarlierSharesMax = 8;   // or the threshold, if that is more
+constexpr std::size_t kCombinationsMax = 500;  // tried for one share
 // What Vault accepts as a key share of any kind; outside of it its texts are kept.
 constexpr std::size_t kAnyShareBytesMin = 16;
 constexpr std::size_t kAnyShareBytesMax = kKeyBytes + kShareOverheadBytes;
@@ -30,6 +33,14 @@ Status check_share_size(std::size_t size, ShareCounts counts) {
   return Status();
 }
 
+// All are compared, so that the time does not tell which one it was.
+bool holds(const std::vector<SecretBytes>& shares, const SecretBytes& share) {
+  bool known = false;
+  for (const SecretBytes& one : shares)
+    known |= one.equals(share);
+  return known;
+}
+
 }  // namespace
 
 Result<SecretBytes> parse_share(std::string_view text) {
@@ -46,11 +57,7 @@ Status ShareCollector::add(const SecretBytes& share, RandomSource& random) {
   COFFER_TRY(check_share_size(share.size(), counts_));
   if (complete())
     return Status();
-  // All are compared, so that the time does not tell which one it was.
-  bool known = false;
-  for (const SecretBytes& earlier : shares_)
-    known |= earlier.equals(share);
-  if (known)
+  if (holds(shares_, share))
     return Status();
   if (nonce_.empty()) {
     COFFER_ASSIGN(nonce_, random_uuid(random));
@@ -80,13 +87,68 @@ UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record, Ke
 Result<std::optional<Unsealed>> UnsealCeremony::submit(const SecretBytes& share, RandomSource& random) {
   COFFER_TRY(check_kind(config_, automatic_ == nullptr ? kShamirKind : automatic_->kind()));
   COFFER_TRY(collector_.add(share, random));
+  COFFER_ASSIGN(std::optional<Unsealed> found, open_with_earlier(share));
+  if (found) {
+    reset();
+    return found;
+  }
   if (!collector_.complete())
     return std::optional<Unsealed>();
+  keep_for_later();
   auto combined = collector_.combine();
   if (!combined.ok())
     return wrong_shares();
   COFFER_ASSIGN(Unsealed unsealed, open_with(std::move(*combined)));
+  reset();
   return std::optional<Unsealed>(std::move(unsealed));
+}
+
+void UnsealCeremony::reset() noexcept {
+  collector_.reset();
+  earlier_.clear();
+}
+
+void UnsealCeremony::keep_for_later() {
+  if (config_.counts.threshold == 1)
+    return;
+  for (const SecretBytes& share : collector_.shares())
+    if (!holds(earlier_, share))
+      earlier_.push_back(share.clone());
+  while (earlier_.size() > std::max<std::size_t>(kEarlierSharesMax, config_.counts.threshold))
+    earlier_.erase(earlier_.begin());
+}
+
+// Every set of this share and others of this attempt and of earlier ones, as many as there may be.
+Result<std::optional<Unsealed>> UnsealCeremony::open_with_earlier(const SecretBytes& share) {
+  std::vector<const SecretBytes*> others;
+  for (const SecretBytes& one : collector_.shares())
+    if (!one.equals(share))
+      others.push_back(&one);
+  for (const SecretBytes& one : earlier_)
+    if (!one.equals(share) && !holds(collector_.shares(), one))
+      others.push_back(&one);
+  const std::size_t more = config_.counts.threshold - 1;
+  if (earlier_.empty() || others.size() < more)
+    return std::optional<Unsealed>();
+  std::vector<char> chosen(others.size(), 0);
+  std::fill(chosen.begin(), chosen.begin() + static_cast<std::ptrdiff_t>(more), 1);
+  std::size_t left = kCombinationsMax;
+  do {
+    std::vector<SecretBytes> set;
+    set.push_back(share.clone());
+    for (std::size_t i = 0; i < others.size(); ++i)
+      if (chosen[i] != 0)
+        set.push_back(others[i]->clone());
+    auto combined = shamir_combine(set);
+    if (!combined.ok())
+      continue;
+    auto unsealed = open_with(std::move(*combined));
+    if (unsealed.ok())
+      return std::optional<Unsealed>(std::move(*unsealed));
+    if (unsealed.code() != Code::kInvalid)
+      return unsealed.status();
+  } while (--left > 0 && std::prev_permutation(chosen.begin(), chosen.end()));
+  return std::optional<Unsealed>();
 }
 
 Result<Unsealed> UnsealCeremony::open_with(SecretBytes combined) {

@@ -41,6 +41,7 @@ class ShareCollector {
   // What the shares combine to, right or wrong; the collector is empty afterwards in any case. Must be complete.
   Result<SecretBytes> combine();
 
+  const std::vector<SecretBytes>& shares() const noexcept { return shares_; }
   void reset() noexcept;
 
  private:
@@ -63,21 +64,25 @@ class UnsealCeremony {
   UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic = nullptr);
 
   CeremonyProgress progress() const { return collector_.progress(); }
-  void reset() noexcept { collector_.reset(); }
+  void reset() noexcept;
 
   // Nothing yet, or the keys once the threshold is reached; with an automatic seal that last call may take as long as
   // the seal does. A set of shares that does not open the seal gives one error, whatever is wrong with it, and starts
-  // over. kInvalid, before any share is taken, when the store was sealed by another kind of seal than the configured
-  // one.
+  // over. The shares of such a set are kept all the same, the last few, and tried together with those that follow: one
+  // wrong share, whoever gave it, does not undo what others have given. kInvalid, before any share is taken, when the
+  // store was sealed by another kind of seal than the configured one.
   Result<std::optional<Unsealed>> submit(const SecretBytes& share, RandomSource& random);
 
  private:
   Result<Unsealed> open_with(SecretBytes combined);
+  Result<std::optional<Unsealed>> open_with_earlier(const SecretBytes& share);
+  void keep_for_later();
 
   SealConfig config_;
   std::string keyring_record_;
   KeyWrapper* automatic_;
   ShareCollector collector_;
+  std::vector<SecretBytes> earlier_;  // of sets that opened nothing
 };
 
 // By a seal whose key is at hand. May take as long as the seal's service does. Fails as unwrap_root_key and

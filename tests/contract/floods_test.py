@@ -6,8 +6,10 @@ import pathlib
 import resource
 import select
 import socket
+import struct
 import sys
 import threading
+import time
 
 import harness
 
@@ -78,6 +80,29 @@ class Floods(harness.Contract):
             answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
             self.assertIn("secret/", answer.data_json)
 
+    def test_a_header_that_never_ends(self):
+        server = self.dev()
+
+        def frame(kind, payload, stream=1):
+            return struct.pack(">I", len(payload))[1:] + bytes([kind, 0]) + struct.pack(">I", stream) + payload
+        # A name, and a value of 1 GiB of which as much comes as the server takes.
+        head = b"\x00\x01a\x7f" + b"\x81\xff\xff\xff\x03"
+        before = resident_kib(server, "VmRSS")
+        with socket.create_connection(("127.0.0.1", 8210), timeout=5) as connection:
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, b"", 0) + frame(1, head))
+            sent = 0
+            with contextlib.suppress(OSError):  # reset, or nobody reads any more
+                while sent < 64 * MIB:
+                    connection.sendall(frame(9, b"x" * 16384))
+                    sent += 16384
+        self.assertLess(sent, 64 * MIB)
+        self.assertLess(resident_kib(server, "VmRSS") - before, 64 << 10)
+        server.wait_for_line("a connection was closed that sent [0-9]+ bytes without a call that ended")
+        messages, services = coffer_grpc.load("logical")
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
+            self.assertIn("secret/", answer.data_json)
+
     def test_a_guess_earns_no_room_over_grpc(self):
         server = self.dev()
         messages, services = coffer_grpc.load("logical")
@@ -104,6 +129,20 @@ class Floods(harness.Contract):
             for kib in (10, 100, 300, 700):
                 status, answer = harness.http("POST", "/v1/secret/data/legit", "root", {"data": {"v": "a" * (kib << 10)}})
                 self.assertEqual(status, 200, (kib, answer))
+
+    def test_a_stop_does_not_wait_for_passwords(self):
+        server = self.dev("-dev-grpc-listen-address=")
+        self.shell("vault auth enable userpass")
+        with contextlib.ExitStack() as held:
+            for number in range(200):
+                one = held.enter_context(socket.create_connection(("127.0.0.1", 8200), timeout=10))
+                body = json.dumps({"password": "guess"})
+                one.sendall(f"POST /v1/auth/userpass/login/u{number} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+            # One is answered, so the others are on their way.
+            self.assertEqual(harness.http("GET", "/v1/sys/health")[0], 200)
+            began = time.monotonic()
+            self.assertEqual(server.stop(), 0)
+            self.assertLess(time.monotonic() - began, 8)
 
     def test_idle_connections_leave_files_to_the_store(self):
         data = self.folder / "data"

@@ -64,6 +64,7 @@ class Server:
             for what, value in (limits or {}).items():
                 resource.setrlimit(what, value)
         self.lines = []
+        self.killed = False
         self.environment = dict(os.environ, **(env or {}))
         self.process = subprocess.Popen([binary, "server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         env=self.environment, cwd=cwd, preexec_fn=limit if limits else None)
@@ -101,6 +102,7 @@ class Server:
 
     def stop(self, how=signal.SIGTERM):
         if self.process.poll() is None:
+            self.killed = self.killed or how == signal.SIGKILL
             self.process.send_signal(how)
         try:
             self.process.wait(timeout=15)
@@ -111,6 +113,15 @@ class Server:
         self.reader.join()
         self.process.stdout.close()
         return self.process.returncode
+
+    def bad_end(self):
+        """Why the server's end was none that it may come to, or nothing: 0, 1 with a word about it, or a kill by the test."""
+        code = self.process.returncode
+        if code == 0 or (code == -signal.SIGKILL and self.killed):
+            return None
+        if code == 1 and re.search(r"Error|\[ERROR\]|\"error\"|refus|must|cannot", self.output()):
+            return None
+        return f"a server ended with {code}:\n{self.output()}"
 
 
 class Contract(unittest.TestCase):
@@ -128,8 +139,12 @@ class Contract(unittest.TestCase):
             if server.process.poll() is None:
                 server.stop()
             elif not server.process.stdout.closed:
+                server.reader.join()
                 server.process.stdout.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        # A crash at the very end is one too.
+        bad = [why for why in (server.bad_end() for server in self.servers) if why]
+        self.assertEqual(bad, [], "\n".join(bad))
 
     def start(self, *arguments, **options):
         server = Server(list(arguments), env=dict(self.environment, **options.pop("env", {})), **options)

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 
 #include "base/listen.h"
 
@@ -43,10 +44,10 @@ class Fixture {
     port = bound_port(*listener);
     start(*listener, std::chrono::seconds(60));
   }
-  void start(int listener, Nanos silence) {
+  void start(int listener, Nanos silence, std::uint64_t without_call = UINT64_MAX, std::uint64_t known = UINT64_MAX) {
     acceptor.emplace(
-        std::vector<int>{listener}, Acceptor::Limits{10, 9, silence}, [this](std::size_t, int, int fd) { add(fd); },
-        [](std::string_view) {});
+        std::vector<int>{listener}, Acceptor::Limits{10, 9, silence, without_call, known},
+        [this](std::size_t, int, int fd) { add(fd); }, [](std::string_view) {});
   }
   ~Fixture() {
     acceptor.reset();
@@ -89,6 +90,20 @@ class Client {
   void call(std::uint16_t port) const {
     connect(port);
     greet();
+  }
+  void send(std::size_t bytes) const {
+    const std::string text(bytes, 'x');
+    BOOST_REQUIRE(::send(fd_, text.data(), bytes, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes));
+  }
+  std::uint16_t own_port() const {
+    sockaddr_in own{};
+    socklen_t size = sizeof own;
+    BOOST_REQUIRE(::getsockname(fd_, reinterpret_cast<sockaddr*>(&own), &size) == 0);
+    return ntohs(own.sin_port);
+  }
+  bool open() const {
+    char byte = 0;
+    return ::recv(fd_, &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN;
   }
   // Waits for that.
   bool closed_by_server() const {
@@ -161,6 +176,34 @@ BOOST_AUTO_TEST_CASE(the_silent_make_room_for_others) {
   // One that speaks late is as good as any.
   silent[8]->greet();
   await_taken(3);
+}
+
+// gRPC keeps a header that never ends; what ends a call is what counts.
+BOOST_AUTO_TEST_CASE(who_sends_without_a_call_that_ends_is_closed) {
+  const auto listener = listen_tcp("127.0.0.1", 0);
+  BOOST_REQUIRE(listener.ok());
+  port = bound_port(*listener);
+  start(*listener, std::chrono::milliseconds(500), 1000, 10'000);
+  const Client flood, caller, known, late;
+  for (const Client* one : {&flood, &caller, &known, &late})
+    one->call(port);
+  await_taken(4);
+  known.send(500);
+  acceptor->note_call("127.0.0.1", known.own_port(), true);
+  // Whatever is closed after this shows that the calls were seen.
+  flood.send(2000);
+  BOOST_TEST(flood.closed_by_server());
+  known.send(5000);
+  caller.send(900);
+  acceptor->note_call("127.0.0.1", caller.own_port(), false);
+  late.send(2000);
+  BOOST_TEST(late.closed_by_server());
+  BOOST_TEST(known.open());
+  BOOST_TEST(caller.open());
+  caller.send(2000);
+  BOOST_TEST(caller.closed_by_server());
+  known.send(20'000);
+  BOOST_TEST(known.closed_by_server());
 }
 
 BOOST_AUTO_TEST_CASE(silence_ends) {

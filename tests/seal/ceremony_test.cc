@@ -193,6 +193,27 @@ BOOST_AUTO_TEST_CASE(whatever_is_wrong_with_a_set_there_is_one_error_and_a_new_s
   }
 }
 
+// Who has no share cannot keep those who have from unsealing.
+BOOST_AUTO_TEST_CASE(a_wrong_share_does_not_undo_what_others_gave) {
+  const Initialized made = init_shamir(5, 3), other = init_shamir(5, 3, 99);
+  SeededRandom random(8);
+  UnsealCeremony ceremony = ceremony_of(made);
+  BOOST_REQUIRE(!ceremony.submit(made.shares[0], random).value());
+  BOOST_TEST(!ceremony.submit(other.shares[0], random).value());
+  BOOST_CHECK(ceremony.submit(made.shares[1], random).code() == Code::kInvalid);
+  BOOST_TEST(!ceremony.submit(other.shares[1], random).value());
+  const auto opened = ceremony.submit(made.shares[4], random);
+  BOOST_REQUIRE(opened.ok() && opened->has_value());
+  BOOST_TEST((*opened)->root_key.equals(made.root_key));
+  BOOST_TEST(ceremony.progress().have == 0u);
+  // What a reset drops is dropped.
+  BOOST_REQUIRE(!ceremony.submit(made.shares[0], random).value());
+  BOOST_REQUIRE(!ceremony.submit(other.shares[0], random).value());
+  BOOST_CHECK(ceremony.submit(made.shares[1], random).code() == Code::kInvalid);
+  ceremony.reset();
+  BOOST_TEST(!ceremony.submit(made.shares[4], random).value());
+}
+
 BOOST_AUTO_TEST_CASE(shares_of_a_wrong_size_are_refused_by_name_and_change_nothing) {
   const Initialized made = init_shamir(5, 3);
   SeededRandom random(7);
