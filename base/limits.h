@@ -36,6 +36,18 @@ inline constexpr std::chrono::seconds kGrpcHandshakeTimeMax{10};
 inline constexpr std::chrono::seconds kRequestTimeMax{90};
 inline constexpr std::size_t kTransactionRunsMax = 64;           // runs of one handler before it is refused as 503
 
+// Events.
+inline constexpr std::size_t kEventSubscribersMax = 256;           // of one node
+inline constexpr std::size_t kEventsHeldMax = 8192;                // for subscribers that have not taken them yet...
+inline constexpr std::size_t kEventBytesHeldMax = 16u << 20;       // ...and in bytes; who is further behind is cut off
+inline constexpr std::size_t kEventNamespacesMax = 64;             // patterns of one subscription
+inline constexpr std::size_t kEventFilterBytesMax = 4096;
+inline constexpr std::size_t kEventScanMax = 256;                  // events looked at in one step of a subscription
+inline constexpr std::size_t kFeedPieceBytesMax = 64u << 10;       // framed for a client at once
+inline constexpr std::size_t kFeedFrameBytesMax = 4096;            // that a subscriber may send
+inline constexpr std::chrono::seconds kFeedPingInterval{20};       // how long a quiet client is left alone...
+inline constexpr std::chrono::seconds kFeedSilenceMax{60};         // ...and after how long it counts as gone
+
 inline constexpr std::size_t kListNamesMax = 1u << 20;           // names one list answers with; more are paged
 inline constexpr std::size_t kTokenTreeEntryMax = 256;           // tokens revoked in one entry; a larger tree is a job
 inline constexpr std::size_t kJobStepKeysMax = 1024;             // records one step of a job deletes

@@ -30,6 +30,7 @@ class MapTxn final : public core::Txn {
   Result<core::ListPage> list(const store::StoreKey&, std::string_view, std::size_t) override {
     return core::ListPage();
   }
+  void note(const core::Change&) override {}
   bool writes() const override { return !written_.empty(); }
   void commit() {
     for (auto& [key, value] : written_)

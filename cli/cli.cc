@@ -239,6 +239,7 @@ std::vector<Command> builtin_commands() {
   add_audit_commands(commands);
   add_observe_commands(commands);
   add_usage_commands(commands);
+  add_event_commands(commands);
   add_kv_commands(commands);
   add_kv_metadata_commands(commands);
   add_kv_tree_commands(commands);

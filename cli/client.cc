@@ -101,6 +101,7 @@ HttpRequest Client::build(const Call& call) const {
   request.has_body = call.has_body;
   request.on_piece = call.on_piece;
   request.stream_time = call.stream_time;
+  request.websocket = call.websocket;
   return request;
 }
 
@@ -192,6 +193,7 @@ Reply Client::call(const Call& call) {
   }
   if (call.on_piece && response->status < 300) {
     reply.status = response->status;
+    reply.ended = std::move(response->ended);
     return reply;
   }
   return reply_of(call, request, *response);

@@ -25,6 +25,7 @@ struct Call {
   bool merge_patch = false;
   std::function<bool(std::string_view)> on_piece = {};  // as HttpRequest's; such an answer is not read as JSON
   std::chrono::milliseconds stream_time{0};
+  bool websocket = false; // as HttpRequest's
   bool aside = false;     // a look-up before the real request: not wrapped, and made even under -output-curl-string
 };
 
@@ -40,6 +41,7 @@ struct Reply {
   std::string error;                // what to print when !ok()
   std::vector<std::string> errors;  // of the server
   std::string body;
+  std::string ended;                // as HttpResponse's
   json::Value json;                 // null when the body is empty or no JSON
 
   bool ok() const { return kind == Kind::kOk; }

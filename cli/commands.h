@@ -19,6 +19,7 @@ void add_lease_commands(std::vector<Command>& commands);
 void add_audit_commands(std::vector<Command>& commands);
 void add_observe_commands(std::vector<Command>& commands);      // monitor, debug, version-history
 void add_usage_commands(std::vector<Command>& commands);        // operator usage, license, plugin
+void add_event_commands(std::vector<Command>& commands);        // events subscribe
 void add_audit_verify_command(std::vector<Command>& commands);
 void add_kv_commands(std::vector<Command>& commands);
 void add_kv_metadata_commands(std::vector<Command>& commands);

@@ -1,6 +1,7 @@
 #include "cli/http_client.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 
 #include "base/error_text.h"
 #include "base/limits.h"
+#include "cli/websocket_client.h"
 
 namespace coffer::cli {
 namespace {
@@ -48,6 +50,55 @@ std::string host_port(const std::string& url) {
   return host;
 }
 
+// A connection that libcurl made and does not speak on.
+class CurlChannel final : public ByteChannel {
+ public:
+  explicit CurlChannel(CURL* handle) : handle_(handle) {}
+
+  Status send(std::string_view bytes) override {
+    while (!bytes.empty()) {
+      std::size_t sent = 0;
+      const CURLcode code = curl_easy_send(handle_, bytes.data(), bytes.size(), &sent);
+      if (code == CURLE_AGAIN && wait(POLLOUT, kSendWait))
+        continue;
+      if (code != CURLE_OK)
+        return Status(Code::kUnavailable, "the connection was closed");
+      bytes.remove_prefix(sent);
+    }
+    return ok_status();
+  }
+
+  Result<std::string> receive(std::chrono::milliseconds time_max) override {
+    std::string bytes(kReceiveBytes, '\0');
+    for (bool waited = false;; waited = true) {
+      std::size_t got = 0;
+      const CURLcode code = curl_easy_recv(handle_, bytes.data(), bytes.size(), &got);
+      if (code == CURLE_AGAIN && !waited && wait(POLLIN, time_max))
+        continue;
+      if (code != CURLE_OK && code != CURLE_AGAIN)
+        return Status(Code::kUnavailable, "the connection was closed");
+      if (code == CURLE_OK && got == 0)
+        return Status(Code::kUnavailable, "EOF");
+      bytes.resize(code == CURLE_OK ? got : 0);
+      return bytes;
+    }
+  }
+
+ private:
+  static constexpr std::size_t kReceiveBytes = 16u << 10;
+  static constexpr std::chrono::milliseconds kSendWait{30000};
+
+  bool wait(short what, std::chrono::milliseconds time_max) const {
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    if (curl_easy_getinfo(handle_, CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK || socket == CURL_SOCKET_BAD)
+      return false;
+    pollfd one{socket, what, 0};
+    return ::poll(&one, 1, static_cast<int>(time_max.count())) > 0;
+  }
+
+  CURL* handle_;
+};
+
 class CurlTransport final : public Transport {
  public:
   CurlTransport(CURL* handle, TransportOptions options) : handle_(handle), options_(std::move(options)) {}
@@ -76,9 +127,17 @@ class CurlTransport final : public Transport {
       headers = curl_slist_append(headers, (name + ": " + value).c_str());
     headers = curl_slist_append(headers, "Expect:");
     curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
+    if (request.websocket) {
+      curl_easy_setopt(handle_, CURLOPT_CONNECT_ONLY, 1L);
+      curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    }
     CURLcode code = curl_easy_perform(handle_);
     curl_slist_free_all(headers);
     curl_slist_free_all(route);
+    if (request.websocket && code == CURLE_OK) {
+      CurlChannel channel(handle_);
+      return talk_websocket(channel, request, host_port(request.url), options_.timeout);
+    }
     const bool ended = request.on_piece && (body.streamed || code == CURLE_OPERATION_TIMEDOUT);
     if (code != CURLE_OK && !ended)
       return Status(Code::kUnavailable, failure(code, request, body.too_large));

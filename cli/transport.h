@@ -24,12 +24,14 @@ struct HttpRequest {
   // it lasts); false ends it. How it ended is no failure.
   std::function<bool(std::string_view)> on_piece;
   std::chrono::milliseconds stream_time{0};
+  bool websocket = false;  // ask for one: each of its messages is a piece
 };
 
 struct HttpResponse {
   int status = 0;
   std::string location;  // of a redirect
   std::string body;
+  std::string ended;     // of a WebSocket that the server closed: why
 };
 
 struct TransportOptions {

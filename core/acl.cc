@@ -18,6 +18,7 @@ struct Rule {
   CapabilitySet capabilities = 0;
   std::shared_ptr<const Constraints> constraints;
   std::string path;  // with its '*'
+  std::vector<std::string> event_types;
 };
 
 // A text of a sorted set, and the longest other text of the set that it begins with.
@@ -232,11 +233,12 @@ std::shared_ptr<const Constraints> merged(const std::shared_ptr<const Constraint
 // Another policy's rule for the same text.
 void merge(Rule& into, const PathRule& from) {
   if ((into.capabilities | from.capabilities) & bit(Capability::kDeny) && !mutant(Mutant::kAclDenyDoesNotWin)) {
-    into = Rule{bit(Capability::kDeny), nullptr, std::move(into.path)};
+    into = Rule{bit(Capability::kDeny), nullptr, std::move(into.path), {}};
     return;
   }
   into.capabilities |= from.capabilities;
   into.constraints = merged(into.constraints, from.constraints);
+  into.event_types.insert(into.event_types.end(), from.event_types.begin(), from.event_types.end());
 }
 
 Decision decide(const Rule* rule, CapabilitySet wanted) noexcept {
@@ -247,6 +249,7 @@ Decision decide(const Rule* rule, CapabilitySet wanted) noexcept {
   out.sudo = (rule->capabilities & bit(Capability::kSudo)) != 0;
   out.allowed = (rule->capabilities & wanted) != 0;
   out.constraints = rule->constraints.get();
+  out.event_types = rule->event_types;
   return out;
 }
 
@@ -423,8 +426,8 @@ std::shared_ptr<const Acl> Acl::compile(std::span<const std::shared_ptr<const Po
         path.pop_back();
       Index::Rules& rules = segments ? wild : prefix ? prefixes : exact;
       const bool denies = (rule.capabilities & bit(Capability::kDeny)) != 0;
-      const auto [at, added] =
-          rules.try_emplace(std::move(path), Rule{rule.capabilities, denies ? nullptr : rule.constraints, whole});
+      const auto [at, added] = rules.try_emplace(
+          std::move(path), Rule{rule.capabilities, denies ? nullptr : rule.constraints, whole, rule.event_types});
       if (!added)
         merge(at->second, rule);
     }
@@ -458,7 +461,7 @@ void Acl::each_rule(const std::function<void(std::string_view path, bool glob, C
 
 Decision Acl::allows(std::string_view path, Capability capability) const noexcept {
   if (root_)
-    return {true, true, kAnyCapability, true, nullptr};
+    return {true, true, kAnyCapability, true, nullptr, {}};
   if (deny_all_)
     return decide(nullptr, 0);
   if (mutant(Mutant::kAclCheckKeepsMemory)) [[unlikely]]

@@ -33,6 +33,7 @@ struct Decision {
   CapabilitySet capabilities = 0;   // all that the deciding rule grants; all but deny for root
   bool root = false;
   const Constraints* constraints = nullptr;  // null: none; lives as long as the Acl
+  std::span<const std::string> event_types{};  // that the deciding rule lets a subscriber hear of; likewise
 };
 
 // Gives the value of a template expression such as identity.entity.id, or nothing.

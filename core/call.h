@@ -16,6 +16,7 @@
 namespace coffer::core {
 
 class ActivityLog;
+class EventBus;
 class Lockouts;
 
 // What the server's core works with. All outlive every request; thread-safe.
@@ -35,6 +36,7 @@ struct Services {
   ActivityLog* activity = nullptr;  // null: clients are not counted
   std::optional<LogLevel> log_requests{};  // each request that is answered is a line of this level; nothing: none is
   bool introspection = false;      // sys/internal/inspect is there
+  EventBus* events = nullptr;      // null: nobody is told what changed
 };
 
 // One run of one handler.

@@ -47,6 +47,8 @@ class Storage {
   Status put(std::string_view path, std::string_view plaintext);
   Status erase(std::string_view path);
   Result<ListPage> list(std::string_view folder, std::string_view after = {}, std::size_t limit = 0);
+  // Tells subscribers to events of a change, once it is committed (core/change.h).
+  void note(const Change& change) { txn_.note(change); }
 
  private:
   Txn& txn_;

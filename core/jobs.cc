@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/codec.h"
 #include "base/mutant.h"
+#include "core/events.h"
 #include "core/identity_store.h"
 #include "core/layout.h"
 #include "core/lease_revoke.h"
@@ -299,10 +300,9 @@ Status SystemTask::prepare(Proposal& proposal) {
   if (published == nullptr || published->sealed)
     return Status(Code::kSealed, "Vault is sealed");
   COFFER_TRY(published->damage);
-  json::Arena arena;
-  TxnImpl::Buffers buffers;
-  TxnImpl txn(*view, *published->barrier, arena, services_.committer.cluster_now(), buffers);
-  COFFER_TRY(work_(txn, *published, arena));
+  arena_.reset();
+  TxnImpl txn(*view, *published->barrier, arena_, services_.committer.cluster_now(), buffers_);
+  COFFER_TRY(work_(txn, *published, arena_));
   if (!txn.writes())
     return ok_status();
   COFFER_ASSIGN(proposal, txn.finish(term, services_.random));
@@ -320,8 +320,10 @@ void SystemTask::run() {
 void SystemTask::done(CommitOutcome outcome, Index, Status status) {
   if (outcome == CommitOutcome::kConflict)
     return run();
-  if (outcome == CommitOutcome::kCommitted)
+  if (outcome == CommitOutcome::kCommitted) {
+    publish_changes(services_, buffers_.changes);
     return finish(ok_status());
+  }
   finish(status.ok() ? Status(Code::kOutcomeUnknown, "the outcome of the server's own transaction is unknown")
                      : status);
 }

@@ -50,6 +50,8 @@ class SystemTask final : public SystemCommit {
   Work work_;
   Done done_;
   unsigned runs_ = 0;
+  json::Arena arena_;         // what was noted of the last run lives here until it is committed
+  TxnImpl::Buffers buffers_;
 };
 
 // Carries on the jobs of the published state, one step of one job at a time. tick() from one thread, the shell's timer.

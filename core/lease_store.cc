@@ -33,6 +33,19 @@ bool in_order(const LeaseRecord& record) {
   return record.state != LeaseState::kIrrevocable && !mutant(Mutant::kLeaseWithoutExpiry);
 }
 
+// What subscribers to events hear of a lease, from the two records of it: nothing where neither says anything new to its
+// holder.
+Change change_of(std::string_view type, NamespaceId ns, MountId mount, std::string_view id, WallTime expires) {
+  Change change;
+  change.type = type;
+  change.ns = ns;
+  change.mount = mount;
+  change.name = id;
+  change.lease = true;
+  change.expires = expires;
+  return change;
+}
+
 bool is_token_tail(std::string_view tail) {
   return tail.size() == 1 + kTokenHashText && tail.front() == kTokenMark;
 }
@@ -74,6 +87,19 @@ Result<std::optional<LeaseRecord>> LeaseStore::find(NamespaceId ns, std::string_
   return record;
 }
 
+void LeaseStore::note(std::string_view type, const LeaseRecord& record, WallTime expires) {
+  txn_.note(change_of(type, record.ns, record.mount, arena_.copy(record.id), expires));
+}
+
+void LeaseStore::note_end(const LeaseRecord& record) {
+  note(record.expires <= txn_.now() ? kLeaseExpired : kLeaseRevoked, record, {});
+}
+
+void LeaseStore::note_token(std::string_view type, NamespaceId ns, std::string_view path, std::string_view hash,
+                            WallTime expires) {
+  txn_.note(change_of(type, ns, MountId(0), arena_.copy(token_lease_id(path, hash)), expires));
+}
+
 Status LeaseStore::add(const LeaseRecord& record) {
   COFFER_CHECK(record.key().size() == kLeaseKeyText);
   std::string bytes;
@@ -82,6 +108,8 @@ Status LeaseStore::add(const LeaseRecord& record) {
   COFFER_TRY(txn_.put(id_key(record.ns, joined(layout::kLeaseIdPrefix, record.id)), {}));
   if (!record.token_hash.empty())
     COFFER_TRY(txn_.put(layout::token_key(token_name(record)), {}));
+  if (record.state == LeaseState::kActive)
+    note(kLeaseIssued, record, record.expires);
   return in_order(record) ? txn_.put(layout::token_key(due_name(record)), {}) : ok_status();
 }
 
@@ -97,6 +125,12 @@ Status LeaseStore::replace(const LeaseRecord& before, const LeaseRecord& after) 
     if (!is.empty())
       COFFER_TRY(txn_.put(layout::token_key(is), {}));
   }
+  if (after.state == LeaseState::kActive && before.state == LeaseState::kPending)
+    note(kLeaseIssued, after, after.expires);
+  else if (after.state == LeaseState::kActive && before.expires != after.expires)
+    note(kLeaseRenewed, after, after.expires);
+  else if (after.state != LeaseState::kActive && before.state == LeaseState::kActive)
+    note_end(before);
   const bool was_bad = before.state == LeaseState::kIrrevocable;
   if (was_bad == (after.state == LeaseState::kIrrevocable))
     return ok_status();
@@ -107,6 +141,8 @@ Status LeaseStore::replace(const LeaseRecord& before, const LeaseRecord& after) 
 Status LeaseStore::erase(const LeaseRecord& record) {
   COFFER_TRY(txn_.erase(layout::token_key(joined(layout::kLeasePrefix, record.key()))));
   COFFER_TRY(txn_.erase(id_key(record.ns, joined(layout::kLeaseIdPrefix, record.id))));
+  if (record.state == LeaseState::kActive)
+    note_end(record);
   if (!record.token_hash.empty())
     COFFER_TRY(txn_.erase(layout::token_key(token_name(record))));
   if (record.state == LeaseState::kIrrevocable)

@@ -12,6 +12,12 @@
 
 namespace coffer::core {
 
+// What happens to leases, as subscribers to events hear of it.
+inline constexpr std::string_view kLeaseIssued = "lease/issue";
+inline constexpr std::string_view kLeaseRenewed = "lease/renew";
+inline constexpr std::string_view kLeaseRevoked = "lease/revoke";
+inline constexpr std::string_view kLeaseExpired = "lease/expire";
+
 class LeaseStore {
  public:
   // Both outlive it. `arena` is the transaction's.
@@ -57,8 +63,15 @@ class LeaseStore {
   // The id that a token's own lease has, and its records in the index of ids.
   Status add_token(NamespaceId ns, std::string_view path, std::string_view hash);
   Status erase_token(NamespaceId ns, std::string_view path, std::string_view hash);
+  // Tells subscribers to events of a token's own lease; `ns` is where the token was made.
+  void note_token(std::string_view type, NamespaceId ns, std::string_view path, std::string_view hash,
+                  WallTime expires);
 
  private:
+  void note(std::string_view type, const LeaseRecord& record, WallTime expires);
+  // It was its holder's until now.
+  void note_end(const LeaseRecord& record);
+
   TxnImpl& txn_;
   json::Arena& arena_;
 };

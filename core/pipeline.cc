@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/audit_format.h"
+#include "core/events.h"
 #include "core/finished.h"
 #include "core/inline_login.h"
 #include "core/jobs.h"
@@ -322,6 +323,8 @@ void Pipeline::answer(std::unique_ptr<Exchange> exchange) {
 
 void Pipeline::propose(std::unique_ptr<Exchange> exchange) {
   PipelineState& state = *exchange->pipeline;
+  if (mutant(Mutant::kEventBeforeCommit))
+    publish_changes(services_, state.buffers.changes);
   if (state.audit) {
     split_lines(*exchange, state);
     if (!state.request_audited) {
@@ -391,6 +394,7 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
     case CommitOutcome::kCommitted:
       break;
   }
+  publish_changes(services_, state.buffers.changes);
   if (state.outside && !state.called)
     return call_outside(std::move(exchange));
   state.committed = true;

@@ -70,6 +70,7 @@ class PipelineState {
     buffers.writes.clear();
     buffers.reads.clear();
     buffers.ranges.clear();
+    buffers.changes.clear();
     proposal = Proposal();
     speculation.reset();
     times = StageTimes();

@@ -188,6 +188,13 @@ class PathReader {
         constraints.required_parameters.push_back(lower(node.text));
         return ok_status();
       });
+    if (item.key == "subscribe_event_types")
+      return strings(item, [&](const hcl::Node& node) {
+        if (node.text.empty())
+          return fail(node.at, "\"subscribe_event_types\" holds an empty text");
+        rule_.event_types.push_back(node.text);
+        return ok_status();
+      });
     if (item.key == "min_wrapping_ttl")
       return read_ttl(item, constraints.min_wrapping_ttl);
     if (item.key == "max_wrapping_ttl")
@@ -200,7 +207,7 @@ class PathReader {
       return read_filter(item, constraints);
     if (item.key == "control_group")
       return read_approval(item, constraints.approval);
-    static constexpr std::string_view kNotEnforced[] = {"mfa_methods", "subscribe_event_types"};
+    static constexpr std::string_view kNotEnforced[] = {"mfa_methods"};
     if (std::find(std::begin(kNotEnforced), std::end(kNotEnforced), item.key) != std::end(kNotEnforced))
       return fail(value.at, "\"" + item.key + "\" is not enforced by this server");
     return fail(item.at, "invalid key \"" + item.key + "\"");

@@ -76,6 +76,7 @@ struct PathRule {
   std::string path;             // as written, without a leading '/'; with its '*' and '+'
   CapabilitySet capabilities = 0;  // deny stands alone
   std::shared_ptr<const Constraints> constraints;  // null: none
+  std::vector<std::string> event_types;  // with `subscribe`: which may be heard of, with '*' for any text
   bool templated = false;       // holds {{…}}, see acl.h
   WallTime expires = WallTime::max();  // from then on it is as if it were not there
   std::uint32_t line = 0;       // of the policy's text

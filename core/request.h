@@ -61,6 +61,8 @@ struct InlineLogin {
 // What a wrapping token is handed out as.
 enum class WrapFormat : std::uint8_t { kToken, kJwt };
 
+class EventFeed;
+
 struct Request {
   std::string_view id;                    // UUID text
   Surface surface = Surface::kHttp;
@@ -80,6 +82,7 @@ struct Request {
   std::string_view content_type;          // tells merge-patch from json-patch
   std::string_view origin;                // of an allowed site of a browser; empty for all other clients
   Door door;
+  bool takes_feed = false;                // the client can be told of events for as long as it listens
   const HeaderLine* headers = nullptr;    // kept only while somebody asks for them (core/door.h)
   json::Value data;  // an object, or null when there was no body; query parameters of a read are members
 };
@@ -125,6 +128,7 @@ struct Response {
   std::vector<std::string_view> errors;
   bool late = false;                    // failed because its time was over
   std::shared_ptr<ByteStream> stream;   // when set, and content_type: the body is what it gives, until it ends
+  std::shared_ptr<EventFeed> feed;      // when set: the answer is what it tells (core/event_feed.h)
   std::string_view raw_body;            // when content_type is set: the body is this text
   std::string_view content_type;
   std::vector<std::pair<std::string_view, std::string_view>> headers;  // further ones, of HTTP; metadata of gRPC

@@ -30,6 +30,7 @@ std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
 std::vector<PathSpec> sys_activity_specs();  // sys_activity.cc
 std::vector<PathSpec> sys_plugin_specs();    // sys_plugins.cc
+std::vector<PathSpec> sys_event_specs();     // sys_events.cc
 std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
 std::vector<PathSpec> sys_tool_specs();      // sys_tools.cc
 

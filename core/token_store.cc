@@ -153,8 +153,12 @@ Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
     COFFER_TRY(txn_.put(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
   if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
     COFFER_TRY(txn_.put(expiry_name(*record.expires, hash).key(), {}));
+  if (!record.expires)
+    return ok_status();
   // Found by the path that made it, as leases are.
-  return record.expires ? LeaseStore(txn_, arena_).add_token(record.ns, record.path, hash) : ok_status();
+  LeaseStore leases(txn_, arena_);
+  leases.note_token(kLeaseIssued, record.ns, record.path, hash, *record.expires);
+  return leases.add_token(record.ns, record.path, hash);
 }
 
 Status TokenStore::replace(std::string_view hash, const TokenRecord& before, const TokenRecord& after) {
@@ -165,9 +169,10 @@ Status TokenStore::replace(std::string_view hash, const TokenRecord& before, con
     return ok_status();
   if (before.expires)
     COFFER_TRY(txn_.erase(expiry_name(*before.expires, hash).key()));
-  if (after.expires)
-    COFFER_TRY(txn_.put(expiry_name(*after.expires, hash).key(), {}));
-  return ok_status();
+  if (!after.expires)
+    return ok_status();
+  LeaseStore(txn_, arena_).note_token(kLeaseRenewed, after.ns, after.path, hash, *after.expires);
+  return txn_.put(expiry_name(*after.expires, hash).key(), {});
 }
 
 Result<std::size_t> TokenStore::restore_index(std::string_view hash, const TokenRecord& record) {
@@ -203,7 +208,9 @@ Status TokenStore::erase_records(std::string_view hash, const TokenRecord& recor
   if (!record.expires)
     return ok_status();
   COFFER_TRY(txn_.erase(expiry_name(*record.expires, hash).key()));
-  return LeaseStore(txn_, arena_).erase_token(record.ns, record.path, hash);
+  LeaseStore leases(txn_, arena_);
+  leases.note_token(record.expired(txn_.now()) ? kLeaseExpired : kLeaseRevoked, record.ns, record.path, hash, {});
+  return leases.erase_token(record.ns, record.path, hash);
 }
 
 Result<ListPage> TokenStore::children(std::string_view hash, std::size_t limit) {

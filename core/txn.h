@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/status.h"
 #include "base/strong.h"
+#include "core/change.h"
 #include "core/speculation.h"
 #include "store/backend.h"
 #include "store/key.h"
@@ -66,6 +67,10 @@ class Txn {
   // Names directly below `folder` (empty or ending in '/'), after `after` (exclusive), at most `limit` (0: no limit
   // other than the server's). Sees this transaction's own writes. The range becomes part of the read set.
   virtual Result<ListPage> list(const store::StoreKey& folder, std::string_view after, std::size_t limit) = 0;
+
+  // What subscribers to events are told when this transaction is committed, and not otherwise. Its texts live as long
+  // as the arena.
+  virtual void note(const Change& change) = 0;
 
   virtual bool writes() const = 0;
 };

@@ -55,6 +55,7 @@ TxnImpl::TxnImpl(const store::View& view, const seal::Barrier& barrier, json::Ar
   buffers_.reads.clear();
   buffers_.speculative_reads.clear();
   buffers_.ranges.clear();
+  buffers_.changes.clear();
 }
 
 std::string_view TxnImpl::stored(const store::StoreKey& key) {
@@ -193,6 +194,7 @@ void TxnImpl::depend(const store::StoreKey& key) { buffers_.reads.push_back(stor
 void TxnImpl::rollback(Savepoint to) {
   buffers_.writes = std::move(to.writes);
   bytes_ = to.bytes;
+  buffers_.changes.resize(to.changes);
   places_.clear();
   if (buffers_.writes.size() > kIndexedWrites)
     for (std::size_t i = 0; i < buffers_.writes.size(); ++i)

@@ -30,10 +30,12 @@ class TxnImpl final : public Txn {
     std::vector<std::pair<std::string_view, Index>> speculative_reads;
     std::vector<KeyRange> ranges;
     std::string sealed;
+    std::vector<Change> changes;
   };
   struct Savepoint {
     std::vector<Write> writes;
     std::size_t bytes = 0;
+    std::size_t changes = 0;
   };
 
   // With a `speculation`, single records are read from it where it is newer than the view; lists are not.
@@ -47,6 +49,7 @@ class TxnImpl final : public Txn {
   Status erase(const store::StoreKey& key) override;
   Result<ListPage> list(const store::StoreKey& folder, std::string_view after, std::size_t limit) override;
   bool writes() const override { return !buffers_.writes.empty(); }
+  void note(const Change& change) override { buffers_.changes.push_back(change); }
 
   // The record as it is stored, unopened; for records that their owner seals (the keyring).
   Result<std::optional<std::string_view>> get_as_is(const store::StoreKey& key);
@@ -75,7 +78,7 @@ class TxnImpl final : public Txn {
   void depend(const store::StoreKey& key);
 
   // Undo of writes; what was read stays read.
-  Savepoint savepoint() const { return {buffers_.writes, bytes_}; }
+  Savepoint savepoint() const { return {buffers_.writes, bytes_, buffers_.changes.size()}; }
   void rollback(Savepoint to);
 
   std::size_t ops() const { return buffers_.writes.size(); }

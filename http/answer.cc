@@ -14,7 +14,8 @@ struct Line {
   int status;
   std::string_view reason;
 };
-constexpr Line kLines[] = {{200, "OK"},
+constexpr Line kLines[] = {{101, "Switching Protocols"},
+                           {200, "OK"},
                            {204, "No Content"},
                            {202, "Accepted"},
                            {299, "Status"},
@@ -28,6 +29,7 @@ constexpr Line kLines[] = {{200, "OK"},
                            {413, "Request Entity Too Large"},
                            {415, "Unsupported Media Type"},
                            {417, "Expectation Failed"},
+                           {426, "Upgrade Required"},
                            {429, "Too Many Requests"},
                            {431, "Request Header Fields Too Large"},
                            {472, "DR Secondary"},
@@ -135,6 +137,14 @@ void write_stream_head(const core::Exchange& exchange, const AnswerStyle& style,
   append_head(answer_status(exchange.response), exchange.response.content_type, kChunked, style, out);
   append_origin(exchange.request.origin, out);
   out += "\r\n";
+}
+
+void write_upgrade_head(std::string_view accept, const AnswerStyle& style, std::string& out) {
+  out.append("HTTP/1.1 101 ").append(reason_phrase(101)).append("\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+  out.append("Sec-WebSocket-Accept: ").append(accept).append("\r\n");
+  if (style.custom != nullptr)
+    out += style.custom->lines_of(101);
+  out.append("Date: ").append(style.date).append("\r\n\r\n");
 }
 
 std::string_view reason_phrase(int status) noexcept {

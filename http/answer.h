@@ -24,6 +24,9 @@ void write_answer(const core::Exchange& exchange, const AnswerStyle& style, std:
 // The head of an answer whose body comes in chunks, until one is empty.
 void write_stream_head(const core::Exchange& exchange, const AnswerStyle& style, std::string& out);
 
+// The head of an answer behind which the connection speaks WebSocket; `accept` proves that the key was read.
+void write_upgrade_head(std::string_view accept, const AnswerStyle& style, std::string& out);
+
 // The same for an answer that no dispatcher gave. For one that is no failure `error` is further header
 // lines, and there is no body.
 void write_refusal(int status, std::string_view error, const AnswerStyle& style, std::string& scratch,

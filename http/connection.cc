@@ -105,7 +105,7 @@ void Connection::advance() {
     if (closed() || state_ == State::kWaiting)
       return;
     const bool go_on = state_ == State::kHandshake ? shake_hands()
-                       : state_ == State::kStream  ? client_listens()
+                       : state_ == State::kStream  ? go_on_listening()
                        : state_ == State::kLinger  ? discard()
                                                    : read_and_process();
     if (!go_on)
@@ -302,6 +302,10 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
     thread_.release(*this);
     return;
   }
+  if (exchange->response.feed && !exchange->response.has_errors() && !is_head_) {
+    begin_feed(std::move(exchange));
+    return;
+  }
   if (exchange->response.stream && !is_head_) {
     begin_stream(std::move(exchange));
     return;
@@ -372,7 +376,63 @@ void Connection::go_on_with_stream() {
     end_stream();
 }
 
-void Connection::end_stream() { stream_.reset(); }
+void Connection::end_stream() {
+  stream_.reset();
+  feed_.reset();
+}
+
+// From here on the connection speaks WebSocket, until one of both ends it.
+void Connection::begin_feed(std::unique_ptr<core::Exchange> exchange) {
+  const Result<std::string> accept = websocket::accept_of(reader_.websocket_key());
+  const bool authenticated = exchange->authenticated;
+  feed_ = std::make_unique<FeedSession>(std::move(exchange->response.feed), thread_.now());
+  thread_.keep_exchange(std::move(exchange));
+  reader_.reset();
+  if (!accept.ok())
+    return close();
+  IoThread& thread = thread_;
+  feed_->on_ready([&thread] { thread.wake_feeds(); });
+  thread_.add_feed(*this);
+  write_upgrade_head(*accept, {false, false, tls_ != nullptr, thread_.date(), custom()}, thread_.out());
+  state_ = State::kStream;
+  remember(101, authenticated);
+  if (closed())
+    return;
+  std::string held;
+  held.swap(input_);
+  after_feed(held.empty() ? FeedSession::Next::kWait : feed_->received(held, thread_.now(), thread_.out()));
+  on_feed_ready();
+}
+
+void Connection::on_feed_ready() {
+  if (!closed() && state_ == State::kStream && feed_)
+    go_on_with_feed();
+}
+
+void Connection::go_on_with_feed() {
+  if (!output_.empty())
+    return;  // the client reads slower than there is to tell; the feed says when it is too slow
+  FeedSession::Next next = FeedSession::Next::kEnded;
+  if (thread_.stopping())
+    feed_->stop(thread_.out());
+  else
+    next = feed_->next(thread_.now(), thread_.out());
+  after_feed(next);
+}
+
+// Sends what was appended.
+void Connection::after_feed(FeedSession::Next next) {
+  if (!thread_.out().empty())
+    write_out(false);
+  if (closed())
+    return;
+  if (next == FeedSession::Next::kEnded) {
+    end_stream();
+    linger();
+  } else if (next == FeedSession::Next::kMore && output_.empty()) {
+    thread_.continue_later(*this);
+  }
+}
 
 // Guesses and nonsense make nobody known.
 void Connection::remember(int status, bool authenticated) {
@@ -439,17 +499,28 @@ void Connection::linger() {
   ::shutdown(fd_, SHUT_WR);
 }
 
-// Whoever watches says nothing more; the end of what he sends is his end.
+// What the client says first, then what there is to tell it. Never more than one piece in a turn.
+bool Connection::go_on_listening() {
+  client_listens();
+  on_feed_ready();
+  return false;
+}
+
+// Whoever watches a log says nothing more; the end of what he sends is his end.
 bool Connection::client_listens() {
   std::size_t got = 0;
   if (!readable_)
     return false;
   const Got what = read_some(got);
+  if (what == Got::kBytes && feed_)
+    after_feed(feed_->received({thread_.read_buffer(), got}, thread_.now(), thread_.out()));
   wipe(thread_.read_buffer(), got);
   if (what == Got::kClosed) {
     end_stream();
     close();
   }
+  if (feed_ && !closed() && readable_)
+    thread_.continue_later(*this);
   return false;
 }
 
@@ -550,7 +621,7 @@ void Connection::on_tick() {
   if (closed() || state_ == State::kWaiting)
     return;
   if (state_ == State::kStream && output_.empty())
-    return go_on_with_stream();
+    return feed_ ? go_on_with_feed() : go_on_with_stream();
   if (thread_.now() < deadline_) {
     if (state_ == State::kLinger && readable_)
       thread_.continue_later(*this);
@@ -569,6 +640,8 @@ void Connection::on_tick() {
 void Connection::on_drain() {
   if (closed() || state_ == State::kWaiting || state_ == State::kBody || !output_.empty())
     return;
+  if (feed_)
+    return go_on_with_feed();
   close();
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "core/request.h"
+#include "http/feed_session.h"
 #include "http/request_reader.h"
 #include "http/shared.h"
 
@@ -33,6 +34,8 @@ class Connection {
   // At the start of a drain: closes when idle, else after its answer.
   void on_drain();
   void close();
+  // A client of events may have something to be told.
+  void on_feed_ready();
 
   bool closed() const noexcept { return fd_ < 0; }
   // The dispatcher has an exchange that points here.
@@ -82,7 +85,11 @@ class Connection {
   void begin_stream(std::unique_ptr<core::Exchange> exchange);
   void go_on_with_stream();
   void end_stream();
+  bool go_on_listening();
   bool client_listens();
+  void begin_feed(std::unique_ptr<core::Exchange> exchange);
+  void go_on_with_feed();
+  void after_feed(FeedSession::Next next);
   const CustomHeaders* custom() const noexcept;
 
   IoThread& thread_;
@@ -103,7 +110,8 @@ class Connection {
   const Listener* listener_;
   const core::Exchange* out_ = nullptr;
   BootTime out_since_{};
-  std::shared_ptr<core::ByteStream> stream_;  // kStream
+  std::shared_ptr<core::ByteStream> stream_;  // kStream: this...
+  std::unique_ptr<FeedSession> feed_;         // ...or this
   std::unique_ptr<core::Exchange> exchange_;  // while its body arrives
   std::string address_;
   std::string input_;         // received and not yet used; shown again with what follows

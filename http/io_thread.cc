@@ -132,7 +132,8 @@ int IoThread::next_timeout() {
   if (strangers_wait())
     timeout = strangers_pause_ == 0 ? 0 : kStrangersPauseMs;
   const std::lock_guard lock(mutex_);
-  if (!mail_.empty() || !arrivals_.empty() || !continue_.empty() || tick_wanted_ || stop_wanted_)
+  if (!mail_.empty() || !arrivals_.empty() || !continue_.empty() || tick_wanted_ || feeds_wanted_ ||
+      stop_wanted_)
     timeout = 0;
   sleeping_ = timeout != 0;
   return timeout;
@@ -252,6 +253,7 @@ void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
 void IoThread::take_mail() {
   std::vector<NewConnection> arrivals;
   bool tick_now = false;
+  bool feeds_now = false;
   bool stop_now = false;
   {
     const std::lock_guard lock(mutex_);
@@ -259,6 +261,7 @@ void IoThread::take_mail() {
     handling_.swap(mail_);
     arrivals.swap(arrivals_);
     std::swap(tick_now, tick_wanted_);
+    std::swap(feeds_now, feeds_wanted_);
     std::swap(stop_now, stop_wanted_);
     hard_deadline_ = stop_deadline_;
   }
@@ -271,6 +274,8 @@ void IoThread::take_mail() {
     begin_stop();
   if (tick_now)
     tick();
+  for (std::size_t i = feeds_now ? feeds_.size() : 0; i-- > 0;)  // one that closes leaves the list
+    feeds_[i]->on_feed_ready();
   answer_inspection();
   pump();
 }
@@ -415,6 +420,7 @@ bool IoThread::evict_one() {
 void IoThread::release(Connection& connection) {
   const std::size_t place = connection.place;
   COFFER_CHECK(place < connections_.size() && connections_[place].get() == &connection);
+  std::erase(feeds_, &connection);
   closed_.push_back(std::move(connections_[place]));
   if (place + 1 != connections_.size()) {
     connections_[place] = std::move(connections_.back());
@@ -545,6 +551,18 @@ void IoThread::request_stop(BootTime hard_deadline) {
     stop_deadline_ = hard_deadline;
   }
   ::eventfd_write(event_, 1);
+}
+
+// Under a lock of the caller's: takes this thread's own for a moment, and wakes it only while it sleeps.
+void IoThread::wake_feeds() {
+  bool signal = false;
+  {
+    const std::lock_guard lock(mutex_);
+    feeds_wanted_ = true;
+    std::swap(signal, sleeping_);
+  }
+  if (signal)
+    ::eventfd_write(event_, 1);
 }
 
 void IoThread::wake() {

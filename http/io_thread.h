@@ -37,6 +37,7 @@ class IoThread final : public core::Home {
   void adopt(NewConnection connection);
   void request_stop(BootTime hard_deadline);
   void wake();
+  void wake_feeds();
   void resume_later(std::unique_ptr<core::Exchange> exchange) override;
   void respond(std::unique_ptr<core::Exchange> exchange) override;
   // Requests that connections of this thread wait for. From another thread; what the thread does not tell within
@@ -69,6 +70,8 @@ class IoThread final : public core::Home {
   // A request of it was answered as one that makes sense.
   void promote(Connection& connection);
   void release(Connection& connection);
+  // It listens to events: from now on it hears of wake_feeds(), until it is released.
+  void add_feed(Connection& connection) { feeds_.push_back(&connection); }
   void log_failure(std::string_view line);
   bool stopping() const noexcept { return stopping_; }
 
@@ -124,6 +127,7 @@ class IoThread final : public core::Home {
   std::vector<std::unique_ptr<Connection>> closed_;  // freed at the end of the round: events of it may still be in hand
   std::vector<Connection*> continue_;                // these have input left
   std::deque<Connection*> bulk_;                     // these too, and it may be long
+  std::vector<Connection*> feeds_;                   // at most limits::kEventSubscribersMax
   bool strangers_ready_ = false;                     // strangers_ may have events
   int strangers_pause_ = 0;                          // rounds until the next slice...
   BootTime strangers_due_{};                         // ...or when it is due, if that is sooner
@@ -154,6 +158,7 @@ class IoThread final : public core::Home {
   std::vector<std::shared_ptr<Inspection>> inspections_;
   bool sleeping_ = false;
   bool tick_wanted_ = false;
+  bool feeds_wanted_ = false;
   bool stop_wanted_ = false;
   BootTime stop_deadline_{};
 };

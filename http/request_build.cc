@@ -7,6 +7,7 @@
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "base/time_text.h"
+#include "base/websocket.h"
 #include "http/query.h"
 
 namespace coffer::http {
@@ -262,6 +263,8 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, const 
     return refusal;
   if (auto refusal = build_inline_login(head, request, exchange))
     return refusal;
+  request.takes_feed = head.method == Method::kGet && head.upgrades && head.websocket_13 && head.http11 &&
+                       websocket::is_key(head.websocket_key);
   const bool patch_type = same_ignoring_case(request.content_type, "application/merge-patch+json") ||
                           same_ignoring_case(request.content_type, "application/json-patch+json");
   if (*operation == Operation::kPatch && !patch_type)

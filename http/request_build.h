@@ -18,6 +18,9 @@ struct Head {
   bool http11 = false;
   bool expects_continue = false;
   bool request_header = false;  // X-Vault-Request: true
+  bool upgrades = false;        // Connection and Upgrade ask for a WebSocket...
+  bool websocket_13 = false;    // ...of the version that there is
+  std::string_view websocket_key{};
   std::string_view target;
   std::string_view token;       // X-Vault-Token
   std::string_view bearer;      // Authorization: Bearer

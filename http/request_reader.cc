@@ -105,6 +105,15 @@ class Parser final : public bhttp::basic_parser<true> {
         if (!head.http11 || !beast::iequals(value, "chunked"))
           refuse(400, "Transfer-Encoding: only chunked is understood", ec);
         break;
+      case bhttp::field::upgrade:
+        head.upgrades = beast::iequals(value, "websocket");
+        break;
+      case bhttp::field::sec_websocket_key:
+        keep(head.websocket_key, value, ec);
+        break;
+      case bhttp::field::sec_websocket_version:
+        head.websocket_13 = value == "13";
+        break;
       case bhttp::field::unknown:
         if (name_text.size() > 8 && beast::iequals(name_text.substr(0, 8), "X-Vault-"))
           on_vault_field(name_text.substr(8), value, ec);
@@ -183,6 +192,7 @@ class Parser final : public bhttp::basic_parser<true> {
 
   void on_header_impl(error_code& ec) override {
     head_done_ = true;
+    head.upgrades = head.upgrades && upgrade();
     refusal = build_head(head, config_, cors_.get(), exchange_);
     if (!refusal && listener_ != nullptr && !listener_->chroot.empty())
       enter_chroot();
@@ -364,6 +374,10 @@ const Refusal& RequestReader::refusal() const noexcept { return impl_->refusal; 
 bool RequestReader::whole() const noexcept { return impl_->parser && impl_->parser->is_done(); }
 bool RequestReader::keep_alive() const noexcept { return whole() && impl_->parser->keep_alive(); }
 bool RequestReader::is_head() const noexcept { return impl_->parser && impl_->parser->head.method == Method::kHead; }
+
+std::string_view RequestReader::websocket_key() const noexcept {
+  return impl_->parser ? impl_->parser->head.websocket_key : std::string_view();
+}
 
 void RequestReader::reset() {
   impl_->parser.reset();

@@ -57,6 +57,7 @@ class RequestReader {
   bool whole() const noexcept;       // the request was read to its end, refused or not
   bool keep_alive() const noexcept;  // when whole()
   bool is_head() const noexcept;     // answers have no body
+  std::string_view websocket_key() const noexcept;  // of a client that takes a feed; in the exchange's arena
   // Ready for the next request; the body is wiped.
   void reset();
 

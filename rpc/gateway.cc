@@ -179,6 +179,7 @@ Status Gateway::fill(const grpc::CallbackServerContext& context, const Ask& ask,
   request.surface = core::Surface::kGrpc;
   request.operation = ask.operation;
   request.time_max = limits_.time_max;
+  request.takes_feed = ask.takes_feed;
   std::string path = ask.path;
   if (core::lists(ask.operation) && !path.empty() && path.back() != '/')
     path += '/';

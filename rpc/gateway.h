@@ -39,6 +39,7 @@ struct Ask {
   bool wrappable = false;
   // Bytes of JSON that `data` is to parse: what exceeds the caller's bound is refused before.
   std::size_t json_bytes = 0;
+  bool takes_feed = false;  // whether the reply is a stream of events
 };
 
 class Gateway final : public core::Home {

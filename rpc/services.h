@@ -21,6 +21,9 @@ std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_identity_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_auth_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_lease_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_quota_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_namespace_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_watch_service(Gateway& gateway, Ticker& ticker);
 
 }  // namespace coffer::rpc

@@ -1,6 +1,7 @@
 #include "proto/coffer/v1/sys.grpc.pb.h"
 #include "rpc/messages.h"
 #include "rpc/mount_messages.h"
+#include "rpc/named.h"
 #include "rpc/services.h"
 #include "rpc/values.h"
 
@@ -174,6 +175,10 @@ class SysService final : public v1::Sys::CallbackService {
   Reactor* DisableAuditDevice(Context* context, const v1::DisableAuditDeviceRequest* request,
                               v1::SysEmpty* reply) override {
     return nothing(*context, {Operation::kDelete, "sys/audit/" + request->path(), nullptr}, *reply);
+  }
+  Reactor* HashAuditInput(Context* context, const v1::AuditHashRequest* request,
+                          v1::AuditHashResponse* reply) override {
+    return named(gateway_, *context, {Operation::kWrite, "sys/audit-hash/{path}"}, *request, *reply);
   }
 
  private:

@@ -1,6 +1,8 @@
 #include "rpc/ticker.h"
 
 #include <algorithm>
+#include <chrono>
+#include <utility>
 
 namespace coffer::rpc {
 
@@ -15,22 +17,29 @@ Ticker::Wait Ticker::wait(Client& client) {
       return Wait::kCancelled;
     if (stopping_)
       return Wait::kStopped;
-    waiting_.push_back(&client);
-    if (waiting_.size() > 1)
+    const bool now = std::exchange(client.hurried_, false);
+    (now ? hurried_ : waiting_).push_back(&client);
+    if (!now && waiting_.size() > 1)
       return Wait::kWaiting;
   }
   changed_.notify_one();
   return Wait::kWaiting;
 }
 
+void Ticker::hurry(Client& client) {
+  const std::lock_guard lock(mutex_);
+  if (std::erase(waiting_, &client) == 0) {
+    client.hurried_ = std::find(hurried_.begin(), hurried_.end(), &client) == hurried_.end();
+    return;
+  }
+  hurried_.push_back(&client);
+  changed_.notify_one();
+}
+
 bool Ticker::cancel(Client& client) {
   const std::lock_guard lock(mutex_);
   client.cancelled_ = true;
-  const auto found = std::find(waiting_.begin(), waiting_.end(), &client);
-  if (found == waiting_.end())
-    return false;
-  waiting_.erase(found);
-  return true;
+  return std::erase(waiting_, &client) + std::erase(hurried_, &client) != 0;
 }
 
 void Ticker::stop() {
@@ -39,6 +48,8 @@ void Ticker::stop() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     left.swap(waiting_);
+    left.insert(left.end(), hurried_.begin(), hurried_.end());
+    hurried_.clear();
   }
   changed_.notify_one();
   if (thread_.joinable())
@@ -48,15 +59,25 @@ void Ticker::stop() {
 }
 
 void Ticker::run() {
+  using SteadyClock = std::chrono::steady_clock;
   std::vector<Client*> due;
+  SteadyClock::time_point next{};
   std::unique_lock lock(mutex_);
   for (;;) {
-    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty() && hurried_.empty()) {
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty() || !hurried_.empty(); });
+      next = SteadyClock::now() + interval_;
+    }
     // Who comes meanwhile is woken with the others, a little early.
-    changed_.wait_for(lock, interval_, [this] { return stopping_; });
+    changed_.wait_until(lock, next, [this] { return stopping_ || !hurried_.empty(); });
     if (stopping_)
       return;
-    due.swap(waiting_);
+    due.swap(hurried_);
+    if (SteadyClock::now() >= next) {
+      due.insert(due.end(), waiting_.begin(), waiting_.end());
+      waiting_.clear();
+      next = SteadyClock::now() + interval_;
+    }
     lock.unlock();
     for (Client* client : due)
       client->tick();

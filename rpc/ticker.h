@@ -25,6 +25,7 @@ class Ticker {
    private:
     friend class Ticker;
     bool cancelled_ = false;  // guarded by the ticker's mutex
+    bool hurried_ = false;    // likewise: the next wait is none
   };
 
   enum class Wait : std::uint8_t { kWaiting, kCancelled, kStopped };
@@ -36,6 +37,8 @@ class Ticker {
 
   // Any thread. Not again before the client was woken.
   Wait wait(Client& client);
+  // Any thread, as long as the client is there: its tick comes now, if it waits, or as soon as it does.
+  void hurry(Client& client);
   // Any thread: no tick() follows, now or after a later wait(). True when the client was waiting and will not hear of
   // it otherwise.
   bool cancel(Client& client);
@@ -49,6 +52,7 @@ class Ticker {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Client*> waiting_;  // guarded by mutex_, as is all below
+  std::vector<Client*> hurried_;  // these wait no longer
   bool stopping_ = false;
   std::thread thread_;  // last: it uses all of the above
 };

@@ -1,8 +1,9 @@
 #include <google/protobuf/util/message_differencer.h>
+#include <algorithm>
 
-#include <mutex>
-
+#include "core/events.h"
 #include "proto/coffer/v1/watch.grpc.pb.h"
+#include "rpc/event_watch.h"
 #include "rpc/messages.h"
 #include "rpc/services.h"
 #include "rpc/ticker.h"
@@ -10,13 +11,6 @@
 
 namespace coffer::rpc {
 namespace {
-
-// gRPC passes a stream from thread to thread, in order, by means that the thread sanitizer cannot see. Each step meets
-// the one before it here as well, where it can.
-void see_handover() {
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-}
 
 // One stream: asks, writes what is new, waits, asks again. gRPC, the gateway and the ticker call it from their threads;
 // one step is under way at a time, only the cancellation can come beside it. Deletes itself when gRPC is done with it.
@@ -79,6 +73,22 @@ class SealWatch final : public grpc::ServerWriteReactor<v1::SealStatusResponse>,
   bool told_ = false;
 };
 
+template <typename Request>
+EventWatch::Interest interest_of(std::string_view type, const Request& request) {
+  EventWatch::Interest interest;
+  interest.type = type;
+  interest.namespaces.assign(request.namespaces().begin(), request.namespaces().end());
+  return interest;
+}
+
+// The name of a secret in an event: what follows the mount, and of version 2 the part of the API.
+std::string_view secret_of(const core::Event& event) {
+  std::string_view path = std::string_view(event.data_path).substr(event.mount_path.size());
+  if (event.type.starts_with("kv-v2/"))
+    path.remove_prefix(std::min(path.size(), path.find('/') + 1));
+  return path;
+}
+
 class WatchService final : public v1::Watch::CallbackService {
  public:
   WatchService(Gateway& gateway, Ticker& ticker) : gateway_(gateway), ticker_(ticker) {}
@@ -91,7 +101,38 @@ class WatchService final : public v1::Watch::CallbackService {
     return watch;
   }
 
+  grpc::ServerWriteReactor<v1::Event>* Events(grpc::CallbackServerContext* context,
+                                              const v1::WatchEventsRequest* request) override {
+    EventWatch::Interest interest = interest_of(request->type(), *request);
+    interest.filter = request->filter();
+    return watch_events(*context, std::move(interest));
+  }
+  grpc::ServerWriteReactor<v1::Event>* KV(grpc::CallbackServerContext* context,
+                                          const v1::WatchKVRequest* request) override {
+    EventWatch::Interest interest = interest_of("kv-*", *request);
+    const std::string mount = request->mount().empty() ? "" : under(request->mount(), "/", "");
+    interest.wanted = [mount, path = request->path()](const core::Event& event) {
+      return (mount.empty() || event.mount_path == mount) && secret_of(event).starts_with(path);
+    };
+    return watch_events(*context, std::move(interest));
+  }
+  grpc::ServerWriteReactor<v1::Event>* Leases(grpc::CallbackServerContext* context,
+                                              const v1::WatchLeasesRequest* request) override {
+    EventWatch::Interest interest = interest_of("lease/*", *request);
+    interest.wanted = [prefix = request->prefix()](const core::Event& event) {
+      return event.data_path.starts_with(prefix);
+    };
+    return watch_events(*context, std::move(interest));
+  }
+
  private:
+  grpc::ServerWriteReactor<v1::Event>* watch_events(const grpc::CallbackServerContext& context,
+                                                    EventWatch::Interest interest) {
+    auto* watch = new EventWatch(gateway_, ticker_, std::move(interest));
+    watch->start(context);
+    return watch;
+  }
+
   Gateway& gateway_;
   Ticker& ticker_;
 };

@@ -165,6 +165,7 @@ class App::Impl {
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
   std::unique_ptr<core::Lockouts> lockouts_;
+  std::unique_ptr<core::EventBus> events_;  // http_ and rpc_ hold what subscribes to it
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::Services> services_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
@@ -392,11 +393,12 @@ Status App::Impl::start_node() {
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
+  events_ = std::make_unique<core::EventBus>("coffer://" + options_.node_id);
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
                                      exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
-                                     options_.introspection});
+                                     options_.introspection, events_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

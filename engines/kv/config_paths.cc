@@ -49,6 +49,11 @@ Status write_config(HandlerContext& ctx) {
   config.max_versions = static_cast<std::uint32_t>(max_versions);
   std::string record;
   encode(config, record);
+  ctx.storage.note({.type = "kv-v2/config-write",
+                    .ns = ctx.mount.namespace_id,
+                    .mount = ctx.mount.id,
+                    .area = "config",
+                    .data_area = "config"});
   return ctx.storage.put(kConfigName, record);
 }
 

@@ -46,6 +46,7 @@ Status write_data(HandlerContext& ctx) {
   COFFER_ASSIGN(const Config config, load_config(ctx));
   COFFER_TRY(check_cas(ctx, cas, head, config));
   COFFER_TRY(add_version(ctx, path, head, config, text_of(ctx.arena, data)));
+  ctx.storage.note(change_of(ctx.mount, kDataWritten, path, head));
   answer_version(ctx, head);
   return ok_status();
 }
@@ -70,6 +71,7 @@ Status patch_data(HandlerContext& ctx) {
   COFFER_ASSIGN(const json::Value before, json::parse(ctx.arena, head->newest.data, kStoredLimits));
   const json::Value after = data.is_null() ? before : merge_patch(ctx.arena, before, data);
   COFFER_TRY(add_version(ctx, path, *head, config, text_of(ctx.arena, after)));
+  ctx.storage.note(change_of(ctx.mount, kDataPatched, path, *head));
   answer_version(ctx, *head);
   return ok_status();
 }
@@ -80,6 +82,7 @@ Status delete_data(HandlerContext& ctx) {
   if (!head || head->newest.version.number == 0 || !head->newest.version.readable_at(ctx.now))
     return ok_status();
   head->newest.version.deletion = ctx.now;
+  ctx.storage.note(change_of(ctx.mount, kDataDeleted, path, *head));
   return store_head(ctx, path, *head);
 }
 

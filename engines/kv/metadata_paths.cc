@@ -175,6 +175,7 @@ Status change_metadata(HandlerContext& ctx, std::string_view path, Head& head, b
   if (!cas.is_null() && config.cas_required && !head.newest.cas_required)
     ctx.response.warnings.push_back(
         R"("cas_required" set to false, but is mandated by backend config. This value will be ignored.)");
+  ctx.storage.note(change_of(ctx.mount, patch ? kMetadataPatched : kMetadataWritten, path, head));
   return store_head(ctx, path, head);
 }
 
@@ -235,6 +236,7 @@ Status delete_metadata(HandlerContext& ctx) {
   }
   if (!head)
     return ok_status();
+  ctx.storage.note(change_of(ctx.mount, kMetadataDeleted, path, *head));
   if (for_good)
     COFFER_TRY(erase_versions(ctx.storage, ctx.arena, path, *head));
   else

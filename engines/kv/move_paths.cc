@@ -135,8 +135,11 @@ Status transfer(HandlerContext& ctx, bool moves) {
   const Status put = to.storage.put(at, record);
   wipe(record.data(), record.size());
   COFFER_TRY(put);
-  if (moves)
+  to.storage.note(change_of(to.info, kDataWritten, to.path, *head));
+  if (moves) {
+    from.storage.note(change_of(from.info, kMetadataDeleted, from.path, *head));
     COFFER_TRY(from.storage.erase(record_name(ctx.arena, kHeadPrefix, from.path)));
+  }
   ctx.response.data = metadata_value(ctx.arena, head->newest.version, head->newest.custom_metadata);
   return ok_status();
 }

@@ -316,6 +316,20 @@ Status add_version(core::HandlerContext& ctx, std::string_view path, Head& head,
   return store_head(ctx, path, head);
 }
 
+core::Change change_of(const core::MountInfo& mount, const Told& told, std::string_view path, const Head& head) {
+  core::Change change;
+  change.type = told.type;
+  change.ns = mount.namespace_id;
+  change.mount = mount.id;
+  change.area = told.area;
+  change.data_area = told.data_area;
+  change.name = path;
+  change.versioned = true;
+  change.current_version = head.newest.version.number;
+  change.oldest_version = head.oldest;
+  return change;
+}
+
 Result<std::vector<std::uint64_t>> versions_field(core::HandlerContext& ctx) {
   const Status bad = invalid("field \"versions\" must be a list of version numbers");
   const json::Value value = ctx.field("versions");

@@ -93,6 +93,21 @@ Status answer_scan(core::HandlerContext& ctx, std::string_view prefix, bool deta
 Status walk_tree(core::Storage& storage, json::Arena& arena, std::string_view prefix, std::string_view folder,
                  std::string_view after, std::size_t limit, std::vector<std::string_view>& names, bool* more);
 
+// Tells subscribers to events that a secret changed: `type` names what was done to `area` ‖ `path`, and the change can be
+// read at `data_area` ‖ `path`. `type` and the areas live for ever, the path as long as the arena.
+struct Told {
+  std::string_view type;
+  std::string_view area;
+  std::string_view data_area;
+};
+inline constexpr Told kDataWritten{"kv-v2/data-write", "data/", "data/"};
+inline constexpr Told kDataPatched{"kv-v2/data-patch", "data/", "data/"};
+inline constexpr Told kDataDeleted{"kv-v2/data-delete", "data/", "data/"};
+inline constexpr Told kMetadataWritten{"kv-v2/metadata-write", "metadata/", "metadata/"};
+inline constexpr Told kMetadataPatched{"kv-v2/metadata-patch", "metadata/", "metadata/"};
+inline constexpr Told kMetadataDeleted{"kv-v2/metadata-delete", "metadata/", "metadata/"};
+core::Change change_of(const core::MountInfo& mount, const Told& told, std::string_view path, const Head& head);
+
 // Of metadata/:path and of key_info.
 json::Value head_value(json::Arena& arena, const Head& head);
 

@@ -36,6 +36,11 @@ Status read_secret(HandlerContext& ctx) {
   return ok_status();
 }
 
+void note_change(HandlerContext& ctx, std::string_view type) {
+  ctx.storage.note(
+      {.type = type, .ns = ctx.mount.namespace_id, .mount = ctx.mount.id, .name = ctx.captures[0]});
+}
+
 Status write_secret(HandlerContext& ctx) {
   const std::string_view path = ctx.captures[0];
   COFFER_TRY(check_writable(path));
@@ -43,10 +48,12 @@ Status write_secret(HandlerContext& ctx) {
     return invalid("missing data fields");
   std::string record;
   encode_data(text_of(ctx.arena, ctx.request.data), record);
+  note_change(ctx, "kv-v1/write");
   return put_and_wipe(ctx, record_name(ctx.arena, kSecretPrefix, path), record);
 }
 
 Status delete_secret(HandlerContext& ctx) {
+  note_change(ctx, "kv-v1/delete");
   return ctx.storage.erase(record_name(ctx.arena, kSecretPrefix, ctx.captures[0]));
 }
 

@@ -15,9 +15,30 @@ Status store_tombstone(HandlerContext& ctx, std::string_view path, const Tombsto
   return put_and_wipe(ctx, record_name(ctx.arena, kTombstonePrefix, path), record);
 }
 
+// How subscribers to events hear of it, and under which name they find the versions.
+struct ToldOf {
+  Told told;
+  std::string_view numbers_key;
+};
+constexpr ToldOf kDeleted{{"kv-v2/delete", "delete/", "data/"}, "deleted_versions"};
+constexpr ToldOf kUndeleted{{"kv-v2/undelete", "undelete/", "data/"}, "undeleted_versions"};
+constexpr ToldOf kDestroyed{{"kv-v2/destroy", "destroy/", "data/"}, "destroyed_versions"};
+
+void note_versions(HandlerContext& ctx, const ToldOf& what, const Head& head,
+                   const std::vector<std::uint64_t>& numbers) {
+  core::Change change = change_of(ctx.mount, what.told, ctx.captures[0], head);
+  std::string list;
+  for (const std::uint64_t number : numbers)
+    list.append(list.empty() ? "[" : ",").append(std::to_string(number));
+  change.numbers_key = what.numbers_key;
+  change.numbers = ctx.arena.copy(list.append("]"));
+  ctx.storage.note(change);
+}
+
 // Does `change` with every version that the request names and that is there; `change` says whether it changed it.
 template <typename Change>
-Status change_versions(HandlerContext& ctx, std::string_view when_none, WhenDeleted when_deleted, Change change) {
+Status change_versions(HandlerContext& ctx, std::string_view when_none, WhenDeleted when_deleted, const ToldOf& told,
+                       Change change) {
   const std::string_view path = ctx.captures[0];
   COFFER_ASSIGN(const std::vector<std::uint64_t> numbers, versions_field(ctx));
   if (numbers.empty())
@@ -40,6 +61,7 @@ Status change_versions(HandlerContext& ctx, std::string_view when_none, WhenDele
   }
   if (!changed)
     return ok_status();
+  note_versions(ctx, told, *head, numbers);
   if (!deleted)
     return store_head(ctx, path, *head);
   if (when_deleted == WhenDeleted::kKeep)
@@ -49,7 +71,7 @@ Status change_versions(HandlerContext& ctx, std::string_view when_none, WhenDele
 }
 
 Status delete_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "No version number provided", WhenDeleted::kIgnore,
+  return change_versions(ctx, "No version number provided", WhenDeleted::kIgnore, kDeleted,
                          [&](Head&, Version& version) -> Result<bool> {
     if (!version.readable_at(ctx.now))
       return false;
@@ -59,7 +81,7 @@ Status delete_versions(HandlerContext& ctx) {
 }
 
 Status undelete_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "No version number provided", WhenDeleted::kRestore,
+  return change_versions(ctx, "No version number provided", WhenDeleted::kRestore, kUndeleted,
                          [](Head&, Version& version) -> Result<bool> {
     if (version.destroyed || version.deletion == WallTime{})
       return false;
@@ -69,7 +91,7 @@ Status undelete_versions(HandlerContext& ctx) {
 }
 
 Status destroy_versions(HandlerContext& ctx) {
-  return change_versions(ctx, "no version number provided", WhenDeleted::kKeep,
+  return change_versions(ctx, "no version number provided", WhenDeleted::kKeep, kDestroyed,
                          [&](Head& head, Version& version) -> Result<bool> {
     if (version.destroyed)
       return false;

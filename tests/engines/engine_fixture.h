@@ -26,6 +26,7 @@ class MapTxn final : public core::Txn {
   Status put(const store::StoreKey& key, std::string_view plaintext) override;
   Status erase(const store::StoreKey& key) override;
   Result<core::ListPage> list(const store::StoreKey& folder, std::string_view after, std::size_t limit) override;
+  void note(const core::Change&) override {}
   bool writes() const override { return writes_ != 0; }
   std::size_t write_count() const { return writes_; }
   std::size_t read_count() const { return reads_; }
