@@ -1,6 +1,6 @@
-// A subscription to events, with the authority of a token. What the token may hear is asked anew for each event, against
-// the state of that moment: a token that is revoked, expired or moved to another policy hears nothing that was not its
-// to hear when it would have been told.
+// A subscription to events, with the authority of a token. What the token may hear is asked anew for each event,
+// against the state of that moment: a token that is revoked, expired or moved to another policy hears nothing that was
+// not its to hear when it would have been told.
 #pragma once
 
 #include <memory>

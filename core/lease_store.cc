@@ -33,8 +33,7 @@ bool in_order(const LeaseRecord& record) {
   return record.state != LeaseState::kIrrevocable && !mutant(Mutant::kLeaseWithoutExpiry);
 }
 
-// What subscribers to events hear of a lease, from the two records of it: nothing where neither says anything new to its
-// holder.
+// What subscribers to events hear of a lease.
 Change change_of(std::string_view type, NamespaceId ns, MountId mount, std::string_view id, WallTime expires) {
   Change change;
   change.type = type;

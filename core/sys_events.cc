@@ -90,7 +90,7 @@ std::vector<PathSpec> sys_event_specs() {
             {"namespaces", FieldType::kStringList, "Namespaces below that of the request, with '*' for any text."},
             {"filter", FieldType::kString,
              "A condition on event_type, operation, source_plugin_mount, data_path and namespace."}},
-           {{Operation::kRead, Effect::kReads, handle_subscribe, "Tells of events for as long as the client listens."}}}};
+           {{Operation::kRead, Effect::kReads, handle_subscribe, "Tells of events until the client goes."}}}};
 }
 
 }  // namespace coffer::core

@@ -11,8 +11,8 @@
 
 namespace coffer::rpc {
 
-// `path` may hold "{field}": the text of that field of the request, which is not in the body then. A '/' before one that
-// is empty at the end is left out.
+// `path` may hold "{field}": the text of that field of the request, which is not in the body then. A '/' before one
+// that is empty at the end is left out.
 struct Call {
   core::Operation operation;
   std::string_view path;

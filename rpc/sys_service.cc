@@ -35,16 +35,6 @@ Status decode_seal_status(core::Exchange& exchange, v1::SealStatusResponse& repl
   return ok_status();
 }
 
-Status decode_init(core::Exchange& exchange, v1::InitResponse& reply) {
-  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
-  list_of(data, "keys", *reply.mutable_keys());
-  list_of(data, "keys_base64", *reply.mutable_keys_base64());
-  reply.set_root_token(string_of(data, "root_token"));
-  list_of(data, "recovery_keys", *reply.mutable_recovery_keys());
-  list_of(data, "recovery_keys_base64", *reply.mutable_recovery_keys_base64());
-  return ok_status();
-}
-
 Status decode_devices(core::Exchange& exchange, v1::ListAuditDevicesResponse& reply) {
   COFFER_ASSIGN(const json::Value data, tree_of(exchange));
   for (const json::Member& member : data.members()) {
@@ -59,31 +49,10 @@ Status decode_devices(core::Exchange& exchange, v1::ListAuditDevicesResponse& re
   return ok_status();
 }
 
-Status decode_policy(core::Exchange& exchange, v1::Policy& reply) {
-  COFFER_ASSIGN(const json::Value data, tree_of(exchange));
-  reply.set_name(string_of(data, "name"));
-  reply.set_policy(string_of(data, "policy"));
-  return ok_status();
-}
-
 Status decode_policies(core::Exchange& exchange, v1::ListPoliciesResponse& reply) {
   COFFER_ASSIGN(const json::Value data, tree_of(exchange));
   list_of(data, "keys", *reply.mutable_names());
   return ok_status();
-}
-
-// What mounts and audit devices are enabled with.
-template <typename Request>
-Result<json::Value> enable_data(json::Arena& arena, const Request& request) {
-  json::ObjectBuilder data(arena);
-  data.add("type", request.type());
-  if (!request.description().empty())
-    data.add("description", request.description());
-  if (!request.options().empty())
-    data.add("options", object_from(arena, request.options()));
-  if (request.local())
-    data.add("local", true);
-  return data.build();
 }
 
 class SysService final : public v1::Sys::CallbackService {
@@ -99,15 +68,7 @@ class SysService final : public v1::Sys::CallbackService {
                                          decode_seal_status);
   }
   Reactor* Init(Context* context, const v1::InitRequest* request, v1::InitResponse* reply) override {
-    const Ask ask{Operation::kWrite, "sys/init", [request](json::Arena& arena) -> Result<json::Value> {
-                    json::ObjectBuilder data(arena, 4);
-                    add_count(data, "secret_shares", request->secret_shares());
-                    add_count(data, "secret_threshold", request->secret_threshold());
-                    add_count(data, "recovery_shares", request->recovery_shares());
-                    add_count(data, "recovery_threshold", request->recovery_threshold());
-                    return data.build();
-                  }};
-    return unary<v1::InitResponse>(gateway_, *context, ask, *reply, decode_init);
+    return named(gateway_, *context, {Operation::kWrite, "sys/init"}, *request, *reply);
   }
   Reactor* Unseal(Context* context, const v1::UnsealRequest* request, v1::SealStatusResponse* reply) override {
     const Ask ask{Operation::kWrite, "sys/unseal", [request](json::Arena& arena) -> Result<json::Value> {
@@ -121,7 +82,7 @@ class SysService final : public v1::Sys::CallbackService {
     return unary<v1::SealStatusResponse>(gateway_, *context, ask, *reply, decode_seal_status);
   }
   Reactor* Seal(Context* context, const v1::SealRequest*, v1::SysEmpty* reply) override {
-    return nothing(*context, {Operation::kWrite, "sys/seal", nullptr}, *reply);
+    return unary<v1::SysEmpty>(gateway_, *context, {Operation::kWrite, "sys/seal", nullptr}, *reply, decode_nothing);
   }
 
   Reactor* ListMounts(Context* context, const v1::ListMountsRequest*, v1::ListMountsResponse* reply) override {
@@ -130,14 +91,11 @@ class SysService final : public v1::Sys::CallbackService {
   }
   Reactor* EnableSecretsEngine(Context* context, const v1::EnableSecretsEngineRequest* request,
                                v1::SysEmpty* reply) override {
-    return nothing(*context,
-                   {Operation::kWrite, "sys/mounts/" + request->path(),
-                    [request](json::Arena& arena) { return enable_data(arena, *request); }},
-                   *reply);
+    return named(gateway_, *context, {Operation::kWrite, "sys/mounts/{path}"}, *request, *reply);
   }
   Reactor* DisableSecretsEngine(Context* context, const v1::DisableSecretsEngineRequest* request,
                                 v1::SysEmpty* reply) override {
-    return nothing(*context, {Operation::kDelete, "sys/mounts/" + request->path(), nullptr}, *reply);
+    return named(gateway_, *context, {Operation::kDelete, "sys/mounts/{path}"}, *request, *reply);
   }
 
   Reactor* ListPolicies(Context* context, const v1::ListPoliciesRequest*, v1::ListPoliciesResponse* reply) override {
@@ -145,19 +103,13 @@ class SysService final : public v1::Sys::CallbackService {
                                            decode_policies);
   }
   Reactor* ReadPolicy(Context* context, const v1::PolicyRequest* request, v1::Policy* reply) override {
-    return unary<v1::Policy>(gateway_, *context, {Operation::kRead, "sys/policies/acl/" + request->name(), nullptr},
-                             *reply, decode_policy);
+    return named(gateway_, *context, {Operation::kRead, "sys/policies/acl/{name}"}, *request, *reply);
   }
   Reactor* WritePolicy(Context* context, const v1::Policy* request, v1::SysEmpty* reply) override {
-    return nothing(*context,
-                   {Operation::kWrite, "sys/policies/acl/" + request->name(),
-                    [request](json::Arena& arena) -> Result<json::Value> {
-                      return json::ObjectBuilder(arena, 1).add("policy", request->policy()).build();
-                    }},
-                   *reply);
+    return named(gateway_, *context, {Operation::kWrite, "sys/policies/acl/{name}"}, *request, *reply);
   }
   Reactor* DeletePolicy(Context* context, const v1::PolicyRequest* request, v1::SysEmpty* reply) override {
-    return nothing(*context, {Operation::kDelete, "sys/policies/acl/" + request->name(), nullptr}, *reply);
+    return named(gateway_, *context, {Operation::kDelete, "sys/policies/acl/{name}"}, *request, *reply);
   }
 
   Reactor* ListAuditDevices(Context* context, const v1::ListAuditDevicesRequest*,
@@ -167,14 +119,11 @@ class SysService final : public v1::Sys::CallbackService {
   }
   Reactor* EnableAuditDevice(Context* context, const v1::EnableAuditDeviceRequest* request,
                              v1::SysEmpty* reply) override {
-    return nothing(*context,
-                   {Operation::kWrite, "sys/audit/" + request->path(),
-                    [request](json::Arena& arena) { return enable_data(arena, *request); }},
-                   *reply);
+    return named(gateway_, *context, {Operation::kWrite, "sys/audit/{path}"}, *request, *reply);
   }
   Reactor* DisableAuditDevice(Context* context, const v1::DisableAuditDeviceRequest* request,
                               v1::SysEmpty* reply) override {
-    return nothing(*context, {Operation::kDelete, "sys/audit/" + request->path(), nullptr}, *reply);
+    return named(gateway_, *context, {Operation::kDelete, "sys/audit/{path}"}, *request, *reply);
   }
   Reactor* HashAuditInput(Context* context, const v1::AuditHashRequest* request,
                           v1::AuditHashResponse* reply) override {
@@ -182,14 +131,6 @@ class SysService final : public v1::Sys::CallbackService {
   }
 
  private:
-  static void add_count(json::ObjectBuilder& data, std::string_view name, std::int64_t count) {
-    if (count != 0)
-      data.add(name, count);
-  }
-  Reactor* nothing(Context& context, const Ask& ask, v1::SysEmpty& reply) {
-    return unary<v1::SysEmpty>(gateway_, context, ask, reply, decode_nothing);
-  }
-
   Gateway& gateway_;
 };
 

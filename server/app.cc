@@ -17,6 +17,7 @@
 #include "base/time_text.h"
 #include "base/version.h"
 #include "core/activity.h"
+#include "core/events.h"
 #include "core/expiry_driver.h"
 #include "core/identity_engine.h"
 #include "core/irrevocable_sweep.h"

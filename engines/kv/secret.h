@@ -93,8 +93,8 @@ Status answer_scan(core::HandlerContext& ctx, std::string_view prefix, bool deta
 Status walk_tree(core::Storage& storage, json::Arena& arena, std::string_view prefix, std::string_view folder,
                  std::string_view after, std::size_t limit, std::vector<std::string_view>& names, bool* more);
 
-// Tells subscribers to events that a secret changed: `type` names what was done to `area` ‖ `path`, and the change can be
-// read at `data_area` ‖ `path`. `type` and the areas live for ever, the path as long as the arena.
+// How subscribers to events hear that a secret changed: `type` names what was done to `area` ‖ path, and what it
+// changed is read at `data_area` ‖ path. The texts live for ever, the path as long as the arena.
 struct Told {
   std::string_view type;
   std::string_view area;

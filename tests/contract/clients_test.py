@@ -20,6 +20,10 @@ logical, logical_services = coffer_grpc.load("logical")
 kv, kv_services = coffer_grpc.load("kv")
 tokens, token_services = coffer_grpc.load("token")
 system, system_services = coffer_grpc.load("sys")
+leases, lease_services = coffer_grpc.load("leases")
+quotas, quota_services = coffer_grpc.load("quotas")
+namespaces, namespace_services = coffer_grpc.load("namespaces")
+watch, watch_services = coffer_grpc.load("watch")
 
 ADDRESS = "http://127.0.0.1:8200"
 GRPC_ADDRESS = "127.0.0.1:8210"
@@ -413,7 +417,92 @@ class Grpc(harness.Contract):
         stub.EnableAuditDevice(request, metadata=self.root, timeout=20)
         devices = stub.ListAuditDevices(system.ListAuditDevicesRequest(), metadata=self.root, timeout=20).devices
         self.assertEqual(devices["file/"].options["file_path"], "/vault/logs/audit.log")
+        hashed = stub.HashAuditInput(system.AuditHashRequest(path="file", input="x"), metadata=self.root, timeout=20)
+        self.assertRegex(hashed.hash, r"^hmac-sha256:[0-9a-f]{64}$")
         stub.DisableAuditDevice(system.DisableAuditDeviceRequest(path="file"), metadata=self.root, timeout=20)
+
+    def caller(self, stub, metadata=None):
+        return lambda method, request: getattr(stub, method)(request, metadata=metadata or self.root, timeout=20)
+
+    def test_leases(self):
+        stub = lease_services.LeasesStub(self.channel)
+        do = self.caller(stub)
+        made = self.caller(token_services.TokenStub(self.channel))("Create", tokens.TokenCreateRequest(policies=["default"], ttl="1h"))
+        names = do("List", leases.LeaseListRequest(prefix="auth/token/create")).keys
+        ids = ["auth/token/create/" + name for name in names]
+        self.assertEqual(len(ids), 1)
+        found = do("Lookup", leases.LeaseRequest(lease_id=ids[0]))
+        self.assertEqual((found.id, found.path, found.renewable, 3500 < found.ttl <= 3600), (ids[0], "auth/token/create", True, True))
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.Renew, leases.LeaseRenewRequest(lease_id=ids[0], increment="2h"))
+        do("Revoke", leases.LeaseRevokeRequest(lease_id=ids[0], sync=True))
+        self.fails(grpc.StatusCode.PERMISSION_DENIED, token_services.TokenStub(self.channel).LookupSelf, tokens.TokenSelfRequest(),
+                   [("x-vault-token", made.client_token)])
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.Lookup, leases.LeaseRequest(lease_id=ids[0]))
+        self.assertEqual(do("Count", leases.LeaseCountRequest(type="irrevocable")).lease_count, 0)
+        self.assertEqual(len(do("ListIrrevocable", leases.LeaseIrrevocableRequest(type="irrevocable")).leases), 0)
+        do("RevokePrefix", leases.LeaseRevokePrefixRequest(prefix="auth/token", sync=True))
+        do("RevokeForce", leases.LeaseRevokeForceRequest(prefix="auth/token"))
+        do("Tidy", leases.LeaseTidyRequest())
+
+    def test_quotas(self):
+        stub = quota_services.QuotasStub(self.channel)
+        do = self.caller(stub)
+        do("WriteRateLimit", quotas.RateLimitQuota(name="q", path="secret/", rate=12.5, interval=2, group_by="none"))
+        quota = do("ReadRateLimit", quotas.QuotaRequest(name="q"))
+        self.assertEqual((quota.name, quota.path, quota.rate, quota.interval, quota.group_by, quota.type), ("q", "secret/", 12.5, 2, "none", "rate-limit"))
+        self.assertEqual(list(do("ListRateLimits", quotas.QuotaListRequest()).keys), ["q"])
+        do("DeleteRateLimit", quotas.QuotaRequest(name="q"))
+        self.fails(grpc.StatusCode.NOT_FOUND, stub.ReadRateLimit, quotas.QuotaRequest(name="q"))
+        do("WriteLeaseCount", quotas.LeaseCountQuota(name="l", max_leases=1000))
+        self.assertEqual(do("ReadLeaseCount", quotas.QuotaRequest(name="l")).max_leases, 1000)
+        self.assertEqual(list(do("ListLeaseCounts", quotas.QuotaListRequest()).keys), ["l"])
+        do("DeleteLeaseCount", quotas.QuotaRequest(name="l"))
+        do("WriteConfig", quotas.QuotaConfig(rate_limit_exempt_paths=["sys/health"], enable_rate_limit_response_headers=True))
+        config = do("ReadConfig", quotas.QuotaConfigRequest())
+        self.assertEqual((list(config.rate_limit_exempt_paths), config.enable_rate_limit_response_headers, config.enable_rate_limit_audit_logging),
+                         (["sys/health"], True, False))
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.WriteRateLimit, quotas.RateLimitQuota(name="q", rate=-1))
+        self.fails(grpc.StatusCode.PERMISSION_DENIED, stub.ReadConfig, quotas.QuotaConfigRequest(), [("x-vault-token", "nobody")])
+
+    def test_namespaces(self):
+        stub = namespace_services.NamespacesStub(self.channel)
+        do = self.caller(stub)
+        made = do("Create", namespaces.NamespaceWriteRequest(path="team", custom_metadata={"owner": "web"}))
+        self.assertEqual((made.path, dict(made.custom_metadata), made.locked), ("team/", {"owner": "web"}, False))
+        patched = do("Patch", namespaces.NamespaceWriteRequest(path="team", custom_metadata={"cost": "7"}))
+        self.assertEqual(dict(patched.custom_metadata), {"owner": "web", "cost": "7"})
+        self.assertEqual(do("Read", namespaces.NamespaceRequest(path="team")).uuid, made.uuid)
+        listed = do("List", namespaces.NamespaceListRequest())
+        self.assertEqual((list(listed.keys), listed.key_info["team/"].uuid), (["team/"], made.uuid))
+        key = do("Lock", namespaces.NamespaceRequest(path="team")).unlock_key
+        self.assertTrue(do("Read", namespaces.NamespaceRequest(path="team")).locked)
+        do("Unlock", namespaces.NamespaceUnlockRequest(path="team", unlock_key=key))
+        do("Delete", namespaces.NamespaceRequest(path="team"))
+        self.fails(grpc.StatusCode.INVALID_ARGUMENT, stub.Create, namespaces.NamespaceWriteRequest(path="sys"))
+
+    def test_watch(self):
+        stub = watch_services.WatchStub(self.channel)
+        secrets = stub.KV(watch.WatchKVRequest(mount="secret", path="app/"), metadata=self.root, timeout=60)
+        made = stub.Leases(watch.WatchLeasesRequest(prefix="auth/token/create"), metadata=self.root, timeout=60)
+        for stream in (secrets, made):
+            stream.initial_metadata()
+        do = self.caller(kv_services.KVStub(self.channel))
+        for path in ("other", "app/a"):
+            do("Put", kv.KVPutRequest(mount="secret", path=path, data_json="{}"))
+        do("PutMetadata", kv.KVPutMetadataRequest(mount="secret", path="app/b", max_versions=2))
+        self.caller(token_services.TokenStub(self.channel))("Create", tokens.TokenCreateRequest(ttl="1h"))
+        event = next(secrets)
+        self.assertEqual((event.type, event.metadata["data_path"], event.mount_path, event.mount_class, event.plugin, event.namespace),
+                         ("kv-v2/data-write", "secret/data/app/a", "secret/", "secret", "kv", ""))
+        self.assertEqual(next(secrets).metadata["data_path"], "secret/metadata/app/b")
+        self.assertEqual(next(made).type, "lease/issue")
+        secrets.cancel()
+        made.cancel()
+        for code, request, metadata in ((grpc.StatusCode.PERMISSION_DENIED, watch.WatchEventsRequest(type="*"), [("x-vault-token", "nobody")]),
+                                        (grpc.StatusCode.INVALID_ARGUMENT, watch.WatchEventsRequest(type="*", filter="("), self.root)):
+            with self.assertRaises(grpc.RpcError) as refused:
+                next(stub.Events(request, metadata=metadata, timeout=20))
+            self.assertEqual(refused.exception.code(), code)
 
     def test_failures(self):
         stub = logical_services.LogicalStub(self.channel)
@@ -444,7 +533,8 @@ class Grpc(harness.Contract):
     def test_reflection(self):
         stream = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         answer = next(iter(stream(iter([b"\x3a\x01*"]), timeout=20)))  # list_services: "*"
-        for service in (b"coffer.v1.Logical", b"coffer.v1.KV", b"coffer.v1.Token", b"coffer.v1.Sys", b"coffer.v1.Watch", b"grpc.health.v1.Health"):
+        for service in (b"coffer.v1.Logical", b"coffer.v1.KV", b"coffer.v1.Token", b"coffer.v1.Sys", b"coffer.v1.Watch", b"coffer.v1.Leases",
+                        b"coffer.v1.Quotas", b"coffer.v1.Namespaces", b"grpc.health.v1.Health"):
             self.assertIn(service, answer)
 
 
