@@ -22,7 +22,6 @@ inline constexpr std::uint16_t kProtocolError = 1002;
 inline constexpr std::uint16_t kPolicyViolation = 1008;
 inline constexpr std::uint16_t kTooLarge = 1009;
 inline constexpr std::uint16_t kInternalError = 1011;
-inline constexpr std::uint16_t kTryAgainLater = 1013;
 
 // The answer to a client's Sec-WebSocket-Key. kInternal when the digest is not to be had.
 Result<std::string> accept_of(std::string_view key);

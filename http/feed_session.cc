@@ -9,7 +9,7 @@ using websocket::Opcode;
 
 std::uint16_t code_of(core::FeedEnd end) {
   switch (end) {
-    case core::FeedEnd::kBehind: return websocket::kTryAgainLater;
+    case core::FeedEnd::kBehind:  // there is a code for it that many clients do not know
     case core::FeedEnd::kRefused: return websocket::kPolicyViolation;
     case core::FeedEnd::kBroken: return websocket::kInternalError;
     default: return websocket::kGoingAway;

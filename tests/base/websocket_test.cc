@@ -57,11 +57,11 @@ BOOST_AUTO_TEST_CASE(what_breaks_the_protocol_is_refused) {
 
 BOOST_AUTO_TEST_CASE(a_close_has_a_code_and_a_reason) {
   std::string bytes;
-  append_close(kTryAgainLater, std::string(200, 'r'), nullptr, bytes);
+  append_close(kPolicyViolation, std::string(200, 'r'), nullptr, bytes);
   FrameReader reader(false, 1000);
   reader.put(bytes);
   const Frame frame = *reader.next().value();
-  BOOST_TEST(frame.close_code() == kTryAgainLater);
+  BOOST_TEST(frame.close_code() == kPolicyViolation);
   BOOST_TEST(frame.close_reason() == std::string(123, 'r'));
   BOOST_TEST(Frame{}.close_code() == 1005);
 }

@@ -2,8 +2,11 @@
 
 That something is not told is shown by what is told after it: events come in the order of the changes.
 """
+import http.client
 import json
 import re
+import select
+import socket
 import subprocess
 import sys
 import urllib.parse
@@ -36,10 +39,11 @@ class Ended(Exception):
 class WebSocket:
     name = "websocket"
 
-    def __init__(self, kind, token="root", namespace=None, **query):
+    def __init__(self, kind, token="root", namespace=None, sockopt=(), **query):
         query = urllib.parse.urlencode(dict({"json": "true"}, **query), doseq=True)
         headers = [f"X-Vault-Token: {token}"] + ([f"X-Vault-Namespace: {namespace}"] if namespace else [])
-        self.socket = websocket.create_connection(f"ws://127.0.0.1:8200/v1/sys/events/subscribe/{kind}?{query}", header=headers, timeout=20)
+        self.socket = websocket.create_connection(f"ws://127.0.0.1:8200/v1/sys/events/subscribe/{kind}?{query}", header=headers, timeout=20,
+                                                  sockopt=sockopt)
 
     def whole(self):
         opcode, frame = self.socket.recv_data_frame(control_frame=True)
@@ -392,6 +396,27 @@ class Events(Base):
         large.socket.send("x" * 5000)
         self.assert_ended(large, 1009, None, "the peer's frame is longer than it may be")
 
+    def test_who_is_too_slow_is_cut_off_and_nobody_waits(self):
+        slow = WebSocket("kv*", sockopt=((socket.SOL_SOCKET, socket.SO_RCVBUF, 4096),))
+        self.open.append(slow)
+        quick = self.listen("kv*")
+        # Of names this long the node holds fewer than 1,500, and the connection's buffers a few hundred.
+        path = "/".join(["x" * 60] * 60)
+        connection = http.client.HTTPConnection("127.0.0.1", 8200)
+        for number in range(3000):
+            connection.request("POST", f"/v1/secret/data/{path}/{number}", b'{"data":{}}', {"X-Vault-Token": "root"})
+            answer = connection.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 200)
+            self.hears_next(quick, f"secret/data/{path}/{number}")
+        connection.close()
+        with self.assertRaises(Ended) as ended:
+            for number in range(3000):
+                self.hears_next(slow, f"secret/data/{path}/{number}")
+        self.assertEqual((ended.exception.code, ended.exception.reason), (1008, "too slow: events were lost"))
+        self.put("later")
+        self.hears_next(quick, "secret/data/later")
+
     def test_sealing_ends_all(self):
         streams = [self.listen("kv*"), self.listen("kv*", Grpc)]
         self.shell("vault operator seal")
@@ -432,7 +457,6 @@ class Events(Base):
             process.stderr.close()
 
     def in_flight(self, process):
-        import select
         return select.select([process.stdout], [], [], 0)[0]
 
     def test_the_command_ends(self):
@@ -457,7 +481,6 @@ class Tls(Base):
         try:
             def told():
                 self.shell("vault kv put secret/app a=b")
-                import select
                 return select.select([process.stdout], [], [], 0)[0]
             harness.wait_until(told, "an event over TLS")
             self.assertEqual(json.loads(process.stdout.readline())["data"]["event_type"], "kv-v2/data-write")
@@ -483,7 +506,7 @@ def of_other_namespaces(test, surface):
 
 
 def after_revocation(test, surface):
-    """G5: a token that is revoked hears nothing more."""
+    """D13: a token that is revoked hears nothing more."""
     token = test.token(LISTEN + hears("secret/*"))
     stream = test.listen("kv*", surface, token=token)
     test.request("POST", "auth/token/revoke", {"token": token})
@@ -496,7 +519,7 @@ def after_revocation(test, surface):
 
 
 def without_subscribe(test, surface):
-    """D: reading and listening are two things."""
+    """D10: reading and listening are two things."""
     token = test.token(LISTEN + 'path "secret/*" { capabilities = ["read", "list", "create", "update"] }\n' + hears("secret/data/mine"))
     stream = test.listen("kv*", surface, token=token)
     test.put("others")
@@ -504,8 +527,12 @@ def without_subscribe(test, surface):
     test.hears_next(stream, "secret/data/mine")
 
 
-ROWS = [("f2_event_of_other_namespace", of_other_namespaces), ("g5_event_after_revocation", after_revocation),
-        ("d_event_without_subscribe", without_subscribe)]
+SURFACES = [WebSocket, Grpc]
+ROWS = [
+    ("F2", "f2_event_of_other_namespace", of_other_namespaces, SURFACES),
+    ("D13", "g5_event_after_revocation", after_revocation, SURFACES),
+    ("D10", "d_event_without_subscribe", without_subscribe, SURFACES),
+]
 
 
 class Mutants(Base):
@@ -534,9 +561,9 @@ def make(mutant, check, surface):
     return test
 
 
-for row, function in ROWS:
-    for way in (WebSocket, Grpc):
-        setattr(Mutants, f"test_{row}_{way.name}", make(row, function, way))
+for row, name, function, ways in ROWS:
+    for way in ways:
+        setattr(Mutants, f"test_{row}_{name}_{way.name}", make(name, function, way))
 
 
 if __name__ == "__main__":

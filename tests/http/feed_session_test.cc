@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(events_are_text_frames_in_pieces) {
 }
 
 BOOST_AUTO_TEST_CASE(each_end_has_its_code) {
-  const std::vector<std::pair<FeedEnd, std::uint16_t>> codes = {{FeedEnd::kBehind, websocket::kTryAgainLater},
+  const std::vector<std::pair<FeedEnd, std::uint16_t>> codes = {{FeedEnd::kBehind, websocket::kPolicyViolation},
                                                                 {FeedEnd::kRefused, websocket::kPolicyViolation},
                                                                 {FeedEnd::kSealed, websocket::kGoingAway},
                                                                 {FeedEnd::kBroken, websocket::kInternalError}};
