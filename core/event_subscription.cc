@@ -116,7 +116,8 @@ bool EventSubscription::allowed(const Event* event) {
 }
 
 bool EventSubscription::allowed_in(const store::View& view, const Published& published, const Event* event) {
-  TxnImpl txn(view, *published.barrier, arena_, services_.committer.cluster_now(), buffers_);
+  const WallTime now = services_.committer.cluster_now();
+  TxnImpl txn(view, *published.barrier, arena_, now, buffers_);
   TokenStore tokens(txn, published, arena_);
   const Result<std::optional<StoredToken>> token = listener_.token_hash.empty()
                                                        ? tokens.live_by_text(listener_.token_text.reveal_text())
@@ -124,7 +125,7 @@ bool EventSubscription::allowed_in(const store::View& view, const Published& pub
   std::shared_ptr<const Acl> owner;
   Result<const Acl*> acl = nullptr;
   if (token.ok() && *token && in_networks(listener_.address, (*token)->record.bound_cidrs))
-    acl = acl_of_token(txn, published, arena_, (*token)->record, owner);
+    acl = acl_of_token(txn, published, arena_, (*token)->record, owner, now);
   if (!token.ok() || !acl.ok()) {
     end_ = FeedEnd::kBroken;
     return false;
