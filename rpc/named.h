@@ -28,7 +28,7 @@ Status decode_named(core::Exchange& exchange, google::protobuf::Message& reply);
 
 // `request` and `reply` belong to the call.
 template <typename Reply>
-grpc::ServerUnaryReactor* named(Gateway& gateway, const grpc::CallbackServerContext& context, const Call& call,
+grpc::ServerUnaryReactor* named(Gateway& gateway, grpc::CallbackServerContext& context, const Call& call,
                                 const google::protobuf::Message& request, Reply& reply) {
   const Ask ask{call.operation, path_of(call, request),
                 [call, &request](json::Arena& arena) { return data_of(call, request, arena); }};
