@@ -20,6 +20,7 @@ inline constexpr std::size_t kRequestHeaderBytesMax = 16u << 10;
 inline constexpr std::size_t kTokenBytesMax = 8u << 10;
 inline constexpr std::size_t kJsonDepthMax = 128;
 inline constexpr std::size_t kJsonStringsMax = 1000;             // keys and values of a body, as the peer
+inline constexpr std::size_t kListItemsMax = 1000;               // of one field that is a list, or a text with commas
 inline constexpr std::size_t kConnectionsMax = 20000;
 inline constexpr std::size_t kRequestsInFlightMax = 8192;
 inline constexpr std::size_t kTokenlessBodyBytesMax = 1u << 20;    // a body of a request that shows no token
@@ -50,6 +51,8 @@ inline constexpr std::chrono::seconds kFeedSilenceMax{60};         // ...and aft
 
 inline constexpr std::size_t kListNamesMax = 1u << 20;           // names one list answers with; more are paged
 inline constexpr std::size_t kTokenTreeEntryMax = 256;           // tokens revoked in one entry; a larger tree is a job
+inline constexpr std::uint32_t kTokenDepthMax = 1000;             // tokens from an orphan down to its last descendant
+inline constexpr std::uint64_t kRefusalsExplainedPerSecondMax = 20;  // in the log
 inline constexpr std::size_t kJobStepKeysMax = 1024;             // records one step of a job deletes
 inline constexpr std::chrono::seconds kTendPause{60};            // before a mount without work is looked after again
 inline constexpr std::size_t kBatchPathsMax = 128;               // paths that one batch reads
@@ -72,7 +75,9 @@ inline constexpr std::size_t kQuotaClientsMax = 65'536;          // callers one 
 inline constexpr std::size_t kAclCacheSetsMax = 256;             // compiled policy sets a thread keeps
 
 // Log and state.
-inline constexpr std::size_t kEntryBytesMax = 1u << 20;          // one Raft entry, default
+inline constexpr std::size_t kSecretBytesMax = 1u << 20;         // data of one version of a secret, as JSON
+// One Raft entry: two versions of a secret, and what is kept beside them.
+inline constexpr std::size_t kEntryBytesMax = 3 * kSecretBytesMax;
 inline constexpr std::size_t kEntryOpsMax = 4096;                // records one entry writes
 inline constexpr std::size_t kProposalsQueuedMax = 8192;
 inline constexpr std::uint64_t kLogSegmentBytes = 32u << 20;

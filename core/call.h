@@ -59,6 +59,8 @@ struct CallContext : HandlerContext {
   std::string_view acl_path(std::string_view path) const {
     return acl_prefix.empty() ? path : arena.copy(std::string(acl_prefix).append(path));
   }
+  // Tokens of this namespace and below: of all others nothing is told and nothing is changed (advisories F2, F4).
+  bool in_reach(const TokenRecord& record) const;
   // Set by handlers whose answer is a wrapping token already: it is not wrapped again.
   bool wrapped = false;
   // Last segments of the ids of leases that this answer hands out: likewise.

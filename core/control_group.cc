@@ -84,8 +84,8 @@ Status handle_authorize(HandlerContext& base) {
   WaitingRequest& waiting = found.waiting;
   if (ctx.token == nullptr || ctx.token->entity.empty())
     return Status(Code::kInvalid, one_error("only a token with an entity can authorize a request"));
-  COFFER_ASSIGN(const auto who, find_identity(ctx.txn, ctx.arena, ctx.token->ns, ctx.token->entity));
-  if (!who || who->entity.disabled || ctx.token->ns != waiting.people)
+  COFFER_ASSIGN(const auto who, find_identity(ctx.txn, ctx.arena, *ctx.token));
+  if (!who || who->entity.disabled || ctx.token->entity_ns != waiting.people)
     return Status(Code::kInvalid, one_error("only a token with an entity can authorize a request"));
   const std::string_view id = ctx.arena.copy(who->entity.id);
   COFFER_ASSIGN(const auto asker, asker_of(ctx, waiting));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/limits.h"
 #include "base/mutant.h"
 #include "base/split.h"
 #include "base/time_text.h"
@@ -116,10 +117,15 @@ Result<Nanos> HandlerContext::duration_field(std::string_view name, Nanos fallba
 Result<std::vector<std::string_view>> HandlerContext::list_field(std::string_view name) const {
   const json::Value value = field(name);
   std::vector<std::string_view> items;
+  const Status too_many(Code::kInvalid, "field \"" + std::string(name) + "\" has more than " +
+                                            std::to_string(limits::kListItemsMax) + " items");
   if (value.is_string()) {
     std::string_view rest = value.as_string();
-    for (std::string_view item; take_item(rest, item);)
+    for (std::string_view item; take_item(rest, item);) {
+      if (items.size() >= limits::kListItemsMax && !mutant(Mutant::kListsUnbounded))
+        return too_many;
       items.push_back(item);
+    }
     return items;
   }
   if (!value.is_array() && !value.is_null())
@@ -127,6 +133,8 @@ Result<std::vector<std::string_view>> HandlerContext::list_field(std::string_vie
   for (const json::Value& element : value.elements()) {
     if (!element.is_string())
       return field_error(name, "a list of strings", value);
+    if (items.size() >= limits::kListItemsMax && !mutant(Mutant::kListsUnbounded))
+      return too_many;
     items.push_back(element.as_string());
   }
   return items;

@@ -163,6 +163,13 @@ Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, 
   return std::optional<Identity>(std::move(identity));
 }
 
+Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, const TokenRecord& token) {
+  COFFER_ASSIGN(auto identity, find_identity(txn, arena, token.entity_ns, token.entity));
+  if (identity && token.entity_ns != token.ns)
+    identity->policies = {};
+  return identity;
+}
+
 std::optional<std::string> template_value(const Identity& identity, std::string_view expression) {
   if (!take_prefix(expression, "identity.").empty()) {
     if (!take_prefix(expression, "entity.").empty())
@@ -187,7 +194,7 @@ Result<const Acl*> acl_of_token(TxnImpl& txn, const Published& published, json::
                                 std::shared_ptr<const Acl>& owner, WallTime now) {
   if (record.entity.empty())
     return &published.policies_of(record.ns).acl(record.policies, owner, now);
-  COFFER_ASSIGN(const auto identity, find_identity(txn, arena, record.ns, record.entity));
+  COFFER_ASSIGN(const auto identity, find_identity(txn, arena, record));
   if (!identity || identity->entity.disabled)
     return static_cast<const Acl*>(nullptr);
   const std::string_view policies = with_policies(arena, record.policies, identity->policies);

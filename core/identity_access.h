@@ -20,9 +20,12 @@ struct Identity {
   std::string_view policies;        // of the entity and its groups: sorted, joined; never "root"
 };
 
-// Nothing: the entity is gone, and so is what its tokens may do. `ns` is the token's.
+// Nothing: there is no such entity.
 Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, NamespaceId ns,
                                               std::string_view entity);
+// Nothing: the entity is gone, and so is what its tokens may do. An entity of a namespace above that of the token stays
+// whose it is, and adds no policies: their names would mean others there.
+Result<std::optional<Identity>> find_identity(TxnImpl& txn, json::Arena& arena, const TokenRecord& token);
 
 // identity.entity.id, identity.entity.aliases.<accessor>.metadata.<name>, identity.groups.names.<name>.id and so on.
 std::optional<std::string> template_value(const Identity& identity, std::string_view expression);

@@ -270,12 +270,14 @@ std::vector<PathSpec> entity_specs() {
                    {{Operation::kList, Effect::kReads, handle_list_names, "Lists entities by name."}}});
   std::vector<Field> by_name_fields = entity_fields();
   by_name_fields.erase(by_name_fields.begin());  // the name says which
-  for (const std::string_view pattern : {"entity/id/:id", "entity/name/*name"})
+  for (const std::string_view pattern : {"entity/id/:id", "entity/name/*name"}) {
     specs.push_back({pattern, "One entity: read, change or delete it.",
                      pattern.ends_with("*name") ? by_name_fields : entity_fields(),
                      {{Operation::kRead, Effect::kReads, handle_read, "Reads an entity."},
                       {Operation::kWrite, Effect::kWrites, handle_write, "Writes an entity."},
                       {Operation::kDelete, Effect::kWrites, handle_delete, "Deletes an entity with its aliases."}}});
+    specs.back().folds_case = pattern.ends_with("*name");
+  }
   // An older name of entity.
   specs.push_back({"persona", "An older name of entity.", entity_fields(),
                    {{Operation::kWrite, Effect::kWrites, handle_write, "Writes an entity."}}});

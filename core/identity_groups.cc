@@ -253,12 +253,14 @@ std::vector<PathSpec> group_specs() {
                    {{Operation::kList, Effect::kReads, handle_list_names, "Lists groups by name."}}});
   std::vector<Field> by_name_fields = group_fields();
   by_name_fields.erase(by_name_fields.begin());  // the name says which
-  for (const std::string_view pattern : {"group/id/:id", "group/name/*name"})
+  for (const std::string_view pattern : {"group/id/:id", "group/name/*name"}) {
     specs.push_back({pattern, "One group: read, change or delete it.",
                      pattern.ends_with("*name") ? by_name_fields : group_fields(),
                      {{Operation::kRead, Effect::kReads, handle_read, "Reads a group."},
                       {Operation::kWrite, Effect::kWrites, handle_write, "Writes a group."},
                       {Operation::kDelete, Effect::kWrites, handle_delete, "Deletes a group; its members stay."}}});
+    specs.back().folds_case = pattern.ends_with("*name");
+  }
   return specs;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/codec.h"
+#include "base/limits.h"
 #include "base/mutant.h"
 #include "core/events.h"
 #include "core/identity_store.h"
@@ -27,6 +28,9 @@ Status step_delete_mount(TxnImpl& txn, json::Arena& arena, const Job& job) {
     return ok_status();
   for (const store::KeyClass cls :
        {store::KeyClass::kShared, store::KeyClass::kClusterLocal, store::KeyClass::kNotReplicated}) {
+    // What went before in this entry leaves less room, or none: then the next step goes on.
+    if (txn.ops() >= limits::kJobStepKeysMax)
+      return ok_status();
     bool more = false;
     COFFER_ASSIGN(const auto keys, txn.stored_keys({cls, job.ns, job.mount, {}},
                                                    limits::kJobStepKeysMax - txn.ops(), &more));
@@ -225,6 +229,15 @@ Status JobRunner::end_prefix(TxnImpl& txn, const Published& published, json::Are
 
 Status JobRunner::step(TxnImpl& txn, const Published& published, json::Arena& arena, const Job& job,
                        Progress& progress) {
+  // What was committed before the job is meant, whenever its request began: the time is that of the first step, which
+  // no such request's time is behind.
+  const bool timed = job.kind == Job::Kind::kDeleteMount || job.kind == Job::Kind::kEndLeases ||
+                     job.kind == Job::Kind::kMoveMount;
+  if (timed && job.at == WallTime{}) {
+    Job begun = job;
+    begun.at = txn.now();
+    return txn.put(layout::core_key(std::string(layout::kJobPrefix) + job.id), encode(begun));
+  }
   if (job.kind == Job::Kind::kDeleteMount) {
     const Route* route = published.router->by_id(job.ns, job.mount);
     if (route != nullptr && !mutant(Mutant::kMountRemovedBeforeLeases))
@@ -263,7 +276,8 @@ Status disable_mount(TxnImpl& txn, MountRecord& record) {
   job.kind = Job::Kind::kDeleteMount;
   job.mount = record.info.id;
   job.ns = record.info.namespace_id;
-  job.at = txn.now();
+  if (mutant(Mutant::kJobSparesLateCommits))
+    job.at = txn.now();
   return add_job(txn, job);
 }
 
@@ -276,7 +290,6 @@ Status start_move(TxnImpl& txn, MountRecord& record, std::string_view id) {
   job.kind = Job::Kind::kMoveMount;
   job.mount = record.info.id;
   job.ns = record.info.namespace_id;
-  job.at = txn.now();
   job.prefix = id;
   return add_job(txn, job);
 }

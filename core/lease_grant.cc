@@ -70,6 +70,10 @@ Status grant_lease(CallContext& ctx) {
   record.max_ttl = max_lease_ttl(ctx.mount, ctx.published.config);
   if (grant.max_ttl > Nanos(0))
     record.max_ttl = std::min(record.max_ttl, grant.max_ttl);
+  // A batch token has no records to hang a lease on: it hangs on the token that made it, and ends with it.
+  const bool batch = ctx.token != nullptr && ctx.token->type == TokenType::kBatch;
+  if (batch && ctx.token->expires)
+    record.max_ttl = std::min(record.max_ttl, *ctx.token->expires - ctx.now);
   COFFER_ASSIGN(const TtlGrant ttl, choose_ttl(ctx, ctx.mount, ctx.now, grant.ttl, record.max_ttl));
   COFFER_ASSIGN(const std::string key, random_base62(ctx.random, kLeaseKeyText));
   record.renewable = grant.renewable;
@@ -79,7 +83,7 @@ Status grant_lease(CallContext& ctx) {
   record.ttl = ttl.ttl;
   record.expires = record.due = *ttl.expires;
   record.id = ctx.arena.copy(std::string(ctx.full_path).append("/").append(key));
-  record.token_hash = ctx.token_hash;
+  record.token_hash = batch ? ctx.token->parent : ctx.token_hash;
   record.kind = grant.kind;
   record.data = grant.data;
   if (grant.make && mutant(Mutant::kOutsideBeforeIntent)) {

@@ -113,7 +113,8 @@ Status end_named(TxnImpl& txn, const Published& published, json::Arena& arena, c
   COFFER_ASSIGN(const auto lease, leases.stored(named.key));
   if (!lease || lease->issued > until)
     return ok_status();
-  return force ? forget_lease(txn, published, arena, *lease) : leases.end(*lease);
+  // The call of an intent may still be under way: only when it is over can its lease be forgotten.
+  return force && !lease->intent() ? forget_lease(txn, published, arena, *lease) : leases.end(*lease);
 }
 
 Status forget_lease(TxnImpl& txn, const Published& published, json::Arena& arena, const LeaseRecord& lease) {

@@ -181,6 +181,8 @@ Result<bool> LeaseStore::end_of_token(std::string_view token_hash, std::size_t l
   const std::string folder = joined(layout::kLeaseTokenPrefix, token_hash).append("/");
   COFFER_ASSIGN(const ListPage page, txn_.list(layout::token_key(folder), {}, limit));
   for (const std::string_view key : page.names) {
+    if (txn_.bytes() > limits::kEntryBytesMax / 2)
+      return false;
     COFFER_ASSIGN(const auto record, stored(key));
     if (record) {
       // The token is gone when this commits: the lease is held by nobody.

@@ -7,6 +7,8 @@
 namespace coffer::core {
 namespace {
 
+constexpr std::size_t kMountsMax = 20'000;  // of all namespaces together
+
 constexpr std::uint8_t kRecordFormat = 1;
 constexpr std::uint8_t kFlagLocal = 1;
 constexpr std::uint8_t kFlagSealWrap = 2;
@@ -172,6 +174,9 @@ Status check_mount_path(TxnImpl& txn, const MountRecord& record) {
     if (taken)
       return Status(Code::kInvalid, "path is already in use at " + other.info.path);
   }
+  // All of them are kept in memory and read by whoever changes one.
+  if (records.size() >= kMountsMax)
+    return Status(Code::kExhausted, "there are " + std::to_string(kMountsMax) + " mounts, and no more are possible");
   return ok_status();
 }
 

@@ -50,6 +50,9 @@ struct PathSpec {
   bool sudo = false;                 // root-protected: the sudo capability too
   LoginName login_name = nullptr;    // of a path where clients log in
   bool any_fields = false;           // the body is the caller's own: no field of it is unknown
+  // What it captures are names whose case does not matter to the handler. Policies and quotas see them in lower case:
+  // no spelling of a name passes by a rule for it (advisory D1, rule R2).
+  bool folds_case = false;
 
   // True for a field, and for a name that the pattern captures.
   bool knows(std::string_view name) const;

@@ -189,8 +189,11 @@ Pipeline::Next Pipeline::try_once(Exchange& exchange) {
 Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   PipelineState& state = *exchange.pipeline;
   state.stage = Stage::kRunning;
-  state.handed_out.clear();
-  state.leases_out.clear();
+  // The run after a call outside hands out what the run before it made.
+  if (!state.called) {
+    state.handed_out.clear();
+    state.leases_out.clear();
+  }
   // The term is read before the view: a view of a later leadership is refused by the proposer rather than missed.
   const Term term = services_.committer.leader_term();
   Result<std::unique_ptr<store::View>> view = services_.backend.view();

@@ -367,6 +367,8 @@ std::string_view default_policy_text() noexcept { return kDefaultText; }
 Status check_policy_name(std::string_view name) {
   if (const Status canonical = check_canonical_name(name); !canonical.ok() && !mutant(Mutant::kPolicyNameUnchecked))
     return Status(Code::kInvalid, "policy name: " + canonical.message());
+  if (name.size() > kPolicyNameBytesMax)
+    return Status(Code::kInvalid, "policy name: longer than " + std::to_string(kPolicyNameBytesMax) + " bytes");
   if (name == kRootPolicyName)
     return Status(Code::kInvalid, "policy name: \"root\" is built in");
   if (std::any_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))

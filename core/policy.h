@@ -94,6 +94,7 @@ Result<Policy> parse_policy(std::string_view name, std::string_view text);
 
 inline constexpr std::string_view kDefaultPolicyName = "default";
 inline constexpr std::string_view kRootPolicyName = "root";
+inline constexpr std::size_t kPolicyNameBytesMax = 256;
 // The text that `default` starts with; operators may replace it. `root` has no text and cannot be written.
 std::string_view default_policy_text() noexcept;
 

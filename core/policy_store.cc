@@ -69,7 +69,8 @@ Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, 
   return std::shared_ptr<const PolicyEntry>(std::move(entry));
 }
 
-PolicyStore::PolicyStore(Entries entries) : entries_(std::move(entries)), filled_(kFilledSlots) {
+PolicyStore::PolicyStore(Entries entries)
+    : entries_(std::move(entries)), filled_(kFilledSlots), spilled_(kFilledSlots) {
   Result<Policy> wrapping = parse_policy(kWrappingPolicyName, kWrappingPolicyText);
   COFFER_CHECK(wrapping.ok());
   wrapping_ = std::make_shared<const Policy>(std::move(*wrapping));
@@ -118,6 +119,35 @@ std::shared_ptr<const PolicyStore::Set> PolicyStore::compile(std::string_view jo
   return set;
 }
 
+const PolicyStore::Set& PolicyStore::spilled(std::string_view joined, std::shared_ptr<const Set>& owner,
+                                             WallTime now) const {
+  const std::size_t at = std::hash<std::string_view>()(joined) % kFilledSlots;
+  std::mutex& lock = filled_locks_[at % kFilledLocks];
+  {
+    const std::lock_guard<std::mutex> hold(lock);
+    owner = spilled_[at];
+  }
+  if (owner != nullptr && owner->joined == joined && owner->acl->holds_at(now))
+    return *owner;
+  owner = compile(joined, now);
+  const std::lock_guard<std::mutex> hold(lock);
+  spilled_[at] = owner;
+  return *owner;
+}
+
+bool PolicyStore::may_explain(WallTime now) const {
+  const auto since = std::chrono::floor<std::chrono::seconds>(now).time_since_epoch();
+  const auto second = static_cast<std::uint64_t>(since.count());
+  std::uint64_t seen = explained_.load(std::memory_order_relaxed);
+  std::uint64_t next = 0;
+  do {
+    next = seen >> 16 == second ? seen + 1 : second << 16;
+    if ((next & 0xffff) >= limits::kRefusalsExplainedPerSecondMax)
+      return false;
+  } while (!explained_.compare_exchange_weak(seen, next, std::memory_order_relaxed));
+  return true;
+}
+
 const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared_ptr<const Set>& owner,
                                             WallTime now) const {
   std::atomic<Node*>& bucket = buckets_[std::hash<std::string_view>()(joined) % kBuckets];
@@ -125,11 +155,10 @@ const PolicyStore::Set& PolicyStore::set_of(std::string_view joined, std::shared
   for (const Node* node = head; node != nullptr; node = node->next)
     if (node->set->joined == joined && node->set->acl->holds_at(now))
       return *node->set;
+  if (cached_.load(std::memory_order_relaxed) >= limits::kAclCacheSetsMax)
+    return spilled(joined, owner, now);
   owner = compile(joined, now);
-  if (cached_.fetch_add(1, std::memory_order_relaxed) >= limits::kAclCacheSetsMax) {
-    cached_.fetch_sub(1, std::memory_order_relaxed);
-    return *owner;
-  }
+  cached_.fetch_add(1, std::memory_order_relaxed);
   // Two threads may both add a set: the second copy is never found and goes with the store.
   auto* node = new Node{owner, head};
   while (!bucket.compare_exchange_weak(node->next, node, std::memory_order_release, std::memory_order_acquire)) {

@@ -34,8 +34,8 @@ struct PolicyEntry {
 std::string encode_policy(const PolicyEntry& entry);
 Result<std::shared_ptr<const PolicyEntry>> decode_policy(std::string_view name, std::string_view plaintext);
 
-// Immutable but for its caches. That of sets only grows (to limits::kAclCacheSetsMax) and takes no lock; that of sets
-// with templates keeps the lists that were asked for last. Any thread.
+// Immutable but for its caches. That of sets only grows (to limits::kAclCacheSetsMax) and takes no lock; those of sets
+// beyond them and of sets with templates keep what was asked for last. Any thread.
 class PolicyStore {
  public:
   using Entries = std::map<std::string, std::shared_ptr<const PolicyEntry>, std::less<>>;
@@ -59,6 +59,9 @@ class PolicyStore {
   const Acl& acl(std::string_view joined, std::shared_ptr<const Acl>& owner, WallTime now,
                  const TemplateValues& values) const;
 
+  // Whether one more refusal may be explained in the log in this second: it costs more than the refusal itself.
+  bool may_explain(WallTime now) const;
+
  private:
   struct Set {
     std::string joined;
@@ -78,6 +81,7 @@ class PolicyStore {
   static constexpr std::size_t kFilledLocks = 64;
 
   std::shared_ptr<const Set> compile(std::string_view joined, WallTime now) const;
+  const Set& spilled(std::string_view joined, std::shared_ptr<const Set>& owner, WallTime now) const;
   const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner, WallTime now) const;
 
   Entries entries_;
@@ -86,6 +90,8 @@ class PolicyStore {
   mutable std::atomic<std::size_t> cached_{0};
   mutable std::array<std::mutex, kFilledLocks> filled_locks_;
   mutable std::vector<Filled> filled_;  // slot i under lock i % kFilledLocks
+  mutable std::vector<std::shared_ptr<const Set>> spilled_;  // beyond kAclCacheSetsMax; likewise
+  mutable std::atomic<std::uint64_t> explained_{0};  // refusals in the second that the high half names
 };
 
 }  // namespace coffer::core

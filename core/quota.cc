@@ -154,6 +154,23 @@ const QuotaSet::Rule* QuotaSet::named(QuotaKind kind, std::string_view name) con
   return nullptr;
 }
 
+std::optional<RateCounter::Taken> QuotaSet::take(std::string_view ns, std::string_view path,
+                                                 std::string_view role,
+                                                 const std::function<std::string_view()>& entity,
+                                                 std::string_view address, WallTime now) const {
+  const Rule* rule = any_rate_ ? find(QuotaKind::kRate, ns, path, role) : nullptr;
+  if (rule == nullptr || exempt(path))
+    return std::nullopt;
+  const QuotaRecord& record = rule->record;
+  const std::string_view who = by_entity(record) ? entity() : std::string_view();
+  if (!who.empty())
+    return rule->rate->take(who, record, record.rate_thousandths, now);
+  const bool together = record.group == QuotaGroup::kNone || record.group == QuotaGroup::kEntityThenNone;
+  const bool second = by_entity(record) && record.secondary_thousandths > 0;
+  return rule->rate->take(together ? std::string_view() : address, record,
+                          second ? record.secondary_thousandths : record.rate_thousandths, now);
+}
+
 bool QuotaSet::exempt(std::string_view path) const {
   if (std::ranges::find(kAlwaysExempt, path) != std::end(kAlwaysExempt))
     return true;

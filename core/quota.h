@@ -4,9 +4,11 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -96,6 +98,12 @@ class QuotaSet {
   const Rule* find(QuotaKind kind, std::string_view ns, std::string_view path, std::string_view role) const;
   const Rule* named(QuotaKind kind, std::string_view name) const;
   bool exempt(std::string_view path) const;
+  // Counts one request of an absolute path, in the namespace at `ns`, against the rule that it falls under; nothing
+  // when there is none. `entity` tells who asks, empty for callers without one; it is asked only by a rule that wants
+  // to know.
+  std::optional<RateCounter::Taken> take(std::string_view ns, std::string_view path, std::string_view role,
+                                         const std::function<std::string_view()>& entity, std::string_view address,
+                                         WallTime now) const;
   // A rule whose key is somebody's entity can only be looked at when it is known who asks.
   static bool by_entity(const QuotaRecord& record) {
     return record.group == QuotaGroup::kEntityThenIp || record.group == QuotaGroup::kEntityThenNone;

@@ -1,5 +1,8 @@
 #include "core/request_caller.h"
 
+#include <algorithm>
+
+#include "base/ascii.h"
 #include "base/mutant.h"
 #include "core/answers.h"
 #include "core/list_rules.h"
@@ -21,6 +24,11 @@ const Route* route_of(const CallContext& ctx, std::string_view path) {
 }
 
 }  // namespace
+
+bool CallContext::in_reach(const TokenRecord& record) const {
+  const NamespaceRecord* made = published.namespaces->find(record.ns);
+  return made != nullptr && (ns.covers(*made) || mutant(Mutant::kAccessorOfOtherNamespace));
+}
 
 Capability capability_for(Operation operation, bool exists) noexcept {
   switch (operation) {
@@ -95,10 +103,26 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
     refuse(response, ctx, 403, one_error("permission denied"));
     return response;
   }
+  // Asking for many at once is asking for each.
+  if (ctx.published.quotas != nullptr) {
+    const auto entity = [&outer] { return outer.entity_id(); };
+    const auto charged = ctx.published.quotas->take(ctx.ns.path, ctx.ns.path + std::string(path), {}, entity,
+                                                    ctx.request.remote_address, ctx.now);
+    if (charged && !charged->allowed) {
+      refuse(response, ctx, 429, "request path \"" + std::string(path) + "\": rate limit quota exceeded");
+      return response;
+    }
+  }
   const std::string_view local = path.substr(route->prefix.size());
   const auto match = route->engine->paths(route->record.info).match(local, operation);
   const bool closed =
       route->record.info.type == "system" && !ctx.ns.is_root() && !sys_path_in_namespaces(local);
+  // One spelling of a name for policy and handler; here the request's text stays as it is.
+  const bool folded = match && match->spec->folds_case;
+  if (folded && std::ranges::any_of(match->captures, [](std::string_view name) { return lower_ascii(name) != name; })) {
+    refuse(response, ctx, 400, "names in this path are to be in lower case");
+    return response;
+  }
   if (closed || !match || match->operation == nullptr) {
     const bool there = match && !closed;
     refuse(response, ctx, there ? 405 : 404, one_error(there ? "unsupported operation" : "unsupported path"));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/ascii.h"
+#include "base/check.h"
 #include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/activity.h"
@@ -132,6 +134,7 @@ void Run::resolve() {
     full_path_ = list_path(exchange_.arena, full_path_);
     route_ = match_route();
   }
+  seen_path_ = full_path_;
   if (route_ == nullptr)
     return;
   local_path_ = full_path_.substr(route_->prefix.size());
@@ -139,6 +142,8 @@ void Run::resolve() {
     match_ = route_->engine->paths(route_->record.info).match(local_path_, request.operation);
   if (mutant(Mutant::kLoginByAnyOperation) && match_ && match_->operation == nullptr && match_->spec->unauthenticated)
     match_->operation = &match_->spec->operations.front();
+  if (match_ && match_->spec->folds_case && !mutant(Mutant::kNamesNotFolded))
+    fold_captures();
   const MountInfo& mount = route_->record.info;
   if (mount.type == "system" && !namespace_->is_root() && match_ && !sys_path_in_namespaces(local_path_) &&
       !mutant(Mutant::kRootPathServedBelow)) {
@@ -148,6 +153,19 @@ void Run::resolve() {
                  !sys_path_of_administrators(local_path_);
   }
   storage_.emplace(txn_, route_->record.storage_namespace(), mount.id, route_->record.key_class());
+}
+
+void Run::fold_captures() {
+  if (!std::ranges::any_of(match_->captures, [](std::string_view name) { return lower_ascii(name) != name; }))
+    return;
+  auto* text = static_cast<char*>(exchange_.arena.allocate(full_path_.size(), 1));
+  std::memcpy(text, full_path_.data(), full_path_.size());
+  for (const std::string_view name : match_->captures) {
+    const auto at = static_cast<std::size_t>(name.data() - full_path_.data());
+    COFFER_CHECK(at + name.size() <= full_path_.size());
+    lower_ascii(name).copy(text + at, name.size());
+  }
+  seen_path_ = {text, full_path_.size()};
 }
 
 void Run::authorise() {
@@ -216,22 +234,15 @@ void Run::take_rate() {
   const QuotaSet& quotas = *published_.quotas;
   if (!quotas.any(QuotaKind::kRate))
     return;
-  const std::string path = namespace_->path + std::string(full_path_);
-  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kRate, namespace_->path, path, quota_role());
-  if (rule == nullptr || quotas.exempt(path))
+  const std::string path = namespace_->path + std::string(seen_path_);
+  const auto entity = [this] {
+    return authenticate().ok() && token_ ? token_->record.entity : std::string_view();
+  };
+  const auto charged = quotas.take(namespace_->path, path, quota_role(), entity, exchange_.request.remote_address,
+                                   state_.now);
+  if (!charged)
     return;
-  const QuotaRecord& record = rule->record;
-  std::uint64_t thousandths = record.rate_thousandths;
-  std::string_view client = exchange_.request.remote_address;
-  if (QuotaSet::by_entity(record) && authenticate().ok() && token_ && !token_->record.entity.empty()) {
-    client = token_->record.entity;
-  } else {
-    if (QuotaSet::by_entity(record) && record.secondary_thousandths > 0)
-      thousandths = record.secondary_thousandths;
-    if (record.group == QuotaGroup::kNone || record.group == QuotaGroup::kEntityThenNone)
-      client = {};
-  }
-  const RateCounter::Taken taken = rule->rate->take(client, record, thousandths, state_.now);
+  const RateCounter::Taken& taken = *charged;
   json::Arena& arena = exchange_.arena;
   const auto seconds = [&arena](Nanos wait) {
     return arena.copy(std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
@@ -258,7 +269,7 @@ Status Run::check_lease_quota(CallContext& ctx) {
   const QuotaSet& quotas = *published_.quotas;
   if (!quotas.any(QuotaKind::kLeases) || (!ctx.lease && ctx.handed_out.empty()))
     return ok_status();
-  const std::string path = namespace_->path + std::string(full_path_);
+  const std::string path = namespace_->path + std::string(seen_path_);
   const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, namespace_->path, path, quota_role());
   if (rule == nullptr || !rule->leases->counted)
     return ok_status();
@@ -321,7 +332,7 @@ std::string_view Run::token_text() {
 // What the token's entity adds. Without one, or with one that is disabled, the token is good for nothing.
 Status Run::identify() {
   const TokenRecord& record = token_->record;
-  COFFER_ASSIGN(identity_, find_identity(txn_, exchange_.arena, record.ns, record.entity));
+  COFFER_ASSIGN(identity_, find_identity(txn_, exchange_.arena, record));
   if (!identity_ || identity_->entity.disabled) {
     token_.reset();
     return ok_status();
@@ -435,13 +446,14 @@ Result<Capability> Run::capability() {
 void Run::explain_refusal(std::string_view path, Capability wanted) {
   const bool may_know =
       exchange_.request.explain || acl_->allows("sys/policies/explain", Capability::kUpdate).allowed;
-  if (services_.log == nullptr && !may_know)
+  const PolicyStore& store = published_.policies_of(token_->record.ns);
+  const bool logged = services_.log != nullptr && store.may_explain(state_.now);
+  if (!logged && !may_know)
     return;
   TemplateValues values;
   if (identity_)
     values = [this](std::string_view name) { return template_value(*identity_, name); };
-  const Explanation why =
-      explain(published_.policies_of(token_->record.ns), policies_, values, path, wanted, state_.now);
+  const Explanation why = explain(store, policies_, values, path, wanted, state_.now);
   // Whether a write creates is known from what is there already, and that is not told to who may do neither.
   constexpr CapabilitySet kWrites = bit(Capability::kCreate) | bit(Capability::kUpdate);
   const bool hides = exchange_.request.operation == Operation::kWrite && (why.capabilities & kWrites) == 0 &&
@@ -449,7 +461,7 @@ void Run::explain_refusal(std::string_view path, Capability wanted) {
   std::string text = explanation_text(why, policies_, hides ? std::nullopt : std::optional(wanted));
   if (why.allowed)
     text.append("; the path needs sudo as well");
-  if (services_.log != nullptr)
+  if (logged)
     services_.log->info("core", "permission denied",
                         {{"request_id", exchange_.request.id},
                          {"path", full_path_},
@@ -467,7 +479,7 @@ Status Run::check_policy() {
     return ok_status();
   COFFER_ASSIGN(const Capability wanted, capability());
   const std::string_view path =
-      acl_prefix_.empty() ? full_path_ : exchange_.arena.copy(std::string(acl_prefix_).append(full_path_));
+      acl_prefix_.empty() ? seen_path_ : exchange_.arena.copy(std::string(acl_prefix_).append(seen_path_));
   const Decision decision = acl_->allows(path, wanted);
   state_.facts.creates = wanted == Capability::kCreate;
   state_.facts.allowed = decision.allowed;
@@ -673,7 +685,7 @@ void Run::conclude() {
   concludes_ = true;
   find_namespace();
   resolve();
-  if (route_ == nullptr)
+  if (route_ == nullptr || !namespace_found_)
     return refuse(503, "the mount was disabled before the request was done");
   CallContext ctx = context();
   const TxnImpl::Savepoint before = txn_.savepoint();
@@ -684,11 +696,14 @@ void Run::conclude() {
   }
   if (!state_.called->ok())
     return note(*state_.called);
-  const TxnImpl::Savepoint concluded = txn_.savepoint();
-  if (const Status wrapped = wrap_and_hand_out(ctx); !wrapped.ok()) {
-    txn_.rollback(concluded);
-    note(wrapped);
-  }
+  const Status wrapped = wrap_and_hand_out(ctx);
+  if (wrapped.ok())
+    return;
+  // Nobody is told of what was made: it is concluded as a call that failed.
+  txn_.rollback(before);
+  CallContext again = context();
+  const Status undone = state_.outside->then(again, wrapped);
+  note(undone.ok() ? wrapped : undone);
 }
 
 void Run::answer_help() {

@@ -48,6 +48,7 @@ class Run {
   void note_client();
   bool too_busy() const;
   void resolve();
+  void fold_captures();
   bool reaches_namespace(const TokenRecord& token);
   std::string_view cubbyhole_key();
   bool open_path() const;
@@ -86,6 +87,7 @@ class Run {
   TxnImpl txn_;
   TokenStore tokens_;
   std::string_view full_path_;
+  std::string_view seen_path_;      // by policies and quotas: names without case in lower case
   const NamespaceRecord* namespace_ = nullptr;
   bool namespace_found_ = true;             // false: the header names none; namespace_ is the deepest that there is
   std::string_view acl_prefix_;             // from the token's namespace to the request's

@@ -39,6 +39,9 @@ std::vector<PathSpec> sys_lockout_specs();     // sys_lockout.cc
 
 struct CallContext;
 struct Route;
+struct MountRecord;
+// No mount may stand where a namespace does, or above it: kInvalid "path is already in use at team/".
+Status check_no_namespace(CallContext& ctx, const MountRecord& record);
 // One mount as sys/mounts shows it.
 bool is_plugin(std::string_view type);
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path);

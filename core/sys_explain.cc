@@ -26,7 +26,7 @@ Result<Subject> of_record(CallContext& ctx, const TokenRecord& record) {
   Subject subject{record.policies, record.ns, std::nullopt};
   if (record.entity.empty())
     return subject;
-  COFFER_ASSIGN(subject.identity, find_identity(ctx.txn, ctx.arena, record.ns, record.entity));
+  COFFER_ASSIGN(subject.identity, find_identity(ctx.txn, ctx.arena, record));
   if (!subject.identity || subject.identity->entity.disabled)
     return Status(Code::kInvalid, "the token's entity is gone or disabled: it may do nothing");
   subject.policies = with_policies(ctx.arena, record.policies, subject.identity->policies);
@@ -45,8 +45,10 @@ Result<Subject> read_subject(CallContext& ctx) {
     return of_record(ctx, *ctx.token);
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   COFFER_ASSIGN(const auto found, token.empty() ? tokens.live_by_accessor(accessor) : tokens.live_by_text(token));
-  return found ? of_record(ctx, found->record)
-               : Status(Code::kInvalid, token.empty() ? "invalid accessor" : "invalid token");
+  // Of tokens of other namespaces nothing is told (advisory F4).
+  const bool here = found && ctx.in_reach(found->record);
+  return here ? of_record(ctx, found->record)
+              : Status(Code::kInvalid, token.empty() ? "invalid accessor" : "invalid token");
 }
 
 json::Value rule_value(CallContext& ctx, const Explanation& why) {
@@ -66,6 +68,17 @@ json::Value rule_value(CallContext& ctx, const Explanation& why) {
       .build();
 }
 
+// The path as the subject's rules see it: from the namespace on that it was made in. kInvalid: it is good only below.
+Result<std::string_view> seen_path(CallContext& ctx, const Subject& subject, std::string_view path) {
+  const NamespaceRecord* made = ctx.published.namespaces->find(subject.ns);
+  if (made == nullptr)
+    return Status(Code::kInvalid, "the token's namespace is gone");
+  const std::string absolute = ctx.ns.path + std::string(path);
+  if (!absolute.starts_with(made->path))
+    return Status(Code::kInvalid, "the token is good below namespace " + made->path + " only");
+  return ctx.arena.copy(absolute).substr(made->path.size());
+}
+
 // Whether the path is one that takes the sudo capability too.
 bool is_protected(const CallContext& ctx, std::string_view path, Capability wanted) {
   const NamespaceRecord* ns = ctx.published.namespaces->find(ctx.mount.namespace_id);
@@ -78,7 +91,8 @@ bool is_protected(const CallContext& ctx, std::string_view path, Capability want
                               : wanted == Capability::kDelete ? Operation::kDelete
                               : wanted == Capability::kPatch  ? Operation::kPatch
                                                               : Operation::kWrite;
-  const auto match = route->engine->paths(route->record.info).match(path.substr(route->prefix.size()), operation);
+  const auto match = route->engine->paths(route->record.info)
+                         .match(std::string_view(absolute).substr(route->absolute.size()), operation);
   return match && match->spec->sudo;
 }
 
@@ -96,8 +110,9 @@ Status handle_explain(HandlerContext& base) {
   TemplateValues values;
   if (subject.identity)
     values = [&](std::string_view expression) { return template_value(*subject.identity, expression); };
+  COFFER_ASSIGN(const std::string_view seen, seen_path(ctx, subject, path->view()));
   const Explanation why =
-      explain(ctx.published.policies_of(subject.ns), subject.policies, values, path->view(), *wanted, ctx.now);
+      explain(ctx.published.policies_of(subject.ns), subject.policies, values, seen, *wanted, ctx.now);
   const bool needs_sudo = is_protected(ctx, path->view(), *wanted);
   std::string text = explanation_text(why, subject.policies, *wanted);
   if (needs_sudo && why.allowed && !why.sudo)

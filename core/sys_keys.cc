@@ -49,18 +49,17 @@ Status show_capabilities(CallContext& ctx, const StoredToken& token) {
   const std::string prefix = ctx.ns.path.substr(made->path.size());
   json::ObjectBuilder data(ctx.arena, paths.size() + 1);
   json::Value last;
-  std::vector<std::string_view> seen;
+  std::ranges::sort(paths);
+  const auto repeated = std::ranges::unique(paths);
+  paths.erase(repeated.begin(), repeated.end());
   for (const std::string_view path : paths) {
-    if (std::find(seen.begin(), seen.end(), path) != seen.end())
-      continue;
-    seen.push_back(path);
     const std::string_view asked = path.starts_with('/') ? path.substr(1) : path;
     const Decision decision = acl->capabilities(prefix + std::string(asked));
     last =
         decision.root ? text_list(ctx.arena, {"root"}) : text_list(ctx.arena, capability_names(decision.capabilities));
     data.add(path, last);
   }
-  if (seen.size() == 1 && seen.front() != "capabilities")
+  if (paths.size() == 1 && paths.front() != "capabilities")
     data.add("capabilities", last);
   ctx.response.data = data.build();
   ctx.response.data_also_top_level = true;

@@ -228,7 +228,7 @@ Status end_now(CallContext& ctx, const LeaseRecord& lease, bool force, Calls& ca
   COFFER_TRY(end_again(ctx, lease));
   COFFER_ASSIGN(const auto ended, leases.stored(lease.key()));
   // The call that makes it may still be under way: it is revoked when that is over.
-  if (!ended || (ended->intent() && !force))
+  if (!ended || ended->intent())
     return ok_status();
   COFFER_ASSIGN(std::optional<OutsideCall> outside, plan_revocation(ctx.txn, ctx.published, ctx.arena, *ended));
   if (outside) {
@@ -264,7 +264,6 @@ Status start_job(CallContext& ctx, std::string_view prefix, bool force) {
   COFFER_ASSIGN(const std::string uuid, random_uuid(ctx.random));
   job.id = "leases-" + uuid;
   job.kind = Job::Kind::kEndLeases;
-  job.at = ctx.now;
   job.ns = namespace_of(ctx);
   job.prefix = prefix;
   job.force = force;

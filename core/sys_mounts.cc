@@ -194,20 +194,6 @@ Status write_tune(CallContext& ctx, MountTable table) {
   return put_mount(ctx.txn, *record);
 }
 
-// No mount may stand where a namespace does, or above it.
-Status check_no_namespace(CallContext& ctx, const MountRecord& record) {
-  const NamespaceRecord* here = ctx.published.namespaces->find(ctx.mount.namespace_id);
-  if (here == nullptr)
-    return Status(Code::kNotFound, "namespace not found");
-  const std::string place = here->path + record.route();
-  // Namespaces come and go by their own rows, one of which a namespace at this place would be.
-  ctx.txn.depend(layout::core_key(layout::kNamespaceCounter));
-  for (const auto& [path, ns] : ctx.published.namespaces->all())
-    if (!path.empty() && path.size() > here->path.size() && (place.starts_with(path) || path.starts_with(place)))
-      return Status(Code::kInvalid, "path is already in use at " + path);
-  return ok_status();
-}
-
 Status enable(CallContext& ctx, MountTable table) {
   const std::string path = mount_path(ctx);
   COFFER_ASSIGN(std::string_view type, ctx.string_field("type", ""));
@@ -283,6 +269,19 @@ Status handle_disable_auth(HandlerContext& ctx) { return disable(ctx, MountTable
 // What can be enabled, unlike what every server has.
 bool is_plugin(std::string_view type) {
   return type != "system" && type != "token" && type != "cubbyhole" && type != "identity";
+}
+
+Status check_no_namespace(CallContext& ctx, const MountRecord& record) {
+  const NamespaceRecord* here = ctx.published.namespaces->find(ctx.mount.namespace_id);
+  if (here == nullptr)
+    return Status(Code::kNotFound, "namespace not found");
+  const std::string place = here->path + record.route();
+  // Namespaces come and go by their own rows, one of which a namespace at this place would be.
+  ctx.txn.depend(layout::core_key(layout::kNamespaceCounter));
+  for (const auto& [path, ns] : ctx.published.namespaces->all())
+    if (!path.empty() && path.size() > here->path.size() && (place.starts_with(path) || path.starts_with(place)))
+      return Status(Code::kInvalid, "path is already in use at " + path);
+  return ok_status();
 }
 
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path) {

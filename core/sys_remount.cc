@@ -99,11 +99,11 @@ Status handle_remount(HandlerContext& base) {
     return move_across(ctx, std::move(*record), to, id);
   const std::string old_route = record->route();
   record->info.path = to.path;
+  COFFER_TRY(check_no_namespace(ctx, *record));
   COFFER_TRY(move_mount(ctx.txn, *record));
   Job job;
   job.id = std::string(kMoveJobHead) + id;
   job.kind = Job::Kind::kEndLeases;
-  job.at = ctx.now;
   job.ns = record->info.namespace_id;
   job.prefix = old_route;
   COFFER_TRY(add_job(ctx.txn, job));

@@ -5,6 +5,7 @@
 #include "base/ascii.h"
 #include "base/check.h"
 #include "base/encoding.h"
+#include "base/limits.h"
 #include "base/mutant.h"
 #include "base/path.h"
 #include "base/time_text.h"
@@ -170,7 +171,7 @@ Result<std::vector<std::string_view>> wished_policies(CallContext& ctx, const Wi
     if (policy == kWrappingPolicyName || policy == "control-group")
       return Status(Code::kInvalid, "cannot assign policy \"" + std::string(policy) + "\"");
     COFFER_TRY(check_canonical_name(policy).with_context("field \"policies\""));
-    chosen.push_back(policy);
+    chosen.push_back(ctx.arena.copy(lower_ascii(policy)));
   }
   return chosen;
 }
@@ -325,6 +326,10 @@ Status create(CallContext& ctx, bool orphan, const TokenRole* role = nullptr) {
   record.period = wish.period;
   record.num_uses = wish.num_uses;
   record.parent = record.orphan ? std::string_view() : ctx.token_hash;
+  record.depth = record.orphan ? 0 : ctx.token->depth + 1;
+  if (record.depth > limits::kTokenDepthMax)
+    return Status(Code::kInvalid,
+                  "a token may have at most " + std::to_string(limits::kTokenDepthMax) + " tokens above it");
   record.display_name = ctx.arena.copy(display_name(wish.display_name));
   std::string metadata;
   if (wish.metadata.is_object() && wish.metadata.size() > 0)
@@ -334,6 +339,7 @@ Status create(CallContext& ctx, bool orphan, const TokenRole* role = nullptr) {
   record.path = creation_path(ctx, role);
   record.role = role != nullptr ? ctx.arena.copy(role->name) : std::string_view();
   COFFER_ASSIGN(record.entity, choose_entity(ctx, wish, role, record.orphan));
+  record.entity_ns = wish.entity_alias.empty() ? ctx.token->entity_ns : record.ns;
   COFFER_ASSIGN(record.bound_cidrs, choose_networks(ctx, role));
   COFFER_TRY(check_batch(record, wish));
   COFFER_TRY(issue_token(ctx, record, wish.id));

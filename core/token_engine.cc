@@ -27,15 +27,9 @@ struct Subject {
   std::string_view text;
 };
 
-// Tokens of this namespace and below; of all others nothing is told and nothing is changed (advisory F2).
-bool in_reach(const CallContext& ctx, const TokenRecord& record) {
-  const NamespaceRecord* made = ctx.published.namespaces->find(record.ns);
-  return made != nullptr && (ctx.ns.covers(*made) || mutant(Mutant::kAccessorOfOtherNamespace));
-}
-
 Result<std::optional<Subject>> by_text(CallContext& ctx, std::string_view text) {
   COFFER_ASSIGN(const auto token, store_of(ctx).live_by_text(text));
-  return token && in_reach(ctx, token->record) ? std::optional(Subject{*token, text}) : std::nullopt;
+  return token && ctx.in_reach(token->record) ? std::optional(Subject{*token, text}) : std::nullopt;
 }
 
 // Field `token`, or the calling token when it is absent.
@@ -51,7 +45,7 @@ Result<std::optional<Subject>> by_accessor(CallContext& ctx) {
     return Status(Code::kInvalid, one_error("missing accessor"));
   TokenStore tokens = store_of(ctx);
   COFFER_ASSIGN(const auto token, tokens.live_by_accessor(accessor));
-  return token && in_reach(ctx, token->record) ? std::optional(Subject{*token, {}}) : std::nullopt;
+  return token && ctx.in_reach(token->record) ? std::optional(Subject{*token, {}}) : std::nullopt;
 }
 
 json::Value networks_of(json::Arena& arena, std::string_view joined) {

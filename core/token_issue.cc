@@ -137,7 +137,7 @@ Result<Auth> full_auth_of(CallContext& ctx, const TokenRecord& record, std::stri
   Auth auth = auth_of(ctx.arena, record, text);
   if (record.entity.empty())
     return auth;
-  COFFER_ASSIGN(const auto identity, find_identity(ctx.txn, ctx.arena, record.ns, record.entity));
+  COFFER_ASSIGN(const auto identity, find_identity(ctx.txn, ctx.arena, record));
   if (identity && !identity->policies.empty()) {
     auth.identity_policies = split_policies(identity->policies);
     auth.policies = split_policies(with_policies(ctx.arena, record.policies, identity->policies));
@@ -202,6 +202,7 @@ Status log_in(CallContext& ctx, const LoginGrant& grant) {
   // A batch token of a local mount is known here only, and leaves nothing behind.
   if (!grant.alias.empty() && !(batch && ctx.mount.local)) {
     COFFER_ASSIGN(record.entity, identify(ctx, ctx.mount, grant.alias, grant.alias_metadata, grant.groups));
+    record.entity_ns = record.ns;
   }
   record.bound_cidrs = params.strictly_bind_ip ? ctx.request.remote_address
                                                : join_networks(ctx.arena, params.bound_cidrs);

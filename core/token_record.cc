@@ -88,8 +88,9 @@ void encode(const TokenRecord& record, std::string& out) {
   writer.varint(static_cast<std::uint64_t>(record.num_uses));
   writer.bytes(record.parent).bytes(record.accessor).bytes(record.display_name).bytes(record.path);
   writer.bytes(record.policies).bytes(record.metadata).bytes(record.wrapped_accessor);
-  writer.varint(record.ns.get()).bytes(record.entity).bytes(record.bound_cidrs).bytes(record.role);
-  writer.varint(static_cast<std::uint64_t>(record.max_ttl.count()));
+  writer.varint(record.ns.get()).bytes(record.entity).varint(record.entity_ns.get());
+  writer.bytes(record.bound_cidrs).bytes(record.role);
+  writer.varint(static_cast<std::uint64_t>(record.max_ttl.count())).varint(record.depth);
 }
 
 Result<TokenRecord> decode_token(std::string_view plaintext) {
@@ -121,9 +122,11 @@ Result<TokenRecord> decode_token(std::string_view plaintext) {
   record.wrapped_accessor = reader.bytes();
   record.ns = NamespaceId(static_cast<std::uint32_t>(reader.varint()));
   record.entity = reader.bytes();
+  record.entity_ns = NamespaceId(static_cast<std::uint32_t>(reader.varint()));
   record.bound_cidrs = reader.bytes();
   record.role = reader.bytes();
   record.max_ttl = Nanos(static_cast<std::int64_t>(reader.varint()));
+  record.depth = static_cast<std::uint32_t>(reader.varint());
   COFFER_TRY(reader.finish().with_context("a token's record"));
   return record;
 }

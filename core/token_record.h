@@ -67,9 +67,11 @@ struct TokenRecord {
   std::string_view wrapped_accessor; // of what a wrapping token wraps
   NamespaceId ns{0};                 // where it was made: it is good there and below
   std::string_view entity;           // id of its identity; empty: none
+  NamespaceId entity_ns{0};          // where that identity is: that of `ns`, or of one above
   std::string_view bound_cidrs;      // networks that it works from, joined by commas; empty: from anywhere
   std::string_view role;             // of a login or a token role: asked for again at a renewal
   Nanos max_ttl{0};                  // of a token role; 0: the mount's
+  std::uint32_t depth = 0;           // tokens above it
 
   bool expired(WallTime now) const noexcept { return expires && *expires <= now; }
 };

@@ -141,6 +141,15 @@ Result<std::optional<StoredToken>> TokenStore::live_by_accessor(std::string_view
   return live(hash);
 }
 
+// The index of a namespace below the root: its accessors are found without looking at everybody's.
+store::StoreKey TokenStore::accessor_in(const TokenRecord& record) {
+  const TokenHash hashed = published_.hasher->accessor(record.accessor);
+  store::StoreKey key = layout::token_key(
+      arena_.copy(std::string(layout::kAccessorPrefix).append(hashed.view())));
+  key.ns = record.ns;
+  return key;
+}
+
 Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
   std::string bytes;
   encode(record, bytes);
@@ -149,6 +158,8 @@ Status TokenStore::add(std::string_view hash, const TokenRecord& record) {
   ByteWriter(bytes).bytes(hash).bytes(record.accessor);
   COFFER_TRY(
       txn_.put(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
+  if (record.ns != layout::kRootNamespace)
+    COFFER_TRY(txn_.put(accessor_in(record), {}));
   if (!record.parent.empty())
     COFFER_TRY(txn_.put(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
   if (record.expires && !mutant(Mutant::kTokenWithoutExpiryRecord))
@@ -188,6 +199,8 @@ Result<std::size_t> TokenStore::restore_index(std::string_view hash, const Token
   ByteWriter(bytes).bytes(hash).bytes(record.accessor);
   COFFER_TRY(
       restore(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key(), bytes));
+  if (record.ns != layout::kRootNamespace)
+    COFFER_TRY(restore(accessor_in(record), {}));
   if (!record.parent.empty())
     COFFER_TRY(restore(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key(), {}));
   if (!record.expires)
@@ -203,6 +216,8 @@ Status TokenStore::erase_records(std::string_view hash, const TokenRecord& recor
   COFFER_TRY(txn_.erase(Name(layout::kAccessorPrefix).add(published_.hasher->accessor(record.accessor).view()).key()));
   if (record.policies == kApprovalPolicyName)
     COFFER_TRY(txn_.erase(Name(layout::kWaitingPrefix).add(hash).key()));
+  if (record.ns != layout::kRootNamespace)
+    COFFER_TRY(txn_.erase(accessor_in(record)));
   if (!record.parent.empty())
     COFFER_TRY(txn_.erase(Name(layout::kChildPrefix).add(record.parent).add("/").add(hash).key()));
   if (!record.expires)
@@ -339,8 +354,9 @@ Result<TokenStore::Accessors> TokenStore::accessors(NamespaceId ns, std::string_
     buffers.ranges.clear();
     TxnImpl page_txn = txn_.beside(arena, buffers);
     TokenStore page(page_txn, published_, arena);
-    COFFER_ASSIGN(const ListPage names,
-                  page_txn.list(layout::token_key(layout::kAccessorPrefix), at, kAccessorsPageMax));
+    store::StoreKey folder = layout::token_key(layout::kAccessorPrefix);
+    folder.ns = ns;
+    COFFER_ASSIGN(const ListPage names, page_txn.list(folder, at, kAccessorsPageMax));
     for (const std::string_view name : names.names) {
       COFFER_ASSIGN(const std::string_view accessor, page.live_accessor(ns, name));
       if (accessor.empty())

@@ -67,6 +67,7 @@ class TokenStore {
   Result<bool> ancestor_revoking(const TokenRecord& record);
   // Empty when the token of the accessor's record `name` may not be used now.
   Result<std::string_view> live_accessor(NamespaceId ns, std::string_view name);
+  store::StoreKey accessor_in(const TokenRecord& record);
   Result<ListPage> children(std::string_view hash, std::size_t limit);
   Status erase_records(std::string_view hash, const TokenRecord& record);
   // Its cubbyhole, and the end of its leases. False when more records are left than fit.

@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/entry.h"
+#include "core/layout.h"
 
 namespace coffer::core {
 namespace {
@@ -169,6 +170,9 @@ Status TxnImpl::write(const Write& write) {
 Status TxnImpl::put(const store::StoreKey& key, std::string_view plaintext) {
   metrics::add(metrics::Count::kBarrierPut);
   const std::string_view at = stored(key);
+  // What is derived from the state takes these by the names that they are stored under, which must be whole.
+  if (store::is_shortened(at) && key.rest.starts_with(layout::kCorePrefix) && key.mount == layout::kSystemMount)
+    return Status(Code::kInvalid, "the name is too long");
   return write(
       {at, store::is_shortened(at) ? arena_.copy(key.rest) : std::string_view(), arena_.copy(plaintext), false});
 }

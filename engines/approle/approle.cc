@@ -15,6 +15,8 @@ std::vector<core::PathSpec> specs() {
     std::vector<core::PathSpec> some = part();
     all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
   }
+  for (core::PathSpec& spec : all)
+    spec.folds_case = spec.pattern.find(":role_name") != std::string_view::npos;
   return all;
 }
 

@@ -37,7 +37,9 @@ std::string hex_of(const crypto::Digest256& digest) {
   return hex_encode({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
-std::string role_id_name(std::string_view role_id) {
+std::string role_id_name(std::string_view spelling) {
+  // An identity's name has no case: ids that differ in nothing else would be one entity.
+  const std::string role_id = lower_ascii(spelling);
   static constexpr std::array<std::uint8_t, 7> kDomain{'r', 'o', 'l', 'e', ' ', 'i', 'd'};
   const std::span<const std::uint8_t> text{reinterpret_cast<const std::uint8_t*>(role_id.data()), role_id.size()};
   return std::string(kRoleIdPrefix).append(hex_of(crypto::hmac_sha256(kDomain, text)));
@@ -197,7 +199,10 @@ Result<std::optional<Role>> find_role_by_id(HandlerContext& ctx, std::string_vie
   COFFER_ASSIGN(const auto name, ctx.storage.get(role_id_name(role_id)));
   if (!name)
     return std::optional<Role>();
-  return find_role(ctx, *name);
+  COFFER_ASSIGN(auto role, find_role(ctx, *name));
+  if (role && role->role_id != role_id)
+    role.reset();
+  return role;
 }
 
 Result<Role> new_role(HandlerContext& ctx, std::string name) {
@@ -210,7 +215,7 @@ Result<Role> new_role(HandlerContext& ctx, std::string name) {
 }
 
 Status put_role(HandlerContext& ctx, const Role& role, std::string_view old_role_id) {
-  if (role.role_id != old_role_id) {
+  if (lower_ascii(role.role_id) != lower_ascii(old_role_id)) {
     COFFER_ASSIGN(const auto taken, ctx.storage.get(role_id_name(role.role_id)));
     if (taken)
       return Status(Code::kInvalid, "role_id already in use");

@@ -20,7 +20,7 @@ constexpr std::size_t kSecretIdBytesMax = 4096;
 constexpr std::size_t kMetadataBytesMax = 16u << 10;
 constexpr std::size_t kExpiredErasedMax = 16;     // by one request that makes a secret id
 constexpr std::uint8_t kErasesExpiredOneIn = 8;   // such requests, so that they seldom meet
-constexpr std::size_t kTidiedMax = 1024;          // secret ids removed by one request
+constexpr std::size_t kTidiedMax = 512;           // of each kind, removed by one request: three records each
 constexpr std::string_view kTidyStarted =
     "Tidy operation successfully started. Any information from the operation will be printed to Vault's server logs.";
 

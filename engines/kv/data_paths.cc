@@ -45,7 +45,8 @@ Status write_data(HandlerContext& ctx) {
   COFFER_ASSIGN(Head head, head_to_write(ctx, path));
   COFFER_ASSIGN(const Config config, load_config(ctx));
   COFFER_TRY(check_cas(ctx, cas, head, config));
-  COFFER_TRY(add_version(ctx, path, head, config, text_of(ctx.arena, data)));
+  COFFER_ASSIGN(const std::string_view text, secret_text(ctx.arena, data));
+  COFFER_TRY(add_version(ctx, path, head, config, text));
   ctx.storage.note(change_of(ctx.mount, kDataWritten, path, head));
   answer_version(ctx, head);
   return ok_status();
@@ -70,7 +71,8 @@ Status patch_data(HandlerContext& ctx) {
   COFFER_TRY(check_cas(ctx, cas, *head, config));
   COFFER_ASSIGN(const json::Value before, json::parse(ctx.arena, head->newest.data, kStoredLimits));
   const json::Value after = data.is_null() ? before : merge_patch(ctx.arena, before, data);
-  COFFER_TRY(add_version(ctx, path, *head, config, text_of(ctx.arena, after)));
+  COFFER_ASSIGN(const std::string_view text, secret_text(ctx.arena, after));
+  COFFER_TRY(add_version(ctx, path, *head, config, text));
   ctx.storage.note(change_of(ctx.mount, kDataPatched, path, *head));
   answer_version(ctx, *head);
   return ok_status();

@@ -14,6 +14,7 @@ using core::HandlerContext;
 // Heads that one detailed answer opens.
 constexpr std::size_t kDetailedMax = 10'000;
 constexpr std::size_t kScanNamesMax = 100'000;
+constexpr std::size_t kFilteredPage = 1'000;  // names looked at together where some are left out
 constexpr std::string_view kThereIsMore = "There are more names than one answer holds: go on with \"after\".";
 
 // One scan: where it is, and what it still may take.
@@ -135,6 +136,10 @@ void warn_cut(HandlerContext& ctx, bool more, const Page& page, std::size_t most
 
 Status walk_tree(core::Storage& storage, json::Arena& arena, std::string_view prefix, std::string_view folder,
                  std::string_view after, std::size_t limit, std::vector<std::string_view>& names, bool* more) {
+  // The walk goes as deep as this name: no deeper than any path, whoever sent it.
+  if (after.size() > limits::kPathBytesMax ||
+      static_cast<std::size_t>(std::ranges::count(after, '/')) > limits::kPathSegmentsMax)
+    return invalid("field \"after\" is longer or deeper than any path");
   Walk walk{storage, arena, prefix, limit, names};
   COFFER_TRY(walk.folder(folder, {}, after));
   *more = walk.more;
@@ -150,7 +155,8 @@ Status answer_list(HandlerContext& ctx, std::string_view prefix, bool detailed) 
   std::vector<std::string_view> names;
   bool more = true;
   for (std::string_view after = page.after; more && names.size() < page.limit;) {
-    COFFER_ASSIGN(core::ListPage listed, ctx.storage.list(from, after, page.limit));
+    const std::size_t looked_at = filter.on() ? std::max(page.limit, kFilteredPage) : page.limit;
+    COFFER_ASSIGN(core::ListPage listed, ctx.storage.list(from, after, looked_at));
     more = listed.more && !listed.names.empty();
     if (!listed.names.empty())
       after = listed.names.back();
@@ -158,9 +164,13 @@ Status answer_list(HandlerContext& ctx, std::string_view prefix, bool detailed) 
       names = std::move(listed.names);
       break;
     }
-    for (const std::string_view name : listed.names)
-      if (names.size() < page.limit && filter.shows(folder, name))
+    for (const std::string_view name : listed.names) {
+      if (!filter.shows(folder, name))
+        continue;
+      more = more || names.size() == page.limit;
+      if (names.size() < page.limit)
         names.push_back(name);
+    }
   }
   warn_cut(ctx, more, page, most);
   return names.empty() ? answer_not_found(ctx) : answer_names(ctx, folder, names, detailed);

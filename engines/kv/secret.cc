@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "base/time_text.h"
@@ -170,6 +171,14 @@ Status put_and_wipe(core::HandlerContext& ctx, std::string_view name, std::strin
   const Status status = ctx.storage.put(name, record);
   wipe(record.data(), record.size());
   return status;
+}
+
+Result<std::string_view> secret_text(json::Arena& arena, const json::Value& value) {
+  const std::string_view text = text_of(arena, value);
+  if (text.size() > limits::kSecretBytesMax)
+    return Status(Code::kTooLarge,
+                  "the secret is larger than " + std::to_string(limits::kSecretBytesMax) + " bytes");
+  return text;
 }
 
 std::string_view text_of(json::Arena& arena, const json::Value& value) {

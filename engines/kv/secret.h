@@ -49,6 +49,8 @@ Result<std::optional<Head>> load_head(core::HandlerContext& ctx, std::string_vie
 Status put_and_wipe(core::HandlerContext& ctx, std::string_view name, std::string& record);
 // The JSON text of a value, in the arena, members sorted by key as the peers of this server print them.
 std::string_view text_of(json::Arena& arena, const json::Value& value);
+// The data of a secret as it is stored. kTooLarge above limits::kSecretBytesMax.
+Result<std::string_view> secret_text(json::Arena& arena, const json::Value& value);
 Status store_head(core::HandlerContext& ctx, std::string_view path, const Head& head);
 Result<Config> load_config(core::HandlerContext& ctx);
 

@@ -46,8 +46,9 @@ Status write_secret(HandlerContext& ctx) {
   COFFER_TRY(check_writable(path));
   if (ctx.request.data.size() == 0)
     return invalid("missing data fields");
+  COFFER_ASSIGN(const std::string_view text, secret_text(ctx.arena, ctx.request.data));
   std::string record;
-  encode_data(text_of(ctx.arena, ctx.request.data), record);
+  encode_data(text, record);
   note_change(ctx, "kv-v1/write");
   return put_and_wipe(ctx, record_name(ctx.arena, kSecretPrefix, path), record);
 }

@@ -347,6 +347,8 @@ std::vector<core::PathSpec> specs() {
                  {{"token_policies", FieldType::kStringList, "Policies of the user's tokens."},
                   {"policies", FieldType::kStringList, "An older name of token_policies."}},
                  {{Operation::kWrite, Effect::kWrites, write_policies, "Sets the policies."}}});
+  for (core::PathSpec& spec : all)
+    spec.folds_case = spec.pattern.find(":username") != std::string_view::npos;
   return all;
 }
 

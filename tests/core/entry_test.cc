@@ -85,6 +85,8 @@ BOOST_AUTO_TEST_CASE(token_record_is_pinned) {
   record.metadata = R"({"a":"b"})";
   record.ns = NamespaceId(5);
   record.entity = "entity";
+  record.entity_ns = NamespaceId(7);
+  record.depth = 2;
   record.bound_cidrs = "10.0.0.0/8,::1";
   record.role = "role";
   record.max_ttl = std::chrono::seconds(1);

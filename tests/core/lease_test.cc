@@ -350,6 +350,36 @@ BOOST_AUTO_TEST_CASE(leases_end_with_their_token) {  // advisories G5, F7
   }
 }
 
+BOOST_AUTO_TEST_CASE(g2_leases_of_a_batch_token_end_with_it_and_with_its_parent) {
+  const std::string_view policy = R"({"policy":"path \"*\" { capabilities = [\"read\",\"update\"] }"})";
+  BOOST_TEST(write("sys/policies/acl/all", policy).status == 204);
+  const std::string parent = token(R"(["all"])");
+  const std::string batch = token(R"(["all"])", R"(,"type":"batch","ttl":"10m")", parent);
+  const Answer made = get("fake/inside/a", R"({"ttl":"5h"})", batch);
+  BOOST_TEST(made.status == 200);
+  BOOST_TEST(made.lease_duration <= 600);
+  BOOST_TEST(get("fake/inside/b", R"({"ttl":"5m"})", batch).status == 200);
+  BOOST_TEST(write("auth/token/revoke", R"({"token":")" + parent + "\"}").status == 204);
+  settle();
+  BOOST_TEST(clean());
+}
+
+// The call of an intent may be under way when its lease is to be forgotten by force.
+BOOST_AUTO_TEST_CASE(force_forgets_no_intent_whose_call_may_still_come) {
+  const Answer made = [&] {
+    pool.refusing = false;
+    outside.fate = [] { return FakeOutside::Fate::kLate; };
+    return get("fake/creds/a");
+  }();
+  BOOST_TEST(made.status >= 400);
+  BOOST_TEST(write("sys/leases/revoke-force/fake").status < 300);
+  outside.fate = {};
+  for (int i = 0; i < 10; ++i)
+    pass(1min);
+  BOOST_TEST(outside.users.empty());
+  BOOST_TEST(clean());
+}
+
 BOOST_AUTO_TEST_CASE(tokens_have_leases_too) {
   const std::string made = token(R"(["default"])", R"(,"ttl":"1h")");
   const Answer folder = list("sys/leases/lookup/auth/token/create");

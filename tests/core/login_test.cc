@@ -170,4 +170,38 @@ BOOST_FIXTURE_TEST_CASE(of_machines_are_locked_out_too, Logins) {
   BOOST_TEST(log_in(ids).status == 403);
 }
 
+// A name whose case does not matter has one spelling for the policy too.
+BOOST_FIXTURE_TEST_CASE(d1_no_spelling_passes_by_a_rule, Logins) {
+  BOOST_TEST_REQUIRE(write("auth/userpass/users/admin", R"({"password":"one"})").status == 204);
+  BOOST_TEST_REQUIRE(write("auth/approle/role/admin", "{}").status == 204);
+  BOOST_TEST_REQUIRE(write("identity/entity/name/admin", "{}").status == 200);
+  std::string policy;
+  for (const std::string_view folder : {"auth/userpass/users/", "auth/approle/role/", "identity/entity/name/"}) {
+    policy += "path \\\"" + std::string(folder) +
+              "*\\\" { capabilities = [\\\"create\\\",\\\"update\\\",\\\"read\\\"] }\n";
+    policy += "path \\\"" + std::string(folder) + "admin\\\" { capabilities = [\\\"deny\\\"] }\n";
+    policy += "path \\\"" + std::string(folder) + "admin/*\\\" { capabilities = [\\\"deny\\\"] }\n";
+  }
+  std::string escaped;
+  for (const char c : policy)
+    escaped += c == '\n' ? std::string("\\n") : std::string(1, c);
+  BOOST_TEST_REQUIRE(write("sys/policies/acl/helper", R"({"policy":")" + escaped + "\"}").status == 204);
+  const std::string helper = token(R"(["helper"])");
+  BOOST_TEST(write("auth/userpass/users/bob", R"({"password":"one"})", helper).status == 204);
+  const auto kept = [&](std::string_view name) {
+    const std::string spelt(name);
+    return write("auth/userpass/users/" + spelt + "/password", R"({"password":"mine"})", helper).status == 403 &&
+           write("auth/approle/role/" + spelt + "/secret-id", "{}", helper).status == 403 &&
+           read("identity/entity/name/" + spelt, helper).status == 403;
+  };
+  for (const std::string_view name : {"admin", "ADMIN", "aDmin", "admiN"})
+    BOOST_TEST(kept(name));
+  // Nor from inside another request.
+  const Answer batch =
+      write("sys/batch", R"({"paths":["auth/approle/role/ADMIN","identity/entity/name/Admin"]})", helper);
+  BOOST_TEST(batch.body.find("policies") == std::string::npos);
+  ScopedMutant on(Mutant::kNamesNotFolded);
+  BOOST_TEST(!kept("ADMIN"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

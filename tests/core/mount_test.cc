@@ -37,6 +37,52 @@ BOOST_FIXTURE_TEST_CASE(a_mount_moves_with_its_data_and_without_its_leases, Core
   BOOST_TEST(write("sys/remount", R"({"from":"new","to":"new/x"})").status == 200);
 }
 
+// What was committed before the mount was disabled is ended, whichever request began first.
+BOOST_FIXTURE_TEST_CASE(g2_a_login_that_commits_just_before_the_mount_goes_ends_with_it, CoreFixture) {
+  const auto survives = [&] {
+    BOOST_TEST_REQUIRE(write("sys/auth/userpass", R"({"type":"userpass"})").status == 204);
+    BOOST_TEST_REQUIRE(write("auth/userpass/users/bob", R"({"password":"one"})").status == 204);
+    committer.now += std::chrono::seconds(1);
+    const std::string token =
+        write("auth/userpass/login/bob", R"({"password":"one"})", "").text("auth|client_token");
+    committer.now -= std::chrono::seconds(1);
+    BOOST_TEST(erase("sys/auth/userpass").status == 204);
+    committer.now += std::chrono::seconds(2);
+    JobRunner jobs(services);
+    while (jobs.tick()) {
+    }
+    return read("auth/token/lookup-self", token).status == 200;
+  };
+  BOOST_TEST(!survives());
+  coffer::testing::ScopedMutant on(Mutant::kJobSparesLateCommits);
+  BOOST_TEST(survives());
+}
+
+// More than one entry holds: tokens, and records enough that the room of the entry is gone before they are.
+BOOST_FIXTURE_TEST_CASE(a_full_auth_method_goes_step_by_step_with_its_tokens, CoreFixture) {
+  BOOST_TEST_REQUIRE(write("sys/auth/approle", R"({"type":"approle"})").status == 204);
+  std::vector<std::string> tokens;
+  for (int role = 0; role < 60; ++role) {
+    const std::string path = "auth/approle/role/r" + std::to_string(role);
+    BOOST_TEST_REQUIRE(write(path, "{}").status == 204);
+    const std::string id = read(path + "/role-id").text("data|role_id");
+    std::string secret;
+    for (int i = 0; i < 28; ++i)
+      secret = write(path + "/secret-id").text("data|secret_id");
+    for (int i = 0; i < 4; ++i)
+      tokens.push_back(write("auth/approle/login", R"({"role_id":")" + id + R"(","secret_id":")" + secret + "\"}", "")
+                           .text("auth|client_token"));
+  }
+  BOOST_TEST(erase("sys/auth/approle").status == 204);
+  JobRunner jobs(services);
+  int ticks = 0;
+  while (jobs.tick())
+    BOOST_TEST_REQUIRE(++ticks < 1000);
+  for (const std::string& token : tokens)
+    BOOST_TEST_REQUIRE(read("auth/token/lookup-self", token).status == 403);
+  BOOST_TEST(records(store::KeyClass::kShared, MountId(17)) == 0u);
+}
+
 BOOST_FIXTURE_TEST_CASE(tuning_is_kept_and_shown, CoreFixture) {
   const std::string_view all =
       R"({"audit_non_hmac_request_keys":["a"],"audit_non_hmac_response_keys":"b,c","listing_visibility":"hidden",)"

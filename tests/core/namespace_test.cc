@@ -9,6 +9,8 @@
 namespace coffer::core::testing {
 namespace {
 
+using coffer::testing::ScopedMutant;
+
 constexpr std::string_view kReader =
     R"({"policy":"path \"secret/*\" { capabilities = [\"read\",\"list\",\"create\"] }"})";
 
@@ -407,6 +409,97 @@ BOOST_AUTO_TEST_CASE(deleting_takes_everything_and_no_name_comes_back) {
   BOOST_TEST(get("b", "secret/x").status == 404);
   BOOST_TEST(get("b", "auth/token/lookup-self", token).status == 403);
   BOOST_TEST(in("b", Operation::kList, "sys/policies/acl").text("data|keys") == R"(["default","root"])");
+}
+
+// What ends in one namespace ends there and nowhere else.
+BOOST_AUTO_TEST_CASE(g2_tokens_end_with_the_mount_of_their_own_namespace) {
+  const auto log_in = [&](std::string_view ns) {
+    BOOST_TEST_REQUIRE(put(ns, "sys/auth/userpass", R"({"type":"userpass"})").status == 204);
+    BOOST_TEST_REQUIRE(put(ns, "auth/userpass/users/bob", R"({"password":"one"})").status == 204);
+    return put(ns, "auth/userpass/login/bob", R"({"password":"one"})", "").text("auth|client_token");
+  };
+  const std::string of_a = log_in("a");
+  const std::string of_b = log_in("b");
+  const std::string of_root = log_in("");
+  const auto alive = [&](std::string_view ns, const std::string& token) {
+    return get(ns, "auth/token/lookup-self", token).status == 200;
+  };
+  BOOST_TEST_REQUIRE((alive("a", of_a) && alive("b", of_b) && alive("", of_root)));
+  BOOST_TEST(in("a", Operation::kDelete, "sys/auth/userpass").status == 204);
+  run_jobs();
+  BOOST_TEST(!alive("a", of_a));
+  BOOST_TEST((alive("b", of_b) && alive("", of_root)));
+  BOOST_TEST(in("b", Operation::kWrite, "sys/leases/revoke-prefix/auth/userpass").status < 300);
+  BOOST_TEST(!alive("b", of_b));
+  BOOST_TEST(alive("", of_root));
+  BOOST_TEST(in("", Operation::kDelete, "sys/auth/userpass").status == 204);
+  run_jobs();
+  BOOST_TEST(!alive("", of_root));
+}
+
+BOOST_AUTO_TEST_CASE(f2_the_lease_of_a_token_is_known_in_its_own_namespace_alone) {
+  const std::string victim = put("", "auth/token/create", R"({"ttl":"1h"})").text("auth|client_token");
+  const std::string key = in("", Operation::kList, "sys/leases/lookup/auth/token/create/").text("data|keys|0");
+  const std::string body = R"({"lease_id":"auth/token/create/)" + key + "\"}";
+  BOOST_TEST(put("", "sys/leases/lookup", body).status == 200);
+  const auto kept = [&] {
+    const bool shown = put("a", "sys/leases/lookup", body).status == 200;
+    put("a", "sys/leases/revoke", body);
+    return !shown && get("", "auth/token/lookup-self", victim).status == 200;
+  };
+  BOOST_TEST(kept());
+  ScopedMutant on(Mutant::kTokenLeaseOfOtherNamespace);
+  BOOST_TEST(!kept());
+}
+
+BOOST_AUTO_TEST_CASE(f4_an_explanation_tells_nothing_of_tokens_elsewhere) {
+  const Answer made = put("b", "auth/token/create", "{}");
+  const std::string body = R"({"path":"secret/x","accessor":")" + made.text("auth|accessor") + "\"}";
+  BOOST_TEST(put("b", "sys/policies/explain", body).status == 200);
+  const auto told = [&] {
+    return put("a", "sys/policies/explain", body).body.find("b/") != std::string::npos;
+  };
+  BOOST_TEST(!told());
+  // A token of above is asked about as it is seen from here.
+  const std::string above = reader("a");
+  const Answer seen = in("a/c", Operation::kWrite, "sys/policies/explain", R"({"path":"secret/x"})");
+  BOOST_TEST(seen.status == 200);
+  const std::string of_above = R"({"path":"c/secret/x","token":")" + above + "\"}";
+  BOOST_TEST(put("a", "sys/policies/explain", of_above).text("data|allowed") == "false");
+  ScopedMutant on(Mutant::kAccessorOfOtherNamespace);
+  BOOST_TEST(told());
+}
+
+BOOST_AUTO_TEST_CASE(a_child_of_somebody_from_above_works_as_long_as_that_identity) {
+  BOOST_TEST_REQUIRE(put("", "sys/auth/userpass", R"({"type":"userpass"})").status == 204);
+  BOOST_TEST_REQUIRE(
+      put("", "sys/policies/acl/maker",
+          R"({"policy":"path \"a/auth/token/*\" { capabilities = [\"create\",\"update\",\"sudo\"] }"})")
+          .status == 204);
+  BOOST_TEST_REQUIRE(
+      put("", "auth/userpass/users/eve", R"({"password":"one","token_policies":"maker"})").status == 204);
+  const Answer login = put("", "auth/userpass/login/eve", R"({"password":"one"})", "");
+  const Answer child = put("a", "auth/token/create", R"({"policies":["default"]})", login.text("auth|client_token"));
+  BOOST_TEST_REQUIRE(child.status == 200);
+  const std::string token = child.text("auth|client_token");
+  BOOST_TEST(get("a", "auth/token/lookup-self", token).status == 200);
+  BOOST_TEST(put("", "identity/entity/id/" + login.text("auth|entity_id"), R"({"disabled":true})").status < 300);
+  BOOST_TEST(get("a", "auth/token/lookup-self", token).status == 403);
+}
+
+BOOST_AUTO_TEST_CASE(a_mount_moves_neither_over_a_namespace_nor_below_one) {
+  BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"a"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"a/secret2"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"moved"})").status == 200);
+}
+
+BOOST_AUTO_TEST_CASE(accessors_of_a_namespace_are_those_of_its_tokens) {
+  const std::string mine = put("a", "auth/token/create", "{}").text("auth|accessor");
+  put("", "auth/token/create", "{}");
+  const Answer listed = in("a", Operation::kList, "auth/token/accessors");
+  BOOST_TEST(listed.text("data|keys") == "[\"" + mine + "\"]");
+  BOOST_TEST(put("a", "auth/token/revoke-accessor", R"({"accessor":")" + mine + "\"}").status == 204);
+  BOOST_TEST(in("a", Operation::kList, "auth/token/accessors").text("data|keys") != listed.text("data|keys"));
 }
 
 BOOST_AUTO_TEST_CASE(a_locked_namespace_refuses_until_its_key_is_shown) {

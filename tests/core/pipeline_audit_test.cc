@@ -3,8 +3,10 @@
 
 #include <thread>
 
+#include "core/expiry_driver.h"
 #include "tests/core/audit_fixture.h"
 #include "tests/core/core_fixture.h"
+#include "tests/core/fake_outside.h"
 #include "tests/mutant_on.h"
 
 using namespace coffer;
@@ -214,6 +216,33 @@ BOOST_FIXTURE_TEST_CASE(a_token_whose_answer_was_not_audited_is_revoked, Audited
   BOOST_TEST(withheld.status == 500);
   BOOST_TEST(withheld.body.find("hvs.") == std::string::npos);
   BOOST_TEST(core.records(store::KeyClass::kClusterLocal, MountId(0)) == before);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_lease_whose_answer_was_not_audited_is_revoked, Audited) {
+  coffer::core::testing::FakeOutside outside;
+  coffer::core::testing::ManualPool pool;
+  pool.inline_ = true;
+  const std::unique_ptr<Engine> engine = coffer::core::testing::make_fake_engine(outside);
+  this->core.engines.add(*engine, MountTable::kSecret, true);
+  this->core.services.calls = &pool;
+  BOOST_TEST_REQUIRE(this->core.write("sys/mounts/fake", R"({"type":"fake"})").status == 204);
+  // The second entry is the one that activates it.
+  int commits = 0;
+  this->core.committer.before = [&](const Proposal&) {
+    ++commits;
+    this->core.committer.before = [&](const Proposal&) {
+      const std::scoped_lock lock(files->mutex);
+      ++commits;
+      files->write_fails = Status(Code::kIo, "write: Input/output error");
+    };
+  };
+  BOOST_TEST(this->core.read("fake/creds/a").status == 500);
+  BOOST_TEST(commits > 1);
+  BOOST_TEST(outside.created.size() == 1u);
+  ExpiryDriver driver(this->core.services);
+  for (int i = 0; i < 50; ++i)
+    driver.tick();
+  BOOST_TEST(outside.users.empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

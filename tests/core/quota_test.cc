@@ -45,6 +45,19 @@ BOOST_FIXTURE_TEST_CASE(a_rate_is_kept, CoreFixture) {
   BOOST_TEST(list("sys/quotas/rate-limit").status == 404);
 }
 
+BOOST_FIXTURE_TEST_CASE(c4_bad_tokens_and_batches_are_counted_too, CoreFixture) {
+  BOOST_TEST(write("secret/data/a", R"({"data":{"a":"b"}})").status == 200);
+  BOOST_TEST(write("sys/quotas/rate-limit/kv", R"({"path":"secret/","rate":3,"interval":"10s"})").status == 204);
+  for (int i = 0; i < 3; ++i)
+    BOOST_TEST(read("secret/data/a", "wrong").status == 403);
+  BOOST_TEST(read("secret/data/a", "wrong").status == 429);
+  BOOST_TEST(read("secret/data/a").status == 429);
+  advance(10s);
+  const Answer batch = write(
+      "sys/batch", R"({"paths":["secret/data/a","secret/data/b","secret/data/c","secret/data/d","secret/data/e"]})");
+  BOOST_TEST(batch.body.find("rate limit quota exceeded") != std::string::npos);
+}
+
 BOOST_FIXTURE_TEST_CASE(the_most_specific_rule_holds, CoreFixture) {
   BOOST_TEST(write("sys/quotas/rate-limit/all", R"({"rate":1000})").status == 204);
   const std::string_view one = R"({"path":"secret/data/one","rate":1,"interval":"1m"})";

@@ -85,6 +85,10 @@ BOOST_AUTO_TEST_CASE(bad_roles_are_refused) {
   }
   BOOST_TEST(mount.write("role/a", R"({"role_id":"same"})").status == 204);
   BOOST_TEST(mount.write("role/b", R"({"role_id":"same"})").error == "role_id already in use");
+  // Case alone makes no other client: identities know none.
+  BOOST_TEST(mount.write("role/b", R"({"role_id":"SAME"})").error == "role_id already in use");
+  BOOST_TEST(mount.write("role/a", R"({"role_id":"Same"})").status == 204);
+  BOOST_TEST(mount.write("role/b", R"({"role_id":"same"})").error == "role_id already in use");
   BOOST_TEST(mount.write("role/a", R"({"local_secret_ids":true})").error ==
              "local_secret_ids can only be modified during role creation");
 }

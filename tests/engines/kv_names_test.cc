@@ -53,6 +53,17 @@ BOOST_AUTO_TEST_CASE(a_scan_names_the_whole_tree) {
   BOOST_TEST(scan("").data == R"({"keys":["one","two/three"]})");
 }
 
+BOOST_AUTO_TEST_CASE(k1_a_place_deeper_than_any_path_is_refused) {
+  fill({"data/a", "data/f/b"});
+  std::string deep;
+  for (int i = 0; i < 60'000; ++i)
+    deep += "a/";
+  BOOST_TEST(scan("metadata/", R"({"after":")" + deep + "\"}").status == 400);
+  BOOST_TEST(scan("metadata/", R"({"after":")" + std::string(5000, 'a') + "\"}").status == 400);
+  BOOST_TEST(read("search", R"({"q":"a","after":")" + deep + "\"}").status == 400);
+  BOOST_TEST(scan("metadata/", R"({"after":"f/a"})").data == R"({"keys":["f/b"]})");
+}
+
 BOOST_AUTO_TEST_CASE(pages_of_a_scan_join_to_the_whole) {
   std::mt19937 random(7);
   for (int i = 0; i < 200; ++i) {
