@@ -358,7 +358,7 @@ std::size_t differences(std::size_t decisions, std::uint64_t seed) {
       for (std::size_t r = world.pick(7); r > 0; --r) {
         const std::string text = world.rule();
         const CapabilitySet set = world.capabilities();
-        PathRule rule{text, set, nullptr, false};
+        PathRule rule{.path = text, .capabilities = set};
         const std::int64_t limit = world.pick(4) == 0 ? static_cast<std::int64_t>(1 + world.pick(9)) : 0;
         if (limit > 0) {
           Constraints constraints;
