@@ -76,8 +76,8 @@ BOOST_AUTO_TEST_CASE(relative_program_is_refused) {
 
 BOOST_AUTO_TEST_CASE(unwritable_place) {
   Home home;
-  std::filesystem::create_directory(home.path + "/.vault-token.tmp");
-  home.write(".vault-token.tmp/x", "");
+  std::filesystem::create_directory(home.path + "/.vault-token");
+  home.write(".vault-token/x", "");
   auto helper = default_token_helper(home.invocation);
   BOOST_REQUIRE(helper.ok());
   BOOST_TEST(!(*helper)->store("t").ok());

@@ -224,8 +224,8 @@ def k2_duplicates_are_refused(surface, test):
 
 
 def k6_entries_are_bounded(surface, test):
-    status, _ = surface.call("POST", "secret/data/k6", "root", {"data": {"a": "x" * (1200 << 10)}})
-    expect(status in (400, 413), f"a secret above the limit is answered with {status}")
+    status, _ = surface.call("POST", "cubbyhole/k6", "root", {"a": "x" * (3200 << 10)})
+    expect(status in (400, 413), f"more than an entry holds is answered with {status}")
     status, _ = surface.call("GET", "sys/mounts", "root")
     expect(status == 200, "the server went down")
 

@@ -65,6 +65,7 @@ class Server:
                 resource.setrlimit(what, value)
         self.lines = []
         self.killed = False
+        self.expected_code = 0  # of a server that the test itself ends by a signal
         self.environment = dict(os.environ, **(env or {}))
         self.process = subprocess.Popen([binary, "server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                         env=self.environment, cwd=cwd, preexec_fn=limit if limits else None)
@@ -117,7 +118,7 @@ class Server:
     def bad_end(self):
         """Why the server's end was none that it may come to, or nothing: 0, 1 with a word about it, or a kill by the test."""
         code = self.process.returncode
-        if code == 0 or (code == -signal.SIGKILL and self.killed):
+        if code in (0, self.expected_code) or (code == -signal.SIGKILL and self.killed):
             return None
         if code == 1 and re.search(r"Error|\[ERROR\]|\"error\"|refus|must|cannot", self.output()):
             return None

@@ -174,7 +174,7 @@ class Image(Stored):
                 self.assertIn("0 ", re.search(r"Max core file size\s+(.*)", pathlib.Path(f"/proc/{server.process.pid}/limits").read_text())[1][:20])
                 server.process.send_signal(how)
                 _, status = os.waitpid(server.process.pid, 0)
-                server.process.returncode = -how
+                server.process.returncode = server.expected_code = -how
                 self.assertTrue(os.WIFSIGNALED(status) and os.WTERMSIG(status) == how, status)
                 self.assertFalse(os.WCOREDUMP(status), "a core was written")
                 self.assertEqual([path.name for path in self.folder.glob("core*")], [])

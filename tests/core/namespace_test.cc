@@ -271,7 +271,9 @@ BOOST_AUTO_TEST_CASE(quotas_of_leases_count_their_namespace) {
 BOOST_AUTO_TEST_CASE(a_mount_moves_into_another_namespace) {
   for (int i = 0; i < 300; ++i)
     BOOST_TEST_REQUIRE(put("a", "secret/k" + std::to_string(i), "{\"v\":" + std::to_string(i) + "}").status == 204);
-  BOOST_TEST(put("a", "secret/large", "{\"v\":\"" + std::string(700'000, 'x') + "\"}").status == 204);
+  const std::string large = "{\"v\":\"" + std::string(1'000'000, 'x') + "\"}";
+  for (int i = 0; i < 6; ++i)
+    BOOST_TEST(put("a", "secret/large" + std::to_string(i), large).status == 204);
   BOOST_TEST(put("b", "sys/remount", R"({"from":"secret","to":"../a/stolen"})").status == 400);
   BOOST_TEST(put("", "sys/remount", R"({"from":"a/secret","to":"b/secret"})").status == 400);  // taken
   BOOST_TEST(put("", "sys/remount", R"({"from":"a/sys","to":"b/x"})").status == 400);
@@ -295,7 +297,8 @@ BOOST_AUTO_TEST_CASE(a_mount_moves_into_another_namespace) {
   BOOST_TEST(get("a", "secret/k1").status == 404);
   for (int i = 0; i < 300; ++i)
     BOOST_TEST(get("b", "moved/k" + std::to_string(i)).text("data|v") == std::to_string(i));
-  BOOST_TEST(get("b", "moved/large").text("data|v").size() == 700'000);
+  for (int i = 0; i < 6; ++i)
+    BOOST_TEST(get("b", "moved/large" + std::to_string(i)).text("data|v").size() == 1'000'000u);
   // Nothing is left where it was, and the way back is open.
   const std::uint32_t mount = 17;  // secret/ of the root is 16
   BOOST_TEST(kept_in(NamespaceId(1), MountId(mount)) == 0);
@@ -489,7 +492,7 @@ BOOST_AUTO_TEST_CASE(a_child_of_somebody_from_above_works_as_long_as_that_identi
 
 BOOST_AUTO_TEST_CASE(a_mount_moves_neither_over_a_namespace_nor_below_one) {
   BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"a"})").status == 400);
-  BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"a/secret2"})").status == 400);
+  BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"b/secret"})").status == 400);
   BOOST_TEST(put("", "sys/remount", R"({"from":"secret","to":"moved"})").status == 200);
 }
 
