@@ -208,6 +208,9 @@ def h2_each_device_has_its_own_options(surface, test):
         root("POST", f"sys/audit/{name}", {"type": "file", "options": {"file_path": f"/var/log/{name}.log", "log_raw": raw}})
     word = canary()
     surface.call("POST", "secret/data/h2", "root", {"data": {"a": word}})
+    # An answer waits for one device; the other may write a moment later.
+    for name in ("clear", "hashed"):
+        harness.wait_until(lambda: pathlib.Path(f"/var/log/{name}.log").read_text().count('"path":"secret/data/h2"') >= 2, f"lines in {name}.log")
     expect(word in pathlib.Path("/var/log/clear.log").read_text(), "log_raw does not hold")
     expect(word not in pathlib.Path("/var/log/hashed.log").read_text(), "another device's log_raw holds for this one")
 
