@@ -100,7 +100,35 @@ Acceptor::Acceptor(std::vector<int> listeners, const Limits& limits, Handover ha
     event.data.u64 = kListenerBit | i;
     COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, listeners_[i], &event) == 0);
   }
+  handing_ = std::thread([this] { hand_over(); });
   thread_ = std::thread([this] { run(); });
+}
+
+void Acceptor::hand_over() {
+  std::unique_lock lock(handing_mutex_);
+  for (;;) {
+    handing_changed_.wait(lock, [this] { return handing_ends_ || !to_hand_.empty(); });
+    if (handing_ends_)
+      return;
+    const auto [listener, fd] = to_hand_.front();
+    to_hand_.pop_front();
+    lock.unlock();
+    handover_(listener, listeners_[listener], fd);
+    lock.lock();
+  }
+}
+
+void Acceptor::end_handing() {
+  {
+    const std::lock_guard lock(handing_mutex_);
+    handing_ends_ = true;
+  }
+  handing_changed_.notify_one();
+  if (handing_.joinable())
+    handing_.join();
+  for (const auto& [listener, fd] : to_hand_)
+    ::close(fd);
+  to_hand_.clear();
 }
 
 void Acceptor::close() {
@@ -116,10 +144,12 @@ void Acceptor::disconnect() {
     close_mute(mutes_.begin());
   for (const int fd : watched_)
     ::shutdown(fd, SHUT_RDWR);
+  end_handing();
 }
 
 Acceptor::~Acceptor() {
   close();
+  end_handing();
   while (!mutes_.empty())
     close_mute(mutes_.begin());
   for (const int fd : watched_)
@@ -224,7 +254,11 @@ void Acceptor::greeted(std::uint64_t number) {
     count();
     return make_room();
   }
-  handover_(listener, listeners_[listener], fd);
+  {
+    const std::lock_guard lock(handing_mutex_);
+    to_hand_.emplace_back(listener, fd);
+  }
+  handing_changed_.notify_one();
 }
 
 void Acceptor::close_mute(std::map<std::uint64_t, Mute>::iterator mute) {

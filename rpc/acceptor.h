@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -23,7 +24,8 @@ namespace coffer::rpc {
 
 class Acceptor {
  public:
-  // Takes over a connected socket from listener number `listener`. On the acceptor's thread.
+  // Takes over a connected socket from listener number `listener`. On a thread for this alone: gRPC may go on and read
+  // the connection on the thread that brings it, for as long as its client sends.
   using Handover = std::function<void(std::size_t listener, int listener_fd, int fd)>;
 
   struct Limits {
@@ -51,7 +53,8 @@ class Acceptor {
 
   // Accepts no more.
   void close();
-  // Ends every connection that is open, in both directions; gRPC sees that. After close().
+  // Ends every connection that is open, in both directions; gRPC sees that. After close(). None is handed over any
+  // more.
   void disconnect();
 
   std::size_t connections() const noexcept { return open_.load(std::memory_order_relaxed); }
@@ -64,6 +67,8 @@ class Acceptor {
   };
 
   void run();
+  void hand_over();
+  void end_handing();
   void accept_from(std::size_t listener);
   void greeted(std::uint64_t number);
   void close_mute(std::map<std::uint64_t, Mute>::iterator mute);
@@ -113,6 +118,11 @@ class Acceptor {
   std::mutex calls_mutex_;
   // Peers with a call since the last tick, and whether one was of somebody known. Guarded by calls_mutex_.
   std::unordered_map<std::string, bool> calls_;
+  std::mutex handing_mutex_;
+  std::condition_variable handing_changed_;
+  std::deque<std::pair<std::size_t, int>> to_hand_;  // listeners and sockets; at most limits_.connections. Guarded, as:
+  bool handing_ends_ = false;
+  std::thread handing_;
   std::thread thread_;
 };
 

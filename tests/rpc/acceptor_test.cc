@@ -1,6 +1,7 @@
 #include "rpc/acceptor.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -204,6 +205,29 @@ BOOST_AUTO_TEST_CASE(who_sends_without_a_call_that_ends_is_closed) {
   BOOST_TEST(caller.closed_by_server());
   known.send(20'000);
   BOOST_TEST(known.closed_by_server());
+}
+
+// gRPC may read a connection on the thread that brings it, as long as its client sends: who floods is closed all the
+// same.
+BOOST_AUTO_TEST_CASE(a_flood_that_holds_the_handover_is_closed) {
+  const auto listener = listen_tcp("127.0.0.1", 0);
+  BOOST_REQUIRE(listener.ok());
+  port = bound_port(*listener);
+  const auto reads_on = [this](std::size_t, int, int fd) {
+    char bytes[4096];
+    pollfd readable{fd, POLLIN, 0};
+    while (::poll(&readable, 1, 20'000) == 1 && ::recv(fd, bytes, sizeof bytes, 0) > 0) {
+    }
+    add(fd);
+  };
+  acceptor.emplace(std::vector<int>{*listener},
+                   Acceptor::Limits{10, 9, std::chrono::milliseconds(500), 1000, 10'000}, reads_on,
+                   [](std::string_view) {});
+  const Client flood;
+  flood.call(port);
+  flood.send(2000);
+  BOOST_TEST(flood.closed_by_server());
+  await_taken(1);
 }
 
 BOOST_AUTO_TEST_CASE(silence_ends) {
