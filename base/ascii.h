@@ -1,6 +1,7 @@
 // Letters of ASCII; whatever else a text holds stays as it is.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,11 @@ inline std::string lower_ascii(std::string_view text) {
   for (char& c : out)
     c = lower_ascii(c);
   return out;
+}
+
+// Whether lower_ascii() would change it.
+inline bool has_upper_ascii(std::string_view text) noexcept {
+  return std::ranges::any_of(text, [](char c) { return c >= 'A' && c <= 'Z'; });
 }
 
 }  // namespace coffer

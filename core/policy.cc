@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/mutant.h"
 #include "base/path.h"
 #include "base/time_text.h"
@@ -371,7 +372,7 @@ Status check_policy_name(std::string_view name) {
     return Status(Code::kInvalid, "policy name: longer than " + std::to_string(kPolicyNameBytesMax) + " bytes");
   if (name == kRootPolicyName)
     return Status(Code::kInvalid, "policy name: \"root\" is built in");
-  if (std::any_of(name.begin(), name.end(), [](char c) { return c >= 'A' && c <= 'Z'; }))
+  if (has_upper_ascii(name))
     return Status(Code::kInvalid, "policy name: upper-case letters are not allowed");
   return ok_status();
 }

@@ -119,7 +119,7 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
       route->record.info.type == "system" && !ctx.ns.is_root() && !sys_path_in_namespaces(local);
   // One spelling of a name for policy and handler; here the request's text stays as it is.
   const bool folded = match && match->spec->folds_case;
-  if (folded && std::ranges::any_of(match->captures, [](std::string_view name) { return lower_ascii(name) != name; })) {
+  if (folded && std::ranges::any_of(match->captures, has_upper_ascii)) {
     refuse(response, ctx, 400, "names in this path are to be in lower case");
     return response;
   }

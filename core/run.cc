@@ -156,7 +156,7 @@ void Run::resolve() {
 }
 
 void Run::fold_captures() {
-  if (!std::ranges::any_of(match_->captures, [](std::string_view name) { return lower_ascii(name) != name; }))
+  if (!std::ranges::any_of(match_->captures, has_upper_ascii))
     return;
   auto* text = static_cast<char*>(exchange_.arena.allocate(full_path_.size(), 1));
   std::memcpy(text, full_path_.data(), full_path_.size());

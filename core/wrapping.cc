@@ -143,12 +143,6 @@ Status show_wrapper(CallContext& ctx, const Wrapper& wrapper) {
   return ok_status();
 }
 
-// What was wrapped in this namespace or below; anything else is no wrapping token here (advisory F2).
-bool in_reach(const CallContext& ctx, const TokenRecord& record) {
-  const NamespaceRecord* made = ctx.published.namespaces->find(record.ns);
-  return made != nullptr && (ctx.ns.covers(*made) || mutant(Mutant::kWrappingOfOtherNamespace));
-}
-
 // The wrapping token that the body names, or the calling one.
 Result<StoredToken> wrapping_token(CallContext& ctx) {
   COFFER_ASSIGN(const std::string_view named, ctx.string_field("token", ""));
@@ -159,7 +153,9 @@ Result<StoredToken> wrapping_token(CallContext& ctx) {
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   if (!text.empty()) {
     COFFER_ASSIGN(const auto token, tokens.live(tokens.hash_of(text)));
-    if (token && token->record.policies == kWrappingPolicyName && in_reach(ctx, token->record))
+    // What was wrapped elsewhere is no wrapping token here (advisory F2).
+    const bool here = token && (ctx.in_reach(token->record) || mutant(Mutant::kWrappingOfOtherNamespace));
+    if (here && token->record.policies == kWrappingPolicyName)
       return *token;
   }
   return Status(Code::kInvalid, std::string(kNoWrappingToken));
