@@ -1,6 +1,7 @@
 // Finding secrets by their names and custom metadata. What the caller may not see is not there.
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/limits.h"
 #include "core/caller.h"
 #include "engines/kv/kv.h"
@@ -15,11 +16,9 @@ using core::Operation;
 constexpr std::size_t kLookedAtMax = 5'000;    // secrets that one request looks at
 constexpr std::size_t kHitsMax = 1'000;
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
-
 bool contains(std::string_view text, std::string_view query) {
   return std::search(text.begin(), text.end(), query.begin(), query.end(),
-                     [](char a, char b) { return lower(a) == lower(b); }) != text.end();
+                     [](char a, char b) { return lower_ascii(a) == lower_ascii(b); }) != text.end();
 }
 
 bool metadata_matches(const json::Value& custom, std::string_view query) {
