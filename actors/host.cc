@@ -12,6 +12,7 @@
 #include "actors/interfaces.h"
 #include "actors/node.h"
 #include "base/check.h"
+#include "crypto/library.h"
 
 namespace coffer::actors {
 namespace {
@@ -26,6 +27,7 @@ node_actor::behavior_type node_behavior(node_actor::pointer self, Node* node, Na
       },
       [self, node](stop_atom) {
         node->stop();
+        crypto::leave_thread();  // CAF joins no detached thread: this one may end while the process does
         self->quit();
       },
   };

@@ -6,6 +6,7 @@
 
 #include "base/mutant.h"
 #include "base/version.h"
+#include "crypto/library.h"
 #include "server/app.h"
 #include "server/options.h"
 #include "server/process.h"
@@ -91,6 +92,7 @@ int serve(App& app, Logger& logger, Signals& signals, const std::string& product
 }  // namespace
 
 int run(const RunOptions& options) {
+  crypto::keep_library_until_the_end();
   Signals signals;
   const std::vector<std::string> notes = harden_process();
   // Before the configuration is read: a seal's key may stand in it.
