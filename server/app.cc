@@ -17,6 +17,7 @@
 #include "base/time_text.h"
 #include "base/version.h"
 #include "core/activity.h"
+#include "core/cluster.h"
 #include "core/events.h"
 #include "core/expiry_driver.h"
 #include "core/identity_engine.h"
@@ -51,14 +52,6 @@ constexpr std::chrono::seconds kDrainTimeMax{5};
 constexpr unsigned kWorkThreads = 1;
 constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
-
-// A number for the node in the group: from its name, so that it survives restarts. Never 0.
-std::uint64_t node_number(const std::string& name) {
-  std::uint64_t hash = 0xcbf29ce484222325ull;  // FNV-1a
-  for (const unsigned char c : name)
-    hash = (hash ^ c) * 0x100000001b3ull;
-  return (hash >> 1) | 1;
-}
 
 std::string parent_folder(const std::string& folder) {
   std::error_code ignored;  // as it stands, then
@@ -376,7 +369,7 @@ void App::Impl::note_version() {
 Status App::Impl::start_node() {
   host_ = std::make_unique<actors::Host>();
   actors::Node::Options node;
-  node.raft.id = raft::NodeId(node_number(options_.node_id));
+  node.raft.id = core::member_number(options_.node_id);
   node.raft.tail_bytes_max = kRaftTailBytesMax;
   if (!options_.overload_protection)
     node.overload.delay_max = Nanos(0);

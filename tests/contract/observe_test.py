@@ -110,6 +110,11 @@ class Observe(harness.Contract):
         self.shell("vault read -format=json sys/internal/counters/tokens")
         self.assertEqual(json.loads(self.stdout)["data"], {"counters": {"service_tokens": {"total": 2}}})
 
+    def test_S4_162_to_S4_167_session(self):
+        self.dev()
+        self.shell(f"vault audit enable file file_path={LOG}")
+        self.transcript("metrics")
+
     def test_json_and_refusals(self):
         self.dev()
         status, body = GET("GET", "/v1/sys/metrics", "root")

@@ -50,7 +50,7 @@ class Policies(harness.Contract):
         return harness.http(method, "/v1/" + path, token, body)[0]
 
     def test_policy_transcripts(self):
-        for name in ("policy_file", "policy_precedence"):
+        for name in ("policy_file", "policy_precedence", "capabilities"):
             with self.subTest(name):
                 self.transcript(name)
 
