@@ -1,6 +1,7 @@
 #include "core/pipeline.h"
 
 #include <new>
+#include <utility>
 
 #include "base/check.h"
 #include "base/encoding.h"
@@ -9,6 +10,8 @@
 #include "core/audit_format.h"
 #include "core/events.h"
 #include "core/finished.h"
+#include "core/forward_paths.h"
+#include "core/forwarder.h"
 #include "core/inline_login.h"
 #include "core/jobs.h"
 #include "core/lease_store.h"
@@ -78,6 +81,41 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
     return;
   if (lifecycle_ != nullptr && !exchange->pipeline->rate.refused && lifecycle_->handle(exchange))
     return;
+  if (forwarder_ != nullptr && !services_.committer.is_leader()) [[unlikely]]
+    return dispatch_on_standby(std::move(exchange));
+  begin(std::move(exchange));
+}
+
+// What the request's own run would say of the node anyhow, it is left to say.
+void Pipeline::dispatch_on_standby(std::unique_ptr<Exchange> exchange) {
+  PipelineState& state = *exchange->pipeline;
+  if (state.forwarded) {
+    refuse_without_lease(*exchange);
+    return respond(std::move(exchange));
+  }
+  if (state.rate.refused || !can_serve())
+    return begin(std::move(exchange));
+  const Way way = way_of(exchange->request);
+  if (way == Way::kRedirect || (way == Way::kForward && state.stays))
+    return forwarder_->redirect(std::move(exchange));
+  if (way == Way::kForward)
+    return forwarder_->forward(std::move(exchange));
+  // Without a leader nobody knows how old this node's state is, and with it what it says of tokens.
+  if (way == Way::kHere && !forwarder_->knows_leader()) {
+    refuse(*exchange, no_leader());
+    return respond(std::move(exchange));
+  }
+  state.local = true;
+  begin(std::move(exchange));
+}
+
+bool Pipeline::can_serve() const {
+  const Result<std::unique_ptr<store::View>> view = services_.backend.view();
+  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
+  return published != nullptr && !published->sealed && published->damage.ok();
+}
+
+void Pipeline::begin(std::unique_ptr<Exchange> exchange) {
   if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
     exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
   if (exchange->request.inline_login && !exchange->pipeline->rate.refused)
@@ -153,6 +191,8 @@ void Pipeline::respond(std::unique_ptr<Exchange> exchange) {
 }
 
 void Pipeline::resume(std::unique_ptr<Exchange> exchange) {
+  if (std::exchange(exchange->pipeline->comes_back, false)) [[unlikely]]
+    return begin(std::move(exchange));
   if (exchange->pipeline->login)
     return run(LoginHome::take_login(exchange));
   run(std::move(exchange));
@@ -170,6 +210,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
     return propose(std::move(exchange));
   if (next == Next::kWork)
     return work(std::move(exchange));
+  if (next == Next::kForward)
+    return forwarder_->forward(std::move(exchange));
   if (exchange->pipeline->runs > 0)
     services_.committer.abandon(*exchange);
   answer(std::move(exchange));
@@ -203,8 +245,9 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   }
   if (published == nullptr || published->sealed)
     return refuse(exchange, Status(Code::kSealed, "Vault is sealed"));
-  if (!services_.committer.lease_valid())
-    return refuse(exchange, Status(Code::kUnavailable, "this node does not lead and cannot answer"));
+  if (!state.local && !services_.committer.lease_valid())
+    return refuse_without_lease(exchange);
+  state.begun = true;
   state.now = services_.committer.cluster_now();
   if (state.called)
     return run_conclusion(exchange, **view, *published, term);
@@ -311,6 +354,16 @@ Pipeline::Next Pipeline::refuse(Exchange& exchange, const Status& status) {
     state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
                          first_error(exchange.response));
   return Next::kAnswer;
+}
+
+// A node that led until now may know the next one soon; whoever forwarded the request may know it already.
+Pipeline::Next Pipeline::refuse_without_lease(Exchange& exchange) {
+  PipelineState& state = *exchange.pipeline;
+  const bool untouched = !state.begun && !state.logged_in && !exchange.request.passing_login;
+  if (untouched && !state.forwarded && forwarder_ != nullptr)
+    return Next::kForward;
+  state.bounced = untouched && state.forwarded;
+  return refuse(exchange, Status(Code::kUnavailable, "this node does not lead and cannot answer"));
 }
 
 void Pipeline::answer(std::unique_ptr<Exchange> exchange) {

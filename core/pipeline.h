@@ -13,6 +13,8 @@
 
 namespace coffer::core {
 
+class Forwarder;
+
 // Takes the few paths that work without a barrier: init, unseal, seal, seal-status, health, leader. Asked first.
 class LifecycleHandler {
  public:
@@ -27,17 +29,23 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   // `lifecycle` may be null; both outlive the pipeline.
   Pipeline(const Services& services, LifecycleHandler* lifecycle) : services_(services), lifecycle_(lifecycle) {}
 
+  // Before the first request, or never: then a node that does not lead refuses what it is asked. It outlives the
+  // pipeline.
+  void set_forwarder(Forwarder& forwarder) { forwarder_ = &forwarder; }
+
   void dispatch(std::unique_ptr<Exchange> exchange) override;
   void resume(std::unique_ptr<Exchange> exchange) override;
   bool admit(Exchange& exchange) override;
   bool knows_token(Exchange& exchange) override;
 
  private:
-  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork };
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kForward };
 
   void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
 
+  void dispatch_on_standby(std::unique_ptr<Exchange> exchange);
+  void begin(std::unique_ptr<Exchange> exchange);
   void run(std::unique_ptr<Exchange> exchange);
   Next try_once(Exchange& exchange);
   Next run_once(Exchange& exchange);
@@ -45,6 +53,8 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   void call_outside(std::unique_ptr<Exchange> exchange);
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
+  Next refuse_without_lease(Exchange& exchange);
+  bool can_serve() const;
   void log_in_first(std::unique_ptr<Exchange> exchange);
   bool answer_at_door(std::unique_ptr<Exchange>& exchange);
   void answer(std::unique_ptr<Exchange> exchange);
@@ -56,6 +66,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
 
   const Services& services_;
   LifecycleHandler* lifecycle_;
+  Forwarder* forwarder_ = nullptr;
 };
 
 }  // namespace coffer::core

@@ -62,6 +62,13 @@ class PipelineState {
   std::uint32_t route_slot = UINT32_MAX;   // of the mount, for metrics; UINT32_MAX: none
   WallTime now{};
   WallTime deadline = WallTime::max();     // in cluster time
+  // Between nodes (core/forwarder.h).
+  bool forwarded = false;   // by another node to this one: it goes no further
+  bool bounced = false;     // the answer is that this node does not lead, and nothing was done
+  bool stays = false;       // its client wants to be told who leads rather than be forwarded
+  bool comes_back = false;  // it waited for a leader, and this node is it: it begins here
+  bool local = false;       // each node answers it for itself, whoever leads
+  bool begun = false;       // a run has looked at it: it is not handed to another node any more
 
   void reset() {
     stage = Stage::kRunning;
@@ -93,6 +100,7 @@ class PipelineState {
     approved.clear();
     hasher.reset();
     deadline = WallTime::max();
+    forwarded = bounced = stays = comes_back = local = begun = false;
   }
 };
 

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "base/mutant.h"
+#include "core/forward_paths.h"
 #include "http/request_build.h"
 
 namespace coffer::http {
@@ -154,6 +155,8 @@ class Parser final : public bhttp::basic_parser<true> {
       keep(head.explain, value, ec);
     else if (beast::iequals(name, "Inconsistent"))
       keep(head.inconsistent, value, ec);
+    else if (beast::iequals(name, "No-Request-Forwarding") && !value.empty())
+      core::forbid_forwarding(exchange_);
     else if (beast::iequals(name, "Index"))
       exchange_.request.known_states = line(name, value, exchange_.request.known_states);
     else if (name.size() > kInline.size() && beast::iequals(name.substr(0, kInline.size()), kInline))
