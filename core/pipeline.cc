@@ -93,7 +93,8 @@ void Pipeline::dispatch_on_standby(std::unique_ptr<Exchange> exchange) {
     refuse_without_lease(*exchange);
     return respond(std::move(exchange));
   }
-  if (state.rate.refused || !can_serve())
+  state.local = state.rate.refused;
+  if (state.local || !can_serve())
     return begin(std::move(exchange));
   const Way way = way_of(exchange->request);
   if (way == Way::kRedirect || (way == Way::kForward && state.stays))

@@ -33,7 +33,7 @@ class FakeCommitter final : public Committer {
   Term leader_term() const override { return term; }
   bool is_leader() const override { return leading; }
   WallTime cluster_now() const override { return now; }
-  bool lease_valid() const override { return leading; }
+  bool lease_valid() const override { return leading && lease; }
   bool overloaded() const override { return busy; }
 
   // Applies without a check, as the first entry of a new store.
@@ -48,6 +48,7 @@ class FakeCommitter final : public Committer {
 
   Term term{1};
   bool leading = true;
+  bool lease = true;
   bool busy = false;
   WallTime now{std::chrono::hours(24 * 365 * 50)};
   std::size_t conflicts = 0;
