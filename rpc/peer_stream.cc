@@ -1,0 +1,266 @@
+#include "rpc/peer_stream.h"
+
+#include <grpcpp/alarm.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "raft/wire.h"
+
+namespace coffer::rpc {
+namespace {
+
+constexpr std::chrono::milliseconds kPause{100};           // after a stream that broke
+constexpr std::size_t kFrameAppendBytesMax = 512u << 10;   // a heartbeat waits for one frame at most
+constexpr std::size_t kFrameMessagesMax = 256;
+
+}  // namespace
+
+// One attempt. Its operations are started by whoever holds `writing_`; the read that is always under way tells of the
+// end, even while nothing is sent.
+class PeerStream::Call final : public grpc::ClientBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews> {
+ public:
+  explicit Call(std::shared_ptr<PeerStream> stream) : stream_(std::move(stream)) { stream_->outstanding_.add(); }
+
+  void start() {
+    stream_->stub_->async()->Raft(&context_, this);
+    AddHold();
+    StartRead(&news_);
+    StartCall();
+  }
+  void cancel() { context_.TryCancel(); }
+  // With a hold of the caller's.
+  void write(std::vector<raft::Message> messages) {
+    frame_.Clear();
+    for (const raft::Message& message : messages)
+      raft::encode_message(message, *frame_.add_messages());
+    StartWrite(&frame_);
+  }
+
+  void OnReadInitialMetadataDone(bool ok) override {
+    if (ok)
+      stream_->connected(*this);
+  }
+  // The peer says nothing here, so either way it is over.
+  void OnReadDone(bool ok) override {
+    if (ok)
+      cancel();
+    stream_->broke(*this);
+  }
+  void OnWriteDone(bool ok) override {
+    if (ok)
+      stream_->wrote(*this);
+    else
+      cancel();
+  }
+  void OnDone(const grpc::Status& status) override {
+    stream_->ended(*this, status);
+    const std::shared_ptr<PeerStream> stream = std::move(stream_);
+    delete this;
+    stream->outstanding_.done();
+  }
+
+ private:
+  std::shared_ptr<PeerStream> stream_;
+  grpc::ClientContext context_;
+  cluster::v1::RaftFrame frame_;
+  cluster::v1::RaftNews news_;
+};
+
+// An alarm keeps its function until it is gone, so each pause has its own.
+struct PeerStream::Pause {
+  grpc::Alarm alarm;
+  std::shared_ptr<PeerStream> stream;
+};
+
+PeerStream::PeerStream(raft::NodeId to, std::shared_ptr<grpc::Channel> channel, const ClusterBounds& bounds,
+                       Outstanding& outstanding, Hooks hooks)
+    : to_(to),
+      channel_(std::move(channel)),
+      stub_(cluster::v1::Cluster::NewStub(channel_)),
+      bounds_(bounds),
+      outstanding_(outstanding),
+      hooks_(std::move(hooks)) {}
+
+void PeerStream::open() { begin(); }
+
+void PeerStream::begin() {
+  Call* call = nullptr;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_)
+      return;
+    COFFER_CHECK(call_ == nullptr);
+    call = call_ = new Call(shared_from_this());
+    open_ = true;
+    call->start();
+  }
+}
+
+void PeerStream::send(std::vector<raft::Message> messages) {
+  Call* call = nullptr;
+  std::vector<raft::Message> frame;
+  {
+    const std::lock_guard lock(mutex_);
+    for (raft::Message& message : messages) {
+      if (!connected_ || !enqueue(std::move(message)))
+        dropped_.fetch_add(1, std::memory_order_relaxed);
+    }
+    if (!connected_ || writing_)
+      return;
+    frame = take();
+    if (frame.empty())
+      return;
+    call = call_;
+    writing_ = true;
+    call->AddHold();
+  }
+  write(*call, std::move(frame));
+}
+
+// mutex_ is held. False: no room.
+bool PeerStream::enqueue(raft::Message message) {
+  if (message.kind != raft::MessageKind::kAppend) {
+    if (others_.size() >= bounds_.messages_queued)
+      return false;
+    others_.push_back(std::move(message));
+    return true;
+  }
+  const std::size_t bytes = raft::encoded_bytes_max(message);
+  if (bytes > raft::kMessageBytesMax || append_bytes_ + bytes > bounds_.append_bytes_queued)
+    return false;
+  append_bytes_ += bytes;
+  appends_.push_back(std::move(message));
+  return true;
+}
+
+// mutex_ is held. The next frame: what is no append first, for none of it depends on the appends before it.
+std::vector<raft::Message> PeerStream::take() {
+  std::vector<raft::Message> out;
+  while (!others_.empty() && out.size() < kFrameMessagesMax) {
+    out.push_back(std::move(others_.front()));
+    others_.pop_front();
+  }
+  std::size_t bytes = 0;
+  while (!appends_.empty() && out.size() < kFrameMessagesMax) {
+    const std::size_t next = raft::encoded_bytes_max(appends_.front());
+    if (bytes != 0 && bytes + next > kFrameAppendBytesMax)
+      break;
+    bytes += next;
+    append_bytes_ -= next;
+    out.push_back(std::move(appends_.front()));
+    appends_.pop_front();
+  }
+  return out;
+}
+
+// Encodes outside of the lock. The caller has set writing_ and taken a hold, which goes here.
+void PeerStream::write(Call& call, std::vector<raft::Message> messages) {
+  sent_.fetch_add(messages.size(), std::memory_order_relaxed);
+  call.write(std::move(messages));
+  call.RemoveHold();
+}
+
+void PeerStream::connected(Call& call) {
+  bool recovered = false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (call_ != &call || !open_ || closed_)
+      return;
+    connected_ = true;
+    recovered = !std::exchange(last_error_, "").empty();
+  }
+  hooks_.connected();
+  if (recovered && hooks_.log)
+    hooks_.log("cluster: " + crypto::node_dns_name(to_.get()) + ": connected again");
+}
+
+void PeerStream::wrote(Call& call) {
+  std::vector<raft::Message> frame;
+  {
+    const std::lock_guard lock(mutex_);
+    COFFER_CHECK(writing_ && call_ == &call);
+    if (open_)
+      frame = take();
+    if (frame.empty()) {
+      writing_ = false;
+      return;
+    }
+    call.AddHold();
+  }
+  write(call, std::move(frame));
+}
+
+void PeerStream::broke(Call& call) {
+  {
+    const std::lock_guard lock(mutex_);
+    COFFER_CHECK(call_ == &call && open_);
+    open_ = false;
+    connected_ = false;
+    drop_queue();
+  }
+  call.RemoveHold();
+}
+
+void PeerStream::ended(Call& call, const grpc::Status& status) {
+  std::string line;
+  {
+    const std::lock_guard lock(mutex_);
+    COFFER_CHECK(call_ == &call && !open_);
+    call_ = nullptr;
+    writing_ = false;
+    const std::string error = status.ok() ? "the stream ended" : status.error_message();
+    if (!closed_ && error != last_error_) {
+      last_error_ = error;
+      line = "cluster: " + crypto::node_dns_name(to_.get()) + ": " + error;
+    }
+    if (!closed_)
+      rest();
+  }
+  if (!line.empty() && hooks_.log)
+    hooks_.log(line);
+}
+
+// mutex_ is held.
+void PeerStream::rest() {
+  COFFER_CHECK(pause_ == nullptr);
+  auto* const pause = new Pause{{}, shared_from_this()};
+  pause_ = pause;
+  outstanding_.add();
+  pause->alarm.Set(grpc_deadline(kPause), [pause](bool) {
+    const std::shared_ptr<PeerStream> stream = std::move(pause->stream);
+    {
+      const std::lock_guard lock(stream->mutex_);
+      stream->pause_ = nullptr;
+    }
+    delete pause;
+    stream->begin();
+    stream->outstanding_.done();
+  });
+}
+
+// mutex_ is held.
+void PeerStream::drop_queue() {
+  dropped_.fetch_add(appends_.size() + others_.size(), std::memory_order_relaxed);
+  appends_.clear();
+  others_.clear();
+  append_bytes_ = 0;
+}
+
+void PeerStream::close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+  connected_ = false;
+  drop_queue();
+  if (call_ != nullptr)
+    call_->cancel();
+  if (pause_ != nullptr)
+    pause_->alarm.Cancel();
+}
+
+bool PeerStream::connected() const {
+  const std::lock_guard lock(mutex_);
+  return connected_;
+}
+
+}  // namespace coffer::rpc

@@ -1,0 +1,720 @@
+#include "rpc/cluster.h"
+
+#include <grpcpp/grpcpp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/disk.h"
+#include "base/listen.h"
+#include "proto/coffer/cluster/v1/cluster.grpc.pb.h"
+#include "raft/entry.h"
+#include "raft/wire.h"
+
+namespace coffer::rpc {
+namespace {
+
+using core::ClusterLink;
+namespace wire = cluster::v1;
+
+constexpr std::chrono::seconds kPatience{20};
+constexpr raft::NodeId kA{0xaaaa}, kB{0xbbbb}, kC{0xcccc};
+
+const crypto::Authority& authority() {
+  static const crypto::Authority made = [] {
+    auto result = crypto::make_authority(system_clock().wall_now(), 10, system_random());
+    BOOST_REQUIRE(result.ok());
+    return std::move(result).value();
+  }();
+  return made;
+}
+
+crypto::NodeCertificate certificate(raft::NodeId node, const crypto::Authority& from = authority()) {
+  auto made = crypto::issue_node_certificate(from, node.get(), system_clock().wall_now(), 10, system_random());
+  BOOST_REQUIRE(made.ok());
+  return std::move(made).value();
+}
+
+// Asks again until it is so, or patience ends.
+bool eventually(const std::function<bool()>& condition) {
+  std::mutex mutex;
+  std::condition_variable never;
+  std::unique_lock lock(mutex);
+  const BootTime end = system_clock().boot_now() + kPatience;
+  while (!condition()) {
+    if (system_clock().boot_now() > end)
+      return false;
+    never.wait_for(lock, std::chrono::milliseconds(2));
+  }
+  return true;
+}
+
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "coffer-cluster-XXXXXX").string();
+    BOOST_REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name, const std::string& content) const {
+    std::ofstream(path_ + "/" + name, std::ios::binary) << content;
+    return path_ + "/" + name;
+  }
+  bool empty() const { return std::filesystem::is_empty(path_); }
+
+ private:
+  std::string path_;
+};
+
+// Keeps what comes. A gate that is shut holds up whoever brings something.
+class Inbox final : public raft::Inbox {
+ public:
+  bool receive(raft::Message message) override {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return open_; });
+    messages_.push_back(std::move(message));
+    changed_.notify_all();
+    return true;
+  }
+  bool receive_snapshot(raft::Message message, std::string path) override {
+    const std::lock_guard lock(mutex_);
+    if (!takes_snapshots_)
+      return false;
+    snapshots_.emplace_back(std::move(message), std::move(path));
+    return true;
+  }
+  std::string spool_folder() const override { return folder_.path(); }
+
+  std::vector<raft::Message> await(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    BOOST_TEST(changed_.wait_for(lock, kPatience, [&] { return messages_.size() >= count; }));
+    return messages_;
+  }
+  void clear() {
+    const std::lock_guard lock(mutex_);
+    messages_.clear();
+  }
+  void gate(bool open) {
+    const std::lock_guard lock(mutex_);
+    open_ = open;
+    changed_.notify_all();
+  }
+  void take_snapshots(bool takes) {
+    const std::lock_guard lock(mutex_);
+    takes_snapshots_ = takes;
+  }
+  std::vector<std::pair<raft::Message, std::string>> snapshots() const {
+    const std::lock_guard lock(mutex_);
+    return snapshots_;
+  }
+  const Folder& folder() const { return folder_; }
+
+ private:
+  Folder folder_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<raft::Message> messages_;
+  std::vector<std::pair<raft::Message, std::string>> snapshots_;
+  bool open_ = true;
+  bool takes_snapshots_ = true;
+};
+
+// Answers "<from> <request>", or keeps the reply for later.
+class Handler final : public core::ForwardHandler {
+ public:
+  void take(raft::NodeId from, std::string request, std::function<void(std::string)> reply) override {
+    {
+      const std::lock_guard lock(mutex_);
+      ++taken_;
+      changed_.notify_all();
+      if (keeps_) {
+        kept_.push_back(std::move(reply));
+        return;
+      }
+    }
+    reply(std::to_string(from.get()) + " " + request);
+  }
+  void keep() {
+    const std::lock_guard lock(mutex_);
+    keeps_ = true;
+  }
+  std::vector<std::function<void(std::string)>> kept() {
+    const std::lock_guard lock(mutex_);
+    return kept_;
+  }
+  void await(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    BOOST_TEST(changed_.wait_for(lock, kPatience, [&] { return taken_ >= count; }));
+  }
+  std::size_t taken() const {
+    const std::lock_guard lock(mutex_);
+    return taken_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::function<void(std::string)>> kept_;
+  std::size_t taken_ = 0;
+  bool keeps_ = false;
+};
+
+struct Node {
+  explicit Node(raft::NodeId number) : self(number) {}
+
+  void start(std::uint16_t port = 0, const crypto::Authority& from = authority(), ClusterBounds bounds = {}) {
+    ClusterConfig config;
+    config.host = "127.0.0.1";
+    config.port = port;
+    config.self = self;
+    config.certificate = certificate(self, from);
+    config.bounds = bounds;
+    auto made = Cluster::create(std::move(config), {inbox, handler, system_clock()}, [this](std::string_view line) {
+      const std::lock_guard lock(mutex);
+      lines += std::string(line) + "\n";
+    });
+    BOOST_REQUIRE_MESSAGE(made.ok(), made.status().message());
+    cluster = std::move(made).value();
+  }
+  std::string log() {
+    const std::lock_guard lock(mutex);
+    return lines;
+  }
+  core::Member member() const {
+    core::Member out;
+    out.number = self;
+    out.cluster_address = "127.0.0.1:" + std::to_string(cluster->port());
+    return out;
+  }
+  PeerStatus peer(raft::NodeId number) const {
+    for (const PeerStatus& status : cluster->peers()) {
+      if (status.number == number)
+        return status;
+    }
+    return {};
+  }
+  // For messages and for requests.
+  bool connected(raft::NodeId number) const { return peer(number).connected && peer(number).requests_connected; }
+
+  const raft::NodeId self;
+  std::mutex mutex;
+  std::string lines;
+  Inbox inbox;
+  Handler handler;
+  std::unique_ptr<Cluster> cluster;  // last: it uses the rest
+};
+
+void join(const std::vector<Node*>& nodes) {
+  std::vector<core::Member> members;
+  for (const Node* node : nodes)
+    members.push_back(node->member());
+  for (Node* node : nodes)
+    node->cluster->set_members(members);
+  for (const Node* node : nodes) {
+    for (const Node* other : nodes)
+      BOOST_TEST((node == other || eventually([&] { return node->connected(other->self); })));
+  }
+}
+
+raft::Message append(raft::NodeId from, raft::NodeId to, std::uint64_t index, std::size_t bytes = 64) {
+  raft::Message m;
+  m.kind = raft::MessageKind::kAppend;
+  m.from = from;
+  m.to = to;
+  m.term = m.log_term = Term(1);
+  m.index = Index(index);
+  m.entries.push_back({Index(index + 1), Term(1), 1, std::make_shared<const std::string>(bytes, 'e')});
+  return m;
+}
+
+raft::Message heartbeat(raft::NodeId from, raft::NodeId to, std::uint64_t round) {
+  raft::Message m;
+  m.kind = raft::MessageKind::kHeartbeat;
+  m.from = from;
+  m.to = to;
+  m.term = Term(1);
+  m.round = round;
+  return m;
+}
+
+raft::Message snapshot(raft::NodeId from, raft::NodeId to) {
+  raft::Message m;
+  m.kind = raft::MessageKind::kSnapshot;
+  m.from = from;
+  m.to = to;
+  m.term = Term(4);
+  m.snapshot = std::make_shared<raft::SnapshotMeta>(raft::SnapshotMeta{Index(7), Term(3), {{kA, kB}, {}}, {}});
+  return m;
+}
+
+// A client that says what it likes, as whoever the certificate says.
+class Rogue {
+ public:
+  Rogue(const Node& victim, const grpc::SslCredentialsOptions& options) {
+    grpc::ChannelArguments arguments;
+    arguments.SetSslTargetNameOverride(crypto::node_dns_name(victim.self.get()));
+    stub_ = wire::Cluster::NewStub(
+        grpc::CreateCustomChannel(victim.member().cluster_address, grpc::SslCredentials(options), arguments));
+  }
+  static grpc::SslCredentialsOptions as(const crypto::NodeCertificate& shown) {
+    return {authority().cert_pem, std::string(shown.key_pem.reveal_text()), shown.cert_pem};
+  }
+
+  // How the stream ends after these frames, each of one message.
+  grpc::StatusCode raft(const std::vector<std::string>& messages) {
+    grpc::ClientContext context;
+    auto stream = stub_->Raft(&context);
+    for (const std::string& message : messages) {
+      wire::RaftFrame frame;
+      frame.add_messages(message);
+      stream->Write(frame);
+    }
+    stream->WritesDone();
+    wire::RaftNews news;
+    BOOST_TEST(!stream->Read(&news));
+    return stream->Finish().error_code();
+  }
+  grpc::StatusCode forward() {
+    grpc::ClientContext context;
+    wire::ForwardRequest request;
+    wire::ForwardReply reply;
+    return stub_->Forward(&context, request, &reply).error_code();
+  }
+  // How it ends when these pieces are all that is sent. The first is a start if it names a message.
+  grpc::StatusCode snapshot(const std::vector<wire::SnapshotPiece>& pieces, bool cancel = false) {
+    grpc::ClientContext context;
+    wire::SnapshotTaken taken;
+    auto stream = stub_->Snapshot(&context, &taken);
+    for (const wire::SnapshotPiece& piece : pieces)
+      stream->Write(piece);
+    if (cancel)
+      context.TryCancel();
+    stream->WritesDone();
+    return stream->Finish().error_code();
+  }
+
+ private:
+  std::unique_ptr<wire::Cluster::Stub> stub_;
+};
+
+std::string encoded(const raft::Message& message) {
+  std::string out;
+  raft::encode_message(message, out);
+  return out;
+}
+
+struct Outcome {
+  ClusterLink::Fate fate;
+  std::string reply;
+};
+
+// Outcomes of requests, by number.
+class Outcomes {
+ public:
+  ClusterLink::Done slot(int number) {
+    return [this, number](ClusterLink::Fate fate, std::string reply) {
+      const std::lock_guard lock(mutex_);
+      BOOST_TEST(got_.emplace(number, Outcome{fate, std::move(reply)}).second);
+      changed_.notify_all();
+    };
+  }
+  std::map<int, Outcome> await(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    BOOST_TEST(changed_.wait_for(lock, kPatience, [&] { return got_.size() >= count; }));
+    return got_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<int, Outcome> got_;
+};
+
+Outcome forward(const Node& from, raft::NodeId to, std::string request, Nanos time_max = kPatience) {
+  Outcomes outcomes;
+  from.cluster->forward(to, std::move(request), time_max, outcomes.slot(0));
+  return outcomes.await(1).at(0);
+}
+
+Status send_snapshot(const Node& from, raft::NodeId to, const std::string& path) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<Status> status;
+  from.cluster->send_snapshot(snapshot(from.self, to), path, [&](const Status& s) {
+    const std::lock_guard lock(mutex);
+    BOOST_TEST(!status.has_value());
+    status = s;
+    changed.notify_all();
+  });
+  std::unique_lock lock(mutex);
+  BOOST_REQUIRE(changed.wait_for(lock, kPatience, [&] { return status.has_value(); }));
+  return *status;
+}
+
+std::string some_bytes(std::size_t size) {
+  std::string out(size, '\0');
+  for (std::size_t i = 0; i < size; ++i)
+    out[i] = static_cast<char>(i * 2654435761u >> 13);
+  return out;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(cluster_test)
+
+BOOST_AUTO_TEST_CASE(messages_arrive_in_order_at_whom_they_are_for) {
+  Node a(kA), b(kB), c(kC);
+  for (Node* node : {&a, &b, &c})
+    node->start();
+  join({&a, &b, &c});
+  constexpr std::uint64_t kCount = 500;
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    a.cluster->send({append(kA, kB, i), append(kA, kC, i)});
+    b.cluster->send({append(kB, kC, i)});
+  }
+  const auto at_b = b.inbox.await(kCount), at_c = c.inbox.await(2 * kCount);
+  BOOST_REQUIRE_EQUAL(at_b.size(), kCount);
+  BOOST_REQUIRE_EQUAL(at_c.size(), 2 * kCount);
+  std::map<raft::NodeId, std::uint64_t> next;
+  for (const raft::Message& message : at_b)
+    BOOST_TEST((message.from == kA && message.index.get() == next[kA]++));
+  next.clear();
+  for (const raft::Message& message : at_c) {
+    BOOST_TEST((message.to == kC && message.index.get() == next[message.from]++));
+    BOOST_TEST(message.entries.size() == 1u);
+  }
+  BOOST_TEST((next[kA] == kCount && next[kB] == kCount));
+  BOOST_TEST(a.peer(kB).messages_sent == kCount);
+  BOOST_TEST(a.peer(kB).messages_dropped == 0u);
+  BOOST_TEST((c.peer(kA).heard > BootTime{} && a.peer(kC).heard == BootTime{}));
+}
+
+BOOST_AUTO_TEST_CASE(who_shows_no_certificate_of_the_authority_is_refused) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  auto other = crypto::make_authority(system_clock().wall_now(), 10, system_random());
+  BOOST_REQUIRE(other.ok());
+  grpc::SslCredentialsOptions nothing;
+  nothing.pem_root_certs = authority().cert_pem;
+  for (const auto& options : {nothing, Rogue::as(certificate(kB, *other))}) {
+    Rogue rogue(a, options);
+    BOOST_TEST(rogue.raft({encoded(heartbeat(kB, kA, 1))}) == grpc::StatusCode::UNAVAILABLE);
+    BOOST_TEST(rogue.forward() == grpc::StatusCode::UNAVAILABLE);
+  }
+  // A node of another cluster reaches nobody, and is told why.
+  Node stranger(kC);
+  stranger.start(0, *other);
+  stranger.cluster->set_members({a.member(), stranger.member()});
+  a.cluster->set_members({a.member(), b.member(), stranger.member()});
+  BOOST_TEST(eventually([&] { return !stranger.log().empty() && !a.log().empty(); }));
+  BOOST_TEST((!stranger.connected(kA) && !a.connected(kC)));
+  a.cluster->send({heartbeat(kA, kB, 5)});
+  BOOST_TEST(b.inbox.await(1).size() == 1u);
+  BOOST_TEST((a.inbox.await(0).empty() && stranger.inbox.await(0).empty()));
+  BOOST_TEST(a.handler.taken() == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_node_speaks_for_itself_alone) {
+  Node a(kA);
+  a.start();
+  core::Member b, c;
+  b.number = kB;
+  b.cluster_address = "127.0.0.1:1";
+  a.cluster->set_members({a.member(), b});
+  Rogue rogue(a, Rogue::as(certificate(kB)));
+  // What is right arrives; what is not ends the stream and does not.
+  BOOST_TEST(rogue.raft({encoded(heartbeat(kB, kA, 1))}) == grpc::StatusCode::OK);
+  BOOST_TEST(rogue.raft({encoded(heartbeat(kC, kA, 2))}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(rogue.raft({encoded(heartbeat(kB, kC, 3))}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(rogue.raft({encoded(snapshot(kB, kA))}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(rogue.raft({"nonsense", encoded(heartbeat(kB, kA, 4))}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(rogue.raft({std::string(6u << 20, 'x')}) == grpc::StatusCode::INVALID_ARGUMENT);
+  const auto got = a.inbox.await(1);
+  BOOST_REQUIRE_EQUAL(got.size(), 1u);
+  BOOST_TEST((got[0].from == kB && got[0].round == 1));
+}
+
+BOOST_AUTO_TEST_CASE(who_is_no_member_is_refused_and_cut_off) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  Rogue rogue(a, Rogue::as(certificate(kC)));
+  BOOST_TEST(rogue.raft({encoded(heartbeat(kC, kA, 1))}) == grpc::StatusCode::PERMISSION_DENIED);
+  BOOST_TEST(rogue.forward() == grpc::StatusCode::PERMISSION_DENIED);
+  BOOST_TEST(rogue.snapshot({}) == grpc::StatusCode::PERMISSION_DENIED);
+  BOOST_TEST(a.inbox.await(0).empty());
+
+  a.cluster->set_members({a.member()});
+  BOOST_TEST(a.cluster->peers().empty());
+  BOOST_TEST(eventually([&] { return !b.peer(kA).connected; }));
+  BOOST_TEST((forward(b, kA, "x").fate == ClusterLink::Fate::kNotSent));
+  BOOST_TEST((forward(a, kB, "x").fate == ClusterLink::Fate::kNotSent));
+  BOOST_TEST(a.handler.taken() == 0u);
+  join({&a, &b});
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_whose_certificate_names_another_node_gets_nothing) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  core::Member wrong = b.member();
+  wrong.number = kC;
+  b.cluster->set_members({a.member(), b.member()});
+  a.cluster->set_members({a.member(), wrong});
+  BOOST_TEST(eventually([&] { return !a.log().empty(); }));
+  BOOST_TEST(!a.connected(kC));
+  a.cluster->send({heartbeat(kA, kC, 1)});
+  BOOST_TEST((forward(a, kC, "secret").fate == ClusterLink::Fate::kNotSent));
+  BOOST_TEST((b.inbox.await(0).empty() && b.handler.taken() == 0u));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_comes_back_is_reached_again) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  const core::Member at = b.member();
+  const std::uint16_t port = b.cluster->port();
+  b.cluster.reset();
+  BOOST_TEST(eventually([&] { return !a.peer(kB).connected && !a.peer(kB).requests_connected; }));
+  a.cluster->send({heartbeat(kA, kB, 1)});
+  BOOST_TEST(a.peer(kB).messages_dropped == 1u);
+  BOOST_TEST((forward(a, kB, "x").fate == ClusterLink::Fate::kNotSent));
+
+  b.start(port);
+  b.cluster->set_members({a.member(), at});
+  BOOST_TEST(eventually([&] { return a.connected(kB) && b.connected(kA); }));
+  a.cluster->send({heartbeat(kA, kB, 2)});
+  BOOST_TEST(b.inbox.await(1)[0].round == 2u);
+  BOOST_TEST(forward(a, kB, "again").reply == std::to_string(kA.get()) + " again");
+
+  // And so is one that moved.
+  b.cluster.reset();
+  b.start();
+  b.cluster->set_members({a.member(), b.member()});
+  a.cluster->set_members({a.member(), b.member()});
+  BOOST_TEST(eventually([&] { return a.connected(kB); }));
+}
+
+BOOST_AUTO_TEST_CASE(a_slow_receiver_holds_up_nobody_and_costs_a_bounded_queue) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  b.inbox.gate(false);
+  constexpr std::uint64_t kCount = 400;
+  for (std::uint64_t i = 0; i < kCount; ++i)
+    a.cluster->send({append(kA, kB, i, 256u << 10), heartbeat(kA, kB, i + 1)});
+  const PeerStatus status = a.peer(kB);
+  BOOST_TEST(status.messages_dropped > 0u);
+  // Heartbeats have room of their own.
+  BOOST_TEST(status.messages_dropped < kCount);
+  b.inbox.gate(true);
+  const auto got = b.inbox.await(2 * kCount - status.messages_dropped);
+  std::uint64_t beats = 0, last = 0;
+  bool ordered = true;
+  for (const raft::Message& message : got) {
+    if (message.kind == raft::MessageKind::kHeartbeat)
+      ordered = ordered && message.round == ++beats;
+    else
+      ordered = ordered && message.index.get() >= std::exchange(last, message.index.get());
+  }
+  BOOST_TEST(ordered);
+  BOOST_TEST(beats == kCount);
+}
+
+BOOST_AUTO_TEST_CASE(snapshots_arrive_byte_for_byte) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  const Folder folder;
+  int number = 0;
+  for (const unsigned size : {0u, 1u, 256u << 10, (40u << 20) + 77}) {
+    const std::string content = some_bytes(size);
+    BOOST_TEST(send_snapshot(a, kB, folder.file("state", content)).ok());
+    const auto got = b.inbox.snapshots();
+    BOOST_REQUIRE_EQUAL(got.size(), static_cast<std::size_t>(++number));
+    BOOST_TEST((got.back().first.from == kA && got.back().first.snapshot->index == Index(7)));
+    const auto read = read_file(posix_disk(), got.back().second, 100u << 20);
+    BOOST_REQUIRE(read.ok());
+    BOOST_TEST((*read == content));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_that_is_not_taken_leaves_no_file_and_says_so) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  const Folder folder;
+  BOOST_TEST((send_snapshot(a, kB, folder.path() + "/none").code() == Code::kIo));
+  const std::string path = folder.file("state", some_bytes(3u << 20));
+  b.inbox.take_snapshots(false);
+  const Status refused = send_snapshot(a, kB, path);
+  BOOST_TEST((refused.code() == Code::kUnavailable));
+  BOOST_TEST(refused.message() == "snapshot: the node does not take it now");
+  BOOST_TEST(b.inbox.folder().empty());
+  BOOST_TEST((send_snapshot(a, kC, path).code() == Code::kUnavailable));
+  b.inbox.take_snapshots(true);
+  b.cluster->stop();
+  BOOST_TEST(!send_snapshot(a, kB, path).ok());
+  BOOST_TEST((b.inbox.folder().empty() && b.inbox.snapshots().empty()));
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_that_breaks_off_or_lies_leaves_no_file) {
+  Node a(kA);
+  a.start();
+  core::Member b;
+  b.number = kB;
+  b.cluster_address = "127.0.0.1:1";
+  a.cluster->set_members({a.member(), b});
+  Rogue rogue(a, Rogue::as(certificate(kB)));
+  wire::SnapshotPiece start, data, liar;
+  start.mutable_start()->set_message(encoded(snapshot(kB, kA)));
+  start.mutable_start()->set_size(100'000);
+  data.set_data(some_bytes(60'000));
+  liar.mutable_start()->set_message(encoded(snapshot(kC, kA)));
+  wire::SnapshotPiece huge = start, beat = start;
+  huge.mutable_start()->set_size(~std::uint64_t{0});
+  beat.mutable_start()->set_message(encoded(heartbeat(kB, kA, 1)));
+  const auto ends = [&](const std::vector<wire::SnapshotPiece>& pieces, bool cancel = false) {
+    grpc::StatusCode code = rogue.snapshot(pieces, cancel);
+    while (code == grpc::StatusCode::RESOURCE_EXHAUSTED)  // the one before is still being put away
+      code = rogue.snapshot(pieces, cancel);
+    return code;
+  };
+  BOOST_TEST(ends({start, data}) == grpc::StatusCode::UNAVAILABLE);
+  BOOST_TEST(ends({start, data, data}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(ends({data}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(ends({start, start}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(ends({liar}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(ends({beat}) == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(ends({huge}) == grpc::StatusCode::UNAVAILABLE);
+  BOOST_TEST(ends({}) == grpc::StatusCode::UNAVAILABLE);
+  BOOST_TEST(ends({start, data}, true) == grpc::StatusCode::CANCELLED);
+  BOOST_TEST(eventually([&] { return a.inbox.folder().empty(); }));
+  BOOST_TEST(a.inbox.snapshots().empty());
+  data.set_data(some_bytes(100'000));
+  BOOST_TEST(ends({start, data}) == grpc::StatusCode::OK);
+  BOOST_TEST(a.inbox.snapshots().size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(what_an_earlier_process_left_is_removed) {
+  Node a(kA);
+  a.inbox.folder().file("incoming-7-1", "half");
+  const std::string other = a.inbox.folder().file("kept", "whole");
+  a.start();
+  BOOST_TEST(!std::filesystem::exists(a.inbox.folder().path() + "/incoming-7-1"));
+  BOOST_TEST(std::filesystem::exists(other));
+}
+
+BOOST_AUTO_TEST_CASE(requests_are_answered_side_by_side) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  Outcomes outcomes;
+  constexpr int kCount = 300;
+  for (int i = 0; i < kCount; ++i)
+    (i % 2 == 0 ? a : b).cluster->forward(i % 2 == 0 ? kB : kA, std::to_string(i), kPatience, outcomes.slot(i));
+  const auto got = outcomes.await(kCount);
+  for (const auto& [number, outcome] : got) {
+    BOOST_TEST((outcome.fate == ClusterLink::Fate::kAnswered));
+    BOOST_TEST(outcome.reply == std::to_string((number % 2 == 0 ? kA : kB).get()) + " " + std::to_string(number));
+  }
+  const std::string large = some_bytes(ClusterBounds{}.forward_bytes - 64);
+  const Outcome answer = forward(a, kB, large);
+  BOOST_TEST((answer.fate == ClusterLink::Fate::kAnswered));
+  BOOST_TEST((answer.reply == std::to_string(kA.get()) + " " + large));
+  BOOST_TEST((forward(a, kB, large + some_bytes(65)).fate == ClusterLink::Fate::kNotSent));
+}
+
+BOOST_AUTO_TEST_CASE(a_request_that_was_seen_is_never_called_unsent) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  join({&a, &b});
+  b.handler.keep();
+  Outcomes outcomes;
+  a.cluster->forward(kB, "slow", std::chrono::milliseconds(200), outcomes.slot(0));
+  BOOST_TEST((outcomes.await(1).at(0).fate == ClusterLink::Fate::kUnknown));
+  a.cluster->forward(kB, "cut", kPatience, outcomes.slot(1));
+  b.handler.await(2);
+  b.cluster->stop();
+  BOOST_TEST((outcomes.await(2).at(1).fate == ClusterLink::Fate::kUnknown));
+  BOOST_TEST(eventually([&] { return !a.peer(kB).requests_connected; }));
+  a.cluster->forward(kB, "late", kPatience, outcomes.slot(2));
+  BOOST_TEST((outcomes.await(3).at(2).fate == ClusterLink::Fate::kNotSent));
+  b.cluster.reset();
+  for (const auto& reply : b.handler.kept())
+    reply("nobody waits for it");
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_takes_no_more_says_so) {
+  Node a(kA), b(kB);
+  ClusterBounds bounds;
+  bounds.forwards = 2;
+  a.start();
+  b.start(0, authority(), bounds);
+  join({&a, &b});
+  b.handler.keep();
+  Outcomes outcomes;
+  a.cluster->forward(kB, "1", kPatience, outcomes.slot(1));
+  a.cluster->forward(kB, "2", kPatience, outcomes.slot(2));
+  b.handler.await(2);
+  a.cluster->forward(kB, "3", kPatience, outcomes.slot(3));
+  BOOST_TEST((outcomes.await(1).at(3).fate == ClusterLink::Fate::kNotSent));
+  for (const auto& reply : b.handler.kept())
+    reply("done");
+  const auto got = outcomes.await(3);
+  BOOST_TEST((got.at(1).reply == "done" && got.at(2).reply == "done"));
+  // The other way the sender's own bound holds.
+  a.handler.keep();
+  for (int i = 4; i < 7; ++i)
+    b.cluster->forward(kA, "x", kPatience, outcomes.slot(i));
+  BOOST_TEST((outcomes.await(4).at(6).fate == ClusterLink::Fate::kNotSent));
+  // Ends what waits, on both sides.
+  b.cluster->stop();
+  const auto rest = outcomes.await(6);
+  BOOST_TEST((rest.at(4).fate != ClusterLink::Fate::kAnswered && rest.at(5).fate != ClusterLink::Fate::kAnswered));
+}
+
+BOOST_AUTO_TEST_CASE(a_cluster_is_made_with_its_own_certificate_and_a_free_port_alone) {
+  Node a(kA);
+  a.start();
+  const ClusterPorts ports{a.inbox, a.handler, system_clock()};
+  ClusterConfig config;
+  config.host = "127.0.0.1";
+  config.self = kB;
+  config.certificate = certificate(kA);
+  BOOST_TEST((Cluster::create(std::move(config), ports, nullptr).status().code() == Code::kInvalid));
+  ClusterConfig taken;
+  taken.host = "127.0.0.1";
+  taken.port = a.cluster->port();
+  taken.self = kB;
+  taken.certificate = certificate(kB);
+  BOOST_TEST((Cluster::create(std::move(taken), ports, nullptr).status().code() == Code::kIo));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace coffer::rpc
