@@ -19,27 +19,28 @@ core::Proposer::Options proposer_options(core::Proposer::Options options) {
   return options;
 }
 
-// Room in the queue beyond the proposals. Steps: one unseal or init at a time, and a sys/seal for each request that
-// asks for it. Reports: the log's thread makes one for each round of work(), which drains the queue first, and may be
-// late with one more.
+// Room in the queue beyond the proposals. Steps: one unseal or init at a time, a sys/seal for each request that asks
+// for it, and what is asked of the group. Reports: the log's thread makes one for each round of work(), which drains
+// the queue first, and may be late with one more; of snapshots there are two for each peer, and one that came in.
 constexpr std::size_t kStepsQueuedMax = 1024;
-constexpr std::size_t kReportsQueuedMax = 4;
+constexpr std::size_t kReportsQueuedMax = 4 + 2 * (raft::kVotersMax + raft::kLearnersMax) + 1;
+// From the network. A leader's entries come in appends of at most raft::Options::append_bytes_max.
+constexpr std::size_t kMessagesQueuedMax = 8192;
+constexpr std::size_t kMessageBytesQueuedMax = 64u << 20;
+constexpr std::size_t kIndexWaitersMax = 8192;
 
 }  // namespace
 
-Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports) {
-  raft::Core::Start start;
-  start.applied = ports.backend.applied_index();
-  start.configuration.voters = {options.raft.id};
-  COFFER_ASSIGN(auto core, raft::Core::start(options.raft, ports.clock, ports.log, start));
-  return std::unique_ptr<Node>(new Node(options, std::move(ports), std::move(core)));
-}
-
-Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core)
-    : options_(options), ports_(std::move(ports)), inputs_(limits::kProposalsQueuedMax), core_(std::move(core)),
-      proposer_(proposer_options(options.proposer)), overload_(options.overload) {
+Node::Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core, std::unique_ptr<SnapshotDesk> desk,
+           WallTime applied_time, bool takes_part)
+    : options_(options), ports_(std::move(ports)), inputs_(limits::kProposalsQueuedMax), messages_(kMessagesQueuedMax),
+      core_(std::move(core)), proposer_(proposer_options(options.proposer)), overload_(options.overload),
+      desk_(std::move(desk)), participating_(takes_part), applied_time_(applied_time), waiters_(kIndexWaitersMax),
+      reads_(ReadRounds::Options{}), takes_part_(takes_part) {
   applied_.store(ports_.backend.applied_index().get(), std::memory_order_relaxed);
+  committed_.store(core_->commit_index().get(), std::memory_order_relaxed);
   publish_time();
+  publish_group();
   syncer_ = std::make_unique<LogSyncer>(ports_.log, [this](std::uint64_t number, const Status& status) {
     Input report;
     report.persisted = number;
@@ -80,6 +81,40 @@ void Node::submit_system(core::Proposal proposal, core::SystemCommit& done) {
   refuse(input, pushed);
 }
 
+// Something to be done on the node's thread, that somebody waits for.
+void Node::operate(Owed owed, std::function<void()> step) {
+  Input input;
+  input.step = std::move(step);
+  if (push(std::move(input), kStepsQueuedMax) == Push::kFull)
+    owed->tell(Status(Code::kExhausted, "too much is asked of the node at once"));
+}
+
+// What another thread did for the node. Lost when the node has stopped.
+void Node::report(std::function<void()> step) {
+  Input input;
+  input.step = std::move(step);
+  COFFER_CHECK(push(std::move(input), kStepsQueuedMax + kReportsQueuedMax) != Push::kFull);
+}
+
+bool Node::receive(raft::Message message) {
+  if (!takes_part_.load(std::memory_order_acquire))
+    return false;
+  std::size_t bytes = 0;
+  for (const store::LogRecord& entry : message.entries)
+    bytes += entry.payload->size();
+  if (message_bytes_.fetch_add(bytes, std::memory_order_relaxed) + bytes > kMessageBytesQueuedMax && bytes > 0) {
+    message_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+    return false;
+  }
+  const BatchQueue<raft::Message>::Push pushed = messages_.push(std::move(message));
+  if (pushed == BatchQueue<raft::Message>::Push::kQueuedWake)
+    ports_.wake();
+  if (pushed == BatchQueue<raft::Message>::Push::kQueued || pushed == BatchQueue<raft::Message>::Push::kQueuedWake)
+    return true;
+  message_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  return false;
+}
+
 // When the queue is full the key is free a little later, by itself.
 void Node::abandon(const core::Exchange& exchange) {
   Input input;
@@ -105,7 +140,8 @@ void Node::work() {
   if (failed_)
     return;
   for (bool more = true; more && !failed_;) {
-    more = inputs_.drain(batch_);
+    more = ports_.transport != nullptr && take_messages();
+    more = inputs_.drain(batch_) || more;
     for (Input& input : batch_) {
       if (!failed_)
         handle(input);
@@ -118,6 +154,10 @@ void Node::work() {
     // Whom it lost to may be published already, and then no batch follows that would wake it.
     if (proposer_.queued() > 0)
       deliver(proposer_.expire(ports_.clock.boot_now()));
+    if (ports_.transport != nullptr) {
+      ask_reads();
+      move_leadership();
+    }
     more = perform() || more;
   }
 }
@@ -126,14 +166,13 @@ void Node::tick() {
   if (failed_)
     return;
   const BootTime now = ports_.clock.boot_now();
-  core_->tick();
+  if (participating_)
+    core_->tick();
   deliver(proposer_.expire(now));
   if (ports_.state != nullptr) {
     ports_.state->tick(now);
-    if (const Index durable = ports_.backend.durable_index(); durable > Index(0)) {
-      if (Status cut = ports_.log.cut_below(durable); !cut.ok())
-        return fail(cut);
-    }
+    if (Status cut = cut_log(); !cut.ok())
+      return fail(cut);
   }
   check_disk(now);
   publish_time();
@@ -144,11 +183,16 @@ void Node::tick() {
     held_.pop_front();
     propose(input);
   }
+  expire_waiters(now);
   work();
+  if (!failed_)
+    publish_group();
 }
 
 void Node::stop() {
+  takes_part_.store(false, std::memory_order_release);
   syncer_.reset();
+  desk_.reset();
   serving_term_.store(0, std::memory_order_release);
   give_up(Status(Code::kUnavailable, "the server is stopping"));
 }
@@ -156,6 +200,8 @@ void Node::stop() {
 // Answers everything there is. What was proposed may be in the log and take effect after the next start.
 void Node::give_up(const Status& why) {
   inputs_.close();
+  messages_.close();
+  drop_waiters();
   std::vector<Input> unseen;
   inputs_.drain(unseen);
   deliver(proposer_.step_down());
@@ -175,12 +221,16 @@ void Node::handle(Input& input) {
     if (!input.status.ok())
       return fail(input.status);
     core_->persisted(input.persisted);
+    if (Status noted = note_installed(input.persisted); !noted.ok())
+      fail(noted);
     return;
   }
   if (input.abandoned != 0)
     return deliver(proposer_.abandoned(input.abandoned, ports_.clock.boot_now()));
   if (input.step) {
     input.step();
+    if (!input.then)
+      return;
     publish_state();
     input.then();
     return;
@@ -289,29 +339,46 @@ bool Node::perform() {
     fail(ready.failure);
     return false;
   }
-  COFFER_CHECK(ready.install == nullptr && ready.send.empty());  // a sole voter has nobody to talk to
-  if (Status status = write_log(ready); !status.ok()) {
+  COFFER_CHECK(ports_.transport != nullptr || (ready.install == nullptr && ready.send.empty()));
+  Status status = ready.install == nullptr ? Status() : install(ready);
+  if (received_)
+    desk_->received_done(std::move(*std::exchange(received_, std::nullopt)));
+  if (status.ok())
+    status = write_log(ready);
+  if (!status.ok()) {
     fail(status);
     return false;
   }
+  const bool sends = !ready.send.empty();
+  if (sends && participating_)
+    ports_.transport->send(std::move(ready.send));
   if (ready.persist != 0)
     syncer_->request(ready.persist);
   if (!ready.apply.empty()) {
-    if (Status status = apply(ready.apply); !status.ok()) {
+    status = apply(ready.apply);
+    if (!status.ok()) {
       fail(status);
       return false;
     }
   }
+  take_reads(ready.reads);
+  for (const raft::NodeId peer : ready.snapshots)
+    make_snapshot(peer);
+  if (ready.leadership)
+    follow_leadership(*ready.leadership);
   committed_.store(core_->commit_index().get(), std::memory_order_relaxed);
   note_leadership();
-  return ready.persist != 0 || !ready.append.empty() || !ready.apply.empty() || ready.leadership.has_value();
+  return ready.persist != 0 || !ready.append.empty() || !ready.apply.empty() || ready.leadership.has_value() ||
+         sends;
 }
 
 Status Node::write_log(raft::Ready& ready) {
   if (ready.truncate_from)
     COFFER_TRY(ports_.log.truncate_from(*ready.truncate_from));
-  if (!ready.append.empty())
+  if (!ready.append.empty()) {
     COFFER_TRY(ports_.log.append(ready.append));
+    mark_log(ready.append);
+  }
   if (ready.hard_state)
     COFFER_TRY(ports_.log.save_hard_state(*ready.hard_state));
   return Status();
@@ -325,12 +392,22 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
         return entry.status().with_context("log entry " + std::to_string(record.index.get()));
       ports_.backend.apply(record.index, entry->ops);
       ports_.observer.on_apply(record.index, entry->ops);
+    } else if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kConfiguration)) {
+      COFFER_ASSIGN(const store::Op op, group_record(record));
+      ports_.backend.apply(record.index, {&op, 1});
+      ports_.observer.on_apply(record.index, {&op, 1});
     } else {
       ports_.backend.apply(record.index, {});
     }
+    COFFER_ASSIGN(const WallTime time, raft::entry_time(record));
+    applied_time_ = std::max(applied_time_, time);
     proposer_.applied(record.index, record.term);
   }
   core::finish_batch(proposer_, *this, ports_.clock.boot_now());
+  if (change_)
+    for (const store::LogRecord& record : records)
+      settle_change(record.index, record.term);
+  waiters_.reached(records.back().index);
   return Status();
 }
 
@@ -350,11 +427,10 @@ void Node::publish_state() {
 }
 
 void Node::note_leadership() {
-  const bool serving = core_->serving();
-  if (serving == serving_)
+  if (serving() == serving_)
     return;
-  serving_ = serving;
-  if (serving) {
+  serving_ = !serving_;
+  if (serving_) {
     proposer_.lead(core_->term(), core_->applied_index());
     publish_time();
     serving_term_.store(core_->term().get(), std::memory_order_release);
@@ -389,6 +465,7 @@ void Node::check_disk(BootTime now) {
 void Node::fail(const Status& status) {
   failed_ = true;
   serving_term_.store(0, std::memory_order_release);
+  takes_part_.store(false, std::memory_order_release);
   ports_.logger.error("storage", "the node stops: " + status.message());
   ports_.fatal(status);
   give_up(Status(Code::kUnavailable, "the node has stopped"));

@@ -4,6 +4,10 @@
 // Order for a committed batch: apply to the store, derive, publish, and only then wake who waits, so that whoever saw
 // an index acknowledged is served from a view at or above it.
 //
+// With a transport it is one member of several: what Raft sends goes out there, and what comes in waits in a queue of
+// its own (raft::Inbox), so that neither messages nor proposals crowd the other out. node_start.cc is how it begins,
+// node_group.cc what the layers above ask of the group, node_snapshot.cc how snapshots go and come.
+//
 // A node that fails (its log or its state cannot be trusted any more) answers everything that it was given at once,
 // refuses what comes later, and drops steps for the applier unrun.
 #pragma once
@@ -12,24 +16,32 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "actors/batch_queue.h"
 #include "actors/log_syncer.h"
-#include "base/log.h"
+#include "actors/snapshot_desk.h"
+#include "actors/waiters.h"
+#include "core/group.h"
 #include "core/lifecycle.h"
-#include "core/observer.h"
 #include "core/overload.h"
 #include "core/proposer.h"
 #include "raft/core.h"
-#include "store/state_backend.h"
+#include "raft/transport.h"
 
 namespace coffer::actors {
 
-// Threads: work(), tick() and stop() belong to the node's thread (the actor's); the Committer calls to any.
-class Node final : public core::Committer, public core::ApplierPort, private core::BatchEnd {
+// Threads: work(), tick() and stop() belong to the node's thread (the actor's); the calls of Committer, Group and Inbox
+// to any.
+class Node final : public core::Committer,
+                   public core::ApplierPort,
+                   public core::Group,
+                   public raft::Inbox,
+                   private core::BatchEnd {
  public:
   struct Options {
     raft::Options raft;
@@ -38,6 +50,18 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     // Writes are refused while the disk has fewer free bytes; 0 for a store without a disk.
     std::uint64_t free_bytes_min = 0;
     core::OverloadGate::Options overload;
+    Nanos read_time_max{std::chrono::seconds(2)};       // for read_index() and when_applied()
+    Nanos hand_over_time_max{std::chrono::seconds(1)};  // half of it to let writes under way end
+    // With a transport the log keeps these newest entries for followers that are a little behind: whichever is less.
+    std::uint64_t log_kept_entries_max = 100'000;
+    std::uint64_t log_kept_bytes_max = 64u << 20;
+    // For snapshots on their way: made when it is not there. Empty for a node that is never one of several.
+    std::string spool_folder;
+  };
+  enum class Begin : std::uint8_t {
+    kSoleVoter,  // alone, or new and the first of its group; takes part at once
+    kJoining,    // new: waits for a leader that adds it
+    kMember,     // as the state says
   };
   // Everything is borrowed and outlives the node.
   struct Ports {
@@ -50,11 +74,24 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     std::function<void()> wake;                     // any thread: makes work() run soon
     std::function<void(const Status&)> fatal;       // node's thread, once: the process must end
     std::function<Result<std::uint64_t>()> free_bytes;  // of the disk; may be empty
-    std::function<void()> serves;  // node's thread: this node leads and everything before is applied; once a term
+    // Node's thread: this node leads and everything before is applied; once a term, and once more when it takes part
+    // again and still leads.
+    std::function<void()> serves;
+    // For a group of several; all or none, and a spool folder with them. Calls back into the node end before the node.
+    raft::Transport* transport = nullptr;
+    store::SnapshotTarget* snapshots = nullptr;
+    Disk* disk = nullptr;
+    // Node's thread, whenever role, term or leader changed; may be empty.
+    std::function<void(const raft::Leadership&)> leadership_changed = {};
   };
 
-  // Replays nothing yet: that happens in the first work(). kDataLoss when log and state do not fit together.
-  static Result<std::unique_ptr<Node>> create(const Options& options, Ports ports);
+  // Replays nothing yet: that happens in the first work(). An installation of a snapshot that a crash cut short is
+  // ended first. kDataLoss when log and state do not fit together; kInvalid when they do not fit `begin`: a joining
+  // node has neither, a sole voter's tell of nobody else.
+  static Result<std::unique_ptr<Node>> create(const Options& options, Ports ports, Begin begin = Begin::kSoleVoter);
+  // Whether `id` is the only member of its group, as far as state and log know; a new store's node is. False for a node
+  // that once began to join. Before create().
+  static Result<bool> is_sole_voter(const store::Backend& backend, const store::Log& log, raft::NodeId id);
   ~Node() override;
 
   void work();
@@ -72,6 +109,20 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   bool overloaded() const override { return overload_.overloaded(); }
   void on_applier(std::function<void()> step, std::function<void()> then) override;
 
+  // core::Group.
+  void change_membership(raft::Change change, std::function<void(Status, Index)> done) override;
+  void transfer_leadership(raft::NodeId to, std::function<void(Status)> done) override;
+  void read_index(std::function<void(Result<Index>)> done) override;
+  void when_applied(Index index, std::function<void(Status)> done) override;
+  void take_part(bool part, std::function<void()> then) override;
+  core::GroupStatus group_status() const override;
+  raft::NodeId leader() const override { return raft::NodeId(leader_.load(std::memory_order_acquire)); }
+
+  // raft::Inbox.
+  bool receive(raft::Message message) override;
+  bool receive_snapshot(raft::Message message, std::string path) override;
+  std::string spool_folder() const override { return options_.spool_folder; }
+
   // Any thread, for metrics and status.
   Index applied_index() const { return Index(applied_.load(std::memory_order_relaxed)); }
   Index commit_index() const { return Index(committed_.load(std::memory_order_relaxed)); }
@@ -83,7 +134,7 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     std::unique_ptr<core::Proposal> proposal;  // the server's own
     core::SystemCommit* done = nullptr;
     std::function<void()> step;                // between two batches, then publish, then
-    std::function<void()> then;
+    std::function<void()> then;                // (null: nothing to publish)
     core::Ticket abandoned = 0;                // will not run again
     std::uint64_t persisted = 0;               // report of the log's thread
     Status status;
@@ -92,7 +143,26 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
     bool is_proposal() const { return exchange != nullptr || proposal != nullptr; }
   };
 
-  Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core);
+  // Leadership on its way to another.
+  struct HandOver {
+    raft::NodeId to = raft::kNobody;
+    BootTime drained_by;
+    BootTime deadline;
+    std::vector<Owed> owed;
+  };
+  struct MembershipChange {
+    Index index;
+    Term term;
+    BootTime deadline;
+    Owed owed;
+  };
+  struct LogMark {
+    Index index;
+    std::uint64_t bytes;  // appended since the start, up to there
+  };
+
+  Node(const Options& options, Ports ports, std::unique_ptr<raft::Core> core, std::unique_ptr<SnapshotDesk> desk,
+       WallTime applied_time, bool takes_part);
   using Push = BatchQueue<Input>::Push;
   Push push(Input&& input, std::size_t extra_items = 0);
   void refuse(Input& input, Push why);
@@ -116,14 +186,51 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   void check_disk(BootTime now);
   void fail(const Status& status);
   void give_up(const Status& why);
+  void operate(Owed owed, std::function<void()> step);
+  void report(std::function<void()> step);
+
+  // node_start.cc
+  static Status end_installation(SnapshotDesk& desk, const Ports& ports, WallTime& time);
+
+  // node_group.cc
+  bool serving() const { return participating_ && core_->serving() && core_->applied_index() >= serves_above_; }
+  bool take_messages();
+  void follow_leadership(const raft::Leadership& leadership);
+  void publish_group();
+  void begin_change(const raft::Change& change, const Owed& owed);
+  void settle_change(Index index, Term term);
+  void begin_hand_over(raft::NodeId to, Owed owed);
+  bool has_other_voter() const;
+  void move_leadership();
+  void end_hand_over(const Status& status);
+  void go_silent();
+  void participate(bool part, const Owed& then);
+  void ask_reads();
+  void take_reads(const std::vector<raft::ReadResult>& reads);
+  void expire_waiters(BootTime now);
+  void drop_waiters();
+  Result<store::Op> group_record(const store::LogRecord& record) const;
+  Status cut_log();
+  void mark_log(const std::vector<store::LogRecord>& appended);
+
+  // node_snapshot.cc
+  void make_snapshot(raft::NodeId to);
+  void snapshot_written(const raft::Message& message, const Result<std::string>& path);
+  void snapshot_over(raft::NodeId to, const Status& status);
+  void snapshot_received(SnapshotDesk::Received received);
+  Status install(const raft::Ready& ready);
+  Status note_installed(std::uint64_t persisted);
 
   const Options options_;
   Ports ports_;
   BatchQueue<Input> inputs_;
+  BatchQueue<raft::Message> messages_;
+  std::atomic<std::size_t> message_bytes_{0};  // of entries in messages_
   std::unique_ptr<raft::Core> core_;
   core::Proposer proposer_;
   std::unique_ptr<LogSyncer> syncer_;
   core::OverloadGate overload_;
+  std::unique_ptr<SnapshotDesk> desk_;  // null without a spool folder
 
   // Node's thread.
   std::vector<Input> batch_;
@@ -135,10 +242,33 @@ class Node final : public core::Committer, public core::ApplierPort, private cor
   bool disk_low_ = false;
   BootTime disk_check_due_{};
 
+  // Node's thread, for a group of several.
+  std::vector<raft::Message> message_batch_;
+  bool participating_;
+  Index serves_above_;       // what was under way when it began to be silent
+  raft::NodeId last_leader_ = raft::kNobody;
+  WallTime applied_time_;    // cluster time of the newest entry applied
+  std::optional<MembershipChange> change_;
+  std::optional<HandOver> hand_over_;
+  bool silent_after_ = false;  // the hand-over
+  std::vector<Owed> silent_then_;
+  IndexWaiters waiters_;
+  ReadRounds reads_;
+  std::set<raft::NodeId> snapshots_under_way_;
+  std::set<raft::NodeId> snapshots_refused_;  // tried again at the next tick
+  std::optional<SnapshotDesk::Received> received_;
+  std::uint64_t spool_ = 0;
+  std::uint64_t installed_by_ = 0;  // the sync that makes the last installation durable; 0 for none
+  std::deque<LogMark> log_marks_;   // oldest first
+  std::uint64_t log_bytes_ = 0;     // appended since the start
+
   std::atomic<std::uint64_t> serving_term_{0};
   std::atomic<std::int64_t> time_offset_{0};  // cluster time minus boot time
   std::atomic<std::uint64_t> applied_{0};
   std::atomic<std::uint64_t> committed_{0};
+  std::atomic<std::uint64_t> leader_{0};
+  std::atomic<bool> takes_part_{false};
+  store::Published<core::GroupStatus> group_;
 };
 
 }  // namespace coffer::actors

@@ -36,6 +36,9 @@ inline constexpr std::string_view kMigrationPrefix = "core/migration/";  // + id
 // Written with every new job, so that requests in flight which a job makes invalid lose to it.
 inline constexpr std::string_view kJobMark = "core/job-mark";
 
+// kNotReplicated: who is in the Raft group (core/group_record.h). The applier writes it, in clear.
+inline constexpr std::string_view kGroup = "raft/group";
+
 // kClusterLocal. `hash` is a TokenHash in hex.
 inline constexpr std::string_view kTokenPrefix = "token/id/";          // + hash
 inline constexpr std::string_view kAccessorPrefix = "token/accessor/"; // + hash of the accessor

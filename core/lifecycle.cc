@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/mutant.h"
+#include "core/group_record.h"
 #include "core/layout.h"
 #include "seal/init.h"
 
@@ -36,9 +37,14 @@ Result<bool> read_record(const store::View& view, const std::string& key, std::s
   return found;
 }
 
+// The group's own record is there before init: Raft's first entry writes it.
 Result<bool> holds_anything(const store::View& view) {
   COFFER_ASSIGN(const std::unique_ptr<store::Cursor> cursor, view.cursor());
-  return cursor->seek({});
+  COFFER_ASSIGN(bool more, cursor->seek({}));
+  if (more && cursor->key() == group_key()) {
+    COFFER_ASSIGN(more, cursor->next());
+  }
+  return more;
 }
 
 void respond(std::unique_ptr<Exchange> exchange) {

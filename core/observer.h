@@ -16,6 +16,9 @@ class StateObserver {
   // Node's thread. `ops` are in the backend already (applied, not yet published). Cannot fail: what cannot be derived
   // (a record that does not open) makes the attachment say so, and requests are refused.
   virtual void on_apply(Index index, std::span<const store::Op> ops) = 0;
+  // Node's thread. A snapshot took the place of everything: `state` is what there is now, not yet published. All that
+  // was derived is derived anew from it; what cannot be makes the attachment say so, as above.
+  virtual void on_replaced(const store::View& state) = 0;
   // Node's thread, after a batch of on_apply calls: what Backend::publish() carries. Null keeps the last one.
   virtual std::shared_ptr<const store::Attachment> attachment() = 0;
 };

@@ -99,6 +99,13 @@ Status StateDeriver::start(const store::View& view, SecretBytes root_key) {
   return status;
 }
 
+void StateDeriver::on_replaced(const store::View& state) {
+  if (!started())
+    return;
+  if (Status status = start(state, root_key_->clone()); !status.ok())
+    damage_ = std::move(status);
+}
+
 void StateDeriver::on_apply(Index, std::span<const store::Op> ops) {
   if (!started())
     return;

@@ -24,6 +24,9 @@ namespace coffer::raft {
 
 class Core {
  public:
+  // HardState::voted_for of a node that may not vote because it forgot what it had promised.
+  static constexpr std::uint64_t kNoVote = ~std::uint64_t{0};
+
   // What the state says when the node starts. A shell that finds its state above the end of its log (a crash while a
   // snapshot was installed) resets the log to the state's index and term first.
   struct Start {
@@ -36,6 +39,9 @@ class Core {
   // `clock` and `log` outlive the core. kDataLoss when log and state do not fit together or a record is damaged.
   static Result<std::unique_ptr<Core>> start(const Options& options, const Clock& clock, const store::Log& log,
                                              Start start);
+
+  // Whether who saved this may not vote yet: it began without anything to go by and has not caught up.
+  static bool catching_up(const store::HardState& state) noexcept { return state.voted_for == kNoVote; }
 
   // Every heartbeat interval, or oftener. A sole voter elects itself on the first.
   void tick();
@@ -82,8 +88,6 @@ class Core {
   bool log_matches(Index index, Term term) const { return log_.matches(index, term); }
 
  private:
-  // HardState::voted_for of a node that may not vote because it forgot what it had promised.
-  static constexpr std::uint64_t kNoVote = ~std::uint64_t{0};
   // The vote of this term was given to somebody, it is not known to whom.
   static constexpr std::uint64_t kForgottenVote = kNoVote - 1;
 

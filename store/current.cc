@@ -37,15 +37,6 @@ Status remove_state_file(Disk& disk, const std::string& folder, const std::strin
   return disk.remove(folder + "/" + name);
 }
 
-Status remove_others(Disk& disk, const std::string& folder, const std::string& keep) {
-  COFFER_ASSIGN(const auto names, disk.list(folder));
-  for (const std::string& name : names) {
-    if (name != keep && state_file_number(name))
-      COFFER_TRY(remove_state_file(disk, folder, name));
-  }
-  return ok_status();
-}
-
 // Without CURRENT only a state that was being made for the first time may be there, and that one is empty.
 Status check_nothing_lost(Disk& disk, const std::string& folder, const LmdbOptions& options) {
   COFFER_ASSIGN(const auto names, disk.list(folder));
@@ -119,6 +110,15 @@ Status write_current(Disk& disk, const std::string& folder, const std::string& n
   return replace_file(disk, folder, std::string(kCurrentName), body + checksum_line(body));
 }
 
+Status remove_other_states(Disk& disk, const std::string& folder, const std::string& keep) {
+  COFFER_ASSIGN(const auto names, disk.list(folder));
+  for (const std::string& name : names) {
+    if (name != keep && state_file_number(name))
+      COFFER_TRY(remove_state_file(disk, folder, name));
+  }
+  return ok_status();
+}
+
 Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                               RandomSource& random) {
   COFFER_ASSIGN(const auto current, read_current(disk, folder));
@@ -126,11 +126,11 @@ Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& fol
     COFFER_ASSIGN(auto state, LmdbState::open(folder + "/" + *current, options));
     // Its rename may be in the page cache only; the others are needed until it is not.
     COFFER_TRY(disk.sync_folder(folder));
-    COFFER_TRY(remove_others(disk, folder, *current));
+    COFFER_TRY(remove_other_states(disk, folder, *current));
     return state;
   }
   COFFER_TRY(check_nothing_lost(disk, folder, options));
-  COFFER_TRY(remove_others(disk, folder, {}));
+  COFFER_TRY(remove_other_states(disk, folder, {}));
   const std::string name = state_file_name(1);
   COFFER_ASSIGN(auto state, LmdbState::create(folder + "/" + name, options, random));
   COFFER_TRY(disk.sync_folder(folder));

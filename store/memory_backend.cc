@@ -10,6 +10,7 @@ namespace coffer::store {
 struct MemoryBackend::Publication {
   Index index;
   std::shared_ptr<const Attachment> attachment;
+  std::shared_ptr<const Contents> contents;
 };
 
 const MemoryBackend::Version* MemoryBackend::visible(const Versions& versions, Index index) noexcept {
@@ -23,22 +24,22 @@ const MemoryBackend::Version* MemoryBackend::visible(const Versions& versions, I
 // Finds its place by key at every step, so it holds no lock and no iterator in between.
 class MemoryBackend::MemoryCursor final : public Cursor {
  public:
-  MemoryCursor(const MemoryBackend& backend, Index index) : backend_(backend), index_(index) {}
+  MemoryCursor(const Contents& contents, Index index) : contents_(contents), index_(index) {}
 
   Result<bool> seek(std::string_view key) override {
-    const std::shared_lock lock(backend_.mutex_);
-    return settle(backend_.table_.lower_bound(key));
+    const std::shared_lock lock(contents_.mutex);
+    return settle(contents_.table.lower_bound(key));
   }
   Result<bool> next() override {
-    const std::shared_lock lock(backend_.mutex_);
-    return settle(backend_.table_.upper_bound(key_));
+    const std::shared_lock lock(contents_.mutex);
+    return settle(contents_.table.upper_bound(key_));
   }
   std::string_view key() const override { return key_; }
   std::string_view value() const override { return *value_; }
 
  private:
   bool settle(Table::const_iterator at) {
-    for (; at != backend_.table_.end(); ++at) {
+    for (; at != contents_.table.end(); ++at) {
       const Version* version = visible(at->second, index_);
       if (version == nullptr || !version->value)
         continue;
@@ -49,7 +50,7 @@ class MemoryBackend::MemoryCursor final : public Cursor {
     return false;
   }
 
-  const MemoryBackend& backend_;
+  const Contents& contents_;
   const Index index_;
   std::string key_;
   std::shared_ptr<const std::string> value_;
@@ -57,17 +58,17 @@ class MemoryBackend::MemoryCursor final : public Cursor {
 
 class MemoryBackend::MemoryView final : public View {
  public:
-  MemoryView(const MemoryBackend& backend, std::shared_ptr<const Publication> publication)
-      : backend_(backend), publication_(std::move(publication)) {}
+  explicit MemoryView(std::shared_ptr<const Publication> publication)
+      : contents_(*publication->contents), publication_(std::move(publication)) {}
 
   Index index() const override { return publication_->index; }
   const std::shared_ptr<const Attachment>& attachment() const override { return publication_->attachment; }
 
   Result<bool> get(std::string_view key, std::string& out) const override {
-    const std::shared_lock lock(backend_.mutex_);
+    const std::shared_lock lock(contents_.mutex);
     out.clear();
-    const auto at = backend_.table_.find(key);
-    const Version* version = at == backend_.table_.end() ? nullptr : visible(at->second, publication_->index);
+    const auto at = contents_.table.find(key);
+    const Version* version = at == contents_.table.end() ? nullptr : visible(at->second, publication_->index);
     if (version == nullptr || !version->value)
       return false;
     out = **version->value;
@@ -75,11 +76,11 @@ class MemoryBackend::MemoryView final : public View {
   }
 
   Result<std::unique_ptr<Cursor>> cursor() const override {
-    return std::unique_ptr<Cursor>(std::make_unique<MemoryCursor>(backend_, publication_->index));
+    return std::unique_ptr<Cursor>(std::make_unique<MemoryCursor>(contents_, publication_->index));
   }
 
  private:
-  const MemoryBackend& backend_;
+  const Contents& contents_;  // the publication's
   const std::shared_ptr<const Publication> publication_;
 };
 
@@ -87,7 +88,7 @@ MemoryBackend::MemoryBackend() { publish(nullptr); }
 MemoryBackend::~MemoryBackend() = default;
 
 Result<std::unique_ptr<View>> MemoryBackend::view() const {
-  return std::unique_ptr<View>(std::make_unique<MemoryView>(*this, published_.load()));
+  return std::unique_ptr<View>(std::make_unique<MemoryView>(published_.load()));
 }
 
 std::shared_ptr<const Attachment> MemoryBackend::attachment() const { return published_.load()->attachment; }
@@ -95,9 +96,9 @@ std::shared_ptr<const Attachment> MemoryBackend::attachment() const { return pub
 void MemoryBackend::apply(Index index, std::span<const Op> ops) {
   COFFER_CHECK(index > applied_);
   const Index needed = oldest_needed();
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(contents_->mutex);
   for (const Op& op : ops) {
-    auto [at, is_new] = table_.try_emplace(op.key);
+    auto [at, is_new] = contents_->table.try_emplace(op.key);
     Versions& versions = at->second;
     if (!versions.empty() && versions.back().index == index)
       versions.pop_back();
@@ -115,8 +116,24 @@ void MemoryBackend::apply(Index index, std::span<const Op> ops) {
   }
 }
 
+void MemoryBackend::replace(Index applied, Records records) {
+  COFFER_CHECK(applied > applied_);
+  auto contents = std::make_shared<Contents>();
+  for (auto& [key, value] : records)
+    contents->table[key].push_back({applied, std::make_shared<const std::string>(std::move(value))});
+  contents_ = std::move(contents);
+  applied_ = applied;
+  live_.clear();
+  superseded_.clear();
+}
+
+std::unique_ptr<View> MemoryBackend::applied_view() const {
+  return std::make_unique<MemoryView>(
+      std::make_shared<const Publication>(Publication{applied_, nullptr, contents_}));
+}
+
 void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
-  const auto fresh = std::make_shared<const Publication>(Publication{applied_, std::move(attachment)});
+  const auto fresh = std::make_shared<const Publication>(Publication{applied_, std::move(attachment), contents_});
   live_.push_back(fresh);
   published_.store(fresh);
 }
@@ -124,6 +141,8 @@ void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
 // A view that is being made holds the publication that it was loaded from, so one that has expired can serve nobody any
 // more.
 Index MemoryBackend::oldest_needed() {
+  if (live_.empty())  // replaced a moment ago: nobody sees what is there now
+    return applied_;
   std::shared_ptr<const Publication> oldest;
   while (!live_.empty() && (oldest = live_.front().lock()) == nullptr)
     live_.pop_front();
@@ -132,8 +151,8 @@ Index MemoryBackend::oldest_needed() {
 }
 
 void MemoryBackend::collapse(const std::string& key, Index needed) {
-  const auto at = table_.find(key);
-  if (at == table_.end())
+  const auto at = contents_->table.find(key);
+  if (at == contents_->table.end())
     return;
   Versions& versions = at->second;
   const Version* keep = visible(versions, needed);
@@ -141,13 +160,13 @@ void MemoryBackend::collapse(const std::string& key, Index needed) {
     return;
   versions.erase(versions.begin(), versions.begin() + (keep - versions.data()));
   if (versions.size() == 1 && !versions.front().value)
-    table_.erase(at);
+    contents_->table.erase(at);
 }
 
 std::size_t MemoryBackend::versions_held() const {
-  const std::shared_lock lock(mutex_);
+  const std::shared_lock lock(contents_->mutex);
   std::size_t count = 0;
-  for (const auto& [key, versions] : table_)
+  for (const auto& [key, versions] : contents_->table)
     count += versions.size();
   return count;
 }

@@ -26,6 +26,13 @@ class MemoryBackend final : public Backend {
   Index durable_index() const override { return Index(0); }
   Index applied_index() const override { return applied_; }
 
+  using Records = std::map<std::string, std::string, std::less<>>;
+  // Applier thread. `records`, the state as of `applied`, which is ahead of what was applied so far, takes the place of
+  // everything. publish() must follow before anything else but applied_view(); views that are out keep what they see.
+  void replace(Index applied, Records records);
+  // Applier thread. A view of what was applied last, published or not; without an attachment.
+  std::unique_ptr<View> applied_view() const;
+
   // Applier thread, for tests and metrics: keys and versions held, deletions included.
   std::size_t versions_held() const;
 
@@ -37,6 +44,10 @@ class MemoryBackend final : public Backend {
   };
   using Versions = std::vector<Version>;  // oldest first
   using Table = std::map<std::string, Versions, std::less<>>;
+  struct Contents {
+    mutable std::shared_mutex mutex;
+    Table table;  // guarded by mutex; written by the applier only
+  };
   class MemoryView;
   class MemoryCursor;
 
@@ -45,10 +56,8 @@ class MemoryBackend final : public Backend {
   Index oldest_needed();
   void collapse(const std::string& key, Index needed);
 
-  mutable std::shared_mutex mutex_;
-  Table table_;  // guarded by mutex_; written by the applier only
-
   // Applier thread.
+  std::shared_ptr<Contents> contents_ = std::make_shared<Contents>();
   Index applied_;
   std::deque<std::weak_ptr<const Publication>> live_;  // published, oldest first; expired ones go from the front
   std::deque<std::pair<Index, std::string>> superseded_;       // keys that got a newer version at an index

@@ -186,18 +186,26 @@ Status load(LmdbState& state, SnapshotReader& snapshot) {
 
 }  // namespace
 
-Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
-                                                    RandomSource& random, SnapshotReader& snapshot) {
-  COFFER_ASSIGN(const std::string name, next_state_file(disk, folder));
-  COFFER_ASSIGN(auto state, LmdbState::create(folder + "/" + name, options, random, snapshot.meta().hash_key));
-  if (const Status status = load(*state, snapshot); !status.ok()) {
-    state.reset();
-    COFFER_TRY(disk.remove(folder + "/" + name));
+Result<LoadedState> load_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
+                                  RandomSource& random, SnapshotReader& snapshot) {
+  LoadedState loaded;
+  COFFER_ASSIGN(loaded.name, next_state_file(disk, folder));
+  COFFER_ASSIGN(loaded.state,
+                LmdbState::create(folder + "/" + loaded.name, options, random, snapshot.meta().hash_key));
+  if (const Status status = load(*loaded.state, snapshot); !status.ok()) {
+    loaded.state.reset();
+    COFFER_TRY(disk.remove(folder + "/" + loaded.name));
     return status;
   }
   COFFER_TRY(disk.sync_folder(folder));
-  COFFER_TRY(write_current(disk, folder, name));
-  return state;
+  return loaded;
+}
+
+Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
+                                                    RandomSource& random, SnapshotReader& snapshot) {
+  COFFER_ASSIGN(LoadedState loaded, load_snapshot(disk, folder, options, random, snapshot));
+  COFFER_TRY(write_current(disk, folder, loaded.name));
+  return std::move(loaded.state);
 }
 
 }  // namespace coffer::store

@@ -78,6 +78,15 @@ class SnapshotReader {
   bool ended_ = false;
 };
 
+// A generation file that holds a snapshot and is not in use yet.
+struct LoadedState {
+  std::string name;  // in the folder
+  std::unique_ptr<LmdbState> state;
+};
+// Writes the snapshot into the next generation file of `folder` and checks it against the stream's set hash. The file's
+// name is durable. Nothing is left of it after a failure.
+Result<LoadedState> load_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
+                                  RandomSource& random, SnapshotReader& snapshot);
 // Writes the snapshot into the next generation file of `folder`, checks it against the stream's set hash, and switches
 // CURRENT. After a failure the state in use is what it was.
 Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,

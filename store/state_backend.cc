@@ -12,6 +12,16 @@ struct StateBackend::Publication {
   Index index;
   std::shared_ptr<const Attachment> attachment;
   std::array<std::shared_ptr<const Generation>, 2> generations;  // newest first; either may be null
+  std::shared_ptr<StateTable> table;
+};
+
+// A frozen generation, given to the flusher with the table that it belongs to.
+struct StateBackend::Handover {
+  Handover(std::shared_ptr<const Generation> frozen, std::shared_ptr<StateTable> of)
+      : generation(std::move(frozen)), table(std::move(of)) {}
+  std::shared_ptr<const Generation> generation;  // the flusher's, once taken
+  const std::shared_ptr<StateTable> table;
+  std::atomic<bool> done{false};
 };
 
 namespace {
@@ -142,7 +152,7 @@ class StateBackend::StateView final : public View {
   }
 
  private:
-  const std::shared_ptr<const Publication> publication_;
+  const std::shared_ptr<const Publication> publication_;  // outlives the reader of its table
   const ReaderHold reader_;
 };
 
@@ -159,14 +169,54 @@ StateBackend::~StateBackend() = default;
 
 Result<std::unique_ptr<View>> StateBackend::view() const {
   while (true) {
-    std::shared_ptr<const Publication> publication = published_.load();
-    COFFER_ASSIGN(StateReader* const reader, table_->acquire());
-    ReaderHold hold(*table_, *reader);
-    // The table may have been committed past this publication after it was loaded; a newer one is out by then.
-    if (hold->applied() > publication->index && !mutant(Mutant::kOverlayBeforeStateUnchecked))
-      continue;
-    return std::unique_ptr<View>(std::make_unique<StateView>(std::move(publication), std::move(hold)));
+    COFFER_ASSIGN(std::unique_ptr<View> view, view_of(published_.load()));
+    if (view != nullptr)
+      return view;
   }
+}
+
+// Null when the table was committed past this publication after it was loaded; a newer one is out by then.
+Result<std::unique_ptr<View>> StateBackend::view_of(std::shared_ptr<const Publication> publication) const {
+  StateTable& table = *publication->table;
+  COFFER_ASSIGN(StateReader* const reader, table.acquire());
+  ReaderHold hold(table, *reader);
+  if (hold->applied() > publication->index && !mutant(Mutant::kOverlayBeforeStateUnchecked))
+    return std::unique_ptr<View>();
+  return std::unique_ptr<View>(std::make_unique<StateView>(std::move(publication), std::move(hold)));
+}
+
+Result<std::unique_ptr<View>> StateBackend::applied_view() const {
+  auto applied = std::make_shared<Publication>();
+  applied->index = applied_;
+  applied->generations = {active_, frozen_};
+  applied->table = table_;
+  COFFER_ASSIGN(std::unique_ptr<View> view, view_of(std::move(applied)));
+  COFFER_CHECK(view != nullptr);  // the table is never ahead of what was applied
+  return view;
+}
+
+std::shared_ptr<StateTable> StateBackend::table_in_use() const {
+  const std::lock_guard lock(handover_mutex_);
+  return table_;
+}
+
+Index StateBackend::durable_index() const { return table_in_use()->durable_index(); }
+
+Result<bool> StateBackend::scrub_step(std::size_t records_max) { return table_in_use()->scrub_step(records_max); }
+
+void StateBackend::replace(std::unique_ptr<StateTable> table) {
+  COFFER_CHECK(table->durable_index() > applied_);
+  applied_ = table->durable_index();
+  active_ = std::make_shared<Generation>();
+  frozen_.reset();
+  handed_.reset();
+  active_since_.reset();
+  {
+    const std::lock_guard lock(handover_mutex_);
+    table_ = std::move(table);
+    handover_.reset();
+  }
+  update_pressure();
 }
 
 std::shared_ptr<const Attachment> StateBackend::attachment() const { return published_.load()->attachment; }
@@ -200,6 +250,7 @@ void StateBackend::republish() {
   fresh->index = published_index_;
   fresh->attachment = attachment_;
   fresh->generations = {active_, frozen_};
+  fresh->table = table_;
   published_.store(std::move(fresh));
 }
 
@@ -207,27 +258,26 @@ void StateBackend::freeze_active() {
   COFFER_CHECK(frozen_ == nullptr);
   frozen_ = std::exchange(active_, std::make_shared<Generation>());
   active_since_.reset();
-  handed_over_ = false;
-  flushed_.store(false, std::memory_order_relaxed);
+  handed_.reset();
 }
 
 // A generation goes to the flusher only once all of it is published; otherwise the table could run ahead of every view.
 void StateBackend::hand_over() {
-  if (frozen_ == nullptr || handed_over_ || frozen_->last_index() > published_index_)
+  if (frozen_ == nullptr || handed_ != nullptr || frozen_->last_index() > published_index_)
     return;
-  handed_over_ = true;
+  handed_ = std::make_shared<Handover>(frozen_, table_);
   {
     const std::lock_guard lock(handover_mutex_);
-    handover_ = frozen_;
+    handover_ = handed_;
   }
   if (flush_wanted_)
     flush_wanted_();
 }
 
 void StateBackend::drop_flushed() {
-  if (frozen_ != nullptr && handed_over_ && flushed_.load(std::memory_order_acquire)) {
+  if (handed_ != nullptr && handed_->done.load(std::memory_order_acquire)) {
     frozen_.reset();
-    handed_over_ = false;
+    handed_.reset();
   }
 }
 
@@ -260,7 +310,7 @@ bool StateBackend::freeze() {
   republish();
   hand_over();
   update_pressure();
-  return active_->last_index() == Index(0) && (frozen_ == nullptr || handed_over_);
+  return active_->last_index() == Index(0) && (frozen_ == nullptr || handed_ != nullptr);
 }
 
 std::size_t StateBackend::overlay_bytes() const noexcept {
@@ -271,16 +321,16 @@ std::size_t StateBackend::overlay_bytes() const noexcept {
 }
 
 Result<bool> StateBackend::flush_step() {
-  std::shared_ptr<const Generation> generation;
+  std::shared_ptr<Handover> handover;
   {
     const std::lock_guard lock(handover_mutex_);
-    generation = std::move(handover_);
+    handover = std::move(handover_);
   }
-  if (generation == nullptr)
+  if (handover == nullptr)
     return false;
-  COFFER_TRY(table_->commit(*generation, generation->last_index()));
-  generation.reset();
-  flushed_.store(true, std::memory_order_release);
+  COFFER_TRY(handover->table->commit(*handover->generation, handover->generation->last_index()));
+  handover->generation.reset();
+  handover->done.store(true, std::memory_order_release);
   return true;
 }
 

@@ -35,8 +35,14 @@ class StateBackend final : public Backend {
   std::shared_ptr<const Attachment> attachment() const override;
   void apply(Index index, std::span<const Op> ops) override;
   void publish(std::shared_ptr<const Attachment> attachment) override;
-  Index durable_index() const override { return table_->durable_index(); }
+  Index durable_index() const override;
   Index applied_index() const override { return applied_; }
+
+  // Applier thread. `table`, which is ahead of everything applied so far, takes the place of table and generations.
+  // publish() must follow before anything else but applied_view(); views that are out keep what they were made from.
+  void replace(std::unique_ptr<StateTable> table);
+  // Applier thread. A view of what was applied last, published or not; without an attachment.
+  Result<std::unique_ptr<View>> applied_view() const;
 
   // Applier thread, about once a second and whenever convenient: freezes a generation that is old, drops one that was
   // flushed.
@@ -56,15 +62,19 @@ class StateBackend final : public Backend {
   // Flusher thread. Commits the frozen generation; false when there was none. A failure is final and stops the node.
   Result<bool> flush_step();
   // Flusher thread; see StateTable.
-  Result<bool> scrub_step(std::size_t records_max) { return table_->scrub_step(records_max); }
+  Result<bool> scrub_step(std::size_t records_max);
 
+  // Applier thread, or while nothing is replaced.
   StateTable& table() noexcept { return *table_; }
 
  private:
   struct Publication;
+  struct Handover;
   class StateView;
   class MergedCursor;
 
+  Result<std::unique_ptr<View>> view_of(std::shared_ptr<const Publication> publication) const;
+  std::shared_ptr<StateTable> table_in_use() const;
   bool full(const Generation& generation) const noexcept;
   void freeze_active();
   void drop_flushed();
@@ -72,7 +82,7 @@ class StateBackend final : public Backend {
   void republish();
   void update_pressure();
 
-  const std::unique_ptr<StateTable> table_;
+  std::shared_ptr<StateTable> table_;  // written by the applier alone, under handover_mutex_
   const StateBackendOptions options_;
   std::function<void()> flush_wanted_;
 
@@ -82,14 +92,13 @@ class StateBackend final : public Backend {
   std::shared_ptr<const Attachment> attachment_;
   std::shared_ptr<Generation> active_;
   std::shared_ptr<Generation> frozen_;  // null when none
-  bool handed_over_ = false;            // frozen_ is the flusher's
+  std::shared_ptr<Handover> handed_;    // frozen_ on its way through the flusher; null before that
   std::optional<BootTime> active_since_;
 
   Published<Publication> published_;
   std::atomic<bool> pressure_{false};
-  std::atomic<bool> flushed_{false};  // the flusher has committed what it was handed
   mutable std::mutex handover_mutex_;
-  std::shared_ptr<const Generation> handover_;  // guarded by handover_mutex_
+  std::shared_ptr<Handover> handover_;  // guarded by handover_mutex_; what the flusher has not taken yet
 };
 
 }  // namespace coffer::store

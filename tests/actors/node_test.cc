@@ -14,6 +14,7 @@
 #include "store/memory_backend.h"
 #include "store/memory_log.h"
 #include "tests/mutant_on.h"
+#include "tests/store/records_reader.h"
 
 namespace coffer::actors {
 namespace {
@@ -21,6 +22,7 @@ namespace {
 class Observer final : public core::StateObserver {
  public:
   void on_apply(Index, std::span<const store::Op> ops) override { seen += ops.size(); }
+  void on_replaced(const store::View&) override {}
   std::shared_ptr<const store::Attachment> attachment() override { return nullptr; }
   std::size_t seen = 0;  // node's thread
 };
@@ -135,10 +137,11 @@ class Sink final : public core::CommitSink {
   std::unique_ptr<core::Exchange> last;
 };
 
-// A table that keeps nothing but the index of its last commit.
+// A table that keeps nothing but the index of its last commit. It is read once, when the node begins.
 class EmptyTable final : public store::StateTable {
  public:
-  Result<store::StateReader*> acquire() override { return Status(Code::kUnsupported, "this table is not read"); }
+  EmptyTable() { reader_.open(std::make_shared<const coffer::testing::Records>(), Index(0)); }
+  Result<store::StateReader*> acquire() override { return &reader_; }
   void release(store::StateReader*) noexcept override {}
   Status commit(const store::Generation&, Index applied) override {
     durable_ = applied;
@@ -149,6 +152,7 @@ class EmptyTable final : public store::StateTable {
 
  private:
   Index durable_;
+  coffer::testing::RecordsReader reader_;
 };
 
 std::string key(std::string_view name) {
@@ -376,6 +380,10 @@ struct Moved {
     node = std::move(Node::create(options, std::move(ports))).value();
     tick(std::chrono::milliseconds(100));
     work_until([&] { return node->is_leader(); });
+    // What the first entry wrote of the group makes room.
+    tick(std::chrono::milliseconds(100));
+    BOOST_REQUIRE(std::move(backend.flush_step()).value());
+    tick(std::chrono::milliseconds(100));
   }
   ~Moved() { node->stop(); }
 

@@ -1,0 +1,126 @@
+// Snapshots: made for peers that the log does not reach any more, and received from a leader.
+#include <utility>
+
+#include "actors/node.h"
+#include "core/group_record.h"
+
+namespace coffer::actors {
+
+void Node::make_snapshot(raft::NodeId to) {
+  const auto later = [&](const Status& why) {
+    ports_.logger.warn("raft", "a snapshot for a node is put off: " + why.message(), {{"node", to.get()}});
+    snapshots_refused_.insert(to);
+  };
+  if (snapshots_under_way_.contains(to))
+    return later(Status(Code::kUnavailable, "an earlier one is still under way"));
+  const Result<raft::SnapshotMeta> meta = core_->snapshot_meta();
+  if (!meta.ok())
+    return later(meta.status());
+  Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+  if (!view.ok())
+    return later(view.status());
+  COFFER_CHECK((*view)->index() == meta->index);
+  raft::SnapshotMeta described = *meta;
+  described.time = applied_time_;
+  raft::Message message;
+  message.kind = raft::MessageKind::kSnapshot;
+  message.from = core_->id();
+  message.to = to;
+  message.term = core_->term();
+  message.snapshot = std::make_shared<const raft::SnapshotMeta>(described);
+  store::SnapshotMeta header;
+  header.applied = described.index;
+  header.term = described.term;
+  header.extra = core::encode_snapshot_extra(described.configuration, described.time);
+  const auto done = [this, message](const Result<std::string>& path) {
+    report([this, message, path] { snapshot_written(message, path); });
+  };
+  if (!desk_->write(std::move(view).value(), std::move(header), done))
+    return later(Status(Code::kExhausted, "too many are being made"));
+  snapshots_under_way_.insert(to);
+}
+
+void Node::snapshot_written(const raft::Message& message, const Result<std::string>& path) {
+  if (!path.ok())
+    return snapshot_over(message.to, path.status());
+  const std::string file = *path;
+  if (!participating_ || core_->role() != raft::Role::kLeader || core_->term() != message.term) {
+    desk_->remove(file);
+    return snapshot_over(message.to, Status(Code::kUnavailable, "this node does not lead any more"));
+  }
+  raft::Message now = message;
+  now.time = core_->cluster_time();
+  ports_.transport->send_snapshot(std::move(now), file, [this, to = message.to, file](const Status& status) {
+    report([this, to, file, status] {
+      desk_->remove(file);
+      snapshot_over(to, status);
+    });
+  });
+}
+
+void Node::snapshot_over(raft::NodeId to, const Status& status) {
+  snapshots_under_way_.erase(to);
+  if (!status.ok())
+    ports_.logger.warn("raft", "a snapshot did not reach a node: " + status.message(), {{"node", to.get()}});
+  core_->snapshot_done(to);
+}
+
+bool Node::receive_snapshot(raft::Message message, std::string path) {
+  if (!takes_part_.load(std::memory_order_acquire) || desk_ == nullptr || message.snapshot == nullptr)
+    return false;
+  return desk_->receive(std::move(message), std::move(path), [this](Result<SnapshotDesk::Received> received) {
+    auto shared = std::make_shared<Result<SnapshotDesk::Received>>(std::move(received));
+    report([this, shared] {
+      if (shared->ok())
+        snapshot_received(std::move(*shared).value());
+      else
+        ports_.logger.warn("raft", "a snapshot that came in is of no use: " + shared->status().message());
+    });
+  });
+}
+
+void Node::snapshot_received(SnapshotDesk::Received received) {
+  if (!participating_ || received_)
+    return desk_->received_done(std::move(received));
+  received.message.spool = ++spool_;
+  raft::Message message = received.message;
+  received_ = std::move(received);
+  core_->step(std::move(message));
+}
+
+// The state first, then the log; the file in the spool folder tells the next process of a crash between the two.
+Status Node::install(const raft::Ready& ready) {
+  COFFER_CHECK(received_ && ready.spool == received_->message.spool && ready.persist != 0);
+  const raft::SnapshotMeta& meta = *ready.install;
+  COFFER_TRY(desk_->begin_install(received_->path).with_context("snapshot from the leader"));
+  COFFER_ASSIGN(std::unique_ptr<store::View> state, received_->replacement->take_over());
+  COFFER_CHECK(ports_.backend.applied_index() == meta.index);
+  COFFER_TRY(ports_.log.reset_to(meta.index, meta.term));
+  log_marks_.clear();
+  log_bytes_ = 0;
+  applied_time_ = meta.time;
+  proposer_.replaced_by_snapshot(meta.index);
+  ports_.observer.on_replaced(*state);
+  state.reset();
+  publish_state();
+  applied_.store(meta.index.get(), std::memory_order_relaxed);
+  installed_by_ = ready.persist;
+  deliver(proposer_.published(ports_.clock.boot_now()));
+  if (change_ && change_->index <= meta.index)
+    std::exchange(change_, std::nullopt)
+        ->owed->tell(Status(Code::kOutcomeUnknown, "leadership was lost while the change was under way"));
+  waiters_.reached(meta.index);
+  ports_.logger.info("raft", "a snapshot took the place of the state",
+                     {{"index", meta.index.get()}, {"term", meta.term.get()}});
+  return Status();
+}
+
+// A sync that covers the log's reset has ended.
+Status Node::note_installed(std::uint64_t persisted) {
+  if (installed_by_ == 0 || persisted < installed_by_)
+    return Status();
+  installed_by_ = 0;
+  return desk_->end_install();
+}
+
+}  // namespace coffer::actors

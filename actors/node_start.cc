@@ -1,0 +1,100 @@
+// How a node begins: what state, log and spool folder say about its group.
+#include <utility>
+
+#include "actors/node.h"
+#include "core/group_record.h"
+#include "raft/entry.h"
+
+namespace coffer::actors {
+namespace {
+
+constexpr std::size_t kReadBytes = 1u << 20;
+
+bool is_alone(const raft::Configuration& configuration, raft::NodeId id) {
+  return configuration.voters == std::vector<raft::NodeId>{id} && configuration.learners.empty();
+}
+
+Result<std::optional<core::GroupRecord>> stored_group(const store::Backend& backend) {
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, backend.view());
+  return core::read_group(*view);
+}
+
+// The newest in the log, applied or not; nothing when the log holds none above `applied`.
+Result<std::optional<raft::Configuration>> logged_group(const store::Log& log, Index applied) {
+  std::optional<raft::Configuration> newest;
+  Index at = std::max(applied.next(), log.first_index());
+  while (at <= log.last_index()) {
+    COFFER_ASSIGN(const std::vector<store::LogRecord> records, log.read(at, log.last_index(), kReadBytes));
+    for (const store::LogRecord& record : records) {
+      if (record.kind != static_cast<std::uint8_t>(raft::EntryKind::kConfiguration))
+        continue;
+      COFFER_ASSIGN(newest, raft::decode_configuration(raft::entry_body(record)));
+    }
+    at = records.back().index.next();
+  }
+  return newest;
+}
+
+}  // namespace
+
+Result<bool> Node::is_sole_voter(const store::Backend& backend, const store::Log& log, raft::NodeId id) {
+  COFFER_ASSIGN(const auto logged, logged_group(log, backend.applied_index()));
+  if (logged)
+    return is_alone(*logged, id);
+  COFFER_ASSIGN(const auto stored, stored_group(backend));
+  if (stored)
+    return is_alone(stored->configuration, id);
+  return !raft::Core::catching_up(log.hard_state());
+}
+
+// A crash fell between "the state is the snapshot's" and "the log goes on after it".
+Status Node::end_installation(SnapshotDesk& desk, const Ports& ports, WallTime& time) {
+  COFFER_ASSIGN(const auto snapshot, desk.interrupted());
+  if (!snapshot)
+    return Status();
+  if (ports.backend.applied_index() == snapshot->applied) {
+    COFFER_ASSIGN(const core::SnapshotExtra extra, core::decode_snapshot_extra(snapshot->extra));
+    time = extra.time;
+    const Result<Term> term = ports.log.term_at(snapshot->applied);
+    if (!term.ok() || *term != snapshot->term) {
+      COFFER_TRY(ports.log.reset_to(snapshot->applied, snapshot->term));
+      COFFER_TRY(ports.log.sync());
+    }
+  }
+  return desk.end_install();
+}
+
+Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, Begin begin) {
+  const bool several = ports.transport != nullptr;
+  COFFER_CHECK(!several || (ports.snapshots != nullptr && ports.disk != nullptr && !options.spool_folder.empty()));
+  WallTime time{};
+  std::unique_ptr<SnapshotDesk> desk;
+  if (several) {
+    COFFER_ASSIGN(desk, SnapshotDesk::open(*ports.disk, options.spool_folder, *ports.snapshots));
+    COFFER_TRY(end_installation(*desk, ports, time));
+  }
+  raft::Core::Start start;
+  start.applied = ports.backend.applied_index();
+  start.joining = begin == Begin::kJoining || raft::Core::catching_up(ports.log.hard_state());
+  if (begin == Begin::kJoining && (start.applied > Index(0) || ports.log.last_index() > Index(0)))
+    return Status(Code::kInvalid, "a node that joins a cluster must have no data of its own: its storage is in use");
+  COFFER_ASSIGN(const auto stored, stored_group(ports.backend));
+  if (stored) {
+    start.configuration = stored->configuration;
+    time = std::max(time, stored->time);
+  } else if (!start.joining) {
+    start.configuration.voters = {options.raft.id};
+  }
+  start.time = time;
+  COFFER_ASSIGN(auto core, raft::Core::start(options.raft, ports.clock, ports.log, start));
+  if (begin == Begin::kSoleVoter && !is_alone(core->configuration(), options.raft.id))
+    return Status(Code::kInvalid,
+                  "the storage belongs to a cluster of other nodes: node_id is not the one that it was made with, or "
+                  "this node has joined others and cannot go on alone");
+  if (!several && !is_alone(core->configuration(), options.raft.id))
+    return Status(Code::kInvalid, "the storage belongs to a cluster of several nodes: cluster_addr is needed");
+  return std::unique_ptr<Node>(new Node(options, std::move(ports), std::move(core), std::move(desk), time,
+                                        begin == Begin::kSoleVoter));
+}
+
+}  // namespace coffer::actors

@@ -1,0 +1,184 @@
+#include "actors/snapshot_desk.h"
+
+#include <utility>
+
+#include "core/group_record.h"
+#include "raft/entry.h"
+
+namespace coffer::actors {
+namespace {
+
+constexpr std::string_view kInstalling = "installing";
+// One for each peer, and one that comes in.
+constexpr std::size_t kJobsMax = raft::kVotersMax + raft::kLearnersMax + 1;
+
+// Ends reading and writing when the node stops: a large state takes longer than anybody waits for that.
+class StoppableFile final : public File {
+ public:
+  StoppableFile(std::unique_ptr<File> file, const std::atomic<bool>& stopping)
+      : file_(std::move(file)), stopping_(stopping) {}
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
+    COFFER_TRY(go_on());
+    return file_->read_at(offset, out);
+  }
+  Status write_at(std::uint64_t offset, std::string_view bytes) override {
+    COFFER_TRY(go_on());
+    return file_->write_at(offset, bytes);
+  }
+  Status append(std::string_view bytes) override { return file_->append(bytes); }
+  Status preallocate(std::uint64_t size) override { return file_->preallocate(size); }
+  Status truncate(std::uint64_t size) override { return file_->truncate(size); }
+  Status sync_data() override { return file_->sync_data(); }
+  Result<std::uint64_t> size() const override { return file_->size(); }
+
+ private:
+  Status go_on() const {
+    return stopping_.load(std::memory_order_relaxed) ? Status(Code::kUnavailable, "the node is stopping") : Status();
+  }
+
+  const std::unique_ptr<File> file_;
+  const std::atomic<bool>& stopping_;
+};
+
+}  // namespace
+
+SnapshotDesk::SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target)
+    : disk_(disk), folder_(std::move(folder)), target_(target), thread_([this] { run(); }) {}
+
+Result<std::unique_ptr<SnapshotDesk>> SnapshotDesk::open(Disk& disk, const std::string& folder,
+                                                         store::SnapshotTarget& target) {
+  COFFER_TRY(disk.make_folder(folder).with_context("folder for snapshots on their way"));
+  std::unique_ptr<SnapshotDesk> desk(new SnapshotDesk(disk, folder, target));
+  COFFER_TRY(desk->clean());
+  return desk;
+}
+
+SnapshotDesk::~SnapshotDesk() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_.store(true, std::memory_order_relaxed);
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+Status SnapshotDesk::clean() {
+  COFFER_ASSIGN(const auto names, disk_.list(folder_));
+  for (const std::string& name : names) {
+    if (name != kInstalling)
+      COFFER_TRY(disk_.remove(folder_ + "/" + name));
+  }
+  return Status();
+}
+
+std::string SnapshotDesk::installing_path() const { return folder_ + "/" + std::string(kInstalling); }
+
+bool SnapshotDesk::post(std::function<void()> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_.load(std::memory_order_relaxed) || jobs_.size() >= kJobsMax)
+      return false;
+    jobs_.push_back(std::move(job));
+  }
+  wake_.notify_one();
+  return true;
+}
+
+void SnapshotDesk::run() {
+  for (;;) {
+    std::function<void()> job;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [this] { return stopping_.load(std::memory_order_relaxed) || !jobs_.empty(); });
+      if (stopping_.load(std::memory_order_relaxed))
+        return;
+      job = std::move(jobs_.front());
+      jobs_.pop_front();
+    }
+    job();
+  }
+}
+
+bool SnapshotDesk::write(std::unique_ptr<store::View> view, store::SnapshotMeta meta,
+                         std::function<void(Result<std::string>)> done) {
+  std::shared_ptr<const store::View> shared = std::move(view);
+  return post([this, shared = std::move(shared), meta = std::move(meta), done = std::move(done)] {
+    done(write_file(*shared, meta));
+  });
+}
+
+Result<std::string> SnapshotDesk::write_file(const store::View& view, store::SnapshotMeta meta) {
+  meta.hash_key = target_.hash_key();
+  const std::string path = folder_ + "/out-" + std::to_string(++files_made_);
+  COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kCreateOrEmpty));
+  StoppableFile out(std::move(file), stopping_);
+  if (const Status status = store::write_snapshot(view, std::move(meta), out); !status.ok()) {
+    remove(path);
+    return status;
+  }
+  return path;
+}
+
+bool SnapshotDesk::receive(raft::Message message, std::string path, std::function<void(Result<Received>)> done) {
+  if (receiving_.exchange(true, std::memory_order_acq_rel))
+    return false;
+  auto shared = std::make_shared<raft::Message>(std::move(message));
+  const bool posted = post([this, shared, path = std::move(path), done = std::move(done)] {
+    Result<std::unique_ptr<store::Replacement>> replacement = read_file(*shared, path);
+    if (replacement.ok())
+      return done(Received{std::move(*shared), path, std::move(replacement).value()});
+    remove(path);
+    receiving_.store(false, std::memory_order_release);
+    done(replacement.status());
+  });
+  if (!posted)
+    receiving_.store(false, std::memory_order_release);
+  return posted;
+}
+
+Result<std::unique_ptr<store::Replacement>> SnapshotDesk::read_file(const raft::Message& message,
+                                                                    const std::string& path) {
+  COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kRead));
+  COFFER_ASSIGN(const auto reader,
+                store::SnapshotReader::open(std::make_unique<StoppableFile>(std::move(file), stopping_), path));
+  COFFER_ASSIGN(const core::SnapshotExtra extra, core::decode_snapshot_extra(reader->meta().extra));
+  const raft::SnapshotMeta& told = *message.snapshot;
+  if (reader->meta().applied != told.index || reader->meta().term != told.term ||
+      extra.configuration != told.configuration || told.index == Index(0))
+    return Status(Code::kInvalid, "snapshot " + path + " is not the one that was announced");
+  return target_.prepare(*reader);
+}
+
+void SnapshotDesk::received_done(Received received) {
+  received.replacement.reset();
+  remove(received.path);
+  receiving_.store(false, std::memory_order_release);
+}
+
+// What stays is removed at the next start.
+void SnapshotDesk::remove(const std::string& path) {
+  const Result<bool> there = disk_.exists(path);
+  if (there.ok() && *there)
+    static_cast<void>(disk_.remove(path));
+}
+
+Status SnapshotDesk::begin_install(const std::string& path) {
+  COFFER_TRY(disk_.rename(path, installing_path()));
+  return disk_.sync_folder(folder_);
+}
+
+Status SnapshotDesk::end_install() {
+  COFFER_ASSIGN(const bool there, disk_.exists(installing_path()));
+  return there ? disk_.remove(installing_path()) : Status();
+}
+
+Result<std::optional<store::SnapshotMeta>> SnapshotDesk::interrupted() {
+  COFFER_ASSIGN(const bool there, disk_.exists(installing_path()));
+  if (!there)
+    return std::optional<store::SnapshotMeta>();
+  COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(installing_path(), OpenMode::kRead));
+  COFFER_ASSIGN(const auto reader, store::SnapshotReader::open(std::move(file), installing_path()));
+  return std::optional<store::SnapshotMeta>(reader->meta());
+}
+
+}  // namespace coffer::actors

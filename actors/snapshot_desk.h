@@ -1,0 +1,76 @@
+// Snapshots on their way, as files of the spool folder: written for a peer, or received and read into a replacement of
+// the state. The long work runs on a thread of its own; what comes of it is told on that thread. What a process left in
+// the folder is removed by the next one, but for a snapshot whose installation was begun.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "raft/types.h"
+#include "store/replacement.h"
+
+namespace coffer::actors {
+
+class SnapshotDesk {
+ public:
+  // The two outlive it. Makes the folder.
+  static Result<std::unique_ptr<SnapshotDesk>> open(Disk& disk, const std::string& folder,
+                                                    store::SnapshotTarget& target);
+  // Gives up what is under way, soon.
+  ~SnapshotDesk();
+  SnapshotDesk(const SnapshotDesk&) = delete;
+  SnapshotDesk& operator=(const SnapshotDesk&) = delete;
+
+  const std::string& folder() const noexcept { return folder_; }
+
+  // Any thread. Writes `view` into a new file; its name goes to `done`. False when too much waits.
+  bool write(std::unique_ptr<store::View> view, store::SnapshotMeta meta,
+             std::function<void(Result<std::string>)> done);
+  // Any thread. Reads the file, which it owns from here on, and checks that it is the snapshot that `message` tells of.
+  // False when another one is under way: the file is still the caller's. The next one may come after received_done().
+  struct Received {
+    raft::Message message;
+    std::string path;
+    std::unique_ptr<store::Replacement> replacement;
+  };
+  bool receive(raft::Message message, std::string path, std::function<void(Result<Received>)> done);
+  // Any thread. What was received was used or is dropped here; its file is removed if it is still there.
+  void received_done(Received received);
+  void remove(const std::string& path);
+
+  // An installation: from begin_install(), which keeps the file, to end_install() the two steps "state replaced" and
+  // "log reset" may fall apart by a crash, and interrupted() tells the next process where the log must go on.
+  Status begin_install(const std::string& path);
+  Status end_install();
+  Result<std::optional<store::SnapshotMeta>> interrupted();
+
+ private:
+  SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target);
+  Status clean();
+  std::string installing_path() const;
+  bool post(std::function<void()> job);
+  void run();
+  Result<std::string> write_file(const store::View& view, store::SnapshotMeta meta);
+  Result<std::unique_ptr<store::Replacement>> read_file(const raft::Message& message, const std::string& path);
+
+  Disk& disk_;
+  const std::string folder_;
+  store::SnapshotTarget& target_;
+  std::atomic<bool> receiving_{false};
+  std::atomic<bool> stopping_{false};
+  std::uint64_t files_made_ = 0;  // worker's
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;  // guarded by mutex_
+  std::thread thread_;
+};
+
+}  // namespace coffer::actors

@@ -1,0 +1,81 @@
+#include "store/replacement.h"
+
+#include <utility>
+
+namespace coffer::store {
+
+class DiskTarget::Prepared final : public Replacement {
+ public:
+  Prepared(DiskTarget& target, LoadedState loaded, SnapshotMeta meta)
+      : target_(target), loaded_(std::move(loaded)), meta_(std::move(meta)) {}
+  ~Prepared() override {
+    if (loaded_.state == nullptr)
+      return;
+    loaded_.state.reset();
+    // What cannot be removed now goes when the next one is read, or at the next start.
+    static_cast<void>(target_.disk_.remove(target_.folder_ + "/" + loaded_.name));
+  }
+
+  const SnapshotMeta& meta() const override { return meta_; }
+
+  Result<std::unique_ptr<View>> take_over() override {
+    COFFER_CHECK(loaded_.state != nullptr);
+    COFFER_TRY(write_current(target_.disk_, target_.folder_, loaded_.name));
+    target_.backend_.replace(std::move(loaded_.state));
+    {
+      const std::lock_guard lock(target_.mutex_);
+      target_.hash_key_ = meta_.hash_key;
+    }
+    return target_.backend_.applied_view();
+  }
+
+ private:
+  DiskTarget& target_;
+  LoadedState loaded_;
+  const SnapshotMeta meta_;
+};
+
+Result<std::unique_ptr<Replacement>> DiskTarget::prepare(SnapshotReader& snapshot) {
+  // The file before the last switch is needed no more by now: its views were short.
+  COFFER_ASSIGN(const auto current, read_current(disk_, folder_));
+  COFFER_CHECK(current.has_value());
+  COFFER_TRY(remove_other_states(disk_, folder_, *current));
+  COFFER_ASSIGN(LoadedState loaded, load_snapshot(disk_, folder_, options_, random_, snapshot));
+  return std::unique_ptr<Replacement>(std::make_unique<Prepared>(*this, std::move(loaded), snapshot.meta()));
+}
+
+SetHashKey DiskTarget::hash_key() const {
+  const std::lock_guard lock(mutex_);
+  return hash_key_;
+}
+
+class MemoryTarget::Prepared final : public Replacement {
+ public:
+  Prepared(MemoryBackend& backend, MemoryBackend::Records records, SnapshotMeta meta)
+      : backend_(backend), records_(std::move(records)), meta_(std::move(meta)) {}
+
+  const SnapshotMeta& meta() const override { return meta_; }
+
+  Result<std::unique_ptr<View>> take_over() override {
+    backend_.replace(meta_.applied, std::move(records_));
+    return backend_.applied_view();
+  }
+
+ private:
+  MemoryBackend& backend_;
+  MemoryBackend::Records records_;
+  const SnapshotMeta meta_;
+};
+
+Result<std::unique_ptr<Replacement>> MemoryTarget::prepare(SnapshotReader& snapshot) {
+  MemoryBackend::Records records;
+  while (true) {
+    COFFER_ASSIGN(const bool more, snapshot.next());
+    if (!more)
+      break;
+    records.insert_or_assign(std::string(snapshot.key()), std::string(snapshot.value()));
+  }
+  return std::unique_ptr<Replacement>(std::make_unique<Prepared>(backend_, std::move(records), snapshot.meta()));
+}
+
+}  // namespace coffer::store
