@@ -51,16 +51,19 @@ void append_query(const Request& request, std::string& out) {
     add("help", "1");
   if (!takes_query(request.operation))
     return;
-  for (const json::Member& member : request.data.members())
+  for (const json::Member& member : request.data.members()) {
     if (member.value.is_string())
       add(member.key(), member.value.as_string());
+    for (const json::Value& one : member.value.elements())
+      if (one.is_string())
+        add(member.key(), one.as_string());
+  }
 }
 
 // What the door asked of a quota of this node is told to the client as if the request had run here.
 void add_rate_headers(Exchange& exchange) {
-  if (exchange.pipeline)
-    for (const auto& header : exchange.pipeline->rate.headers)
-      exchange.response.headers.push_back(header);
+  for (const auto& header : exchange.pipeline->rate.headers)
+    exchange.response.headers.push_back(header);
 }
 
 }  // namespace
@@ -70,7 +73,7 @@ Status no_leader() { return Status(Code::kUnavailable, "no node leads the cluste
 Forwarder::~Forwarder() { COFFER_CHECK(requests_ == 0); }
 
 void Forwarder::forward(std::unique_ptr<Exchange> exchange) {
-  COFFER_CHECK(exchange->home != nullptr);
+  COFFER_CHECK(exchange->home != nullptr && exchange->pipeline != nullptr);
   const Result<std::size_t> bytes = forward::request_bytes(*exchange);
   const Status admitted = bytes.ok() ? admit(*bytes) : bytes.status();
   if (!admitted.ok()) {
@@ -85,6 +88,8 @@ void Forwarder::forward(std::unique_ptr<Exchange> exchange) {
   item.bytes = *bytes;
   item.deadline = now + time_max;
   item.patience_ends = now + options_.patience_max;
+  if (item.exchange->pipeline->waited)
+    return hold(std::move(item));
   attempt(std::move(item));
 }
 
@@ -201,8 +206,7 @@ void Forwarder::answer(Item item) {
 
 void Forwarder::run_here(Item item) {
   Exchange& exchange = *item.exchange;
-  COFFER_CHECK(exchange.pipeline != nullptr);
-  exchange.pipeline->comes_back = true;
+  exchange.pipeline->comes_back = exchange.pipeline->waited = true;
   const Nanos left = item.deadline - ports_.clock.boot_now();
   if (exchange.request.time_max > Nanos(0))
     exchange.request.time_max = std::max(left, Nanos(1));

@@ -30,7 +30,7 @@ class Forwarder {
   struct Leader {
     raft::NodeId node = raft::kNobody;  // another node; nobody while none is known, or when it is this one
     std::string api_address;            // of `node`: "https://host:port"; empty: not known
-    bool here = false;                  // this node leads and may answer
+    bool here = false;                  // this node leads and may answer: Committer::lease_valid()
   };
   struct Options {
     std::size_t requests_max = 1024;            // that wait or are under way
@@ -61,7 +61,8 @@ class Forwarder {
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
 
-  // Any thread. Exactly one of Home::respond() and Home::resume_later() follows.
+  // Any thread. Of an exchange that the pipeline was given. Exactly one of Home::respond() and Home::resume_later()
+  // follows.
   void forward(std::unique_ptr<Exchange> exchange);
   // Answers 307 with the leader's address, or 503 while it is not known.
   void redirect(std::unique_ptr<Exchange> exchange);

@@ -441,6 +441,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
       return home->resume_later(std::move(exchange));
     }
     case CommitOutcome::kRefused:
+      // A node that leads no more has done nothing; the one that leads now may.
+      state.bounced = state.forwarded && !state.logged_in && !state.called && !services_.committer.is_leader();
       refuse(*exchange, status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed")
                                     : status);
       exchange->response.late = services_.committer.cluster_now() >= state.deadline;

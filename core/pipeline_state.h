@@ -67,6 +67,7 @@ class PipelineState {
   bool bounced = false;     // the answer is that this node does not lead, and nothing was done
   bool stays = false;       // its client wants to be told who leads rather than be forwarded
   bool comes_back = false;  // it waited for a leader, and this node is it: it begins here
+  bool waited = false;      // and once is enough: if this node does not lead after all, it is not tried again at once
   bool local = false;       // each node answers it for itself, whoever leads
   bool begun = false;       // a run has looked at it: it is not handed to another node any more
 
@@ -100,7 +101,7 @@ class PipelineState {
     approved.clear();
     hasher.reset();
     deadline = WallTime::max();
-    forwarded = bounced = stays = comes_back = local = begun = false;
+    forwarded = bounced = stays = comes_back = waited = local = begun = false;
   }
 };
 

@@ -312,7 +312,8 @@ BOOST_AUTO_TEST_CASE(each_path_is_canonical) {
   const std::string bytes = *forward::encode_request(exchange, Nanos(1));
   BOOST_TEST_REQUIRE(is_request(bytes));
   const std::size_t at = bytes.find("secret/data/xx");
-  for (const char* other : {"secret/data/..", "secret//data/x", "/ecret/data/xx", "secret/data/\\x", "secret/data/x\n"}) {
+  for (const char* other :
+       {"secret/data/..", "secret//data/x", "/ecret/data/xx", "secret/data/\\x", "secret/data/x\n"}) {
     std::string changed = bytes;
     changed.replace(at, std::string_view(other).size(), other);
     BOOST_TEST(!is_request(changed));

@@ -207,7 +207,8 @@ BOOST_FIXTURE_TEST_CASE(each_refusal_is_the_leaders_word_for_word, Cluster) {
 
 BOOST_FIXTURE_TEST_CASE(logins_tokens_and_wrapping_work_through_a_standby, Cluster) {
   BOOST_TEST_REQUIRE(standby.write("sys/auth/userpass", R"({"type":"userpass"})").status == 204);
-  BOOST_TEST_REQUIRE(standby.write("auth/userpass/users/ann", R"({"password":"p","policies":"default"})").status == 204);
+  const char* user = R"({"password":"p","policies":"default"})";
+  BOOST_TEST_REQUIRE(standby.write("auth/userpass/users/ann", user).status == 204);
   const Answer login = standby.write("auth/userpass/login/ann", R"({"password":"p"})", "");
   BOOST_TEST_REQUIRE(login.status == 200);
   const std::string token = login.text("auth|client_token");
@@ -262,7 +263,8 @@ BOOST_FIXTURE_TEST_CASE(a18_tokens_are_bound_to_the_clients_address, Cluster) {
 // A request stays in the namespace that it was asked in (advisory D14).
 BOOST_FIXTURE_TEST_CASE(d14_namespaces_are_those_of_the_request, Cluster) {
   BOOST_TEST_REQUIRE(standby.write("sys/namespaces/team").status == 200);
-  const auto in_team = [this](Operation operation, std::string_view path, std::string_view body, std::string_view token) {
+  const auto in_team = [this](Operation operation, std::string_view path, std::string_view body,
+                              std::string_view token) {
     return standby.request(operation, path, body, token, {}, "team");
   };
   BOOST_TEST(in_team(Operation::kWrite, "sys/mounts/kv", R"({"type":"kv"})", "root").status == 204);
@@ -298,17 +300,24 @@ BOOST_FIXTURE_TEST_CASE(h3_the_leader_audits, Cluster) {
   };
   clear(*leader_files);
   clear(*standby_files);
-  standby.write("secret/data/x", R"({"data":{"a":"canary-value"}})");
+  const std::string token = standby.token(R"(["root"])");
+  clear(*leader_files);
+  standby.write("secret/data/x", R"({"data":{"a":"canary-value"}})", token);
   const std::string lines = content(*leader_files);
   BOOST_TEST(std::count(lines.begin(), lines.end(), '\n') == 2);
   BOOST_TEST(lines.find(R"("remote_address":"127.0.0.1")") != std::string::npos);
   BOOST_TEST(lines.find("canary-value") == std::string::npos);
+  BOOST_TEST(lines.find(token) == std::string::npos);
   BOOST_TEST(content(*standby_files).empty());
+  const coffer::testing::ScopedMutant clear_token(Mutant::kAuditTokenInClear);
+  standby.read("secret/data/x", token);
+  BOOST_TEST(content(*leader_files).find(token) != std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_login_may_come_with_the_request, Cluster) {
   BOOST_TEST_REQUIRE(leader.write("sys/auth/userpass", R"({"type":"userpass"})").status == 204);
-  BOOST_TEST_REQUIRE(leader.write("auth/userpass/users/ann", R"({"password":"p","policies":"default"})").status == 204);
+  const char* user = R"({"password":"p","policies":"default"})";
+  BOOST_TEST_REQUIRE(leader.write("auth/userpass/users/ann", user).status == 204);
   for (const char* body : {R"({"password":"p"})", R"({"password":"wrong"})"}) {
     auto exchange = client.ask(Operation::kRead, "auth/token/lookup-self");
     exchange->request.token = {};
@@ -346,8 +355,9 @@ BOOST_AUTO_TEST_CASE(ways_are_known_by_path) {
     BOOST_TEST((way(path) == Way::kHereAlways), path);
   for (const char* path : {"sys/events/subscribe/kv*", "sys/storage/raft/snapshot"})
     BOOST_TEST((way(path) == Way::kRedirect), path);
-  for (const char* path : {"", "sys", "sys/", "sys/mounts", "sys/metricsx", "sys/loggersx", "sys/config/cors", "metrics",
-                           "team/sys/metrics", "sys/seal/x", "secret/data/sys/metrics", "sys/events/subscriptions"})
+  for (const char* path : {"", "sys", "sys/", "sys/mounts", "sys/metricsx", "sys/loggersx", "sys/config/cors",
+                           "metrics", "team/sys/metrics", "sys/seal/x", "secret/data/sys/metrics",
+                           "sys/events/subscriptions"})
     BOOST_TEST((way(path) == Way::kForward), path);
 }
 
@@ -364,6 +374,8 @@ BOOST_FIXTURE_TEST_CASE(who_wants_no_forwarding_is_sent_to_the_leader, Cluster) 
   ask(Operation::kList, "secret/metadata/", R"({"after":"a&b=c","limit":"3"})");
   BOOST_TEST(client.header("Location") ==
              "https://leader.example:8200/v1/secret/metadata/?list=true&after=a%26b%3Dc&limit=3");
+  ask(Operation::kRead, "secret/x", R"({"x":["1","2"],"y":""})");
+  BOOST_TEST(client.header("Location") == "https://leader.example:8200/v1/secret/x?x=1&x=2&y=");
   ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})");
   BOOST_TEST(client.header("Location") == "https://leader.example:8200/v1/secret/data/x");
   seen.api_address.clear();
@@ -406,6 +418,24 @@ BOOST_FIXTURE_TEST_CASE(a_leader_that_leads_no_more_does_nothing, Cluster) {
   BOOST_TEST(link.asked.size() == 3u);
   BOOST_TEST(leader.committer.commits == 1u);
   BOOST_TEST(forwarder.counts().sent_again == 2u);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_is_refused_at_its_commit_is_tried_again, Cluster) {
+  leader.committer.before = [this](const Proposal&) { leader.committer.leading = false; };
+  dispatch(client.ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})"));
+  BOOST_TEST(client.answered.empty());
+  leader.committer.leading = true;
+  tick(milliseconds(60));
+  BOOST_TEST(client.last().status < 400);
+  BOOST_TEST(leader.read("secret/data/x").text("data|metadata|version") == "1");
+  // By a node that still leads it is refused for good; and once lost sight of, nobody knows.
+  leader.committer.forced = {{CommitOutcome::kRefused, Status(Code::kExhausted, "full")},
+                             {CommitOutcome::kOutcomeUnknown, ok_status()}};
+  dispatch(client.ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})"));
+  BOOST_TEST(client.last().status == 429);
+  dispatch(client.ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})"));
+  BOOST_TEST(client.last().status == 500);
+  BOOST_TEST(link.asked.size() == 4u);
 }
 
 BOOST_FIXTURE_TEST_CASE(another_leader_is_asked_without_a_pause, Cluster) {
@@ -517,6 +547,24 @@ BOOST_FIXTURE_TEST_CASE(what_waits_runs_here_when_this_node_comes_to_lead, Clust
   BOOST_TEST(client.last().status < 400);
   BOOST_TEST(standby.committer.commits == 1u);
   BOOST_TEST(leader.committer.commits == 0u);
+}
+
+// Who leads and who may answer are asked one after the other, and may change in between.
+BOOST_FIXTURE_TEST_CASE(what_came_back_too_early_waits, Cluster) {
+  seen = {raft::kNobody, "", true};
+  read("sys/mounts");
+  BOOST_TEST_REQUIRE(client.resumed.size() == 1u);
+  standby.committer.leading = true;
+  standby.committer.lease = false;
+  standby.pipeline->resume(std::move(client.resumed.front()));
+  BOOST_TEST(client.resumed.size() == 1u);  // what was moved out of it
+  client.resumed.clear();
+  BOOST_TEST(client.answered.empty());
+  standby.committer.lease = true;
+  forwarder.tick();
+  BOOST_TEST_REQUIRE(client.resumed.size() == 1u);
+  standby.pipeline->resume(std::move(client.resumed.front()));
+  BOOST_TEST(client.last().status < 400);
 }
 
 BOOST_FIXTURE_TEST_CASE(no_request_goes_round, Cluster) {

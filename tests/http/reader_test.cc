@@ -1,5 +1,6 @@
 #include <boost/test/unit_test.hpp>
 
+#include "core/pipeline_state.h"
 #include "http/request_reader.h"
 #include "tests/http/fixture.h"
 
@@ -14,6 +15,7 @@ struct Outcome {
   Seen seen;
   Refusal refusal;
   std::size_t used = 0;
+  bool stays = false;  // not to be forwarded
 };
 
 // Feeds `text` in pieces of `piece` bytes, as a connection does.
@@ -42,6 +44,7 @@ Outcome feed(std::string_view text, std::size_t piece, const Config& config = {}
     outcome.used += used;
   }
   outcome.seen = testing::see(exchange.request);
+  outcome.stays = exchange.pipeline && exchange.pipeline->stays;
   outcome.refusal = reader.refusal();
   reader.reset();
   BOOST_TEST(budget.held() == 0u);
@@ -85,6 +88,16 @@ BOOST_AUTO_TEST_CASE(methods_become_operations) {
   BOOST_TEST(read("PATCH /v1/a HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}").refusal.status == 415);
   BOOST_TEST(read("OPTIONS /v1/a HTTP/1.1\r\n\r\n").refusal.status == 405);
   BOOST_TEST(read("list /v1/a HTTP/1.1\r\n\r\n").refusal.status == 405);
+}
+
+BOOST_AUTO_TEST_CASE(a_client_may_forbid_forwarding) {
+  const auto stays = [](const char* header) {
+    return read("GET /v1/a HTTP/1.1\r\n" + std::string(header) + "\r\n").stays;
+  };
+  BOOST_TEST(stays("X-Vault-No-Request-Forwarding: true\r\n"));
+  BOOST_TEST(stays("x-vault-no-request-forwarding: 1\r\n"));
+  BOOST_TEST(!stays("X-Vault-No-Request-Forwarding:\r\n"));
+  BOOST_TEST(!stays(""));
 }
 
 BOOST_AUTO_TEST_CASE(list_is_of_a_folder) {
