@@ -385,6 +385,7 @@ Status Node::write_log(raft::Ready& ready) {
 }
 
 Status Node::apply(const std::vector<store::LogRecord>& records) {
+  bool members_changed = false;
   for (const store::LogRecord& record : records) {
     if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kData)) {
       Result<core::entry::Entry> entry = core::entry::decode(raft::entry_body(record));
@@ -394,6 +395,7 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
       ports_.observer.on_apply(record.index, entry->ops);
     } else if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kConfiguration)) {
       COFFER_ASSIGN(const store::Op op, group_record(record));
+      members_changed = true;
       ports_.backend.apply(record.index, {&op, 1});
       ports_.observer.on_apply(record.index, {&op, 1});
     } else {
@@ -404,6 +406,8 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
     proposer_.applied(record.index, record.term);
   }
   core::finish_batch(proposer_, *this, ports_.clock.boot_now());
+  if (members_changed)
+    publish_group();
   if (change_)
     for (const store::LogRecord& record : records)
       settle_change(record.index, record.term);
