@@ -13,7 +13,7 @@
 
 namespace coffer::core::forward {
 
-inline constexpr std::size_t kMessageBytesMax = 64u << 20;  // a request or a reply
+inline constexpr std::size_t kMessageBytesMax = 40u << 20;  // a request or a reply; the link takes as much
 inline constexpr std::size_t kValuesMax = 2u << 20;         // JSON values of one message
 inline constexpr unsigned kDepthMax = 512;                  // of one value
 inline constexpr std::size_t kLinesMax = 8192;              // headers of one list

@@ -1,8 +1,10 @@
 // What goes between nodes: it comes out as it went in, and nothing else is taken.
 #include <boost/test/unit_test.hpp>
 
+#include <fstream>
 #include <random>
 
+#include "base/encoding.h"
 #include "core/forward.h"
 #include "core/pipeline_state.h"
 
@@ -98,6 +100,17 @@ std::string reply_bytes() {
   return *forward::encode_reply(exchange);
 }
 
+// The file's lines are hexadecimal; a '#' begins a comment.
+std::string pinned(const std::string& name) {
+  std::ifstream in("tests/golden/" + name);
+  BOOST_TEST_REQUIRE(in.good());
+  std::string hex, read;
+  while (std::getline(in, read))
+    if (!read.starts_with('#'))
+      hex += read;
+  return hex;
+}
+
 // What decodes is encoded to the same bytes.
 bool is_request(std::string_view bytes) {
   Exchange exchange;
@@ -157,6 +170,12 @@ BOOST_AUTO_TEST_CASE(a_request_comes_out_as_it_went_in) {
   BOOST_TEST(request.headers->name == "User-Agent");
   BOOST_TEST(written(request.data) == written(in.request.data));
   BOOST_TEST(out.pipeline->rate.asked);
+}
+
+// Nodes of two versions talk to each other while a cluster is upgraded.
+BOOST_AUTO_TEST_CASE(messages_are_pinned) {
+  BOOST_TEST(hex_encode(request_bytes()) == pinned("forward_request.hex"));
+  BOOST_TEST(hex_encode(reply_bytes()) == pinned("forward_reply.hex"));
 }
 
 BOOST_AUTO_TEST_CASE(what_a_request_does_not_say_is_not_made_up) {

@@ -429,8 +429,8 @@ BOOST_FIXTURE_TEST_CASE(what_is_refused_at_its_commit_is_tried_again, Cluster) {
   BOOST_TEST(client.last().status < 400);
   BOOST_TEST(leader.read("secret/data/x").text("data|metadata|version") == "1");
   // By a node that still leads it is refused for good; and once lost sight of, nobody knows.
-  leader.committer.forced = {{CommitOutcome::kRefused, Status(Code::kExhausted, "full")},
-                             {CommitOutcome::kOutcomeUnknown, ok_status()}};
+  leader.committer.forced.emplace_back(CommitOutcome::kRefused, Status(Code::kExhausted, "full"));
+  leader.committer.forced.emplace_back(CommitOutcome::kOutcomeUnknown, ok_status());
   dispatch(client.ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})"));
   BOOST_TEST(client.last().status == 429);
   dispatch(client.ask(Operation::kWrite, "secret/data/x", R"({"data":{"a":"b"}})"));
