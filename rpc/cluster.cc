@@ -189,17 +189,17 @@ class Cluster::Impl {
 
   // mutex_ is held, as in part().
   Peer meet(const core::Member& member) {
-    const auto open = [&] {
+    const auto open = [&](std::chrono::seconds ping_time_max) {
       return open_cluster_channel(credentials_, member.cluster_address, member.number,
-                                  config_.bounds.forward_bytes + kMessageHeadBytesMax);
+                                  config_.bounds.forward_bytes + kMessageHeadBytesMax, ping_time_max);
     };
-    Peer peer{member.cluster_address, nullptr, open(), open()};
+    Peer peer{member.cluster_address, nullptr, open(kBulkPingTimeMax), open(kRequestPingTimeMax)};
     // A channel that lost its connection makes another only when it is asked to.
     const auto wake = [bulk = peer.bulk, requests = peer.requests] {
       bulk->GetState(true);
       requests->GetState(true);
     };
-    peer.stream = std::make_shared<PeerStream>(member.number, open(), config_.bounds, outstanding_,
+    peer.stream = std::make_shared<PeerStream>(member.number, open(kRaftPingTimeMax), config_.bounds, outstanding_,
                                                PeerStream::Hooks{wake, log_});
     peer.stream->open();
     return peer;

@@ -2,8 +2,8 @@
 // cluster address. Both ends show certificates of the cluster's own authority; who a node is, its certificate says.
 //
 // Each peer has three channels, each with a connection of its own (Raft, snapshots, requests), so that heartbeats wait
-// behind neither. Connections are made and made again by themselves; a peer that answers nothing is given up after
-// about two seconds. See "Transport" in docs/raft.md.
+// behind neither. Connections are made and made again by themselves; a stream to a peer that answers nothing is given
+// up after about two seconds. See "Transport" in docs/raft.md.
 #pragma once
 
 #include <cstdint>

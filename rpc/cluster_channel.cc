@@ -17,11 +17,12 @@ namespace {
 
 // gRPC pings no faster than once a second.
 constexpr int kKeepaliveMillis = 1000;
-constexpr int kKeepaliveTimeoutMillis = 1000;
 constexpr int kBackoffMinMillis = 50;
 constexpr int kBackoffMaxMillis = 500;
 constexpr int kConnectMillis = 2000;        // for one attempt, with the handshake
 constexpr int kResolveAgainMillis = 500;
+
+int millis(std::chrono::milliseconds time) { return static_cast<int>(time.count()); }
 
 }  // namespace
 
@@ -46,7 +47,7 @@ std::shared_ptr<grpc::ChannelCredentials> cluster_channel_credentials(const cryp
 
 std::shared_ptr<grpc::Channel> open_cluster_channel(const std::shared_ptr<grpc::ChannelCredentials>& credentials,
                                                     const std::string& address, raft::NodeId to,
-                                                    std::size_t message_bytes_max) {
+                                                    std::size_t message_bytes_max, std::chrono::seconds ping_time_max) {
   grpc::ChannelArguments arguments;
   arguments.SetSslTargetNameOverride(crypto::node_dns_name(to.get()));
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
@@ -55,7 +56,7 @@ std::shared_ptr<grpc::Channel> open_cluster_channel(const std::shared_ptr<grpc::
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectMillis);
   arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, kResolveAgainMillis);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, millis(ping_time_max));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // What was handed to gRPC is sent once or not at all.
@@ -73,7 +74,7 @@ std::shared_ptr<grpc::Channel> open_cluster_channel(const std::shared_ptr<grpc::
 
 void set_cluster_keepalive(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMillis);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMillis);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, millis(kBulkPingTimeMax));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kKeepaliveMillis / 10);

@@ -247,8 +247,13 @@ void ClusterService::end_raft(raft::NodeId from, const grpc::CallbackServerConte
 bool ClusterService::begin_snapshot(raft::NodeId from, grpc::CallbackServerContext& context) {
   const std::lock_guard lock(mutex_);
   const auto member = members_.find(from);
-  if (member == members_.end() || member->second.snapshot != nullptr)
+  if (member == members_.end())
     return false;
+  if (member->second.snapshot != nullptr) {
+    // Its connection broke, which was not seen here yet: once it has ended there is room for the next.
+    member->second.snapshot->TryCancel();
+    return false;
+  }
   member->second.snapshot = &context;
   return true;
 }

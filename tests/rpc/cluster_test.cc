@@ -1,6 +1,7 @@
 #include "rpc/cluster.h"
 
 #include <grpcpp/grpcpp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -318,6 +319,81 @@ std::string encoded(const raft::Message& message) {
   return out;
 }
 
+// Carries bytes between whoever connects and a node, until it falls silent: connections stay open and nothing moves, as
+// when a machine is gone or a network is cut.
+class Wire {
+ public:
+  explicit Wire(std::uint16_t to) : to_(to) {
+    auto listener = listen_tcp("127.0.0.1", 0);
+    BOOST_REQUIRE(listener.ok());
+    listener_ = *listener;
+    thread_ = std::thread([this] { run(); });
+  }
+  ~Wire() {
+    ending_ = true;
+    thread_.join();
+    for (const auto& [fd, other] : pairs_)
+      ::close(fd);
+    ::close(listener_);
+  }
+  Wire(const Wire&) = delete;
+  std::string address() const { return "127.0.0.1:" + std::to_string(bound_port(listener_)); }
+  void silence(bool on) { silent_ = on; }
+
+ private:
+  void run() {
+    while (!ending_) {
+      std::vector<pollfd> polled{{listener_, POLLIN, 0}};
+      for (const auto& [fd, other] : pairs_)
+        polled.push_back({fd, POLLIN, 0});
+      ::poll(polled.data(), silent_ ? 0 : polled.size(), 5);
+      if (silent_)
+        continue;
+      if (polled[0].revents != 0)
+        accept_one();
+      for (std::size_t i = 1; i < polled.size(); ++i) {
+        if (polled[i].revents != 0 && pairs_.contains(polled[i].fd))
+          pass_on(polled[i].fd);
+      }
+    }
+  }
+  void accept_one() {
+    const int from = ::accept(listener_, nullptr, nullptr);
+    if (from < 0)
+      return;
+    const int to = ::socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(to_);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (::connect(to, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      ::close(from);
+      ::close(to);
+      return;
+    }
+    pairs_[from] = to;
+    pairs_[to] = from;
+  }
+  void pass_on(int fd) {
+    std::array<char, 64 << 10> bytes;
+    const int other = pairs_.at(fd);
+    const ssize_t got = ::recv(fd, bytes.data(), bytes.size(), 0);
+    if (got > 0 && ::send(other, bytes.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) == got)
+      return;
+    for (const int end : {fd, other}) {
+      pairs_.erase(end);
+      ::close(end);
+    }
+  }
+
+  const std::uint16_t to_;
+  int listener_ = -1;
+  std::map<int, int> pairs_;  // both ways; the thread's
+  std::atomic<bool> silent_{false};
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
+
 struct Outcome {
   ClusterLink::Fate fate;
   std::string reply;
@@ -512,6 +588,45 @@ BOOST_AUTO_TEST_CASE(a_peer_that_comes_back_is_reached_again) {
   b.cluster->set_members({a.member(), b.member()});
   a.cluster->set_members({a.member(), b.member()});
   BOOST_TEST(eventually([&] { return a.connected(kB); }));
+}
+
+BOOST_AUTO_TEST_CASE(a_peer_that_falls_silent_is_noticed_and_found_again) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  Wire wire(b.cluster->port());
+  core::Member behind = b.member();
+  behind.cluster_address = wire.address();
+  b.cluster->set_members({a.member(), b.member()});
+  a.cluster->set_members({a.member(), behind});
+  BOOST_TEST(eventually([&] { return a.connected(kB) && b.connected(kA); }));
+  wire.silence(true);
+  const BootTime before = system_clock().boot_now();
+  BOOST_TEST(eventually([&] { return !a.peer(kB).connected; }));
+  // Two seconds, and what a busy machine adds.
+  BOOST_TEST((system_clock().boot_now() - before < std::chrono::seconds(10)));
+  BOOST_TEST(b.connected(kA));
+  wire.silence(false);
+  BOOST_TEST(eventually([&] { return a.peer(kB).connected; }));
+  a.cluster->send({heartbeat(kA, kB, 3)});
+  BOOST_TEST(b.inbox.await(1).back().round == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_snapshot_that_stands_still_is_given_up) {
+  Node a(kA), b(kB);
+  ClusterBounds bounds;
+  bounds.transfer_silence = std::chrono::milliseconds(300);
+  a.start(0, authority(), bounds);
+  b.start();
+  Wire wire(b.cluster->port());
+  core::Member behind = b.member();
+  behind.cluster_address = wire.address();
+  b.cluster->set_members({a.member(), b.member()});
+  a.cluster->set_members({a.member(), behind});
+  BOOST_TEST(eventually([&] { return a.connected(kB); }));
+  wire.silence(true);
+  const Folder folder;
+  BOOST_TEST((send_snapshot(a, kB, folder.file("state", some_bytes(30u << 20))).code() == Code::kUnavailable));
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_receiver_holds_up_nobody_and_costs_a_bounded_queue) {
