@@ -111,8 +111,16 @@ void Forwarder::let_go(const Item& item) {
   bytes_ -= item.bytes;
 }
 
+// A node that leads and may not answer, or not yet, is as good as none.
+Forwarder::Leader Forwarder::look() const {
+  Leader leader = ports_.leader();
+  if (leader.node == options_.self)
+    leader.node = raft::kNobody;
+  return leader;
+}
+
 void Forwarder::attempt(Item item) {
-  const Leader leader = ports_.leader();
+  const Leader leader = look();
   if (leader.here)
     return run_here(std::move(item));
   const BootTime now = ports_.clock.boot_now();
@@ -216,12 +224,12 @@ void Forwarder::run_here(Item item) {
 }
 
 bool Forwarder::knows_leader() const {
-  const Leader leader = ports_.leader();
+  const Leader leader = look();
   return leader.here || leader.node != raft::kNobody;
 }
 
 void Forwarder::redirect(std::unique_ptr<Exchange> exchange) {
-  const Leader leader = ports_.leader();
+  const Leader leader = look();
   const Request& request = exchange->request;
   if (leader.here || leader.node == raft::kNobody || leader.api_address.empty()) {
     fail(*exchange, leader.node == raft::kNobody

@@ -28,11 +28,12 @@ class Forwarder {
  public:
   // As this node sees it now.
   struct Leader {
-    raft::NodeId node = raft::kNobody;  // another node; nobody while none is known, or when it is this one
+    raft::NodeId node = raft::kNobody;  // who leads; nobody while none is known
     std::string api_address;            // of `node`: "https://host:port"; empty: not known
     bool here = false;                  // this node leads and may answer: Committer::lease_valid()
   };
   struct Options {
+    raft::NodeId self = raft::kNobody;          // this node: nothing is sent to it, whatever `Leader::node` says
     std::size_t requests_max = 1024;            // that wait or are under way
     std::size_t bytes_max = 64u << 20;          // of their messages
     unsigned sends_max = 8;                     // of one request
@@ -85,6 +86,7 @@ class Forwarder {
     unsigned sends = 0;
   };
 
+  Leader look() const;
   void attempt(Item item);
   void send(Item item, raft::NodeId to, Nanos left);
   void done(Item item, ClusterLink::Fate fate, std::string reply);

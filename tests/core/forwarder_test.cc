@@ -108,7 +108,7 @@ AuditEnvironment environment(const std::shared_ptr<FakeAuditFiles>& files) {
 }
 
 struct Cluster {
-  explicit Cluster(Forwarder::Options options = {})
+  explicit Cluster(Forwarder::Options options = {.self = kStandby})
       : forwarder(options, {link, clock, [this] { return seen; }}) {
     leader.committer.keep = true;
     standby.committer.leading = false;
@@ -459,7 +459,7 @@ BOOST_FIXTURE_TEST_CASE(a_leader_without_its_lease_answers_nobody, Cluster) {
   // Its own clients wait for the next leader, and are not answered from the past.
   standby.committer.leading = true;
   standby.committer.lease = false;
-  seen = {};
+  seen.node = kStandby;
   read("sys/mounts");
   BOOST_TEST(client.answered.size() == 1u);
   BOOST_TEST(forwarder.counts().requests == 1u);
