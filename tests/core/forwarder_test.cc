@@ -1,12 +1,14 @@
 // Two nodes in one process, one of which leads: what the other is asked is answered as the leader answers it.
-#include <boost/test/unit_test.hpp>
+#include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
 #include <map>
 
 #include "core/forward.h"
 #include "core/forward_door.h"
 #include "core/forward_paths.h"
 #include "core/forwarder.h"
+#include "core/lifecycle.h"
 #include "tests/core/audit_fixture.h"
 #include "tests/core/core_fixture.h"
 #include "tests/mutant_on.h"
@@ -654,6 +656,43 @@ BOOST_FIXTURE_TEST_CASE(a_sealed_node_says_so, Cluster) {
   BOOST_TEST(client.last().status == 503);
   BOOST_TEST(client.error() == "Vault is sealed");
   BOOST_TEST(link.asked.empty());
+}
+
+// Whoever seals a standby seals that node: not the leader, and also while nobody leads.
+BOOST_FIXTURE_TEST_CASE(a_standby_is_sealed_alone, Cluster) {
+  class Inline final : public ApplierPort {
+   public:
+    void on_applier(std::function<void()> step, std::function<void()> then) override {
+      step();
+      publish();
+      then();
+    }
+    std::function<void()> publish;
+  } applier;
+  applier.publish = [this] { standby.backend.publish(standby.deriver->attachment()); };
+  const std::string log = "/tmp/coffer-forwarder-test-" + std::to_string(::getpid()) + ".log";
+  auto logger = Logger::open({LogLevel::kInfo, false, log});
+  BOOST_TEST_REQUIRE(logger.ok());
+  const auto no_index = [] { return Index(); };
+  Lifecycle lifecycle({}, {standby.backend, standby.committer, applier, *standby.deriver, nullptr, standby.random,
+                           clock, **logger, no_index, no_index, [](bool) {}});
+  Pipeline pipeline(standby.services, &lifecycle);
+  pipeline.set_forwarder(forwarder);
+  seen = {};
+  auto refused = client.ask(Operation::kWrite, "sys/seal");
+  refused->request.token = "hvs.unknown";
+  pipeline.dispatch(std::move(refused));
+  BOOST_TEST(client.last().status == 403);
+  pipeline.dispatch(client.ask(Operation::kRead, "sys/health"));
+  BOOST_TEST(client.answered.size() == 2u);
+  seen.node = kLeader;
+  pipeline.dispatch(client.ask(Operation::kWrite, "sys/seal"));
+  BOOST_TEST(client.last().status < 400);
+  pipeline.dispatch(client.ask(Operation::kRead, "sys/mounts"));
+  BOOST_TEST(client.error() == "Vault is sealed");
+  BOOST_TEST(link.asked.empty());
+  BOOST_TEST(leader.read("sys/mounts").status == 200);
+  ::unlink(log.c_str());
 }
 
 // A client is charged where it asked, once (advisory C6).
