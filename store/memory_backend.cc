@@ -127,9 +127,10 @@ void MemoryBackend::replace(Index applied, Records records) {
   superseded_.clear();
 }
 
-std::unique_ptr<View> MemoryBackend::applied_view() const {
-  return std::make_unique<MemoryView>(
-      std::make_shared<const Publication>(Publication{applied_, nullptr, contents_}));
+std::unique_ptr<View> MemoryBackend::applied_view() {
+  const auto applied = std::make_shared<const Publication>(Publication{applied_, nullptr, contents_});
+  live_.push_back(applied);
+  return std::make_unique<MemoryView>(applied);
 }
 
 void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
@@ -141,13 +142,11 @@ void MemoryBackend::publish(std::shared_ptr<const Attachment> attachment) {
 // A view that is being made holds the publication that it was loaded from, so one that has expired can serve nobody any
 // more.
 Index MemoryBackend::oldest_needed() {
-  if (live_.empty())  // replaced a moment ago: nobody sees what is there now
-    return applied_;
   std::shared_ptr<const Publication> oldest;
   while (!live_.empty() && (oldest = live_.front().lock()) == nullptr)
     live_.pop_front();
-  COFFER_CHECK(oldest != nullptr);  // the one published last is held by the cell
-  return oldest->index;
+  // The one published last is held by the cell; after replace() nobody sees what is there now.
+  return oldest == nullptr ? applied_ : oldest->index;
 }
 
 void MemoryBackend::collapse(const std::string& key, Index needed) {

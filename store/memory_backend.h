@@ -31,7 +31,7 @@ class MemoryBackend final : public Backend {
   // everything. publish() must follow before anything else but applied_view(); views that are out keep what they see.
   void replace(Index applied, Records records);
   // Applier thread. A view of what was applied last, published or not; without an attachment.
-  std::unique_ptr<View> applied_view() const;
+  std::unique_ptr<View> applied_view();
 
   // Applier thread, for tests and metrics: keys and versions held, deletions included.
   std::size_t versions_held() const;
