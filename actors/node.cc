@@ -140,7 +140,11 @@ void Node::work() {
   if (failed_)
     return;
   for (bool more = true; more && !failed_;) {
-    more = ports_.transport != nullptr && take_messages();
+    more = false;
+    if (ports_.transport != nullptr) {
+      const bool held = step_held();
+      more = take_messages() || held;
+    }
     more = inputs_.drain(batch_) || more;
     for (Input& input : batch_) {
       if (!failed_)
@@ -434,6 +438,7 @@ void Node::note_leadership() {
   if (serving() == serving_)
     return;
   serving_ = !serving_;
+  publish_group();
   if (serving_) {
     proposer_.lead(core_->term(), core_->applied_index());
     publish_time();

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -195,6 +196,8 @@ class Node final : public core::Committer,
   // node_group.cc
   bool serving() const { return participating_ && core_->serving() && core_->applied_index() >= serves_above_; }
   bool take_messages();
+  void step(raft::Message message);
+  bool step_held();
   void follow_leadership(const raft::Leadership& leadership);
   void publish_group();
   void begin_change(const raft::Change& change, const Owed& owed);
@@ -215,8 +218,10 @@ class Node final : public core::Committer,
 
   // node_snapshot.cc
   void make_snapshot(raft::NodeId to);
-  void snapshot_written(const raft::Message& message, const Result<std::string>& path);
-  void snapshot_over(raft::NodeId to, const Status& status);
+  void snapshot_written(const raft::Message& message, BootTime begun, const Result<std::string>& path);
+  void snapshot_over(raft::NodeId to, BootTime begun, const Status& status);
+  void put_off_snapshot(raft::NodeId to, const Status& why);
+  void retry_snapshots(BootTime now);
   void snapshot_received(SnapshotDesk::Received received);
   Status install(const raft::Ready& ready);
   Status note_installed(std::uint64_t persisted);
@@ -244,6 +249,7 @@ class Node final : public core::Committer,
 
   // Node's thread, for a group of several.
   std::vector<raft::Message> message_batch_;
+  std::deque<raft::Message> held_appends_;  // wait for the flusher; a leader sends no more than may be under way
   bool participating_;
   Index serves_above_;       // what was under way when it began to be silent
   raft::NodeId last_leader_ = raft::kNobody;
@@ -255,7 +261,8 @@ class Node final : public core::Committer,
   IndexWaiters waiters_;
   ReadRounds reads_;
   std::set<raft::NodeId> snapshots_under_way_;
-  std::set<raft::NodeId> snapshots_refused_;  // tried again at the next tick
+  std::map<raft::NodeId, BootTime> snapshots_put_off_;   // when the peer is asked again where it is
+  std::map<raft::NodeId, BootTime> snapshots_earliest_;  // no other is made for a peer before
   std::optional<SnapshotDesk::Received> received_;
   std::uint64_t spool_ = 0;
   std::uint64_t installed_by_ = 0;  // the sync that makes the last installation durable; 0 for none

@@ -10,6 +10,7 @@ namespace coffer::actors {
 namespace {
 
 constexpr std::uint64_t kLogMarkBytes = 1u << 20;
+constexpr std::size_t kHeldAppendsMax = 1024;  // beyond it they are lost, and sent again
 
 Status not_leading() { return Status(Code::kUnavailable, "this node does not lead"); }
 
@@ -27,12 +28,31 @@ bool Node::take_messages() {
   for (raft::Message& message : message_batch_) {
     for (const store::LogRecord& entry : message.entries)
       bytes += entry.payload->size();
-    if (participating_)
-      core_->step(std::move(message));
+    step(std::move(message));
   }
   message_batch_.clear();
   message_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   return true;
+}
+
+// A follower that applies faster than its disk takes it would grow without bound: entries wait, heartbeats do not.
+void Node::step(raft::Message message) {
+  if (!participating_)
+    return;
+  if (message.kind != raft::MessageKind::kAppend || (held_appends_.empty() && !flush_pressure()))
+    return core_->step(std::move(message));
+  if (held_appends_.size() < kHeldAppendsMax)
+    held_appends_.push_back(std::move(message));
+}
+
+bool Node::step_held() {
+  bool any = false;
+  while (!held_appends_.empty() && !flush_pressure()) {
+    core_->step(std::move(held_appends_.front()));
+    held_appends_.pop_front();
+    any = true;
+  }
+  return any;
 }
 
 void Node::follow_leadership(const raft::Leadership& leadership) {
@@ -41,8 +61,8 @@ void Node::follow_leadership(const raft::Leadership& leadership) {
   if (leader != last_leader_ && leader != raft::kNobody && leader != core_->id())
     ports_.logger.info("raft", "follows a leader", {{"leader", leader.get()}, {"term", leadership.term.get()}});
   last_leader_ = leader;
-  note_leadership();
   publish_group();
+  note_leadership();
   if (ports_.leadership_changed)
     ports_.leadership_changed(leadership);
 }
@@ -214,8 +234,9 @@ void Node::participate(bool part, const Owed& then) {
 void Node::go_silent() {
   participating_ = false;
   takes_part_.store(false, std::memory_order_release);
+  held_appends_.clear();
   reads_.refuse_all(Status(Code::kUnavailable, "this node takes no part in its cluster"));
-  follow_leadership({core_->role(), core_->term(), raft::kNobody, Index(0)});
+  follow_leadership({raft::Role::kFollower, core_->term(), raft::kNobody, Index(0)});
   for (const Owed& waiting : std::exchange(silent_then_, {}))
     waiting->tell(Status());
 }
@@ -276,8 +297,7 @@ void Node::take_reads(const std::vector<raft::ReadResult>& reads) {
 void Node::expire_waiters(BootTime now) {
   waiters_.expire(now);
   reads_.expire(now);
-  for (const raft::NodeId peer : std::exchange(snapshots_refused_, {}))
-    core_->snapshot_done(peer);
+  retry_snapshots(now);
   if (change_ && now >= change_->deadline)
     std::exchange(change_, std::nullopt)
         ->owed->tell(Status(Code::kOutcomeUnknown, "the change was neither committed nor given up in time"));

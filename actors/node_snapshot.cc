@@ -1,4 +1,5 @@
 // Snapshots: made for peers that the log does not reach any more, and received from a leader.
+#include <algorithm>
 #include <utility>
 
 #include "actors/node.h"
@@ -6,19 +7,40 @@
 
 namespace coffer::actors {
 
-void Node::make_snapshot(raft::NodeId to) {
-  const auto later = [&](const Status& why) {
+namespace {
+
+// How soon a peer that needs a snapshot and gets none yet is asked again where it is: it may be reading the last one.
+constexpr std::chrono::milliseconds kSnapshotRetryTime{500};
+// At least so long after a snapshot no other is made for the same peer; twice as long as that one took if that is more.
+constexpr std::chrono::seconds kSnapshotPause{1};
+
+}  // namespace
+
+void Node::put_off_snapshot(raft::NodeId to, const Status& why) {
+  if (!why.ok())
     ports_.logger.warn("raft", "a snapshot for a node is put off: " + why.message(), {{"node", to.get()}});
-    snapshots_refused_.insert(to);
-  };
-  if (snapshots_under_way_.contains(to))
-    return later(Status(Code::kUnavailable, "an earlier one is still under way"));
+  snapshots_put_off_[to] = ports_.clock.boot_now() + kSnapshotRetryTime;
+}
+
+void Node::retry_snapshots(BootTime now) {
+  std::erase_if(snapshots_earliest_, [now](const auto& entry) { return now >= entry.second; });
+  std::erase_if(snapshots_put_off_, [&](const auto& entry) {
+    if (now < entry.second)
+      return false;
+    core_->snapshot_done(entry.first);
+    return true;
+  });
+}
+
+void Node::make_snapshot(raft::NodeId to) {
+  if (snapshots_under_way_.contains(to) || snapshots_earliest_.contains(to))
+    return put_off_snapshot(to, Status());
   const Result<raft::SnapshotMeta> meta = core_->snapshot_meta();
   if (!meta.ok())
-    return later(meta.status());
+    return put_off_snapshot(to, meta.status());
   Result<std::unique_ptr<store::View>> view = ports_.backend.view();
   if (!view.ok())
-    return later(view.status());
+    return put_off_snapshot(to, view.status());
   COFFER_CHECK((*view)->index() == meta->index);
   raft::SnapshotMeta described = *meta;
   described.time = applied_time_;
@@ -32,34 +54,37 @@ void Node::make_snapshot(raft::NodeId to) {
   header.applied = described.index;
   header.term = described.term;
   header.extra = core::encode_snapshot_extra(described.configuration, described.time);
-  const auto done = [this, message](const Result<std::string>& path) {
-    report([this, message, path] { snapshot_written(message, path); });
+  const BootTime begun = ports_.clock.boot_now();
+  const auto done = [this, message, begun](const Result<std::string>& path) {
+    report([this, message, begun, path] { snapshot_written(message, begun, path); });
   };
   if (!desk_->write(std::move(view).value(), std::move(header), done))
-    return later(Status(Code::kExhausted, "too many are being made"));
+    return put_off_snapshot(to, Status(Code::kExhausted, "too many are being made"));
   snapshots_under_way_.insert(to);
 }
 
-void Node::snapshot_written(const raft::Message& message, const Result<std::string>& path) {
+void Node::snapshot_written(const raft::Message& message, BootTime begun, const Result<std::string>& path) {
   if (!path.ok())
-    return snapshot_over(message.to, path.status());
+    return snapshot_over(message.to, begun, path.status());
   const std::string file = *path;
   if (!participating_ || core_->role() != raft::Role::kLeader || core_->term() != message.term) {
     desk_->remove(file);
-    return snapshot_over(message.to, Status(Code::kUnavailable, "this node does not lead any more"));
+    return snapshot_over(message.to, begun, Status(Code::kUnavailable, "this node does not lead any more"));
   }
   raft::Message now = message;
   now.time = core_->cluster_time();
-  ports_.transport->send_snapshot(std::move(now), file, [this, to = message.to, file](const Status& status) {
-    report([this, to, file, status] {
+  ports_.transport->send_snapshot(std::move(now), file, [this, to = message.to, begun, file](const Status& status) {
+    report([this, to, begun, file, status] {
       desk_->remove(file);
-      snapshot_over(to, status);
+      snapshot_over(to, begun, status);
     });
   });
 }
 
-void Node::snapshot_over(raft::NodeId to, const Status& status) {
+void Node::snapshot_over(raft::NodeId to, BootTime begun, const Status& status) {
   snapshots_under_way_.erase(to);
+  const BootTime now = ports_.clock.boot_now();
+  snapshots_earliest_[to] = now + std::max<Nanos>(kSnapshotPause, 2 * (now - begun));
   if (!status.ok())
     ports_.logger.warn("raft", "a snapshot did not reach a node: " + status.message(), {{"node", to.get()}});
   core_->snapshot_done(to);

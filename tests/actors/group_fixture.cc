@@ -12,7 +12,7 @@ namespace coffer::actors::testing {
 namespace {
 
 constexpr Nanos kStep = std::chrono::milliseconds(5);
-constexpr std::chrono::microseconds kWakeWait{200};  // for the threads of logs and snapshots
+constexpr std::chrono::microseconds kWakeWait{1000};  // for the threads of logs and snapshots
 constexpr std::size_t kFileBytesMax = 64u << 20;
 
 class Outcome final : public core::SystemCommit {
@@ -51,7 +51,7 @@ void Member::open() {
   options.map_bytes = 64u << 20;
   auto table = std::move(store::open_state(disk, folder(), options, system_random())).value();
   const store::SetHashKey hash_key = table->hash_key();
-  auto kept = std::make_unique<store::StateBackend>(std::move(table), store::StateBackendOptions{});
+  auto kept = std::make_unique<store::StateBackend>(std::move(table), generations);
   state = kept.get();
   target = std::make_unique<store::DiskTarget>(disk, folder(), options, system_random(), *state, hash_key);
   backend = std::move(kept);
@@ -113,6 +113,7 @@ void Member::flush() {
 void Member::send(std::vector<raft::Message> messages) {
   for (raft::Message& message : messages) {
     ++sent;
+    handed_over |= message.kind == raft::MessageKind::kTimeoutNow;
     const raft::NodeId to = message.to;
     auto shared = std::make_shared<raft::Message>(std::move(message));
     cluster_.post(
@@ -256,7 +257,8 @@ Member& Cluster::form() {
   BOOST_REQUIRE(first.start(Node::Begin::kSoleVoter).ok());
   BOOST_REQUIRE(run_until([&] { return first.node->is_leader(); }));
   for (const std::uint64_t id : {2, 3}) {
-    Member& joiner = add(id);
+    Member* const prepared = find(raft::NodeId(id));
+    Member& joiner = prepared == nullptr ? add(id) : *prepared;
     BOOST_REQUIRE(joiner.start(Node::Begin::kJoining).ok());
     joiner.node->take_part(true, {});
     admit(first, joiner);

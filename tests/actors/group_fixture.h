@@ -62,9 +62,11 @@ class Member final : public raft::Transport {
   std::unique_ptr<store::SnapshotTarget> target;
   GroupObserver observer;
   std::uint64_t log_kept_entries_max = 100'000;
+  store::StateBackendOptions generations;
   std::unique_ptr<Node> node;
   Status failure;  // why it stopped, if it did
   std::size_t sent = 0;
+  bool handed_over = false;  // it told another to campaign
 
  private:
   Cluster& cluster_;
@@ -76,7 +78,7 @@ class Cluster {
   explicit Cluster(bool on_disk) : on_disk_(on_disk) {}
   ~Cluster();
 
-  // A member without a node.
+  // A member without a node; form() uses what was added before.
   Member& add(std::uint64_t id);
   Member& operator[](std::uint64_t id) { return *members_.at(raft::NodeId(id)); }
   // Members 1 to 3 as voters; returns the leader.

@@ -184,7 +184,6 @@ BOOST_AUTO_TEST_CASE(a_node_that_is_silent_neither_hears_nor_speaks) {
 BOOST_AUTO_TEST_CASE(a_leader_that_falls_silent_hands_over_first) {
   Cluster cluster(false);
   Member& leader = cluster.form();
-  const BootTime begun = cluster.clock.boot_now();
   bool silent = false;
   leader.node->take_part(false, [&] { silent = true; });
   BOOST_REQUIRE(cluster.run_until([&] { return silent; }));
@@ -193,8 +192,7 @@ BOOST_AUTO_TEST_CASE(a_leader_that_falls_silent_hands_over_first) {
   Member* next = cluster.await_leader({leader.id});
   BOOST_REQUIRE(next != nullptr);
   BOOST_TEST((next->id != leader.id));
-  // An election by timeout would have taken longer.
-  BOOST_TEST((cluster.clock.boot_now() - begun < std::chrono::milliseconds(500)));
+  BOOST_TEST(leader.handed_over);
 }
 
 BOOST_AUTO_TEST_CASE(one_that_is_alone_serves_again_after_silence) {
@@ -315,6 +313,28 @@ BOOST_AUTO_TEST_CASE(a_leader_without_a_majority_acknowledges_nothing) {
   BOOST_TEST((cluster.write(*next, "a", "kept") == kCommitted));
   cluster.mend();
   BOOST_TEST(cluster.all_have("a", "kept"));
+}
+
+BOOST_AUTO_TEST_CASE(a_follower_whose_flusher_is_behind_lets_entries_wait_and_stays_in_touch) {
+  Cluster cluster(true);
+  Member& slow = cluster.add(2);
+  slow.generations.generation_keys_max = 8;
+  Member& leader = cluster.form();
+  BOOST_REQUIRE((leader.id != slow.id));
+  for (int i = 0; i < 100; ++i)
+    BOOST_REQUIRE((cluster.write(leader, "k" + std::to_string(i), "v") == kCommitted));
+  cluster.run_for(std::chrono::seconds(2));
+  BOOST_TEST(slow.state->flush_pressure());
+  BOOST_TEST((slow.node->applied_index() < leader.node->applied_index()));
+  BOOST_TEST(leader.node->is_leader());
+  BOOST_TEST((slow.node->leader() == leader.id));
+  for (const core::GroupPeer& peer : leader.node->group_status().peers)
+    BOOST_TEST((peer.last_contact < std::chrono::milliseconds(200)));
+  BOOST_TEST(cluster.run_until([&] {
+    slow.flush();
+    return slow.value("k99") == "v";
+  }));
+  BOOST_TEST(slow.value("k0").value() == "v");
 }
 
 BOOST_AUTO_TEST_CASE(changes_of_members_are_made_one_at_a_time_by_the_leader) {
