@@ -192,8 +192,11 @@ void Cluster::round() {
   }
   clock.advance(kStep);
   for (auto& [id, member] : members_) {
-    if (member->up())
-      member->node->tick();
+    if (!member->up())
+      continue;
+    member->node->tick();
+    if (member->flushes && member->state != nullptr)
+      BOOST_REQUIRE(member->state->flush_step().ok());
   }
 }
 
@@ -253,12 +256,15 @@ void Cluster::admit(Member& leader, Member& joiner) {
 }
 
 Member& Cluster::form() {
-  Member& first = add(1);
+  const auto member = [this](std::uint64_t id) -> Member& {
+    Member* const added = find(raft::NodeId(id));
+    return added == nullptr ? add(id) : *added;
+  };
+  Member& first = member(1);
   BOOST_REQUIRE(first.start(Node::Begin::kSoleVoter).ok());
   BOOST_REQUIRE(run_until([&] { return first.node->is_leader(); }));
   for (const std::uint64_t id : {2, 3}) {
-    Member* const prepared = find(raft::NodeId(id));
-    Member& joiner = prepared == nullptr ? add(id) : *prepared;
+    Member& joiner = member(id);
     BOOST_REQUIRE(joiner.start(Node::Begin::kJoining).ok());
     joiner.node->take_part(true, {});
     admit(first, joiner);

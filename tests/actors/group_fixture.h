@@ -63,6 +63,7 @@ class Member final : public raft::Transport {
   GroupObserver observer;
   std::uint64_t log_kept_entries_max = 100'000;
   store::StateBackendOptions generations;
+  bool flushes = true;  // what is full; flush() does it at any time
   std::unique_ptr<Node> node;
   Status failure;  // why it stopped, if it did
   std::size_t sent = 0;

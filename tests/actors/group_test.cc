@@ -319,6 +319,7 @@ BOOST_AUTO_TEST_CASE(a_follower_whose_flusher_is_behind_lets_entries_wait_and_st
   Cluster cluster(true);
   Member& slow = cluster.add(2);
   slow.generations.generation_keys_max = 8;
+  slow.flushes = false;
   Member& leader = cluster.form();
   BOOST_REQUIRE((leader.id != slow.id));
   for (int i = 0; i < 100; ++i)
