@@ -137,8 +137,10 @@ class Cluster::Impl {
     }
     snapshots_.cancel_all();
     forwards_.cancel_all();
-    stop_server();
+    // The last channel or server that is shut down ends gRPC's threads for callbacks, and none of these can do that
+    // itself: so the server comes when no call holds a channel any more.
     outstanding_.await_none();
+    stop_server();
   }
 
  private:

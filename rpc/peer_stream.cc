@@ -55,13 +55,13 @@ class PeerStream::Call final : public grpc::ClientBidiReactor<cluster::v1::RaftF
   }
   void OnDone(const grpc::Status& status) override {
     stream_->ended(*this, status);
-    const std::shared_ptr<PeerStream> stream = std::move(stream_);
+    Outstanding& outstanding = stream_->outstanding_;
     delete this;
-    stream->outstanding_.done();
+    outstanding.done();
   }
 
  private:
-  std::shared_ptr<PeerStream> stream_;
+  const std::shared_ptr<PeerStream> stream_;
   grpc::ClientContext context_;
   cluster::v1::RaftFrame frame_;
   cluster::v1::RaftNews news_;
@@ -228,14 +228,15 @@ void PeerStream::rest() {
   pause_ = pause;
   outstanding_.add();
   pause->alarm.Set(grpc_deadline(kPause), [pause](bool) {
-    const std::shared_ptr<PeerStream> stream = std::move(pause->stream);
+    PeerStream& stream = *pause->stream;
+    Outstanding& outstanding = stream.outstanding_;
     {
-      const std::lock_guard lock(stream->mutex_);
-      stream->pause_ = nullptr;
+      const std::lock_guard lock(stream.mutex_);
+      stream.pause_ = nullptr;
     }
+    stream.begin();
     delete pause;
-    stream->begin();
-    stream->outstanding_.done();
+    outstanding.done();
   });
 }
 
