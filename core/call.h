@@ -17,6 +17,7 @@ namespace coffer::core {
 
 class ActivityLog;
 class EventBus;
+class Group;
 class Lockouts;
 
 // What the server's core works with. All outlive every request; thread-safe.
@@ -37,6 +38,7 @@ struct Services {
   std::optional<LogLevel> log_requests{};  // each request that is answered is a line of this level; nothing: none is
   bool introspection = false;      // sys/internal/inspect is there
   EventBus* events = nullptr;      // null: nobody is told what changed
+  Group* group = nullptr;          // null: storage that no other node shares
 };
 
 // One run of one handler.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/status.h"
 #include "raft/types.h"
 
 namespace coffer::core {
@@ -21,6 +22,16 @@ struct Member {
   bool non_voter = false;        // it joined as one and is never promoted by itself
   bool operator==(const Member&) const = default;
 };
+
+// All of one published state, by number.
+using Members = std::vector<Member>;
+const Member* find_member(const Members& members, raft::NodeId number) noexcept;
+
+std::string encode(const Member& member);
+// kDataLoss when it is no such record.
+Result<Member> decode_member(std::string_view plaintext);
+// What of it may be stored: kInvalid names the field.
+Status check_member(const Member& member);
 
 // What a node calls itself within Raft: a hash of its id, never 0.
 raft::NodeId member_number(const std::string& id);

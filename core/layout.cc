@@ -30,6 +30,12 @@ std::string policy_folder(NamespaceId ns) {
 
 std::string policy_record(NamespaceId ns, std::string_view name) { return policy_folder(ns).append(name); }
 
+std::string member_record(std::uint64_t number) {
+  std::string out(kMemberPrefix);
+  append_hex(out, number, 16);
+  return out;
+}
+
 std::string namespace_record(NamespaceId id) {
   std::string out(kNamespacePrefix);
   append_hex(out, id.get(), 8);

@@ -32,6 +32,7 @@ inline constexpr std::string_view kVersionPrefix = "core/version/";  // + a vers
 inline constexpr std::string_view kJobPrefix = "core/job/";        // + id
 inline constexpr std::string_view kQuotaPrefix = "core/quota/";      // + kind + '/' + name
 inline constexpr std::string_view kQuotaConfig = "core/quota-config";
+inline constexpr std::string_view kMemberPrefix = "core/member/";    // + 16 hex digits of the node's number
 inline constexpr std::string_view kMigrationPrefix = "core/migration/";  // + id of a move
 // Written with every new job, so that requests in flight which a job makes invalid lose to it.
 inline constexpr std::string_view kJobMark = "core/job-mark";
@@ -66,6 +67,10 @@ inline store::StoreKey token_key(std::string_view rest) {
   return {store::KeyClass::kClusterLocal, kRootNamespace, kSystemMount, rest};
 }
 
+// Readable without any key: how the root key is sealed, and what the cluster is called (name, newline, id).
+inline constexpr std::string_view kSealConfig = "seal/config";
+inline constexpr std::string_view kClusterInfo = "seal/cluster";
+
 // Whether a stored key is one of the core's own. What core::Published is derived from is among them, and must be read
 // as of the same view.
 bool is_own_key(std::string_view stored) noexcept;
@@ -74,6 +79,9 @@ bool is_own_key(std::string_view stored) noexcept;
 std::string policy_folder(NamespaceId ns);
 std::string policy_record(NamespaceId ns, std::string_view name);
 std::string namespace_record(NamespaceId id);
+
+// A node of the cluster.
+std::string member_record(std::uint64_t number);
 
 // Appends `digits` lower-case hex digits.
 void append_hex(std::string& out, std::uint64_t value, int digits);

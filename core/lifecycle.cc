@@ -6,14 +6,15 @@
 #include "base/mutant.h"
 #include "core/group_record.h"
 #include "core/layout.h"
+#include "core/owed.h"
 #include "seal/init.h"
 
 namespace coffer::core {
 namespace {
 
-// Readable without any key: the seal's configuration, and what the cluster is called.
-constexpr std::string_view kSealConfig = "seal/config";
-constexpr std::string_view kClusterInfo = "seal/cluster";  // name, newline, id
+using layout::kClusterInfo;
+using layout::kSealConfig;
+
 constexpr std::size_t kClusterNameBytesMax = 256;
 
 std::string clear_key(std::string_view rest) {
@@ -46,34 +47,6 @@ Result<bool> holds_anything(const store::View& view) {
   }
   return more;
 }
-
-void respond(std::unique_ptr<Exchange> exchange) {
-  Home* home = exchange->home;
-  home->respond(std::move(exchange));
-}
-
-void respond_failed(std::unique_ptr<Exchange> exchange, const Status& status) {
-  fail(*exchange, status);
-  respond(std::move(exchange));
-}
-
-// An exchange that waits for the applier. A node that has failed drops what it was given: the client hears of it then,
-// and the connection, which cannot end without an answer, does not hold up the stop of the server.
-class Owed {
- public:
-  explicit Owed(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
-  ~Owed() {
-    if (exchange_)
-      respond_failed(std::move(exchange_), Status(Code::kUnavailable, "the node has stopped"));
-  }
-  Owed(const Owed&) = delete;
-  Owed& operator=(const Owed&) = delete;
-  Exchange& operator*() const { return *exchange_; }
-  std::unique_ptr<Exchange> take() { return std::move(exchange_); }
-
- private:
-  std::unique_ptr<Exchange> exchange_;
-};
 
 // A share count of the body; absent is 0.
 Result<unsigned> count_field(const json::Value& body, std::string_view name) {
@@ -127,25 +100,26 @@ class Lifecycle::InitCommit final : public SystemCommit {
   std::function<void(Result<DevKeys>)> dev_done;   // …or this
 };
 
-// Stands between the pipeline and the connection of one sys/seal request.
-class Lifecycle::SealHome final : public Home {
+// Stands between the pipeline and the connection of one request: what it allows is done when its good answer comes out,
+// before it goes on to the client.
+class Lifecycle::BehindAnswer final : public Home {
  public:
-  SealHome(Lifecycle& owner, Home& home) : owner_(owner), home_(home) {}
+  using Act = std::function<void(std::shared_ptr<Owed>)>;
+  BehindAnswer(Home& home, Act act) : home_(home), act_(std::move(act)) {}
 
   void resume_later(std::unique_ptr<Exchange> exchange) override { home_.resume_later(std::move(exchange)); }
 
   void respond(std::unique_ptr<Exchange> exchange) override {
-    const std::unique_ptr<SealHome> self(this);
+    const std::unique_ptr<BehindAnswer> self(this);
     exchange->home = &home_;
     if (exchange->response.has_errors())
       return home_.respond(std::move(exchange));
-    auto owed = std::make_shared<Owed>(std::move(exchange));
-    owner_.seal([owed] { core::respond(owed->take()); });
+    act_(std::make_shared<Owed>(std::move(exchange)));
   }
 
  private:
-  Lifecycle& owner_;
   Home& home_;
+  Act act_;
 };
 
 Lifecycle::Lifecycle(Info info, Ports ports) : info_(std::move(info)), ports_(std::move(ports)) {
@@ -272,6 +246,10 @@ void Lifecycle::seal(std::function<void()> done) {
                             });
 }
 
+void Lifecycle::seal_behind(std::shared_ptr<Owed> owed) {
+  seal([owed] { respond(owed->take()); });
+}
+
 bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
   const std::string_view path = exchange->request.path.view();
   if (!path.starts_with("sys/"))
@@ -279,9 +257,17 @@ bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
   const Operation operation = exchange->request.operation;
   const bool read = operation == Operation::kRead;
   const std::string_view name = path.substr(4);
-  if (name == "seal" && operation == Operation::kWrite) {
-    exchange->home = std::make_unique<SealHome>(*this, *exchange->home).release();  // deletes itself with the answer
+  if ((name == "seal" || name == "step-down") && operation == Operation::kWrite) {
+    const auto act = name == "seal" ? &Lifecycle::seal_behind : &Lifecycle::step_down_behind;
+    // Deletes itself with the answer.
+    exchange->home = std::make_unique<BehindAnswer>(*exchange->home, [this, act](std::shared_ptr<Owed> owed) {
+                       (this->*act)(std::move(owed));
+                     }).release();
     return false;
+  }
+  if (name == "storage/raft/join") {
+    start_join(std::move(exchange));
+    return true;
   }
   const bool ceremony = name == "init" || name == "unseal";
   if (!ceremony && name != "health" && name != "seal-status" && name != "leader")
@@ -373,13 +359,34 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
     lock.unlock();
     return respond_failed(std::move(exchange), refused);
   }
-  Result<std::unique_ptr<InitCommit>> commit = make_init(*request);
+  busy_ = true;
+  lock.unlock();
+  if (ports_.cluster == nullptr || ports_.committer.is_leader())
+    return carry_out_init(*request, std::move(exchange));
+  // Nobody leads a node that has not been told whether it begins a cluster or joins one.
+  auto owed = std::make_shared<Owed>(std::move(exchange));
+  ports_.cluster->lead_alone([this, owed, request = *request](const Status& status) {
+    if (status.ok())
+      return carry_out_init(request, owed->take());
+    {
+      const std::lock_guard inner(mutex_);
+      busy_ = false;
+    }
+    refuse(**owed, "initialize", status);
+    respond(owed->take());
+  });
+}
+
+// busy_ is set.
+void Lifecycle::carry_out_init(const seal::InitRequest& request, std::unique_ptr<Exchange> exchange) {
+  std::unique_lock lock(mutex_);
+  Result<std::unique_ptr<InitCommit>> commit = make_init(request);
   if (!commit.ok()) {
+    busy_ = false;
     lock.unlock();
     refuse(*exchange, "initialize", commit.status());
     return respond(std::move(exchange));
   }
-  busy_ = true;
   lock.unlock();
   (*commit)->exchange = std::move(exchange);
   submit_init(std::move(commit).value());
@@ -477,7 +484,10 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   const Result<SecretBytes> share = seal::parse_share(key);
   if (!share.ok())
     return answer_now(share.status());
-  if (ceremony_ == nullptr) {
+  if (ceremony_ == nullptr && pending_) {
+    ceremony_ = std::make_unique<seal::UnsealCeremony>(pending_->records.seal, pending_->records.keyring,
+                                                       ports_.automatic);
+  } else if (ceremony_ == nullptr) {
     const Result<std::unique_ptr<store::View>> view = ports_.backend.view();
     if (!view.ok())
       return answer_now(view.status());
@@ -500,15 +510,20 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   if (!unsealed.ok() || !unsealed->has_value())
     return answer_now(unsealed.status());
   busy_ = true;
+  const bool joins = pending_.has_value();
   lock.unlock();
   auto owed = std::make_shared<Owed>(std::move(exchange));
-  unseal_with(std::move(**unsealed), [this, owed](const Status& status) {
+  const auto done = [this, owed](const Status& status) {
     if (status.ok())
       answer_status(**owed, *published_.load());
     else
       refuse(**owed, "unseal", status);
     respond(owed->take());
-  });
+  };
+  if (joins)
+    enter(std::make_shared<seal::Unsealed>(std::move(**unsealed)), done);
+  else
+    unseal_with(std::move(**unsealed), done);
 }
 
 }  // namespace coffer::core

@@ -6,14 +6,18 @@
 // through the log, and starts or stops the derivation of state on the applier's thread.
 #pragma once
 
+#include <condition_variable>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "base/log.h"
 #include "core/bootstrap.h"
+#include "core/group.h"
+#include "core/joiner.h"
 #include "core/pipeline.h"
 #include "core/published.h"
 #include "seal/init.h"
@@ -30,6 +34,8 @@ class ApplierPort {
   virtual void on_applier(std::function<void()> step, std::function<void()> then) = 0;
 };
 
+class Owed;
+
 class Lifecycle final : public LifecycleHandler {
  public:
   struct Info {
@@ -39,6 +45,18 @@ class Lifecycle final : public LifecycleHandler {
     std::string api_address;
     std::string cluster_address;
     BootstrapOptions first;     // what init writes beside the seal's records; its time is set then
+  };
+  // What a node needs that may share its storage with others; borrowed likewise.
+  struct Cluster {
+    Group& group;
+    Member self;          // as this node calls itself
+    PeerCall call;
+    CallPool& threads;    // for `call`, which blocks
+    // Makes this node, which has nothing yet, the sole voter of a group of its own; `done` when it leads, on any thread.
+    std::function<void(std::function<void(const Status&)> done)> lead_alone;
+    // Begins to talk to `members` with certificates of the authority that the keyring gives, and to take part. Any
+    // thread.
+    std::function<void(const seal::Keyring& keyring, const Members& members)> meet;
   };
   // All borrowed; they outlive this. `automatic` is null for Shamir's seal.
   struct Ports {
@@ -53,6 +71,7 @@ class Lifecycle final : public LifecycleHandler {
     std::function<Index()> applied_index;      // any thread
     std::function<Index()> committed_index;    // any thread
     std::function<void(bool unsealed)> changed;  // applier's thread, after the state was published
+    Cluster* cluster = nullptr;  // null: storage that no other node shares
   };
 
   Lifecycle(Info info, Ports ports);
@@ -66,6 +85,11 @@ class Lifecycle final : public LifecycleHandler {
   // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows
   // it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
+
+  // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called.
+  void keep_joining(std::vector<JoinTarget> targets);
+  // What waits for other nodes ends soon, and nothing new is begun. Any thread.
+  void stop();
 
   // `done` runs when the node is sealed. Any thread.
   void seal(std::function<void()> done);
@@ -94,7 +118,7 @@ class Lifecycle final : public LifecycleHandler {
     WallTime active_since{};
   };
   class InitCommit;
-  class SealHome;
+  class BehindAnswer;
 
   void publish(const Status_& status);
   // Under mutex_. As begin(); an empty store is none that is damaged.
@@ -108,6 +132,22 @@ class Lifecycle final : public LifecycleHandler {
   // The failed answer. What a damaged record or a failed dependency says goes to the log alone: anybody may ask here.
   void refuse(Exchange& exchange, std::string_view doing, const Status& status) const;
   void start_init(std::unique_ptr<Exchange> exchange);
+  void carry_out_init(const seal::InitRequest& request, std::unique_ptr<Exchange> exchange);
+  void seal_behind(std::shared_ptr<Owed> owed);
+  void step_down_behind(std::shared_ptr<Owed> owed);
+
+  // lifecycle_join.cc; what blocks runs on cluster->threads.
+  struct PendingJoin {
+    JoinTarget target;
+    ClusterRecords records;
+    Member self;
+  };
+  void start_join(std::unique_ptr<Exchange> exchange);
+  Status join(const JoinTarget& target, bool non_voter);
+  void enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done);
+  Status be_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
+  Result<bool> state_arrived() const;
+  bool pause(Nanos time);
   void start_unseal(std::unique_ptr<Exchange> exchange);
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
   void submit_init(std::unique_ptr<InitCommit> commit);
@@ -120,7 +160,10 @@ class Lifecycle final : public LifecycleHandler {
   std::string seal_record_;
   std::string keyring_record_;
   std::unique_ptr<seal::UnsealCeremony> ceremony_;    // shamir, sealed
-  bool busy_ = false;                                 // an init or unseal is being carried out
+  bool busy_ = false;                                 // an init, unseal or join is being carried out
+  std::optional<PendingJoin> pending_;                // joined, and not let in yet
+  bool stopping_ = false;
+  std::condition_variable stopped_;
   store::Published<Status_> published_;               // a copy of status_, for the hot paths
 };
 

@@ -100,10 +100,23 @@ void Lifecycle::answer_leader(Exchange& exchange) const {
   if (status->sealed)
     return fail(exchange, Status(Code::kSealed, "Vault is sealed"));
   json::ObjectBuilder body(exchange.arena, 16);
-  body.add("ha_enabled", info_.ha_enabled).add("is_self", info_.ha_enabled && ports_.committer.is_leader());
-  body.add("active_time", info_.ha_enabled ? format_time(status->active_since) : std::string("0001-01-01T00:00:00Z"));
-  body.add("leader_address", info_.ha_enabled ? info_.api_address : std::string());
-  body.add("leader_cluster_address", info_.ha_enabled ? info_.cluster_address : std::string());
+  const bool is_self = info_.ha_enabled && ports_.committer.is_leader();
+  std::string address = is_self ? info_.api_address : std::string();
+  std::string cluster_address = is_self ? info_.cluster_address : std::string();
+  if (!is_self && ports_.cluster != nullptr) {
+    const auto attachment = ports_.backend.attachment();
+    const Published* published = published_in(attachment);
+    const Member* leader = published == nullptr || published->members == nullptr
+                               ? nullptr
+                               : find_member(*published->members, ports_.cluster->group.leader());
+    if (leader != nullptr) {
+      address = leader->api_address;
+      cluster_address = "https://" + leader->cluster_address;
+    }
+  }
+  body.add("ha_enabled", info_.ha_enabled).add("is_self", is_self);
+  body.add("active_time", is_self ? format_time(status->active_since) : std::string("0001-01-01T00:00:00Z"));
+  body.add("leader_address", address).add("leader_cluster_address", cluster_address);
   body.add("performance_standby", false).add("performance_standby_last_remote_wal", 0);
   if (info_.ha_enabled) {
     body.add("raft_committed_index", ports_.committed_index().get());

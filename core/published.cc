@@ -64,6 +64,8 @@ void StateDeriver::forget() {
   damage_ = ok_status();
   settings_ = ServerSettings();
   namespaces_.clear();
+  members_.clear();
+  members_changed_ = true;
   policies_changed_ = {layout::kRootNamespace};
   inner_forgotten_ = true;
   changed_ = mounts_changed_ = namespaces_changed_ = devices_changed_ = jobs_changed_ = settings_changed_ = true;
@@ -178,6 +180,13 @@ Status StateDeriver::take_opened(std::string_view rest, const std::optional<std:
     COFFER_TRY(take_setting(rest.substr(layout::kConfigPrefix.size()), value ? &*value : nullptr, settings_));
   } else if (rest.starts_with(layout::kQuotaPrefix) || rest == layout::kQuotaConfig) {
     COFFER_TRY(take_quota(rest, value));
+  } else if (rest.starts_with(layout::kMemberPrefix)) {
+    members_changed_ = true;
+    members_.erase(row(layout::kMemberPrefix));
+    if (value) {
+      COFFER_ASSIGN(Member member, decode_member(*value));
+      members_.emplace(row(layout::kMemberPrefix), std::move(member));
+    }
   } else if (rest.starts_with(layout::kJobPrefix)) {
     jobs_changed_ = true;
     jobs_.erase(row(layout::kJobPrefix));
@@ -322,6 +331,14 @@ std::shared_ptr<const store::Attachment> StateDeriver::attachment() {
     for (const auto& [id, job] : jobs_)
       jobs->push_back(job);
     next->jobs = std::move(jobs);
+  }
+  if (std::exchange(members_changed_, false)) {
+    auto members = std::make_shared<Members>();
+    for (const auto& [number, member] : members_)
+      members->push_back(member);
+    if (members_told_ && started())
+      members_told_(*members);
+    next->members = std::move(members);
   }
   if (settings_changed_) {
     next->settings = std::make_shared<const ServerSettings>(settings_);

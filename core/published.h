@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/audit_broker.h"
+#include "core/cluster.h"
 #include "core/namespaces.h"
 #include "core/observer.h"
 #include "core/policy_store.h"
@@ -63,6 +64,7 @@ class Published final : public store::Attachment {
   std::shared_ptr<const std::vector<Job>> jobs;
   std::shared_ptr<const ServerSettings> settings;
   std::shared_ptr<const QuotaSet> quotas;  // null: none is set
+  std::shared_ptr<const Members> members;  // never null; empty in a cluster of one that never met another
   SystemConfig config;
 
   // Never fails: a namespace without policies has an empty store.
@@ -92,6 +94,8 @@ class StateDeriver final : public StateObserver {
   void on_settings(std::function<void(const ServerSettings&)> told) { settings_told_ = std::move(told); }
   // Likewise: whether there is a rate quota at all.
   void on_rate_quotas(std::function<void(bool any)> told) { rates_told_ = std::move(told); }
+  // Likewise: of the cluster's nodes, once at each start and whenever they change.
+  void on_members(std::function<void(const Members&)> told) { members_told_ = std::move(told); }
 
   void on_apply(Index index, std::span<const store::Op> ops) override;
   // With the root key that it has. When that does not open the new state it is sealed, and the attachment says why.
@@ -121,6 +125,9 @@ class StateDeriver final : public StateObserver {
   ServerSettings settings_;
   std::function<void(const ServerSettings&)> settings_told_;
   std::function<void(bool)> rates_told_;
+  std::map<std::string, Member, std::less<>> members_;
+  std::function<void(const Members&)> members_told_;
+  bool members_changed_ = true;
   bool settings_changed_ = true;
   struct Quota {
     QuotaSet::Rule rule;

@@ -1,0 +1,36 @@
+// How a node shows that it can open the cluster's seal before it is let in (sys/storage/raft/bootstrap/*).
+//
+// The leader hands out the two records that unsealing needs, both sealed, and a challenge. Who opens the keyring with
+// them derives a key of it, and answers with a MAC over the challenge and over everything that it says of itself.
+// Nothing is kept of a challenge: it names its time and carries a MAC of the leader's, so that asking costs no memory.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/rng.h"
+#include "base/status.h"
+#include "core/cluster.h"
+#include "seal/keyring.h"
+
+namespace coffer::core {
+
+inline constexpr Nanos kChallengeTimeMax = std::chrono::seconds(60);
+
+// For the node that calls itself `server_id`. Fails when the random source does.
+Result<std::string> make_challenge(const seal::Keyring& keyring, std::string_view server_id, WallTime now,
+                                   RandomSource& random);
+
+// What the joiner sends back.
+std::string answer_challenge(const seal::Keyring& keyring, std::string_view challenge, const Member& joiner);
+
+// kDenied: the challenge is not ours, was made for another node or is older than kChallengeTimeMax, or the answer is
+// not of somebody who opened the keyring. Which of them is not said.
+Status check_answer(const seal::Keyring& keyring, std::string_view challenge, std::string_view answer,
+                    const Member& joiner, WallTime now);
+
+// What the seed of the cluster's certificate authority is derived for.
+inline constexpr std::string_view kAuthorityPurpose = "cluster certificate authority";
+
+}  // namespace coffer::core

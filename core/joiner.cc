@@ -1,0 +1,99 @@
+#include "core/joiner.h"
+
+#include "base/encoding.h"
+#include "base/json.h"
+#include "core/join.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr std::size_t kClusterTextBytesMax = 512;
+
+std::string first_error(const json::Value& answer) {
+  const json::Value* errors = answer.find("errors");
+  if (errors == nullptr || !errors->is_array() || errors->size() == 0 || !errors->elements()[0].is_string())
+    return "no reason was given";
+  return std::string(errors->elements()[0].as_string());
+}
+
+// `data` of a good answer; it lives in the arena.
+Result<json::Value> ask(const PeerCall& call, const JoinTarget& target, const std::string& path,
+                        const std::string& body, json::Arena& arena) {
+  const Result<PeerAnswer> answer = call(target, path, body);
+  if (!answer.ok())
+    return answer.status().with_context(target.url);
+  const Result<json::Value> root = json::parse_copy(arena, answer->body, json::Limits());
+  if (!root.ok() || !root->is_object())
+    return Status(answer->status >= 500 ? Code::kUnavailable : Code::kInvalid,
+                  target.url + ": the answer is not one of an API like this");
+  if (answer->status >= 300) {
+    const Code code = answer->status == 403 ? Code::kDenied : answer->status >= 500 ? Code::kUnavailable
+                                                                                    : Code::kInvalid;
+    return Status(code, target.url + ": " + first_error(*root));
+  }
+  const json::Value* data = root->find("data");
+  if (data == nullptr || !data->is_object())
+    return Status(Code::kInvalid, target.url + ": the answer holds no data");
+  return *data;
+}
+
+Result<std::string> bytes_of(const json::Value& data, std::string_view field) {
+  Result<std::string> bytes = base64_decode(data.string_or(field, ""));
+  if (!bytes.ok() || bytes->empty())
+    return Status(Code::kInvalid, "the answer's " + std::string(field) + " is not base64");
+  return bytes;
+}
+
+}  // namespace
+
+Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& target, const Member& self) {
+  json::Arena arena;
+  std::string body;
+  json::write(json::ObjectBuilder(arena, 1).add("server_id", self.id).build(), body);
+  COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/challenge", body, arena));
+  ClusterRecords out;
+  COFFER_ASSIGN(const std::string config, bytes_of(data, "seal_config"));
+  COFFER_ASSIGN(out.seal, seal::SealConfig::decode(config));
+  COFFER_ASSIGN(out.keyring, bytes_of(data, "keyring"));
+  COFFER_ASSIGN(out.challenge, bytes_of(data, "challenge"));
+  COFFER_ASSIGN(const std::string cluster, bytes_of(data, "cluster"));
+  const std::size_t line = cluster.find('\n');
+  if (line == std::string::npos || cluster.size() > kClusterTextBytesMax)
+    return Status(Code::kInvalid, target.url + ": the answer does not name the cluster");
+  out.cluster_name = cluster.substr(0, line);
+  out.cluster_id = cluster.substr(line + 1);
+  return out;
+}
+
+Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
+                                 const ClusterRecords& records, const Member& self) {
+  json::Arena arena;
+  std::string body;
+  json::write(json::ObjectBuilder(arena, 8)
+                  .add("answer", base64_encode(answer_challenge(keyring, records.challenge, self)))
+                  .add("api_addr", self.api_address)
+                  .add("challenge", base64_encode(records.challenge))
+                  .add("cluster_addr", self.cluster_address)
+                  .add("non_voter", self.non_voter)
+                  .add("server_id", self.id)
+                  .add("version", self.version)
+                  .build(),
+              body);
+  COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena));
+  Members members;
+  const json::Value* list = data.find("members");
+  if (list == nullptr || !list->is_array())
+    return Status(Code::kInvalid, target.url + ": the answer does not name the members");
+  for (const json::Value& one : list->elements()) {
+    Member member;
+    member.id = one.string_or("node_id", "");
+    member.cluster_address = one.string_or("cluster_addr", "");
+    member.api_address = one.string_or("api_addr", "");
+    COFFER_TRY(check_member(member).with_context(target.url));
+    member.number = member_number(member.id);
+    members.push_back(std::move(member));
+  }
+  return members;
+}
+
+}  // namespace coffer::core

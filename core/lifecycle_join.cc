@@ -1,0 +1,221 @@
+// How a node that has nothing becomes part of a cluster, and how one that leads hands over.
+#include <utility>
+
+#include "core/layout.h"
+#include "core/lifecycle.h"
+#include "core/owed.h"
+#include "seal/unseal.h"
+
+namespace coffer::core {
+namespace {
+
+constexpr Nanos kRetryPause = std::chrono::seconds(2);
+constexpr Nanos kStatePause = std::chrono::milliseconds(20);
+constexpr Nanos kStateTimeMax = std::chrono::seconds(60);
+
+Result<JoinTarget> target_of(const json::Value& body) {
+  JoinTarget target;
+  target.url = body.string_or("leader_api_addr", "");
+  target.ca_pem = body.string_or("leader_ca_cert", "");
+  target.client_cert_pem = body.string_or("leader_client_cert", "");
+  target.client_key_pem = body.string_or("leader_client_key", "");
+  target.server_name = body.string_or("leader_tls_servername", "");
+  if (!std::string(body.string_or("auto_join", "")).empty() || target.url.starts_with("provider="))
+    return Status(Code::kInvalid, "auto_join: looking nodes up at a cloud is not supported; give leader_api_addr");
+  if (!target.url.starts_with("https://") && !target.url.starts_with("http://"))
+    return Status(Code::kInvalid, "leader_api_addr must be the URL of a node's API, such as https://node-a:8200");
+  while (target.url.ends_with('/'))
+    target.url.pop_back();
+  return target;
+}
+
+bool flag(const json::Value& body, std::string_view name) {
+  const json::Value* value = body.find(name);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
+}  // namespace
+
+void Lifecycle::step_down_behind(std::shared_ptr<Owed> owed) {
+  if (ports_.cluster == nullptr)
+    return respond(owed->take());
+  ports_.cluster->group.transfer_leadership(raft::kNobody, [this, owed](const Status& status) {
+    if (!status.ok())
+      refuse(**owed, "step down", status);
+    else
+      ports_.logger.info("core", "stepped down from active operation");
+    respond(owed->take());
+  });
+}
+
+void Lifecycle::start_join(std::unique_ptr<Exchange> exchange) {
+  if (exchange->request.operation != Operation::kWrite)
+    return respond_failed(std::move(exchange), Status(Code::kUnsupported, "unsupported operation"));
+  if (ports_.cluster == nullptr)
+    return respond_failed(std::move(exchange), Status(Code::kInvalid, "raft storage is not in use"));
+  const Result<JoinTarget> target = target_of(exchange->request.data);
+  if (!target.ok())
+    return respond_failed(std::move(exchange), target.status());
+  if (flag(exchange->request.data, "retry")) {
+    keep_joining({*target});
+    exchange->response.bare = true;
+    exchange->response.data = json::ObjectBuilder(exchange->arena, 1).add("joined", true).build();
+    return respond(std::move(exchange));
+  }
+  auto owed = std::make_shared<Owed>(std::move(exchange));
+  const bool non_voter = flag((**owed).request.data, "non_voter");
+  const bool taken = ports_.cluster->threads.submit([this, target = *target, non_voter, owed] {
+    if (const Status status = join(target, non_voter); !status.ok()) {
+      refuse(**owed, "join the cluster", status);
+    } else {
+      (**owed).response.bare = true;
+      (**owed).response.data = json::ObjectBuilder((**owed).arena, 1).add("joined", true).build();
+    }
+    respond(owed->take());
+  });
+  if (!taken)
+    respond_failed(owed->take(), Status(Code::kExhausted, "too many calls to other systems wait"));
+}
+
+// What the cluster's seal needs is fetched; who is let in is decided when this node has opened it.
+Status Lifecycle::join(const JoinTarget& target, bool non_voter) {
+  Member self = ports_.cluster->self;
+  self.non_voter = non_voter;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!status_.known)
+      return Status(Code::kUnavailable, "the store is not ready yet");
+    if (busy_)
+      return Status(Code::kUnavailable, "an initialization, unseal or join is already in progress");
+    if (status_.initialized && !pending_)
+      return Status(Code::kInvalid, "this node is already initialized: a node with data of its own joins no cluster");
+    busy_ = true;
+  }
+  const Result<ClusterRecords> records = ask_for_records(ports_.cluster->call, target, self);
+  const bool fits = records.ok() && records->seal.automatic() == (ports_.automatic != nullptr) &&
+                    (ports_.automatic == nullptr || records->seal.kind == ports_.automatic->kind());
+  {
+    const std::lock_guard lock(mutex_);
+    busy_ = false;
+    if (!records.ok())
+      return records.status();
+    if (!fits)
+      return Status(Code::kInvalid, "the cluster is sealed by \"" + records->seal.kind +
+                                        "\": configure the same seal for this node");
+    pending_ = PendingJoin{target, *records, self};
+    ceremony_.reset();
+    status_.initialized = true;
+    status_.type = records->seal.kind;
+    status_.counts = records->seal.counts;
+    status_.cluster_name = records->cluster_name;
+    status_.cluster_id = records->cluster_id;
+    busy_ = ports_.automatic != nullptr;
+    publish(status_);
+  }
+  ports_.logger.info("core", "joining a cluster", {{"leader_api_addr", target.url}});
+  if (ports_.automatic == nullptr)
+    return ok_status();
+  Result<seal::Unsealed> keys = seal::unseal_automatically(records->seal, records->keyring, *ports_.automatic);
+  if (!keys.ok()) {
+    const std::lock_guard lock(mutex_);
+    busy_ = false;
+    return keys.status();
+  }
+  enter(std::make_shared<seal::Unsealed>(std::move(*keys)), [](const Status&) {});
+  return ok_status();
+}
+
+// busy_ is set; it is let go with `done`.
+void Lifecycle::enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done) {
+  PendingJoin pending;
+  {
+    const std::lock_guard lock(mutex_);
+    pending = *pending_;
+  }
+  const auto give_up = [this, done](const Status& status) {
+    {
+      const std::lock_guard lock(mutex_);
+      busy_ = false;
+      ceremony_.reset();
+      status_.progress = {};
+      publish(status_);
+    }
+    ports_.logger.error("core", "was not let into the cluster: " + status.message());
+    done(status);
+  };
+  const bool taken = ports_.cluster->threads.submit([this, pending = std::move(pending), keys, done, give_up] {
+    if (const Status status = be_let_in(pending, *keys->keyring); !status.ok())
+      return give_up(status);
+    {
+      const std::lock_guard lock(mutex_);
+      pending_.reset();
+    }
+    unseal_with(std::move(*keys), done);
+  });
+  if (!taken)
+    give_up(Status(Code::kExhausted, "too many calls to other systems wait"));
+}
+
+Status Lifecycle::be_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
+  const Cluster& cluster = *ports_.cluster;
+  COFFER_ASSIGN(const ClusterRecords records, ask_for_records(cluster.call, pending.target, pending.self));
+  if (records.cluster_id != pending.records.cluster_id)
+    return Status(Code::kInvalid, pending.target.url + ": belongs to another cluster by now");
+  COFFER_ASSIGN(const Members members,
+                ask_to_be_let_in(cluster.call, pending.target, keyring, records, pending.self));
+  cluster.meet(keyring, members);
+  for (Nanos waited{0}; waited < kStateTimeMax; waited += kStatePause) {
+    COFFER_ASSIGN(const bool arrived, state_arrived());
+    if (arrived)
+      return ok_status();
+    if (!pause(kStatePause))
+      return Status(Code::kUnavailable, "the server is stopping");
+  }
+  return Status(Code::kUnavailable, "the cluster's state did not arrive: is this node's cluster address reachable?");
+}
+
+Result<bool> Lifecycle::state_arrived() const {
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
+  std::string record;
+  return view->get(store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount,
+                                   layout::kKeyring),
+                   record);
+}
+
+// False: the server stops.
+bool Lifecycle::pause(Nanos time) {
+  std::unique_lock lock(mutex_);
+  return !stopped_.wait_for(lock, time, [this] { return stopping_; });
+}
+
+void Lifecycle::keep_joining(std::vector<JoinTarget> targets) {
+  const bool taken = ports_.cluster->threads.submit([this, targets = std::move(targets)] {
+    std::string last;
+    do {
+      for (const JoinTarget& target : targets) {
+        {
+          const std::lock_guard lock(mutex_);
+          if (status_.initialized || stopping_)
+            return;
+        }
+        const Status status = join(target, false);
+        if (status.ok())
+          return;
+        if (std::exchange(last, status.message()) != status.message())
+          ports_.logger.warn("core", "could not join yet: " + status.message());
+      }
+    } while (pause(kRetryPause));
+  });
+  if (!taken)
+    ports_.logger.error("core", "cannot join: too many calls to other systems wait");
+}
+
+void Lifecycle::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  stopped_.notify_all();
+}
+
+}  // namespace coffer::core
