@@ -224,6 +224,7 @@ void Node::handle(Input& input) {
   if (input.persisted != 0) {
     if (!input.status.ok())
       return fail(input.status);
+    persist_reported_ = input.persisted;
     core_->persisted(input.persisted);
     if (Status noted = note_installed(input.persisted); !noted.ok())
       fail(noted);
@@ -357,7 +358,7 @@ bool Node::perform() {
   if (sends && participating_)
     ports_.transport->send(std::move(ready.send));
   if (ready.persist != 0)
-    syncer_->request(ready.persist);
+    syncer_->request(persist_asked_ = ready.persist);
   if (!ready.apply.empty()) {
     status = apply(ready.apply);
     if (!status.ok()) {
@@ -447,6 +448,8 @@ void Node::note_leadership() {
                        {{"term", core_->term().get()}, {"applied", core_->applied_index().get()}});
     if (ports_.serves)
       ports_.serves();
+    if (const Owed alone = std::exchange(alone_, nullptr); alone != nullptr)
+      alone->tell(Status());
   } else {
     serving_term_.store(0, std::memory_order_release);
     deliver(proposer_.step_down());

@@ -116,6 +116,9 @@ class Node final : public core::Committer,
   void read_index(std::function<void(Result<Index>)> done) override;
   void when_applied(Index index, std::function<void(Status)> done) override;
   void take_part(bool part, std::function<void()> then) override;
+  // A node that began kJoining and has nothing yet becomes the sole voter of a group of its own instead, for good.
+  // `done` when it serves; kInvalid when it has joined others. Any thread.
+  void lead_alone(std::function<void(const Status&)> done);
   core::GroupStatus group_status() const override;
   raft::NodeId leader() const override { return raft::NodeId(leader_.load(std::memory_order_acquire)); }
 
@@ -208,6 +211,7 @@ class Node final : public core::Committer,
   void end_hand_over(const Status& status);
   void go_silent();
   void participate(bool part, const Owed& then);
+  void begin_alone(const Owed& owed);
   void ask_reads();
   void take_reads(const std::vector<raft::ReadResult>& reads);
   void expire_waiters(BootTime now);
@@ -243,6 +247,9 @@ class Node final : public core::Committer,
   std::unordered_map<core::Ticket, Input> waiting_;
   std::uint64_t next_ticket_ = 1;
   bool serving_ = false;
+  Owed alone_;                          // told when a node that began alone serves
+  std::uint64_t persist_asked_ = 0;     // of the log's thread
+  std::uint64_t persist_reported_ = 0;
   bool failed_ = false;
   bool disk_low_ = false;
   BootTime disk_check_due_{};

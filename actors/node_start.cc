@@ -97,4 +97,33 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
                                         begin == Begin::kSoleVoter));
 }
 
+void Node::lead_alone(std::function<void(const Status&)> done) {
+  const auto owed = std::make_shared<OwedAnswer>([done = std::move(done)](Status status, Index) { done(status); });
+  operate(owed, [this, owed] { begin_alone(owed); });
+}
+
+// The core that waited to be let in has written no entry; another one begins in its place.
+void Node::begin_alone(const Owed& owed) {
+  if (serving())
+    return owed->tell(Status());
+  if (participating_ || alone_ != nullptr || core_->last_index() > Index(0) || core_->applied_index() > Index(0))
+    return owed->tell(Status(Code::kInvalid, "this node is part of a cluster already"));
+  // A report of the first core's must not be taken for one of the second's.
+  if (persist_asked_ != persist_reported_)
+    return operate(owed, [this, owed] { begin_alone(owed); });
+  store::HardState hard = ports_.log.hard_state();
+  hard.voted_for = 0;
+  if (Status saved = ports_.log.save_hard_state(hard); !saved.ok())
+    return fail(saved);
+  raft::Core::Start start;
+  start.configuration.voters = {options_.raft.id};
+  Result<std::unique_ptr<raft::Core>> core = raft::Core::start(options_.raft, ports_.clock, ports_.log, start);
+  if (!core.ok())
+    return fail(core.status());
+  core_ = std::move(*core);
+  persist_asked_ = persist_reported_ = 0;
+  alone_ = owed;
+  participate(true, std::make_shared<OwedAnswer>([](Status, Index) {}));
+}
+
 }  // namespace coffer::actors

@@ -162,7 +162,8 @@ void add_raft_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "operator raft",
                       .synopsis = "Look after the cluster's nodes",
                       .usage = "<subcommand> [options] [args]",
-                      .help = "Which nodes form the cluster, and who of them votes.\n\n$ {cmd} operator raft list-peers"});
+                      .help = "Which nodes form the cluster, and who of them votes.\n\n"
+                              "$ {cmd} operator raft list-peers"});
   commands.push_back(join_command());
   commands.push_back({.name = "operator raft list-peers",
                       .synopsis = "List the cluster's nodes",
@@ -178,7 +179,8 @@ void add_raft_commands(std::vector<Command>& commands) {
                         .run = [name, done](Context& context) { return change_peer(context, name, done); }});
   };
   change("remove-peer", "Take a node out of the cluster",
-         "The node gets no more data and does not vote. Its data folder is not touched; clear it before it joins again.",
+         "The node gets no more data and does not vote. Its data folder is not touched; clear it before it joins "
+         "again.",
          "removed");
   change("promote", "Let a node vote", "A node that receives data becomes a voter once it has caught up.", "promoted");
   change("demote", "Let a voter only receive data", "A voter becomes a node that receives all data and does not vote.",
@@ -186,7 +188,8 @@ void add_raft_commands(std::vector<Command>& commands) {
   commands.push_back({.name = "operator step-down",
                       .synopsis = "Make the active node hand over",
                       .usage = "[options]",
-                      .help = "The node that leads hands over to another one. Needs a token with sudo on sys/step-down.",
+                      .help = "The node that leads hands over to another one. Needs a token with sudo on "
+                              "sys/step-down.",
                       .run = step_down});
   commands.push_back({.name = "operator members",
                       .synopsis = "List the nodes with their addresses",

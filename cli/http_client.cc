@@ -188,6 +188,13 @@ class CurlTransport final : public Transport {
     return route;
   }
 
+  void set_blob(CURLoption option, const std::string& text) {
+    if (text.empty())
+      return;
+    curl_blob blob{const_cast<char*>(text.data()), text.size(), CURL_BLOB_COPY};
+    curl_easy_setopt(handle_, option, &blob);
+  }
+
   void set_text(CURLoption option, const std::string& value) {
     if (!value.empty())
       curl_easy_setopt(handle_, option, value.c_str());
@@ -199,13 +206,14 @@ class CurlTransport final : public Transport {
     set_text(CURLOPT_UNIX_SOCKET_PATH, options_.unix_socket);
     set_text(CURLOPT_SSLCERT, options_.client_cert);
     set_text(CURLOPT_SSLKEY, options_.client_key);
+    set_blob(CURLOPT_SSLCERT_BLOB, options_.client_cert_pem);
+    set_blob(CURLOPT_SSLKEY_BLOB, options_.client_key_pem);
     if (options_.skip_verify) {
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
     }
     if (!options_.ca_pem.empty() && options_.ca_cert.empty()) {
-      curl_blob blob{const_cast<char*>(options_.ca_pem.data()), options_.ca_pem.size(), CURL_BLOB_COPY};
-      curl_easy_setopt(handle_, CURLOPT_CAINFO_BLOB, &blob);
+      set_blob(CURLOPT_CAINFO_BLOB, options_.ca_pem);
       curl_easy_setopt(handle_, CURLOPT_CAPATH, nullptr);
     } else if (!options_.ca_cert.empty()) {
       curl_easy_setopt(handle_, CURLOPT_CAINFO, options_.ca_cert.c_str());

@@ -64,6 +64,29 @@ std::function<std::optional<std::string>(const std::string&)> environment_of(con
   };
 }
 
+// The API of another node, which a node asks to be let into its cluster.
+Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::JoinTarget& target,
+                                   const std::string& path, const std::string& body) {
+  TransportOptions options;
+  options.ca_cert = target.ca_file;
+  options.ca_pem = target.ca_pem;
+  options.client_cert = target.client_cert_file;
+  options.client_key = target.client_key_file;
+  options.client_cert_pem = target.client_cert_pem;
+  options.client_key_pem = target.client_key_pem;
+  options.server_name = target.server_name;
+  options.timeout = std::chrono::seconds(30);
+  COFFER_ASSIGN(const std::unique_ptr<Transport> transport, make(options));
+  HttpRequest request;
+  request.method = "POST";
+  request.url = target.url + "/v1/" + path;
+  request.headers = {{"Content-Type", "application/json"}, {"X-Vault-Request", "true"}};
+  request.body = body;
+  request.has_body = true;
+  COFFER_ASSIGN(const HttpResponse response, transport->perform(request));
+  return core::PeerAnswer{response.status, response.body};
+}
+
 int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
   const FlagSet& flags = ctx.flags();
   if (!ctx.arity(0, 0))
@@ -86,6 +109,10 @@ int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
   options.dev_no_store_token = flags.boolean("dev-no-store-token");
   const Invocation& invocation = ctx.invocation();
   options.variable = environment_of(invocation);
+  options.call_peer = [make = ctx.ports().transport](const core::JoinTarget& target, const std::string& path,
+                                                     const std::string& body) {
+    return call_peer(make, target, path, body);
+  };
   options.store_token = [&ctx](const std::string& token) -> Status {
     COFFER_ASSIGN(const std::unique_ptr<TokenHelper> helper, ctx.ports().token_helper(ctx.invocation()));
     return helper->store(token);

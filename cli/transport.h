@@ -40,6 +40,8 @@ struct TransportOptions {
   std::string ca_pem;         // certificates themselves
   std::string client_cert;
   std::string client_key;
+  std::string client_cert_pem;  // the same as texts
+  std::string client_key_pem;
   std::string server_name;    // expected in the certificate instead of the address's host
   bool skip_verify = false;
   std::string unix_socket;    // connect there, whatever the URL's host

@@ -450,6 +450,22 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
   unseal_with({std::move(shared->made.root_key), shared->made.keyring}, finish);
 }
 
+// Under mutex_.
+Status Lifecycle::begin_ceremony() {
+  if (ceremony_ != nullptr)
+    return ok_status();
+  if (pending_) {
+    ceremony_ = std::make_unique<seal::UnsealCeremony>(pending_->records.seal, pending_->records.keyring,
+                                                       ports_.automatic);
+    return ok_status();
+  }
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
+  COFFER_TRY(load_records(*view));
+  COFFER_ASSIGN(seal::SealConfig config, seal::SealConfig::decode(seal_record_));
+  ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, ports_.automatic);
+  return ok_status();
+}
+
 void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   const json::Value& body = exchange->request.data;
   const json::Value* reset = body.find("reset");
@@ -484,20 +500,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   const Result<SecretBytes> share = seal::parse_share(key);
   if (!share.ok())
     return answer_now(share.status());
-  if (ceremony_ == nullptr && pending_) {
-    ceremony_ = std::make_unique<seal::UnsealCeremony>(pending_->records.seal, pending_->records.keyring,
-                                                       ports_.automatic);
-  } else if (ceremony_ == nullptr) {
-    const Result<std::unique_ptr<store::View>> view = ports_.backend.view();
-    if (!view.ok())
-      return answer_now(view.status());
-    if (const Status loaded = load_records(**view); !loaded.ok())
-      return answer_now(loaded);
-    Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
-    if (!config.ok())
-      return answer_now(config.status());
-    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config).value(), keyring_record_, ports_.automatic);
-  }
+  if (const Status begun = begin_ceremony(); !begun.ok())
+    return answer_now(begun);
   Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
   status_.progress = ceremony_->progress();
   publish(status_);

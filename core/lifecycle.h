@@ -52,9 +52,10 @@ class Lifecycle final : public LifecycleHandler {
     Member self;          // as this node calls itself
     PeerCall call;
     CallPool& threads;    // for `call`, which blocks
-    // Makes this node, which has nothing yet, the sole voter of a group of its own; `done` when it leads, on any thread.
+    // Makes this node, which has nothing yet, the sole voter of a group of its own. `done` when it leads, on any
+    // thread.
     std::function<void(std::function<void(const Status&)> done)> lead_alone;
-    // Begins to talk to `members` with certificates of the authority that the keyring gives, and to take part. Any
+    // Begins to talk to `members`, with certificates of the authority that the keyring gives, and to take part. Any
     // thread.
     std::function<void(const seal::Keyring& keyring, const Members& members)> meet;
   };
@@ -149,6 +150,7 @@ class Lifecycle final : public LifecycleHandler {
   Result<bool> state_arrived() const;
   bool pause(Nanos time);
   void start_unseal(std::unique_ptr<Exchange> exchange);
+  Status begin_ceremony();
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
   void submit_init(std::unique_ptr<InitCommit> commit);
   void finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome outcome, const Status& status);

@@ -8,6 +8,7 @@
 #include "base/mutant.h"
 #include "core/layout.h"
 #include "core/wrapping_jwt.h"
+#include "crypto/es512.h"
 
 namespace coffer::core {
 namespace {

@@ -18,8 +18,11 @@
 #include "core/router.h"
 #include "core/settings.h"
 #include "core/token_record.h"
-#include "crypto/es512.h"
 #include "seal/barrier.h"
+
+namespace coffer::crypto {
+class Es512Key;
+}
 
 namespace coffer::core {
 

@@ -10,6 +10,7 @@
 #include "core/token_store.h"
 #include "core/token_ttl.h"
 #include "core/wrapping_jwt.h"
+#include "crypto/es512.h"
 
 namespace coffer::core {
 namespace {

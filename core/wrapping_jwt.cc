@@ -6,6 +6,7 @@
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "core/answers.h"
+#include "crypto/es512.h"
 
 namespace coffer::core {
 namespace {

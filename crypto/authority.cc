@@ -2,12 +2,15 @@
 
 #include <openssl/x509v3.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
 
 #include "base/check.h"
 #include "crypto/certificate.h"
+#include "crypto/derived_key.h"
+#include "crypto/hkdf.h"
 #include "crypto/random.h"
 
 namespace coffer::crypto {
@@ -30,16 +33,29 @@ std::string hex_of(std::uint64_t number) {
   return out;
 }
 
-}  // namespace
+// Bytes of a purpose of their own out of a seed, so that a certificate made twice carries the same serial number.
+class SeedStream final : public RandomSource {
+ public:
+  explicit SeedStream(const SecretBytes& seed) : seed_(seed) {}
+  Status fill(std::span<std::uint8_t> out) override {
+    const SecretBytes bytes =
+        hkdf_sha256(seed_.reveal(), {}, "coffer authority " + std::to_string(draws_++), out.size());
+    std::ranges::copy(bytes.reveal(), out.begin());
+    return ok_status();
+  }
 
-Result<Authority> make_authority(WallTime now, unsigned days, RandomSource& random) {
-  // Its name is its own, so that two authorities can be trusted at a time.
+ private:
+  const SecretBytes& seed_;
+  unsigned draws_ = 0;
+};
+
+// Its name is its own, so that two authorities can be trusted at a time.
+Result<Authority> authority_of(const KeyPtr& key, WallTime now, unsigned days, RandomSource& random) {
   std::array<std::uint8_t, 8> tag{};
   COFFER_TRY(draw(random, tag));
   std::uint64_t number = 0;
   for (const std::uint8_t byte : tag)
     number = number << 8 | byte;
-  const KeyPtr key = make_key();
   if (key == nullptr)
     return failed("no key");
   const CertificatePlan plan{"Coffer Cluster " + hex_of(number), now - kValidBefore, end_after(now, days), ""};
@@ -50,6 +66,17 @@ Result<Authority> make_authority(WallTime now, unsigned days, RandomSource& rand
   if (out.cert_pem.empty() || out.key_pem.empty())
     return failed("no text form");
   return out;
+}
+
+}  // namespace
+
+Result<Authority> derive_authority(const SecretBytes& seed, WallTime now, unsigned days) {
+  SeedStream stream(seed);
+  return authority_of(derive_p521_key(seed), now, days, stream);
+}
+
+Result<Authority> make_authority(WallTime now, unsigned days, RandomSource& random) {
+  return authority_of(make_key(), now, days, random);
 }
 
 Result<NodeCertificate> issue_node_certificate(const Authority& authority, std::uint64_t node, WallTime now,

@@ -30,6 +30,11 @@ struct NodeCertificate {
 // when the library or `random` failed. Any thread, as all of this.
 Result<Authority> make_authority(WallTime now, unsigned days, RandomSource& random);
 
+// The authority that every node of a cluster comes to by itself: the same `seed`, of at least 32 secret bytes, gives
+// the same name and the same key (on P-521), and so trust in the same nodes; the dates are its maker's. kInternal when
+// the library failed.
+Result<Authority> derive_authority(const SecretBytes& seed, WallTime now, unsigned days);
+
 // A certificate for node number `node`, valid as above. kInvalid when `authority` is not what make_authority() gave.
 Result<NodeCertificate> issue_node_certificate(const Authority& authority, std::uint64_t node, WallTime now,
                                                unsigned days, RandomSource& random);

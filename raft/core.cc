@@ -320,7 +320,8 @@ void Core::commit_to(Index index) {
   if (index <= commit_)
     return;
   commit_ = index;
-  if (commit_.get() - commit_saved_.get() >= kCommitHintEntries)
+  // Oftener in a young log: what a cluster begins with must be there again at a start that meets nobody.
+  if (commit_.get() - commit_saved_.get() >= std::min<std::uint64_t>(kCommitHintEntries, commit_saved_.get() + 1))
     mark_hard_state();
 }
 

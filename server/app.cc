@@ -37,7 +37,9 @@
 #include "store/flush_thread.h"
 #include "store/memory_backend.h"
 #include "store/memory_log.h"
+#include "server/cluster_part.h"
 #include "server/descriptors.h"
+#include "store/replacement.h"
 #include "store/wal.h"
 
 namespace coffer::server {
@@ -52,6 +54,12 @@ constexpr std::chrono::seconds kDrainTimeMax{5};
 constexpr unsigned kWorkThreads = 1;
 constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
+
+// "https://host:port" without its scheme.
+std::string host_and_port(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  return scheme == std::string::npos ? url : url.substr(scheme + 3);
+}
 
 std::string parent_folder(const std::string& folder) {
   std::error_code ignored;  // as it stands, then
@@ -92,7 +100,11 @@ class App::Impl {
         }) {}
 
   Status open_store();
+  Status create_node();
   Status start_node();
+  Status compose_cluster(actors::Node::Options& node);
+  Result<actors::Node::Begin> how_to_begin(raft::NodeId id) const;
+  Status begin_silently();
   Status compose_core();
   Status listen();
   void stop();
@@ -127,6 +139,7 @@ class App::Impl {
   std::unique_ptr<FolderLock> lock_;
   std::unique_ptr<store::Log> log_;
   std::unique_ptr<store::Backend> backend_;
+  std::unique_ptr<store::SnapshotTarget> snapshots_;
   store::StateBackend* state_ = nullptr;  // backend_, when it is on disk
   std::unique_ptr<store::FlushThread> flusher_;
 
@@ -148,6 +161,7 @@ class App::Impl {
   std::unique_ptr<actors::Host> host_;
   std::unique_ptr<actors::Node> node_;
   Latch serves_;
+  bool begun_ = false;  // the lifecycle looked at the store; node's thread once that runs
 
   // What is told of all this.
   std::shared_ptr<core::DoorBoard> board_ = std::make_shared<core::DoorBoard>();
@@ -169,6 +183,8 @@ class App::Impl {
   std::unique_ptr<core::Tender> tender_;
   std::unique_ptr<core::IrrevocableSweep> sweep_;
   std::unique_ptr<core::ActivityWriter> activity_writer_;
+
+  std::unique_ptr<ClusterPart> cluster_;  // null: storage that no other node shares
 
   // The surfaces.
   std::unique_ptr<rpc::Server> rpc_;
@@ -202,8 +218,11 @@ Status App::Impl::open_store() {
     COFFER_TRY(log_->sync());
   }
   COFFER_ASSIGN(auto table, store::open_state(disk, folder, store::LmdbOptions{}, system_random()));
+  const store::SetHashKey hash_key = table->hash_key();
   auto state = std::make_unique<store::StateBackend>(std::move(table), store::StateBackendOptions{});
   state_ = state.get();
+  snapshots_ = std::make_unique<store::DiskTarget>(disk, folder, store::LmdbOptions{}, system_random(), *state,
+                                                   hash_key);
   backend_ = std::move(state);
   flusher_ = std::make_unique<store::FlushThread>(
       *state_,
@@ -262,6 +281,10 @@ Status App::Impl::compose_core() {
   audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));
   deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
   deriver_->on_settings([this](const core::ServerSettings& settings) { settings_changed(settings); });
+  deriver_->on_members([this](const core::Members& members) {
+    if (cluster_ != nullptr)
+      cluster_->members_changed(members);
+  });
   deriver_->on_rate_quotas([this](bool any) { board_->put_gate(any ? pipeline_.get() : nullptr); });
   options_.http.board = options_.rpc.board = board_;
   return Status();
@@ -366,11 +389,50 @@ void App::Impl::note_version() {
       [](const Status&) {});
 }
 
-Status App::Impl::start_node() {
+// Who has others, or nothing yet, is of use before anybody leads: with what its own log knows to be committed.
+Status App::Impl::begin_silently() {
+  auto replayed = std::make_shared<Latch>();
+  node_->when_applied(node_->commit_index(), [replayed](const Status&) { replayed->set(); });
+  COFFER_TRY(await(*replayed, "the log was not replayed"));
+  return lifecycle_->begin();
+}
+
+// What a node has beside a sole voter, and where what comes in of snapshots is kept.
+Status App::Impl::compose_cluster(actors::Node::Options& node) {
+  ClusterPart::Options part;
+  part.self.id = options_.node_id;
+  part.self.number = node.raft.id;
+  part.self.cluster_address = host_and_port(options_.info.cluster_address);
+  part.self.api_address = options_.info.api_address;
+  part.self.version = std::string(kVaultVersion);
+  COFFER_TRY(core::check_member(part.self).with_context("storage \"raft\""));
+  part.listen_host = options_.cluster_listen_host;
+  part.listen_port = options_.cluster_listen_port;
+  part.call = options_.call_peer;
+  part.retry_join = options_.retry_join;
+  node.spool_folder = options_.storage_path + "/spool";
+  cluster_ = std::make_unique<ClusterPart>(std::move(part), calls_, logger_);
+  return Status();
+}
+
+Result<actors::Node::Begin> App::Impl::how_to_begin(raft::NodeId id) const {
+  using Begin = actors::Node::Begin;
+  if (cluster_ == nullptr)
+    return Begin::kSoleVoter;
+  if (backend_->applied_index() == Index(0) && log_->last_index() == Index(0))
+    return Begin::kJoining;
+  COFFER_ASSIGN(const bool alone, actors::Node::is_sole_voter(*backend_, *log_, id));
+  return alone ? Begin::kSoleVoter : Begin::kMember;
+}
+
+Status App::Impl::create_node() {
   host_ = std::make_unique<actors::Host>();
   actors::Node::Options node;
   node.raft.id = core::member_number(options_.node_id);
-  node.raft.tail_bytes_max = kRaftTailBytesMax;
+  if (options_.cluster_listen_host.empty())
+    node.raft.tail_bytes_max = kRaftTailBytesMax;
+  else
+    COFFER_TRY(compose_cluster(node));
   if (!options_.overload_protection)
     node.overload.delay_max = Nanos(0);
   node.free_bytes_min = state_ != nullptr ? options_.free_bytes_min : 0;
@@ -380,11 +442,25 @@ Status App::Impl::start_node() {
                             logger_, host_->node_wake(), fatal_, {},        {}};
   ports.free_bytes = [this] { return posix_disk().free_bytes(options_.storage_path); };
   ports.serves = [this] {
-    if (const Status begun = lifecycle_->begin(); !begun.ok())
-      return fatal_(begun);
+    if (!std::exchange(begun_, true))
+      if (const Status begun = lifecycle_->begin(); !begun.ok())
+        return fatal_(begun);
     serves_.set();
   };
-  COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports)));
+  if (cluster_ != nullptr) {
+    ports.transport = &cluster_->transport();
+    ports.snapshots = snapshots_.get();
+    ports.disk = &posix_disk();
+    ports.leadership_changed = [this](const raft::Leadership&) { host_->wake_expiry(); };
+  }
+  COFFER_ASSIGN(const actors::Node::Begin begin, how_to_begin(node.raft.id));
+  COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports), begin));
+  begun_ = begin != actors::Node::Begin::kSoleVoter;
+  return Status();
+}
+
+Status App::Impl::start_node() {
+  COFFER_TRY(create_node());
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
   events_ = std::make_unique<core::EventBus>("coffer://" + options_.node_id);
@@ -392,7 +468,8 @@ Status App::Impl::start_node() {
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
                                      exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
-                                     options_.introspection, events_.get()});
+                                     options_.introspection, events_.get(),
+                                     cluster_ != nullptr ? node_.get() : nullptr});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -403,10 +480,13 @@ Status App::Impl::start_node() {
                                    logger_,
                                    [this] { return node_->applied_index(); },
                                    [this] { return node_->commit_index(); },
-                                   [this](bool unsealed) { state_changed(unsealed); }};
+                                   [this](bool unsealed) { state_changed(unsealed); },
+                                   cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
   board_->put_token_judge(pipeline_.get());
+  if (cluster_ != nullptr)
+    cluster_->attach(*pipeline_, *lifecycle_);
   expiry_ = std::make_unique<core::ExpiryDriver>(*services_,
                                                  [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
@@ -414,9 +494,11 @@ Status App::Impl::start_node() {
   sweep_ = std::make_unique<core::IrrevocableSweep>(*services_);
   activity_writer_ = std::make_unique<core::ActivityWriter>(*services_, activity_);
   host_->start_node(*node_, kTickInterval);
-  COFFER_TRY(await(serves_, "the node did not come to serve"));
+  COFFER_TRY(begun_ ? begin_silently() : await(serves_, "the node did not come to serve"));
   usage_->start();
   host_->start_expiry([this] { return housekeeping(); });
+  if (cluster_ != nullptr && !lifecycle_->initialized())
+    cluster_->begin_joining();
   return Status();
 }
 
@@ -425,6 +507,8 @@ Nanos App::Impl::housekeeping() {
   audit_->tick(system_clock().boot_now());
   if (lifecycle_->sealed())
     return kHousekeepingInterval;
+  if (cluster_ != nullptr)
+    cluster_->tick(system_clock().boot_now());
   note_version();
   const std::optional<WallTime> next = expiry_->tick();
   core::count_leases_of_a_quota(*services_);
@@ -435,7 +519,9 @@ Nanos App::Impl::housekeeping() {
   return more || tends ? kHousekeepingPause : kHousekeepingInterval;
 }
 
-void App::Impl::state_changed(bool) {
+void App::Impl::state_changed(bool unsealed) {
+  if (cluster_ != nullptr)
+    cluster_->state_changed(unsealed);
   host_->wake_expiry();
 }
 
@@ -489,10 +575,17 @@ void App::Impl::stop() {
     return;
   if (pool_ != nullptr)
     pool_->refuse_waiting();
+  if (lifecycle_ != nullptr)
+    lifecycle_->stop();
+  // While clients are still answered: who is handed over to finishes what was begun here.
+  if (cluster_ != nullptr)
+    cluster_->hand_over();
   if (http_ != nullptr)
     http_->stop(kDrainTimeMax);
   if (rpc_ != nullptr)
     rpc_->stop(kDrainTimeMax);
+  if (cluster_ != nullptr)
+    cluster_->stop();
   // It asks the lifecycle and reads the store, at any moment.
   if (usage_ != nullptr)
     usage_->stop();

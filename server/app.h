@@ -43,6 +43,11 @@ struct AppOptions {
   core::LockoutRules lockouts;
   std::vector<core::Engine*> further_engines;  // outlive the App
   bool introspection = false;          // sys/internal/inspect is there
+  // Of a node that may share its storage with others (kRaft): where it listens for them; empty: it never does.
+  std::string cluster_listen_host;
+  std::uint16_t cluster_listen_port = 0;
+  core::PeerCall call_peer;
+  std::vector<core::JoinTarget> retry_join;
 };
 
 class App {

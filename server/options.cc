@@ -179,6 +179,27 @@ void add_addresses(const Config& config, AppOptions& app) {
     app.info.api_address = std::string(first.tls ? "https://" : "http://") + host + ":" + std::to_string(first.port);
   if (app.info.cluster_address.empty())
     app.info.cluster_address = "https://" + host + ":" + std::to_string(first.port + 1);
+  if (app.storage != AppOptions::Storage::kRaft || config.disable_clustering)
+    return;
+  app.cluster_listen_host = first.host;
+  app.cluster_listen_port = static_cast<std::uint16_t>(first.port + 1);
+  for (const ListenerConfig& listener : config.listeners)
+    if (listener.kind == ListenerKind::kTcp && !listener.cluster_address.empty()) {
+      const std::size_t colon = listener.cluster_address.rfind(':');
+      const std::string port = listener.cluster_address.substr(colon + 1);
+      app.cluster_listen_host = listener.cluster_address.substr(0, colon);
+      std::from_chars(port.data(), port.data() + port.size(), app.cluster_listen_port);
+      break;
+    }
+  for (const RetryJoin& one : config.storage->retry_join) {
+    core::JoinTarget target;
+    target.url = one.leader_api_addr;
+    target.server_name = one.leader_tls_servername;
+    target.ca_file = one.leader_ca_cert_file;
+    target.client_cert_file = one.leader_client_cert_file;
+    target.client_key_file = one.leader_client_key_file;
+    app.retry_join.push_back(std::move(target));
+  }
 }
 
 std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits(const Config& config) {
@@ -276,6 +297,7 @@ Result<StartOptions> start_options(const RunOptions& run) {
   Result<StartOptions> start = run.dev ? dev_options(run) : configured_options(run);
   if (start.ok()) {
     start->app.further_engines = run.further_engines;
+    start->app.call_peer = run.call_peer;
     start->app_info = start->app.info;
     start->seal_kind =
         start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "core/joiner.h"
 
 namespace coffer::core {
 class Engine;
@@ -33,6 +34,7 @@ struct RunOptions {
   std::vector<std::string> dev_tls_names;   // that the certificate is for, besides localhost
   std::vector<core::Engine*> further_engines;  // besides the built-in ones; they outlive run()
   std::function<std::optional<std::string>(const std::string&)> variable;  // environment
+  core::PeerCall call_peer;                 // the API of another node
   std::function<Status(const std::string& token)> store_token;             // for the command line's next calls
   std::function<void(std::string_view text)> print;                        // standard output
   std::function<void(std::string_view text)> complain;                     // standard error

@@ -104,6 +104,18 @@ BOOST_AUTO_TEST_CASE(a_certificate_is_refused_for_another_node_or_with_another_k
   BOOST_TEST(!check_node_certificate(node, kNode).ok());
 }
 
+BOOST_AUTO_TEST_CASE(who_derives_it_from_the_same_seed_trusts_the_same_nodes) {
+  const SecretBytes seed = SecretBytes::copy_of(std::string(32, 's'));
+  const SecretBytes other = SecretBytes::copy_of(std::string(32, 't'));
+  const auto here = derive_authority(seed, kNow, 100), there = derive_authority(seed, kNow + std::chrono::hours(1), 90);
+  const auto elsewhere = derive_authority(other, kNow, 100);
+  BOOST_REQUIRE((here.ok() && there.ok() && elsewhere.ok()));
+  const NodeCertificate node = certificate(*here);
+  BOOST_TEST(trusts(there->cert_pem, node.cert_pem, kNow, X509_PURPOSE_SSL_SERVER));
+  BOOST_TEST(trusts(there->cert_pem, node.cert_pem, kNow, X509_PURPOSE_SSL_CLIENT));
+  BOOST_TEST(!trusts(elsewhere->cert_pem, node.cert_pem, kNow, X509_PURPOSE_SSL_CLIENT));
+}
+
 BOOST_AUTO_TEST_CASE(an_authority_whose_key_is_anothers_signs_nothing) {
   Authority mixed = authority(1);
   mixed.key_pem = authority(2).key_pem.clone();

@@ -1,0 +1,91 @@
+#include "server/cluster_hub.h"
+
+#include <utility>
+
+#include "base/check.h"
+#include "core/join.h"
+#include "crypto/authority.h"
+#include "rpc/cluster.h"
+
+namespace coffer::server {
+namespace {
+
+// Made anew at each unseal.
+constexpr unsigned kCertificateDays = 3650;
+
+}  // namespace
+
+ClusterHub::ClusterHub(Config config, const Clock& clock, Logger& logger)
+    : config_(std::move(config)), clock_(clock), logger_(logger) {}
+
+ClusterHub::~ClusterHub() { leave(); }
+
+void ClusterHub::attach(raft::Inbox& inbox, core::ForwardHandler& handler) {
+  inbox_ = &inbox;
+  handler_ = &handler;
+}
+
+std::shared_ptr<rpc::Cluster> ClusterHub::network() const {
+  const std::lock_guard lock(mutex_);
+  return network_;
+}
+
+Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& members) {
+  COFFER_CHECK(inbox_ != nullptr && handler_ != nullptr);
+  const std::lock_guard meeting(meeting_);
+  if (const std::shared_ptr<rpc::Cluster> there = network()) {
+    there->set_members(members);
+    return ok_status();
+  }
+  const WallTime now = clock_.wall_now();
+  COFFER_ASSIGN(const crypto::Authority authority,
+                crypto::derive_authority(keyring.derive(core::kAuthorityPurpose), now, kCertificateDays));
+  rpc::ClusterConfig config;
+  config.host = config_.host;
+  config.port = config_.port;
+  config.self = config_.self;
+  COFFER_ASSIGN(config.certificate, crypto::issue_node_certificate(authority, config_.self.get(), now,
+                                                                   kCertificateDays, system_random()));
+  COFFER_ASSIGN(std::unique_ptr<rpc::Cluster> made,
+                rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},
+                                     [this](std::string_view line) { logger_.info("cluster", line); }));
+  made->set_members(members);
+  const std::lock_guard lock(mutex_);
+  network_ = std::move(made);
+  return ok_status();
+}
+
+void ClusterHub::set_members(const core::Members& members) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    there->set_members(members);
+}
+
+void ClusterHub::leave() {
+  const std::lock_guard meeting(meeting_);
+  std::shared_ptr<rpc::Cluster> there;
+  {
+    const std::lock_guard lock(mutex_);
+    there = std::exchange(network_, nullptr);
+  }
+  if (there != nullptr)
+    there->stop();
+}
+
+void ClusterHub::send(std::vector<raft::Message> messages) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    there->send(std::move(messages));
+}
+
+void ClusterHub::send_snapshot(raft::Message message, std::string path, std::function<void(const Status&)> done) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    return there->send_snapshot(std::move(message), std::move(path), std::move(done));
+  done(Status(Code::kUnavailable, "the node is not connected to the cluster"));
+}
+
+void ClusterHub::forward(raft::NodeId to, std::string request, Nanos time_max, Done done) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    return there->forward(to, std::move(request), time_max, std::move(done));
+  done(Fate::kNotSent, {});
+}
+
+}  // namespace coffer::server

@@ -1,0 +1,61 @@
+// This node's place in the cluster's network: there while the node is unsealed, since its certificates come from the
+// keyring. What stands before it is always there; while the network is not, messages are dropped and requests not sent.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/cluster.h"
+#include "raft/transport.h"
+#include "seal/keyring.h"
+
+namespace coffer::rpc {
+class Cluster;
+}
+
+namespace coffer::server {
+
+// Any thread.
+class ClusterHub final : public raft::Transport, public core::ClusterLink {
+ public:
+  struct Config {
+    std::string host;         // of the cluster address that is listened on
+    std::uint16_t port = 0;
+    raft::NodeId self;
+  };
+
+  ClusterHub(Config config, const Clock& clock, Logger& logger);
+  ~ClusterHub() override;
+
+  // Who takes what comes in; both outlive the last leave(). Once, before meet().
+  void attach(raft::Inbox& inbox, core::ForwardHandler& handler);
+  // Listens, with a certificate of the authority that `keyring` gives, and talks to `members`. When it does already,
+  // only the members are told. The failure names the address.
+  Status meet(const seal::Keyring& keyring, const core::Members& members);
+  // Takes effect while the network is there.
+  void set_members(const core::Members& members);
+  // Ends all connections. Blocks for what is under way; not on the node's thread.
+  void leave();
+
+  void send(std::vector<raft::Message> messages) override;
+  void send_snapshot(raft::Message message, std::string path, std::function<void(const Status&)> done) override;
+  void forward(raft::NodeId to, std::string request, Nanos time_max, Done done) override;
+
+ private:
+  std::shared_ptr<rpc::Cluster> network() const;
+
+  const Config config_;
+  const Clock& clock_;
+  Logger& logger_;
+  raft::Inbox* inbox_ = nullptr;
+  core::ForwardHandler* handler_ = nullptr;
+  std::mutex meeting_;                     // one meet() or leave() at a time
+  mutable std::mutex mutex_;
+  std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
+};
+
+}  // namespace coffer::server

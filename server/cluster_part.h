@@ -1,0 +1,74 @@
+// What a node has that may share its storage with others: the network, the requests that go to the node that leads and
+// those that come from elsewhere, the way into a cluster, and the promotion of those who came in.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/node.h"
+#include "core/autopilot.h"
+#include "core/call.h"
+#include "core/forward_door.h"
+#include "core/forwarder.h"
+#include "core/lifecycle.h"
+#include "server/cluster_hub.h"
+
+namespace coffer::server {
+
+// Driven by App, in the order of its members.
+class ClusterPart {
+ public:
+  struct Options {
+    core::Member self;
+    std::string listen_host;       // of the cluster address
+    std::uint16_t listen_port = 0;
+    core::PeerCall call;
+    std::vector<core::JoinTarget> retry_join;
+  };
+
+  ClusterPart(Options options, core::CallPool& threads, Logger& logger);
+  ~ClusterPart();
+
+  // For the node's ports, before there is one.
+  raft::Transport& transport() { return hub_; }
+  void members_changed(const core::Members& members) { hub_.set_members(members); }
+
+  // Once each, in this order, before anything runs.
+  core::Lifecycle::Cluster& attach(actors::Node& node, const core::Services& services);
+  void attach(core::Pipeline& pipeline, core::Lifecycle& lifecycle);
+
+  // A node that has nothing and knows whom to ask: does so until it is let in.
+  void begin_joining();
+  // Node's thread. After an unseal the node meets the others and takes part; a sealed one takes none.
+  void state_changed(bool unsealed);
+  // Scheduler's thread, about ten times a second.
+  void tick(BootTime now);
+  // Leads no more, if anybody else can.
+  void hand_over();
+  // Nothing goes in or out any more. Before the node stops.
+  void stop();
+
+ private:
+  core::Forwarder::Leader leader() const;
+  void meet(const seal::Keyring& keyring, const core::Members& members);
+  void announce();
+  void promote(BootTime now);
+
+  const Options options_;
+  core::CallPool& threads_;
+  Logger& logger_;
+  ClusterHub hub_;
+  actors::Node* node_ = nullptr;
+  const core::Services* services_ = nullptr;
+  core::Lifecycle* lifecycle_ = nullptr;
+  std::unique_ptr<core::Lifecycle::Cluster> port_;
+  std::unique_ptr<core::ForwardDoor> door_;
+  std::unique_ptr<core::Forwarder> forwarder_;
+  core::Autopilot autopilot_;               // scheduler's thread
+  std::atomic<bool> changing_{false};       // a promotion is under way
+  std::atomic<bool> announcing_{false};
+};
+
+}  // namespace coffer::server
