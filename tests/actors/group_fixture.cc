@@ -72,6 +72,7 @@ Status Member::start(Node::Begin begin) {
   options.raft.id = id;
   options.raft.random_seed = id.get();
   options.spool_folder = spool();
+  options.commit_time_max = std::chrono::seconds(5);
   options.log_kept_entries_max = log_kept_entries_max;
   Node::Ports ports{*log,
                     *backend,
