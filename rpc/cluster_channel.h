@@ -39,8 +39,8 @@ std::optional<raft::NodeId> cluster_caller(const grpc::ServerContextBase& contex
 
 gpr_timespec grpc_deadline(Nanos from_now);
 
-// Counts what gRPC still has of ours, so that it can be waited for: a call lets go of its channel first, then it is done.
-// Any thread.
+// Counts what gRPC still has of ours, so that it can be waited for: a call lets go of its channel first, then it is
+// done. Any thread.
 class Outstanding {
  public:
   void add();

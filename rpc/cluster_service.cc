@@ -115,7 +115,13 @@ class ClusterService::SnapshotReader final : public grpc::ServerReadReactor<clus
     const Status status = complete();
     if (!status.ok())
       return refuse(status);
-    Finish(grpc::Status::OK);
+    finish(grpc::Status::OK);
+  }
+
+  // Whoever hears that this one is over may send the next.
+  void finish(const grpc::Status& status) {
+    service_.end_snapshot(from_, context_);
+    Finish(status);
   }
 
   Status complete() {
@@ -134,7 +140,7 @@ class ClusterService::SnapshotReader final : public grpc::ServerReadReactor<clus
     if (begun_ && !path_.empty())
       (void)posix_disk().remove(path_);  // if this fails the next start removes it
     const auto code = status.code() == Code::kInvalid ? grpc::INVALID_ARGUMENT : grpc::UNAVAILABLE;
-    Finish(grpc::Status(code, status.message()));
+    finish(grpc::Status(code, status.message()));
   }
 
   ClusterService& service_;

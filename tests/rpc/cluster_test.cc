@@ -605,7 +605,7 @@ BOOST_AUTO_TEST_CASE(a_peer_that_falls_silent_is_noticed_and_found_again) {
   BOOST_TEST(eventually([&] { return !a.peer(kB).connected; }));
   // Two seconds, and what a busy machine adds.
   BOOST_TEST((system_clock().boot_now() - before < std::chrono::seconds(10)));
-  BOOST_TEST(b.connected(kA));
+  BOOST_TEST(eventually([&] { return b.connected(kA); }));
   wire.silence(false);
   BOOST_TEST(eventually([&] { return a.peer(kB).connected; }));
   a.cluster->send({heartbeat(kA, kB, 3)});
