@@ -159,6 +159,34 @@ BOOST_AUTO_TEST_CASE(who_is_alone_is_known_from_state_and_log) {
   BOOST_TEST((joiner.node->group_status().role == raft::Role::kFollower));
 }
 
+BOOST_AUTO_TEST_CASE(one_that_waits_to_join_may_begin_alone_instead) {
+  Cluster cluster(true);
+  Member& first = cluster.add(1);
+  BOOST_REQUIRE(first.start(Node::Begin::kJoining).ok());
+  Told<Status> alone;
+  first.node->lead_alone(alone.take());
+  BOOST_REQUIRE(cluster.run_until([&] { return alone.came.has_value(); }));
+  BOOST_TEST(alone.came->ok());
+  BOOST_TEST(first.node->is_leader());
+  BOOST_REQUIRE((cluster.write(first, "a", "1") == kCommitted));
+  first.stop();
+  first.open();
+  BOOST_TEST(std::move(Node::is_sole_voter(*first.backend, *first.log, first.id)).value());
+  first.close();
+  BOOST_REQUIRE(first.start(Node::Begin::kSoleVoter).ok());
+  BOOST_REQUIRE(cluster.run_until([&] { return first.node->is_leader(); }));
+  BOOST_TEST(cluster.all_have("a", "1"));
+  // Others join it, and none of them can leave it that way.
+  Member& second = cluster.add(2);
+  BOOST_REQUIRE(second.start(Node::Begin::kJoining).ok());
+  second.node->take_part(true, {});
+  cluster.admit(first, second);
+  Told<Status> refused;
+  second.node->lead_alone(refused.take());
+  BOOST_REQUIRE(cluster.run_until([&] { return refused.came.has_value(); }));
+  BOOST_TEST((refused.came->code() == Code::kInvalid));
+}
+
 BOOST_AUTO_TEST_CASE(a_node_that_is_silent_neither_hears_nor_speaks) {
   Cluster cluster(false);
   Member& leader = cluster.form();
