@@ -257,7 +257,9 @@ bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
   const Operation operation = exchange->request.operation;
   const bool read = operation == Operation::kRead;
   const std::string_view name = path.substr(4);
-  if ((name == "seal" || name == "step-down") && operation == Operation::kWrite) {
+  // A standby passes step-down on to the node that leads.
+  const bool acts = name == "seal" || (name == "step-down" && ports_.committer.is_leader());
+  if (acts && operation == Operation::kWrite) {
     const auto act = name == "seal" ? &Lifecycle::seal_behind : &Lifecycle::step_down_behind;
     // Deletes itself with the answer.
     exchange->home = std::make_unique<BehindAnswer>(*exchange->home, [this, act](std::shared_ptr<Owed> owed) {
