@@ -1,6 +1,6 @@
 // module: raft/wire.cc
-// Decodes arbitrary bytes as a message of another node. What decodes must encode to the same bytes, so no two forms mean
-// the same, and never to more than was promised.
+// Decodes arbitrary bytes as a message of another node. What decodes must encode to the same bytes, so no two forms
+// mean the same, and never to more than was promised.
 #include <cstdint>
 #include <string>
 #include <string_view>
