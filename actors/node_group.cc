@@ -131,7 +131,7 @@ void Node::settle_change(Index index, Term term) {
 
 // For each configuration entry, the same on every member.
 Result<store::Op> Node::group_record(const store::LogRecord& record) const {
-  core::GroupRecord group;
+  core::RaftGroupRecord group;
   group.index = record.index;
   COFFER_ASSIGN(group.time, raft::entry_time(record));
   COFFER_ASSIGN(group.configuration, raft::decode_configuration(raft::entry_body(record)));

@@ -14,7 +14,7 @@ bool is_alone(const raft::Configuration& configuration, raft::NodeId id) {
   return configuration.voters == std::vector<raft::NodeId>{id} && configuration.learners.empty();
 }
 
-Result<std::optional<core::GroupRecord>> stored_group(const store::Backend& backend) {
+Result<std::optional<core::RaftGroupRecord>> stored_group(const store::Backend& backend) {
   COFFER_ASSIGN(const std::unique_ptr<store::View> view, backend.view());
   return core::read_group(*view);
 }

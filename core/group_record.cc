@@ -12,10 +12,10 @@ constexpr std::uint8_t kFormat = 1;
 std::uint64_t to_number(WallTime time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
 WallTime to_time(std::uint64_t number) { return WallTime(Nanos(static_cast<std::int64_t>(number))); }
 
-Result<GroupRecord> decode(std::string_view bytes) {
+Result<RaftGroupRecord> decode(std::string_view bytes) {
   ByteReader reader(bytes);
   const std::uint8_t format = reader.u8();
-  GroupRecord record;
+  RaftGroupRecord record;
   record.index = Index(reader.u64());
   record.time = to_time(reader.u64());
   const std::string_view configuration = reader.bytes();
@@ -34,7 +34,7 @@ const std::string& group_key() {
   return key;
 }
 
-store::Op group_op(const GroupRecord& record) {
+store::Op group_op(const RaftGroupRecord& record) {
   const std::string payload = raft::encode_configuration(record.configuration);
   std::string value;
   ByteWriter(value)
@@ -45,15 +45,15 @@ store::Op group_op(const GroupRecord& record) {
   return {group_key(), std::move(value)};
 }
 
-Result<std::optional<GroupRecord>> read_group(const store::View& view) {
+Result<std::optional<RaftGroupRecord>> read_group(const store::View& view) {
   std::string value;
   COFFER_ASSIGN(const bool found, view.get(group_key(), value));
   if (!found)
-    return std::optional<GroupRecord>();
-  Result<GroupRecord> record = decode(value);
+    return std::optional<RaftGroupRecord>();
+  Result<RaftGroupRecord> record = decode(value);
   if (!record.ok())
     return record.status().with_context("the state's record of the group's members");
-  return std::optional<GroupRecord>(std::move(record).value());
+  return std::optional<RaftGroupRecord>(std::move(record).value());
 }
 
 std::string encode_snapshot_extra(const raft::Configuration& configuration, WallTime time) {

@@ -12,7 +12,7 @@
 
 namespace coffer::core {
 
-struct GroupRecord {
+struct RaftGroupRecord {
   Index index;     // of the configuration's entry
   WallTime time;   // cluster time of that entry
   raft::Configuration configuration;
@@ -20,9 +20,9 @@ struct GroupRecord {
 
 // Where it stands.
 const std::string& group_key();
-store::Op group_op(const GroupRecord& record);
+store::Op group_op(const RaftGroupRecord& record);
 // kDataLoss when it is damaged; nothing when the state was made before there was one, or nothing was applied yet.
-Result<std::optional<GroupRecord>> read_group(const store::View& view);
+Result<std::optional<RaftGroupRecord>> read_group(const store::View& view);
 
 // The caller's part of a snapshot's header (store::SnapshotMeta::extra): configuration and cluster time.
 std::string encode_snapshot_extra(const raft::Configuration& configuration, WallTime time);

@@ -12,6 +12,7 @@
 #include "actors/host.h"
 #include "actors/node.h"
 #include "base/disk.h"
+#include "base/encoding.h"
 #include "base/limits.h"
 #include "base/rng.h"
 #include "base/time_text.h"
@@ -54,6 +55,25 @@ constexpr std::chrono::seconds kDrainTimeMax{5};
 constexpr unsigned kWorkThreads = 1;
 constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
+constexpr std::size_t kNodeIdFileBytesMax = 256;
+
+// What a node that was given no id calls itself: drawn at its first start, and kept beside its data. A store that was
+// made before ids were drawn belongs to "node".
+Result<std::string> kept_node_id(Disk& disk, const std::string& folder, bool fresh) {
+  const std::string name = "node-id";
+  COFFER_ASSIGN(const bool kept, disk.exists(folder + "/" + name));
+  if (kept) {
+    COFFER_ASSIGN(std::string id, read_file(disk, folder + "/" + name, kNodeIdFileBytesMax));
+    while (id.ends_with('\n'))
+      id.pop_back();
+    return id;
+  }
+  if (!fresh)
+    return std::string("node");
+  COFFER_ASSIGN(std::string id, random_uuid(system_random()));
+  COFFER_TRY(replace_file(disk, folder, name, id + "\n"));
+  return id;
+}
 
 // "https://host:port" without its scheme.
 std::string host_and_port(const std::string& url) {
@@ -224,6 +244,10 @@ Status App::Impl::open_store() {
   snapshots_ = std::make_unique<store::DiskTarget>(disk, folder, store::LmdbOptions{}, system_random(), *state,
                                                    hash_key);
   backend_ = std::move(state);
+  if (options_.node_id.empty()) {
+    const bool fresh = log_->last_index() == Index(0) && backend_->applied_index() == Index(0);
+    COFFER_ASSIGN(options_.node_id, kept_node_id(disk, folder, fresh));
+  }
   flusher_ = std::make_unique<store::FlushThread>(
       *state_,
       [this](const Status& status) {

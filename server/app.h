@@ -27,7 +27,7 @@ struct AppOptions {
   Storage storage = Storage::kInmem;
   std::string storage_path;            // absolute; kRaft and kFile
   std::uint64_t free_bytes_min = 0;    // of its disk, below which writes are refused; 0: no watermark
-  std::string node_id = "node";
+  std::string node_id = "node";        // empty, for kRaft: drawn at the first start and kept
   core::Lifecycle::Info info;
   core::SystemConfig system;
   bool overload_protection = true;

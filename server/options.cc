@@ -151,7 +151,7 @@ Status add_storage(const Config& config, AppOptions& app) {
                           : storage.kind == StorageKind::kFile ? "file"
                                                                : "inmem";
   app.info.ha_enabled = storage.kind == StorageKind::kRaft;
-  if (!storage.node_id.empty())
+  if (!storage.node_id.empty() || storage.kind == StorageKind::kRaft)
     app.node_id = storage.node_id;
   if (storage.kind == StorageKind::kInmem)
     return Status();

@@ -55,7 +55,7 @@ BOOST_FIXTURE_TEST_CASE(a_state_that_the_key_does_not_open_is_sealed, CoreFixtur
 }
 
 BOOST_AUTO_TEST_CASE(the_groups_record_is_read_back_and_damage_is_told) {
-  GroupRecord record;
+  RaftGroupRecord record;
   record.index = Index(77);
   record.time = WallTime(std::chrono::seconds(5));
   record.configuration.voters = {raft::NodeId(3), raft::NodeId(1'000'000'007)};
