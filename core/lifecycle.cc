@@ -365,7 +365,17 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
   lock.unlock();
   if (ports_.cluster == nullptr || ports_.committer.is_leader())
     return carry_out_init(*request, std::move(exchange));
-  // Nobody leads a node that has not been told whether it begins a cluster or joins one.
+  // Nobody leads a node that has not been told whether it begins a cluster or joins one. A group that is begun is begun
+  // for good, so what is asked for must be possible.
+  if (const auto tried = seal::initialize(*request, ports_.automatic, ports_.clock.wall_now(), ports_.random);
+      !tried.ok()) {
+    {
+      const std::lock_guard inner(mutex_);
+      busy_ = false;
+    }
+    refuse(*exchange, "initialize", tried.status());
+    return respond(std::move(exchange));
+  }
   auto owed = std::make_shared<Owed>(std::move(exchange));
   ports_.cluster->lead_alone([this, owed, request = *request](const Status& status) {
     if (status.ok())

@@ -87,7 +87,8 @@ class Lifecycle final : public LifecycleHandler {
   // it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
 
-  // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called.
+  // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called. Called
+  // again, it goes on with the new ones.
   void keep_joining(std::vector<JoinTarget> targets);
   // What waits for other nodes ends soon, and nothing new is begun. Any thread.
   void stop();
@@ -146,7 +147,10 @@ class Lifecycle final : public LifecycleHandler {
   void start_join(std::unique_ptr<Exchange> exchange);
   Status join(const JoinTarget& target, bool non_voter);
   void enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done);
+  Status may_join() const;
+  Result<Members> ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
   Status be_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
+  void try_targets();
   Result<bool> state_arrived() const;
   bool pause(Nanos time);
   void start_unseal(std::unique_ptr<Exchange> exchange);
@@ -164,6 +168,8 @@ class Lifecycle final : public LifecycleHandler {
   std::unique_ptr<seal::UnsealCeremony> ceremony_;    // shamir, sealed
   bool busy_ = false;                                 // an init, unseal or join is being carried out
   std::optional<PendingJoin> pending_;                // joined, and not let in yet
+  std::vector<JoinTarget> targets_;                   // of who keeps joining
+  bool keeps_joining_ = false;
   bool stopping_ = false;
   std::condition_variable stopped_;
   store::Published<Status_> published_;               // a copy of status_, for the hot paths

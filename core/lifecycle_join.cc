@@ -1,4 +1,5 @@
 // How a node that has nothing becomes part of a cluster, and how one that leads hands over.
+#include <algorithm>
 #include <utility>
 
 #include "core/layout.h"
@@ -10,6 +11,8 @@ namespace coffer::core {
 namespace {
 
 constexpr Nanos kRetryPause = std::chrono::seconds(2);
+constexpr Nanos kLetInTimeMax = std::chrono::seconds(20);
+constexpr std::size_t kTargetsMax = 16;
 constexpr Nanos kStatePause = std::chrono::milliseconds(20);
 constexpr Nanos kStateTimeMax = std::chrono::seconds(60);
 
@@ -77,33 +80,47 @@ void Lifecycle::start_join(std::unique_ptr<Exchange> exchange) {
     respond_failed(owed->take(), Status(Code::kExhausted, "too many calls to other systems wait"));
 }
 
+// A node joins with nothing, or goes on with the cluster that it began to join.
+Status Lifecycle::may_join() const {
+  if (!status_.known)
+    return Status(Code::kUnavailable, "the store is not ready yet");
+  if (busy_)
+    return Status(Code::kUnavailable, "an initialization, unseal or join is already in progress");
+  if (status_.initialized && !pending_)
+    return Status(Code::kInvalid, "this node is already initialized: a node with data of its own joins no cluster");
+  const std::vector<raft::NodeId>& voters = ports_.cluster->group.group_status().configuration.voters;
+  if (voters.size() == 1 && voters.front() == ports_.cluster->self.number)
+    return Status(Code::kInvalid, "this node has begun a cluster of its own: initialize it, or clear its data folder");
+  return ok_status();
+}
+
 // What the cluster's seal needs is fetched; who is let in is decided when this node has opened it.
 Status Lifecycle::join(const JoinTarget& target, bool non_voter) {
   Member self = ports_.cluster->self;
   self.non_voter = non_voter;
   {
     const std::lock_guard lock(mutex_);
-    if (!status_.known)
-      return Status(Code::kUnavailable, "the store is not ready yet");
-    if (busy_)
-      return Status(Code::kUnavailable, "an initialization, unseal or join is already in progress");
-    if (status_.initialized && !pending_)
-      return Status(Code::kInvalid, "this node is already initialized: a node with data of its own joins no cluster");
-    busy_ = true;
+    COFFER_TRY(may_join());
   }
-  const Result<ClusterRecords> records = ask_for_records(ports_.cluster->call, target, self);
-  const bool fits = records.ok() && records->seal.automatic() == (ports_.automatic != nullptr) &&
+  // Nothing is held meanwhile: the other node may take its time.
+  COFFER_ASSIGN(const ClusterRecords asked, ask_for_records(ports_.cluster->call, target, self));
+  const ClusterRecords* records = &asked;
+  const bool fits = records->seal.automatic() == (ports_.automatic != nullptr) &&
                     (ports_.automatic == nullptr || records->seal.kind == ports_.automatic->kind());
+  if (!fits)
+    return Status(Code::kInvalid, "the cluster is sealed by \"" + records->seal.kind +
+                                      "\": configure the same seal for this node");
   {
     const std::lock_guard lock(mutex_);
-    busy_ = false;
-    if (!records.ok())
-      return records.status();
-    if (!fits)
-      return Status(Code::kInvalid, "the cluster is sealed by \"" + records->seal.kind +
-                                        "\": configure the same seal for this node");
-    pending_ = PendingJoin{target, *records, self};
-    ceremony_.reset();
+    COFFER_TRY(may_join());
+    if (pending_ && pending_->records.cluster_id != records->cluster_id)
+      return Status(Code::kInvalid, "this node is joining another cluster: start it anew to change that");
+    if (pending_) {  // shares that were given stay
+      pending_->target = target;
+      pending_->self = self;
+    } else {
+      pending_ = PendingJoin{target, *records, self};
+    }
     status_.initialized = true;
     status_.type = records->seal.kind;
     status_.counts = records->seal.counts;
@@ -156,14 +173,25 @@ void Lifecycle::enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(c
     give_up(Status(Code::kExhausted, "too many calls to other systems wait"));
 }
 
+Result<Members> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
+  const PeerCall& call = ports_.cluster->call;
+  for (Nanos waited{0};; waited += kRetryPause) {
+    Result<ClusterRecords> records = ask_for_records(call, pending.target, pending.self);
+    if (records.ok() && records->cluster_id != pending.records.cluster_id)
+      return Status(Code::kInvalid, pending.target.url + ": belongs to another cluster by now");
+    Result<Members> members =
+        records.ok() ? ask_to_be_let_in(call, pending.target, keyring, *records, pending.self) : records.status();
+    // An election, or another node that is just being let in.
+    if (members.ok() || members.code() != Code::kUnavailable || waited >= kLetInTimeMax)
+      return members;
+    if (!pause(kRetryPause))
+      return Status(Code::kUnavailable, "the server is stopping");
+  }
+}
+
 Status Lifecycle::be_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
-  const Cluster& cluster = *ports_.cluster;
-  COFFER_ASSIGN(const ClusterRecords records, ask_for_records(cluster.call, pending.target, pending.self));
-  if (records.cluster_id != pending.records.cluster_id)
-    return Status(Code::kInvalid, pending.target.url + ": belongs to another cluster by now");
-  COFFER_ASSIGN(const Members members,
-                ask_to_be_let_in(cluster.call, pending.target, keyring, records, pending.self));
-  cluster.meet(keyring, members);
+  COFFER_ASSIGN(const Members members, ask_until_let_in(pending, keyring));
+  ports_.cluster->meet(keyring, members);
   for (Nanos waited{0}; waited < kStateTimeMax; waited += kStatePause) {
     COFFER_ASSIGN(const bool arrived, state_arrived());
     if (arrived)
@@ -174,7 +202,11 @@ Status Lifecycle::be_let_in(const PendingJoin& pending, const seal::Keyring& key
   return Status(Code::kUnavailable, "the cluster's state did not arrive: is this node's cluster address reachable?");
 }
 
+// As far as the leader says that it is committed.
 Result<bool> Lifecycle::state_arrived() const {
+  const GroupStatus group = ports_.cluster->group.group_status();
+  if (group.leader == raft::kNobody || group.applied < group.committed)
+    return false;
   COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
   std::string record;
   return view->get(store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount,
@@ -189,25 +221,46 @@ bool Lifecycle::pause(Nanos time) {
 }
 
 void Lifecycle::keep_joining(std::vector<JoinTarget> targets) {
-  const bool taken = ports_.cluster->threads.submit([this, targets = std::move(targets)] {
-    std::string last;
-    do {
-      for (const JoinTarget& target : targets) {
-        {
-          const std::lock_guard lock(mutex_);
-          if (status_.initialized || stopping_)
-            return;
-        }
-        const Status status = join(target, false);
-        if (status.ok())
-          return;
-        if (std::exchange(last, status.message()) != status.message())
-          ports_.logger.warn("core", "could not join yet: " + status.message());
-      }
-    } while (pause(kRetryPause));
+  {
+    const std::lock_guard lock(mutex_);
+    targets.resize(std::min(targets.size(), kTargetsMax));
+    targets_ = std::move(targets);
+    if (std::exchange(keeps_joining_, true))
+      return;  // whoever tries already goes on with these
+  }
+  const bool taken = ports_.cluster->threads.submit([this] {
+    try_targets();
+    const std::lock_guard lock(mutex_);
+    keeps_joining_ = false;
   });
-  if (!taken)
-    ports_.logger.error("core", "cannot join: too many calls to other systems wait");
+  if (taken)
+    return;
+  ports_.logger.error("core", "cannot join: too many calls to other systems wait");
+  const std::lock_guard lock(mutex_);
+  keeps_joining_ = false;
+}
+
+void Lifecycle::try_targets() {
+  std::string last;
+  do {
+    std::vector<JoinTarget> targets;
+    {
+      const std::lock_guard lock(mutex_);
+      targets = targets_;
+    }
+    for (const JoinTarget& target : targets) {
+      {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || (status_.initialized && !(pending_ && ports_.automatic != nullptr)))
+          return;
+      }
+      const Status status = join(target, false);
+      if (status.ok() && ports_.automatic == nullptr)
+        return;
+      if (!status.ok() && std::exchange(last, status.message()) != status.message())
+        ports_.logger.warn("core", "could not join yet: " + status.message());
+    }
+  } while (pause(kRetryPause));
 }
 
 void Lifecycle::stop() {

@@ -15,7 +15,8 @@
 namespace coffer::core {
 namespace {
 
-constexpr Nanos kChangeTimeMax = std::chrono::seconds(30);
+constexpr Nanos kChangeTimeMax = std::chrono::seconds(10);
+constexpr unsigned kChangeTriesMax = 5;
 constexpr Nanos kLiveContactMax = std::chrono::seconds(10);
 
 Result<Group*> group_of(const CallContext& ctx) {
@@ -24,14 +25,34 @@ Result<Group*> group_of(const CallContext& ctx) {
   return ctx.services.group;
 }
 
-// What the group is asked for, awaited on a thread for calls outside.
-Status change_and_wait(Group& group, raft::Change change, Nanos time_max) {
+Status ask_once(Group& group, raft::Change change) {
   auto told = std::make_shared<std::promise<Status>>();
   std::future<Status> outcome = told->get_future();
   group.change_membership(change, [told](Status status, Index) { told->set_value(std::move(status)); });
-  if (outcome.wait_for(std::min(time_max, kChangeTimeMax)) != std::future_status::ready)
+  if (outcome.wait_for(kChangeTimeMax) != std::future_status::ready)
     return Status(Code::kOutcomeUnknown, "the cluster did not confirm the change in time");
   return outcome.get();
+}
+
+// Everything that stands in the log by now, another change with it, is applied.
+void await_applied(Group& group) {
+  auto told = std::make_shared<std::promise<void>>();
+  std::future<void> applied = told->get_future();
+  group.when_applied(group.group_status().last, [told](const Status&) { told->set_value(); });
+  applied.wait_for(kChangeTimeMax);
+}
+
+// What the group is asked for, awaited on a thread for calls outside. One change is made at a time: one that is under
+// way is waited for.
+Status change_and_wait(Group& group, raft::Change change) {
+  Status status = ask_once(group, change);
+  for (unsigned tries = 1; tries < kChangeTriesMax && status.code() == Code::kUnavailable; ++tries) {
+    if (!group.group_status().serving)
+      return status;
+    await_applied(group);
+    status = ask_once(group, change);
+  }
+  return status;
 }
 
 json::Value server_value(json::Arena& arena, const GroupStatus& status, const Members& members, raft::NodeId number) {
@@ -83,8 +104,11 @@ Status change(HandlerContext& base, raft::Change::Kind kind) {
   COFFER_ASSIGN(Group* const group, group_of(ctx));
   COFFER_ASSIGN(const Member member, named_member(ctx));
   const raft::Configuration& now = group->group_status().configuration;
-  if (!now.contains(member.number))
-    return Status(Code::kInvalid, "the node is not part of the group");
+  if (!now.contains(member.number)) {
+    if (kind != raft::Change::Kind::kRemove)
+      return Status(Code::kInvalid, "the node is not part of the group");
+    return ctx.txn.erase(layout::core_key(ctx.arena.copy(layout::member_record(member.number.get()))));
+  }
   if ((kind == raft::Change::Kind::kPromote && now.is_voter(member.number)) ||
       (kind == raft::Change::Kind::kDemote && now.is_learner(member.number)))
     return ok_status();
@@ -95,8 +119,8 @@ Status change(HandlerContext& base, raft::Change::Kind kind) {
     after.non_voter = kind == raft::Change::Kind::kDemote;
   COFFER_TRY(put_member(ctx, after));
   ctx.outside = OutsideWork{
-      [group, kind, number = member.number](Nanos time_max, Response&, json::Arena&) {
-        return change_and_wait(*group, {kind, number}, time_max);
+      [group, kind, number = member.number](Nanos, Response&, json::Arena&) {
+        return change_and_wait(*group, {kind, number});
       },
       ctx.now + kChangeTimeMax,
       [kind, number = member.number](CallContext& again, const Status& called) {
@@ -149,9 +173,13 @@ Result<Member> joiner_of(CallContext& ctx) {
 
 // A node that is alive keeps its id; nothing about a vote changes by joining again (advisory L2).
 Status check_id_is_free(const GroupStatus& group, const Members& members, const Member& joiner) {
+  if (find_member(members, group.self) == nullptr)
+    return Status(Code::kUnavailable, "the node that leads is not known to the others yet: try again");
   const Member* known = find_member(members, joiner.number);
-  if (known == nullptr)
+  if (known == nullptr && !group.configuration.contains(joiner.number))
     return ok_status();
+  if (known == nullptr)
+    return Status(Code::kInvalid, "server_id is in use");
   if (known->id != joiner.id)
     return Status(Code::kInvalid, "server_id cannot be told from that of another node: choose another one");
   if (known->cluster_address == joiner.cluster_address || !group.configuration.contains(joiner.number))
@@ -196,8 +224,8 @@ Status handle_answer(HandlerContext& base) {
   COFFER_TRY(put_member(ctx, joiner));
   ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("members", members_value(ctx.arena, members)).build();
   if (!inside)
-    ctx.outside = OutsideWork{[group, number = joiner.number](Nanos time_max, Response&, json::Arena&) {
-                                return change_and_wait(*group, {raft::Change::Kind::kAddLearner, number}, time_max);
+    ctx.outside = OutsideWork{[group, number = joiner.number](Nanos, Response&, json::Arena&) {
+                                return change_and_wait(*group, {raft::Change::Kind::kAddLearner, number});
                               },
                               ctx.now + kChangeTimeMax,
                               [](CallContext&, const Status&) { return ok_status(); }};

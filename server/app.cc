@@ -429,7 +429,12 @@ Status App::Impl::compose_cluster(actors::Node::Options& node) {
   part.self.cluster_address = host_and_port(options_.info.cluster_address);
   part.self.api_address = options_.info.api_address;
   part.self.version = std::string(kVaultVersion);
-  COFFER_TRY(core::check_member(part.self).with_context("storage \"raft\""));
+  if (const Status good = core::check_member(part.self); !good.ok()) {
+    if (!options_.retry_join.empty())
+      return good.with_context("storage \"raft\"");
+    logger_.warn("cluster", "no other node can join this one: " + good.message());
+    return Status();
+  }
   part.listen_host = options_.cluster_listen_host;
   part.listen_port = options_.cluster_listen_port;
   part.call = options_.call_peer;

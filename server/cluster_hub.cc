@@ -18,7 +18,7 @@ constexpr unsigned kCertificateDays = 3650;
 ClusterHub::ClusterHub(Config config, const Clock& clock, Logger& logger)
     : config_(std::move(config)), clock_(clock), logger_(logger) {}
 
-ClusterHub::~ClusterHub() { leave(); }
+ClusterHub::~ClusterHub() { close(); }
 
 void ClusterHub::attach(raft::Inbox& inbox, core::ForwardHandler& handler) {
   inbox_ = &inbox;
@@ -33,8 +33,14 @@ std::shared_ptr<rpc::Cluster> ClusterHub::network() const {
 Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& members) {
   COFFER_CHECK(inbox_ != nullptr && handler_ != nullptr);
   const std::lock_guard meeting(meeting_);
+  if (closed_)
+    return Status(Code::kUnavailable, "the server is stopping");
+  {
+    const std::lock_guard lock(mutex_);
+    ++meetings_;
+  }
   if (const std::shared_ptr<rpc::Cluster> there = network()) {
-    there->set_members(members);
+    there->set_members(with_guests(members));
     return ok_status();
   }
   const WallTime now = clock_.wall_now();
@@ -52,16 +58,46 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
   made->set_members(members);
   const std::lock_guard lock(mutex_);
   network_ = std::move(made);
+  guests_ = members;
   return ok_status();
+}
+
+// A joiner meets the cluster as it is, and then reads from the log how it once was.
+std::vector<core::Member> ClusterHub::with_guests(const core::Members& members) {
+  const std::lock_guard lock(mutex_);
+  std::vector<core::Member> all = members;
+  for (const core::Member& guest : guests_)
+    if (core::find_member(members, guest.number) == nullptr)
+      all.push_back(guest);
+  if (all.size() == members.size())
+    guests_.clear();
+  return all;
+}
+
+std::uint64_t ClusterHub::meetings() const {
+  const std::lock_guard lock(mutex_);
+  return meetings_;
 }
 
 void ClusterHub::set_members(const core::Members& members) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    there->set_members(members);
+    there->set_members(with_guests(members));
 }
 
-void ClusterHub::leave() {
+void ClusterHub::leave(std::uint64_t meetings) {
   const std::lock_guard meeting(meeting_);
+  if (this->meetings() == meetings)
+    end();
+}
+
+void ClusterHub::close() {
+  const std::lock_guard meeting(meeting_);
+  closed_ = true;
+  end();
+}
+
+// Under meeting_.
+void ClusterHub::end() {
   std::shared_ptr<rpc::Cluster> there;
   {
     const std::lock_guard lock(mutex_);

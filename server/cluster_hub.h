@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -38,8 +39,14 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   Status meet(const seal::Keyring& keyring, const core::Members& members);
   // Takes effect while the network is there.
   void set_members(const core::Members& members);
-  // Ends all connections. Blocks for what is under way; not on the node's thread.
-  void leave();
+  // Changes with each meet().
+  std::uint64_t meetings() const;
+  // Ends all connections, unless a later meeting than `meetings` was held. Blocks for what is under way; not on the
+  // node's thread.
+  void leave(std::uint64_t meetings);
+  // The same, and nobody is met any more.
+  void close();
+  bool is_open() const { return network() != nullptr; }
 
   void send(std::vector<raft::Message> messages) override;
   void send_snapshot(raft::Message message, std::string path, std::function<void(const Status&)> done) override;
@@ -53,9 +60,17 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   Logger& logger_;
   raft::Inbox* inbox_ = nullptr;
   core::ForwardHandler* handler_ = nullptr;
+  void end();
+  std::vector<core::Member> with_guests(const core::Members& members);
+
   std::mutex meeting_;                     // one meet() or leave() at a time
+  bool closed_ = false;                    // guarded by meeting_
   mutable std::mutex mutex_;
   std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
+  std::uint64_t meetings_ = 0;             // guarded by mutex_
+  // Who was there when the network was made: kept until the state, which may be behind, knows them all. Guarded by
+  // mutex_.
+  core::Members guests_;
 };
 
 }  // namespace coffer::server

@@ -11,6 +11,7 @@ namespace coffer::server {
 namespace {
 
 constexpr std::chrono::seconds kHandOverTimeMax{3};
+constexpr std::chrono::seconds kMeetingPause{10};
 
 // As of the newest publication; null while sealed.
 const core::Published* open_state(const std::shared_ptr<const store::Attachment>& attachment) {
@@ -85,14 +86,19 @@ void ClusterPart::state_changed(bool unsealed) {
   // A sole voter leads on: nobody waits for it, and nobody can be told.
   if (node_->group_status().configuration.voters.size() < 2)
     return;
-  node_->take_part(false, [this] {
-    if (!threads_.submit([this] { hub_.leave(); }))
+  node_->take_part(false, [this, meetings = hub_.meetings()] {
+    if (!threads_.submit([this, meetings] { hub_.leave(meetings); }))
       logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
   });
 }
 
 void ClusterPart::tick(BootTime now) {
   forwarder_->tick();
+  // The address may have been another process's at the unseal.
+  if (!hub_.is_open() && now >= next_meeting_) {
+    next_meeting_ = now + kMeetingPause;
+    state_changed(true);
+  }
   if (!node_->is_leader())
     return;
   announce();
@@ -141,20 +147,21 @@ void ClusterPart::promote(BootTime now) {
 }
 
 void ClusterPart::hand_over() {
-  if (node_ == nullptr || !node_->is_leader() || node_->group_status().configuration.voters.size() < 2)
-    return;
-  auto gone = std::make_shared<std::promise<void>>();
-  std::future<void> over = gone->get_future();
-  node_->transfer_leadership(raft::kNobody, [gone](const Status&) { gone->set_value(); });
-  over.wait_for(kHandOverTimeMax);
+  if (node_ != nullptr && node_->is_leader() && node_->group_status().configuration.voters.size() > 1) {
+    auto gone = std::make_shared<std::promise<void>>();
+    std::future<void> over = gone->get_future();
+    node_->transfer_leadership(raft::kNobody, [gone](const Status&) { gone->set_value(); });
+    over.wait_for(kHandOverTimeMax);
+  }
+  // Its clients ask elsewhere: their connections end now.
+  if (forwarder_ != nullptr)
+    forwarder_->stop();
 }
 
 void ClusterPart::stop() {
-  if (forwarder_ != nullptr)
-    forwarder_->stop();
   if (door_ != nullptr)
     door_->stop();
-  hub_.leave();
+  hub_.close();
   door_.reset();
 }
 

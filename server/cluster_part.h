@@ -45,7 +45,7 @@ class ClusterPart {
   void state_changed(bool unsealed);
   // Scheduler's thread, about ten times a second.
   void tick(BootTime now);
-  // Leads no more, if anybody else can.
+  // Leads no more, if anybody else can, and passes nothing on any more.
   void hand_over();
   // Nothing goes in or out any more. Before the node stops.
   void stop();
@@ -66,7 +66,8 @@ class ClusterPart {
   std::unique_ptr<core::Lifecycle::Cluster> port_;
   std::unique_ptr<core::ForwardDoor> door_;
   std::unique_ptr<core::Forwarder> forwarder_;
-  core::Autopilot autopilot_;               // scheduler's thread
+  core::Autopilot autopilot_;               // scheduler's thread, as what follows
+  BootTime next_meeting_{};
   std::atomic<bool> changing_{false};       // a promotion is under way
   std::atomic<bool> announcing_{false};
 };

@@ -179,7 +179,8 @@ void add_addresses(const Config& config, AppOptions& app) {
     app.info.api_address = std::string(first.tls ? "https://" : "http://") + host + ":" + std::to_string(first.port);
   if (app.info.cluster_address.empty())
     app.info.cluster_address = "https://" + host + ":" + std::to_string(first.port + 1);
-  if (app.storage != AppOptions::Storage::kRaft || config.disable_clustering)
+  if (app.storage != AppOptions::Storage::kRaft || config.disable_clustering || first.port == 0 ||
+      first.port == UINT16_MAX)
     return;
   app.cluster_listen_host = first.host;
   app.cluster_listen_port = static_cast<std::uint16_t>(first.port + 1);

@@ -63,6 +63,8 @@ OPEN = {
     "auth/approle/login", "auth/userpass/login/cny", "sys/health", "sys/leader", "sys/seal-status", "sys/wrapping/lookup",
     "sys/internal/ui/mounts", "sys/internal/ui/mounts/cny", "sys/internal/specs/openapi", "sys/internal/ui/namespaces",
     "sys/internal/ui/version", "sys/internal/ui/feature-flags", "sys/internal/ui/default-auth-methods", "sys/wrapping/pubkey",
+    # How a node gets into a cluster: it shows that it can open the seal.
+    "sys/storage/raft/bootstrap/challenge", "sys/storage/raft/bootstrap/answer",
 }
 
 
