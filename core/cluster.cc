@@ -77,4 +77,27 @@ Result<Member> decode_member(std::string_view plaintext) {
   return member;
 }
 
+std::string encode(const Members& members) {
+  std::string out;
+  ByteWriter writer(out);
+  writer.varint(members.size());
+  for (const Member& member : members)
+    writer.bytes(encode(member));
+  return out;
+}
+
+Result<Members> decode_members(std::string_view bytes) {
+  ByteReader reader(bytes);
+  const std::uint64_t count = reader.varint();
+  if (count > kMembersMax)
+    return Status(Code::kInvalid, "a list of too many members");
+  Members members;
+  for (std::uint64_t i = 0; i < count && reader.ok(); ++i) {
+    COFFER_ASSIGN(Member member, decode_member(reader.bytes()));
+    members.push_back(std::move(member));
+  }
+  COFFER_TRY(reader.finish().with_context("a list of members"));
+  return members;
+}
+
 }  // namespace coffer::core

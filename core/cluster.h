@@ -30,6 +30,10 @@ const Member* find_member(const Members& members, raft::NodeId number) noexcept;
 std::string encode(const Member& member);
 // kDataLoss when it is no such record.
 Result<Member> decode_member(std::string_view plaintext);
+std::string encode(const Members& members);
+// kInvalid for what is no such list, or one of more than kMembersMax.
+Result<Members> decode_members(std::string_view bytes);
+inline constexpr std::size_t kMembersMax = 256;
 // What of it may be stored: kInvalid names the field.
 Status check_member(const Member& member);
 

@@ -40,7 +40,7 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
     ++meetings_;
   }
   if (const std::shared_ptr<rpc::Cluster> there = network()) {
-    there->set_members(with_guests(members));
+    there->set_members(admitted(&members, nullptr));
     return ok_status();
   }
   const WallTime now = clock_.wall_now();
@@ -55,23 +55,32 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
   COFFER_ASSIGN(std::unique_ptr<rpc::Cluster> made,
                 rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},
                                      [this](std::string_view line) { logger_.info("cluster", line); }));
-  made->set_members(members);
+  const core::Members nobody;
+  made->set_members(admitted(&nobody, &members));
   const std::lock_guard lock(mutex_);
   network_ = std::move(made);
-  guests_ = members;
   return ok_status();
 }
 
 // A joiner meets the cluster as it is, and then reads from the log how it once was.
-std::vector<core::Member> ClusterHub::with_guests(const core::Members& members) {
+std::vector<core::Member> ClusterHub::admitted(const core::Members* state, const core::Members* guests) {
   const std::lock_guard lock(mutex_);
-  std::vector<core::Member> all = members;
+  if (state != nullptr)
+    members_ = *state;
+  if (guests != nullptr)
+    guests_ = *guests;
+  std::vector<core::Member> all = members_;
   for (const core::Member& guest : guests_)
-    if (core::find_member(members, guest.number) == nullptr)
+    if (core::find_member(members_, guest.number) == nullptr)
       all.push_back(guest);
-  if (all.size() == members.size())
+  if (all.size() == members_.size())
     guests_.clear();
   return all;
+}
+
+void ClusterHub::invite(const core::Members& guests) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    there->set_members(admitted(nullptr, &guests));
 }
 
 std::uint64_t ClusterHub::meetings() const {
@@ -81,7 +90,7 @@ std::uint64_t ClusterHub::meetings() const {
 
 void ClusterHub::set_members(const core::Members& members) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    there->set_members(with_guests(members));
+    there->set_members(admitted(&members, nullptr));
 }
 
 void ClusterHub::leave(std::uint64_t meetings) {

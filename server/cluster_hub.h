@@ -39,6 +39,8 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   Status meet(const seal::Keyring& keyring, const core::Members& members);
   // Takes effect while the network is there.
   void set_members(const core::Members& members);
+  // Admits those as well, until the state knows them.
+  void invite(const core::Members& guests);
   // Changes with each meet().
   std::uint64_t meetings() const;
   // Ends all connections, unless a later meeting than `meetings` was held. Blocks for what is under way; not on the
@@ -61,15 +63,16 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   raft::Inbox* inbox_ = nullptr;
   core::ForwardHandler* handler_ = nullptr;
   void end();
-  std::vector<core::Member> with_guests(const core::Members& members);
+  std::vector<core::Member> admitted(const core::Members* state, const core::Members* guests);
 
   std::mutex meeting_;                     // one meet() or leave() at a time
   bool closed_ = false;                    // guarded by meeting_
   mutable std::mutex mutex_;
   std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
   std::uint64_t meetings_ = 0;             // guarded by mutex_
-  // Who was there when the network was made: kept until the state, which may be behind, knows them all. Guarded by
-  // mutex_.
+  core::Members members_;                  // guarded by mutex_: as the state says
+  // Who was there when the network was made, or was named by others since: kept until the state, which may be behind,
+  // knows them all. Guarded by mutex_.
   core::Members guests_;
 };
 

@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::chrono::seconds kHandOverTimeMax{3};
 constexpr std::chrono::seconds kMeetingPause{10};
+constexpr std::chrono::seconds kQuestionPause{2};
+// No forwarded request begins so (core/forward.h).
+constexpr std::string_view kWhoIsThere = "who is there?";
 
 // As of the newest publication; null while sealed.
 const core::Published* open_state(const std::shared_ptr<const store::Attachment>& attachment) {
@@ -42,7 +45,7 @@ core::Lifecycle::Cluster& ClusterPart::attach(actors::Node& node, const core::Se
 void ClusterPart::attach(core::Pipeline& pipeline, core::Lifecycle& lifecycle) {
   lifecycle_ = &lifecycle;
   door_ = std::make_unique<core::ForwardDoor>(pipeline);
-  hub_.attach(*node_, *door_);
+  hub_.attach(*node_, *this);
   core::Forwarder::Options options;
   options.self = options_.self.number;
   forwarder_ = std::make_unique<core::Forwarder>(
@@ -99,10 +102,46 @@ void ClusterPart::tick(BootTime now) {
     next_meeting_ = now + kMeetingPause;
     state_changed(true);
   }
+  ask_around(now);
   if (!node_->is_leader())
     return;
   announce();
   promote(now);
+}
+
+// Who was away while others joined does not know them, and one of them may lead: those whom it knows tell.
+void ClusterPart::ask_around(BootTime now) {
+  if (node_->leader() != raft::kNobody || now < next_question_) {
+    if (node_->leader() != raft::kNobody)
+      next_question_ = now + kQuestionPause;
+    return;
+  }
+  next_question_ = now + kQuestionPause;
+  const auto attachment = services_->backend.attachment();
+  const core::Published* published = open_state(attachment);
+  if (published == nullptr)
+    return;
+  for (const core::Member& member : *published->members) {
+    if (member.number == options_.self.number)
+      continue;
+    hub_.forward(member.number, std::string(kWhoIsThere), kQuestionPause,
+                 [this](core::ClusterLink::Fate fate, const std::string& reply) {
+                   const auto members = fate == core::ClusterLink::Fate::kAnswered
+                                            ? core::decode_members(reply)
+                                            : Result<core::Members>(Status(Code::kUnavailable, "no answer"));
+                   if (members.ok() && !members->empty())
+                     hub_.invite(*members);
+                 });
+  }
+}
+
+// From a member, as its certificate says.
+void ClusterPart::take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) {
+  if (request != kWhoIsThere)
+    return door_->take(from, std::move(request), std::move(reply));
+  const auto attachment = services_->backend.attachment();
+  const core::Published* published = open_state(attachment);
+  reply(published == nullptr ? std::string() : core::encode(*published->members));
 }
 
 // The node that leads stands in the state itself, so that who joins learns of it.

@@ -18,7 +18,7 @@
 namespace coffer::server {
 
 // Driven by App, in the order of its members.
-class ClusterPart {
+class ClusterPart final : private core::ForwardHandler {
  public:
   struct Options {
     core::Member self;
@@ -55,6 +55,8 @@ class ClusterPart {
   void meet(const seal::Keyring& keyring, const core::Members& members);
   void announce();
   void promote(BootTime now);
+  void ask_around(BootTime now);
+  void take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) override;
 
   const Options options_;
   core::CallPool& threads_;
@@ -68,6 +70,7 @@ class ClusterPart {
   std::unique_ptr<core::Forwarder> forwarder_;
   core::Autopilot autopilot_;               // scheduler's thread, as what follows
   BootTime next_meeting_{};
+  BootTime next_question_{};
   std::atomic<bool> changing_{false};       // a promotion is under way
   std::atomic<bool> announcing_{false};
 };

@@ -191,6 +191,22 @@ class Cluster(Nodes):
                 self.assertEqual(self.status(n, f"sys/storage/raft/{verb}", "POST", None, {"server_id": "n2"})[0], 403)
         self.assertEqual(sorted(self.peers(1)), ["n1", "n2"])
 
+    def test_who_was_away_learns_of_a_new_leader(self):
+        keys = self.cluster()
+        self.nodes[2].stop()
+        self.node(4)
+        self.vault(4, "operator raft join http://127.0.0.1:8100", token=None)
+        self.unseal(4, keys)
+        self.wait_for_voters(1, 4)
+
+        self.vault(1, "operator raft demote n3")  # nobody else is left to take over
+        self.vault(1, "operator step-down")
+        harness.wait_until(lambda: self.leader((4,)), "the new node leads", 20)
+        self.node(2)
+        self.unseal(2, keys)
+        harness.wait_until(lambda: self.status(2, "sys/leader")[1]["leader_address"] == "http://127.0.0.1:8400", "it follows", 30)
+        self.assertEqual(len(self.peers(2)), 4)
+
     def test_retry_join(self):
         self.node(1)
         keys = self.init(1)

@@ -99,6 +99,18 @@ BOOST_AUTO_TEST_CASE(a_members_record) {
     BOOST_TEST((check_member(member(bad)).code() == Code::kInvalid));
 }
 
+BOOST_AUTO_TEST_CASE(a_list_of_members) {
+  const Members some{member("a"), member("b", "[::1]:8201")};
+  const std::string bytes = encode(some);
+  const Result<Members> read = decode_members(bytes);
+  BOOST_REQUIRE(read.ok());
+  BOOST_TEST((*read == some));
+  BOOST_TEST((decode_members("").ok() == false));
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    BOOST_TEST(!decode_members(std::string_view(bytes).substr(0, size)).ok());
+  BOOST_TEST((decode_members(std::string("\xff\xff\xff\x7f", 4)).code() == Code::kInvalid));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(autopilot)
