@@ -8,8 +8,6 @@
 namespace coffer::cli {
 namespace {
 
-std::string bool_text(bool value) { return value ? "true" : "false"; }
-
 // Both answers as one object, in the order of Vault's own client.
 json::Value status_json(Arena& arena, const json::Value& seal, const json::Value& leader) {
   json::ObjectBuilder out(arena, 32);

@@ -9,8 +9,6 @@
 namespace coffer::cli {
 namespace {
 
-std::string bool_text(bool value) { return value ? "true" : "false"; }
-
 // A PEM text itself, or the file that holds it behind '@'.
 Result<std::string> pem_of(Context& context, const std::string& flag) {
   const std::string& given = context.flags().text(flag);

@@ -45,8 +45,6 @@ void add_fields(const json::Value& object, std::vector<Row>& rows, Arena& arena)
 }
 
 std::string seconds_text(std::int64_t seconds) { return human_duration(seconds * kSecondNanos); }
-std::string bool_text(bool value) { return value ? "true" : "false"; }
-
 void add_lease(const Secret& secret, std::vector<Row>& rows) {
   std::int64_t duration = secret.lease_duration();
   if (duration <= 0)

@@ -38,4 +38,7 @@ std::string join_path(const std::vector<std::string>& parts);
 std::string escape_path(std::string_view path);
 std::string escape_query(std::string_view text);
 
+// "true" or "false".
+inline std::string bool_text(bool value) { return value ? "true" : "false"; }
+
 }  // namespace coffer::cli

@@ -37,6 +37,11 @@ bool flag(const json::Value& body, std::string_view name) {
   return value != nullptr && value->is_bool() && value->as_bool();
 }
 
+void answer_joined(Exchange& exchange) {
+  exchange.response.bare = true;
+  exchange.response.data = json::ObjectBuilder(exchange.arena, 1).add("joined", true).build();
+}
+
 }  // namespace
 
 void Lifecycle::step_down_behind(std::shared_ptr<Owed> owed) {
@@ -61,19 +66,16 @@ void Lifecycle::start_join(std::unique_ptr<Exchange> exchange) {
     return respond_failed(std::move(exchange), target.status());
   if (flag(exchange->request.data, "retry")) {
     keep_joining({*target});
-    exchange->response.bare = true;
-    exchange->response.data = json::ObjectBuilder(exchange->arena, 1).add("joined", true).build();
+    answer_joined(*exchange);
     return respond(std::move(exchange));
   }
   auto owed = std::make_shared<Owed>(std::move(exchange));
   const bool non_voter = flag((**owed).request.data, "non_voter");
   const bool taken = ports_.cluster->threads.submit([this, target = *target, non_voter, owed] {
-    if (const Status status = join(target, non_voter); !status.ok()) {
+    if (const Status status = join(target, non_voter); !status.ok())
       refuse(**owed, "join the cluster", status);
-    } else {
-      (**owed).response.bare = true;
-      (**owed).response.data = json::ObjectBuilder((**owed).arena, 1).add("joined", true).build();
-    }
+    else
+      answer_joined(**owed);
     respond(owed->take());
   });
   if (!taken)

@@ -10,6 +10,7 @@
 #include <array>
 
 #include "crypto/hkdf.h"
+#include "crypto/owned.h"
 
 namespace coffer::crypto {
 namespace {
@@ -18,16 +19,6 @@ constexpr int kCoordinateBytes = 66;
 constexpr std::size_t kPointBytes = 1 + 2 * kCoordinateBytes;
 // More than the order has, so that what is left over by the division favours no value.
 constexpr std::size_t kScalarSeedBytes = 96;
-
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-template <typename T, auto Free>
-using Owned = std::unique_ptr<T, Freer<Free>>;
 
 using Number = Owned<BIGNUM, BN_clear_free>;
 using Group = Owned<EC_GROUP, EC_GROUP_free>;

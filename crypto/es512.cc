@@ -9,21 +9,12 @@
 #include <array>
 
 #include "crypto/derived_key.h"
+#include "crypto/owned.h"
 
 namespace coffer::crypto {
 namespace {
 
 constexpr int kCoordinateBytes = 66;
-
-template <auto Free>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const noexcept {
-    Free(object);
-  }
-};
-template <typename T, auto Free>
-using Owned = std::unique_ptr<T, Freer<Free>>;
 
 using Number = Owned<BIGNUM, BN_clear_free>;
 using DigestContext = Owned<EVP_MD_CTX, EVP_MD_CTX_free>;

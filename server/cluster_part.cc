@@ -111,12 +111,12 @@ void ClusterPart::tick(BootTime now) {
 
 // Who was away while others joined does not know them, and one of them may lead: those whom it knows tell.
 void ClusterPart::ask_around(BootTime now) {
-  if (node_->leader() != raft::kNobody || now < next_question_) {
-    if (node_->leader() != raft::kNobody)
-      next_question_ = now + kQuestionPause;
+  const bool is_led = node_->leader() != raft::kNobody;
+  if (!is_led && now < next_question_)
     return;
-  }
   next_question_ = now + kQuestionPause;
+  if (is_led)
+    return;
   const auto attachment = services_->backend.attachment();
   const core::Published* published = open_state(attachment);
   if (published == nullptr)
