@@ -119,6 +119,7 @@ class Node final : public core::Committer,
   // A node that began kJoining and has nothing yet becomes the sole voter of a group of its own instead, for good.
   // `done` when it serves; kInvalid when it has joined others. Any thread.
   void lead_alone(std::function<void(const Status&)> done);
+  void restore(std::string path, std::function<void(Status)> done) override;
   core::GroupStatus group_status() const override;
   raft::NodeId leader() const override { return raft::NodeId(leader_.load(std::memory_order_acquire)); }
 

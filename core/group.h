@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/clock.h"
@@ -57,6 +58,17 @@ class Group {
   // none hands leadership over first, for at most Node::Options::hand_over_time_max. `then` may be empty; it runs when
   // it is so.
   virtual void take_part(bool part, std::function<void()> then) = 0;
+
+  // Replaces the whole state of all members by the stream in the file `path` (store/snapshot.h), which lies in
+  // spool_folder(); this takes the file over and removes it in any case. `done` when the state took effect here, with
+  // who is in the group still being who was: from then on only the restored state is, and every member is sealed by the
+  // seal that is in it, so nothing of the request that asked for this can be committed or audited any more. Refused
+  // when this node does not lead, when a change of members or another restore is under way, or when too few members
+  // could take the stream; kDataLoss when it is damaged, kInvalid when it is no state of a sealed server: all of that
+  // leaves the group as it was. kOutcomeUnknown as for change_membership().
+  virtual void restore(std::string path, std::function<void(Status)> done) = 0;
+  // A folder on the disk of the state, for files on their way; emptied at each start. Empty: nothing can be restored.
+  virtual std::string spool_folder() const = 0;
 
   virtual GroupStatus group_status() const = 0;
   // The leader as far as this node knows; kNobody while it takes no part.

@@ -44,6 +44,7 @@ class Lifecycle final : public LifecycleHandler {
     std::string cluster_name;   // from the configuration; empty: made at init
     std::string api_address;
     std::string cluster_address;
+    bool restore_uninitialized = true;  // decision D-2 is not forbidden
     BootstrapOptions first;     // what init writes beside the seal's records; its time is set then
   };
   // What a node needs that may share its storage with others; borrowed likewise.
@@ -86,6 +87,8 @@ class Lifecycle final : public LifecycleHandler {
   // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows
   // it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
+  Status may_restore_uninitialized() const override;
+  void restore_uninitialized(std::string path, std::function<void(Status)> done) override;
 
   // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called. Called
   // again, it goes on with the new ones.
@@ -148,6 +151,7 @@ class Lifecycle final : public LifecycleHandler {
   Status join(const JoinTarget& target, bool non_voter);
   void enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done);
   Status may_join() const;
+  Status may_restore_here() const;
   Result<Members> ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
   Status be_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
   void try_targets();

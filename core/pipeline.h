@@ -21,6 +21,13 @@ class LifecycleHandler {
   virtual ~LifecycleHandler() = default;
   // The request's thread. True: it took the exchange and will respond. False: the exchange is as it was.
   virtual bool handle(std::unique_ptr<Exchange>& exchange) = 0;
+
+  // Whether a snapshot may be restored here without a token (decision D-2): the node has nothing, began or joined no
+  // cluster, and the configuration does not forbid it. The failure says why not. Any thread.
+  virtual Status may_restore_uninitialized() const = 0;
+  // Such a node begins a cluster of its own with the state in the file `path`, as Group::restore() has it. Asked only
+  // for a request that carries kForceHeader (core/restore.h). Any thread.
+  virtual void restore_uninitialized(std::string path, std::function<void(Status)> done) = 0;
 };
 
 // Thread-safe. Outlives every exchange that it was given.
