@@ -226,10 +226,12 @@ std::uint64_t Core::random() {
   return z ^ (z >> 31);
 }
 
-void Core::reset_election_deadline() {
-  const auto spread = static_cast<std::uint64_t>(options_.election_timeout.count());
-  election_deadline_ =
-      clock_.boot_now() + options_.election_timeout + Nanos(static_cast<std::int64_t>(random() % spread));
+// For the leader, or for another's campaign.
+void Core::reset_election_deadline() { wait_before_election(options_.election_timeout, options_.election_timeout / 2); }
+
+void Core::wait_before_election(Nanos least, Nanos spread) {
+  const auto steps = static_cast<std::uint64_t>(spread.count());
+  election_deadline_ = clock_.boot_now() + least + Nanos(static_cast<std::int64_t>(random() % steps));
 }
 
 void Core::fail(Status status) {

@@ -102,6 +102,7 @@ class Core {
   bool sole_voter() const noexcept;
   bool voter() const noexcept { return membership_.current().is_voter(options_.id); }
   void reset_election_deadline();
+  void wait_before_election(Nanos least, Nanos spread);
   std::uint64_t random();
   void fail(Status status);
   bool stale(const Message& message);
@@ -123,6 +124,7 @@ class Core {
   bool refuses_votes() const;
   bool log_is_current(const Message& request) const;
   void campaign(bool pre_vote, bool force);
+  void wait_before_retry();
   void on_pre_vote(const Message& message);
   void on_vote(const Message& message);
   void on_vote_reply(const Message& message);
@@ -190,6 +192,7 @@ class Core {
   std::vector<NodeId> refused_;
   std::uint64_t own_vote_at_ = 0;  // the own vote counts once this is durable
   bool forced_ = false;
+  unsigned campaigns_ = 0;         // since a leader was heard
 
   // Persisting.
   struct Unsynced {

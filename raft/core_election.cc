@@ -10,6 +10,10 @@
 namespace coffer::raft {
 namespace {
 
+// The first wait after a campaign, as a part of the election timeout; the third is whole.
+constexpr int kRetryFraction = 4;
+constexpr unsigned kRetryDoublings = 2;
+
 void add_once(std::vector<NodeId>& nodes, NodeId id) {
   if (std::find(nodes.begin(), nodes.end(), id) == nodes.end())
     nodes.push_back(id);
@@ -34,6 +38,14 @@ bool Core::log_is_current(const Message& request) const {
   return request.index >= log_.last_index();
 }
 
+// When votes were split nobody has promised a leader anything any more, so the next try comes soon; and it comes later
+// each time, because a disk may be slower than that.
+void Core::wait_before_retry() {
+  const unsigned doublings = std::min(campaigns_ - 1, kRetryDoublings);
+  const Nanos wait = options_.election_timeout / kRetryFraction * (1 << doublings);
+  wait_before_election(wait, wait);
+}
+
 void Core::campaign(bool pre_vote, bool force) {
   COFFER_CHECK(voter() && may_vote());
   COFFER_CHECK(role_ != Role::kLeader);
@@ -51,7 +63,9 @@ void Core::campaign(bool pre_vote, bool force) {
     acknowledged_ = Index(0);
   }
   announce();
-  reset_election_deadline();
+  if (pre_vote || force)
+    ++campaigns_;
+  wait_before_retry();
   for (NodeId peer : membership_.current().voters) {
     if (peer == options_.id)
       continue;
@@ -76,8 +90,12 @@ void Core::campaign(bool pre_vote, bool force) {
 void Core::on_pre_vote(const Message& message) {
   Message reply = reply_to(message, MessageKind::kPreVoteReply);
   reply.reject = message.term <= hard_.term || refuses_votes() || !log_is_current(message) || !may_vote();
-  if (!reply.reject)
+  if (!reply.reject) {
     reply.term = message.term;  // the term that it may campaign in
+    // It will ask for the vote as soon as its disk has the term: a campaign of this node's own would split the votes.
+    election_deadline_ =
+        std::max(election_deadline_, clock_.boot_now() + options_.election_timeout / kRetryFraction);
+  }
   send(std::move(reply));
 }
 
@@ -122,6 +140,7 @@ void Core::count_votes() {
       return;
     case VoteResult::kLost:
       become_follower(hard_.term, kNobody);
+      wait_before_retry();
       return;
     case VoteResult::kWon:
       if (role_ == Role::kPreCandidate)
@@ -160,6 +179,7 @@ void Core::become_leader() {
   first_of_term_ = log_.last_index().next();
   lease_barred_ = false;
   transferee_ = kNobody;
+  campaigns_ = 0;
   COFFER_CHECK(reads_.reset().empty());
   time_.lead(now, clock_.wall_now());
   peers_.clear();

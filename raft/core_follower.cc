@@ -21,6 +21,7 @@ bool Core::hear_leader(const Message& message) {
   const BootTime now = clock_.boot_now();
   leader_heard_ = now;
   heard_once_ = true;
+  campaigns_ = 0;
   reset_election_deadline();
   time_.observe(message.time, now);
   heed_catch_up(message.catch_up_to);

@@ -82,7 +82,7 @@ enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader }
 
 struct Options {
   NodeId id;
-  Nanos election_timeout{std::chrono::milliseconds(500)};  // waits are drawn from [1, 2) of this
+  Nanos election_timeout{std::chrono::milliseconds(500)};  // waits are drawn from [1, 1.5) of this
   Nanos heartbeat_interval{std::chrono::milliseconds(50)};
   // How far two monotonic clocks may drift apart, in percent, with the margin for scheduling: a lease lasts
   // (100 - this) % of the election timeout.
