@@ -17,6 +17,7 @@
 #include "rpc/forward_calls.h"
 #include "rpc/peer_stream.h"
 #include "rpc/snapshot_sender.h"
+#include "rpc/steady_waits.h"
 
 namespace coffer::rpc {
 namespace {
@@ -249,6 +250,7 @@ Cluster::~Cluster() = default;
 
 Result<std::unique_ptr<Cluster>> Cluster::create(ClusterConfig config, const ClusterPorts& ports, LogFn log) {
   COFFER_CHECK(config.self != raft::kNobody);
+  wait_steadily();
   COFFER_TRY(crypto::check_node_certificate(config.certificate, config.self.get()));
   auto impl = std::make_unique<Impl>(std::move(config), ports, std::move(log));
   COFFER_TRY(impl->open());

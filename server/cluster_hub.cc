@@ -40,7 +40,7 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
     ++meetings_;
   }
   if (const std::shared_ptr<rpc::Cluster> there = network()) {
-    there->set_members(admitted(&members, nullptr));
+    tell(*there, &members, nullptr);
     return ok_status();
   }
   const WallTime now = clock_.wall_now();
@@ -56,10 +56,16 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
                 rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},
                                      [this](std::string_view line) { logger_.info("cluster", line); }));
   const core::Members nobody;
-  made->set_members(admitted(&nobody, &members));
+  tell(*made, &nobody, &members);
   const std::lock_guard lock(mutex_);
   network_ = std::move(made);
   return ok_status();
+}
+
+// What is known last is told last.
+void ClusterHub::tell(rpc::Cluster& network, const core::Members* state, const core::Members* guests) {
+  const std::lock_guard telling(telling_);
+  network.set_members(admitted(state, guests));
 }
 
 // A joiner meets the cluster as it is, and then reads from the log how it once was.
@@ -80,7 +86,7 @@ std::vector<core::Member> ClusterHub::admitted(const core::Members* state, const
 
 void ClusterHub::invite(const core::Members& guests) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    there->set_members(admitted(nullptr, &guests));
+    tell(*there, nullptr, &guests);
 }
 
 std::uint64_t ClusterHub::meetings() const {
@@ -90,7 +96,7 @@ std::uint64_t ClusterHub::meetings() const {
 
 void ClusterHub::set_members(const core::Members& members) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    there->set_members(admitted(&members, nullptr));
+    tell(*there, &members, nullptr);
 }
 
 void ClusterHub::leave(std::uint64_t meetings) {

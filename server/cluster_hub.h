@@ -63,10 +63,12 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   raft::Inbox* inbox_ = nullptr;
   core::ForwardHandler* handler_ = nullptr;
   void end();
+  void tell(rpc::Cluster& network, const core::Members* state, const core::Members* guests);
   std::vector<core::Member> admitted(const core::Members* state, const core::Members* guests);
 
   std::mutex meeting_;                     // one meet() or leave() at a time
   bool closed_ = false;                    // guarded by meeting_
+  std::mutex telling_;                     // before mutex_
   mutable std::mutex mutex_;
   std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
   std::uint64_t meetings_ = 0;             // guarded by mutex_
