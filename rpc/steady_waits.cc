@@ -8,15 +8,18 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 #include <optional>
+
+#include "base/clock.h"
 
 namespace {
 
 using absl::base_internal::ThreadIdentity;
 using absl::synchronization_internal::KernelTimeout;
 using absl::synchronization_internal::Waiter;
+using coffer::BootTime;
+using coffer::Nanos;
 
 // What absl's other half, which is not replaced, does with the same bytes: it adds one and wakes who waits on them.
 static_assert(ABSL_WAITER_MODE == ABSL_WAITER_MODE_FUTEX);
@@ -24,19 +27,15 @@ static_assert(sizeof(Waiter) == sizeof(std::atomic<std::int32_t>));
 
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 
-std::int64_t now_ns(clockid_t clock) {
-  timespec now{};
-  clock_gettime(clock, &now);
-  return now.tv_sec * kNanosPerSecond + now.tv_nsec;
-}
+BootTime now() { return coffer::system_clock().boot_now(); }
 
-// The end on the monotonic clock; nothing for a wait without one.
-std::optional<std::int64_t> end_of(KernelTimeout timeout) {
+// The end on the clock that nobody sets; nothing for a wait without one.
+std::optional<BootTime> end_of(KernelTimeout timeout) {
   if (!timeout.has_timeout())
     return std::nullopt;
   const timespec at = timeout.MakeAbsTimespec();
-  const std::int64_t left = at.tv_sec * kNanosPerSecond + at.tv_nsec - now_ns(CLOCK_REALTIME);
-  return now_ns(CLOCK_MONOTONIC) + left;
+  const Nanos wall(at.tv_sec * kNanosPerSecond + at.tv_nsec);
+  return now() + (wall - Nanos(coffer::system_clock().wall_now().time_since_epoch()));
 }
 
 bool take_one(std::atomic<std::int32_t>& count) {
@@ -47,14 +46,14 @@ bool take_one(std::atomic<std::int32_t>& count) {
   return false;
 }
 
-bool wait_for_one(std::atomic<std::int32_t>& count, std::optional<std::int64_t> end) {
+bool wait_for_one(std::atomic<std::int32_t>& count, std::optional<BootTime> end) {
   while (!take_one(count)) {
     timespec left{};
     if (end) {
-      const std::int64_t nanos = *end - now_ns(CLOCK_MONOTONIC);
-      if (nanos <= 0)
+      const Nanos span = *end - now();
+      if (span <= Nanos(0))
         return false;
-      left = {nanos / kNanosPerSecond, nanos % kNanosPerSecond};
+      left = {span.count() / kNanosPerSecond, span.count() % kNanosPerSecond};
     }
     // A wake, a signal, a count that is there already and the end are all told apart by looking again.
     syscall(SYS_futex, &count, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, end ? &left : nullptr);

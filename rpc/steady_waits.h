@@ -1,9 +1,9 @@
 // Waits with a bound, within gRPC, that the wall clock does not lengthen.
 //
-// gRPC's timers (deadlines, pings, pauses before a new connection) are kept on the monotonic clock, but its threads
-// wait for the next one in absl::CondVar, which asks the kernel for a moment of the wall clock. When that is set back by
-// an hour, the thread sleeps through the hour: no call times out, and no lost connection is made again. This library
-// replaces the function by which absl's threads wait, which absl keeps replaceable, by one that waits for a span.
+// gRPC's timers (deadlines, pings, pauses before a connection) are kept on the monotonic clock, but its threads wait
+// for the next one in absl::CondVar, which asks the kernel for a moment of the wall clock. When that is set back by an
+// hour, the thread sleeps through the hour: no call times out, and no lost connection is made again. This replaces the
+// function by which absl's threads wait, which absl keeps replaceable, by one that waits for a span.
 #pragma once
 
 namespace coffer::rpc {
