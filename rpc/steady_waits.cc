@@ -31,9 +31,9 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 
 BootTime now() { return coffer::system_clock().boot_now(); }
 
-// The end on the clock that nobody sets; nothing for a wait without one. Callers made the moment from the wall clock or
-// from absl's, which lags behind a jump for some seconds: rather than to wait for as long as the jump was, those seconds
-// see waits that end at once.
+// The end on the clock that nobody sets; nothing for a wait without one. Callers made the moment from the wall clock,
+// or from absl's, which lags behind a jump for some seconds: rather than to wait for as long as the jump was, those
+// seconds see waits that end at once.
 std::optional<BootTime> end_of(KernelTimeout timeout) {
   if (!timeout.has_timeout())
     return std::nullopt;
