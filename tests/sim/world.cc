@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "raft/wire.h"
 #include "tests/sim/clients.h"
 #include "tests/sim/node.h"
 
@@ -114,7 +115,20 @@ Node* World::leader() {
   return best;
 }
 
-void World::send(raft::Message message) {
+// As the real transport's bytes.
+raft::Message World::over_the_wire(const raft::Message& message) {
+  wire_.clear();
+  raft::encode_message(message, wire_);
+  Result<raft::Message> read = raft::decode_message(wire_);
+  if (!read.ok())
+    fail("a message cannot be read: " + read.status().message());
+  raft::Message out = read.ok() ? std::move(read).value() : message;
+  out.spool = message.spool;
+  return out;
+}
+
+void World::send(const raft::Message& sent) {
+  raft::Message message = over_the_wire(sent);
   const Node* from = node_of(message.from);
   const Node* to = node_of(message.to);
   trace(static_cast<std::uint64_t>(message.kind) << 56 ^ message.from.get() << 48 ^ message.to.get() << 40 ^

@@ -102,7 +102,7 @@ class World {
   bool healing() const noexcept { return healing_; }
   std::uint64_t tick_order() noexcept { return ++order_; }  // the position of an event in the whole history
   void after(Time delay, std::function<void()> what);
-  void send(raft::Message message);
+  void send(const raft::Message& sent);
   // A snapshot's bytes under way with a message; the receiver takes them by number.
   std::uint64_t stash(std::shared_ptr<const void> bytes);
   std::shared_ptr<const void> stashed(std::uint64_t number) const { return stash_.at(number - 1); }
@@ -155,6 +155,7 @@ class World {
   bool may_lose_disk();
   void replace_disk(Node& node);
   void retire_removed();
+  raft::Message over_the_wire(const raft::Message& message);
   void deliver(raft::Message message);
 
   const SimOptions options_;
@@ -174,6 +175,7 @@ class World {
   std::unique_ptr<Clients> clients_;
   std::array<std::array<bool, kSlots>, kSlots> blocked_{};
   std::vector<std::shared_ptr<const void>> stash_;
+  std::string wire_;  // of the message that is being sent
   SimReport report_;
   bool healing_ = false;
   Time healed_at_ = 0;
