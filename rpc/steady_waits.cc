@@ -2,7 +2,6 @@
 
 #include <absl/synchronization/internal/per_thread_sem.h>
 #include <absl/synchronization/internal/waiter.h>
-#include <absl/time/clock.h>
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -31,17 +30,17 @@ constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 
 BootTime now() { return coffer::system_clock().boot_now(); }
 
-// The end on the clock that nobody sets; nothing for a wait without one. Callers made the moment from the wall clock,
-// or from absl's, which lags behind a jump for some seconds: rather than to wait for as long as the jump was, those
-// seconds see waits that end at once.
+// A moment may have been made just before a jump of the wall clock, or from absl's idea of it, which lags behind for
+// some seconds. So no wait is longer than this; whoever waits within gRPC looks again what there is to do.
+constexpr Nanos kWaitMax = std::chrono::seconds(1);
+
+// The end on the clock that nobody sets; nothing for a wait without one.
 std::optional<BootTime> end_of(KernelTimeout timeout) {
   if (!timeout.has_timeout())
     return std::nullopt;
   const timespec at = timeout.MakeAbsTimespec();
   const Nanos moment(at.tv_sec * kNanosPerSecond + at.tv_nsec);
-  const Nanos wall(coffer::system_clock().wall_now().time_since_epoch());
-  const Nanos absl_wall(absl::ToUnixNanos(absl::Now()));
-  return now() + (moment - std::max(wall, absl_wall));
+  return now() + std::min(moment - Nanos(coffer::system_clock().wall_now().time_since_epoch()), kWaitMax);
 }
 
 bool take_one(std::atomic<std::int32_t>& count) {

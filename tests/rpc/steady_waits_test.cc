@@ -43,6 +43,17 @@ BOOST_AUTO_TEST_CASE(waits_end_when_they_should) {
   BOOST_CHECK(system_clock().boot_now() - begun >= span);
 }
 
+// As one that was made just before the clock went back.
+BOOST_AUTO_TEST_CASE(no_wait_is_longer_than_some_seconds) {
+  absl::Mutex mutex;
+  absl::CondVar changed;
+  const BootTime begun = system_clock().boot_now();
+  mutex.Lock();
+  BOOST_CHECK(changed.WaitWithTimeout(&mutex, absl::Hours(24)));
+  mutex.Unlock();
+  BOOST_CHECK(system_clock().boot_now() - begun < std::chrono::minutes(1));
+}
+
 BOOST_AUTO_TEST_CASE(a_signal_ends_a_wait_without_a_bound) {
   absl::Mutex mutex;
   absl::CondVar changed;
