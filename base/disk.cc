@@ -10,10 +10,13 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "base/mutant.h"
+
 namespace coffer {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
+constexpr mode_t kMutantFileMode = 0644;
 constexpr mode_t kFolderMode = 0700;
 constexpr const char* kLockName = "LOCK";
 
@@ -111,7 +114,7 @@ class PosixDisk final : public Disk {
       return os_error("open", path, errno);
     auto file = std::make_unique<PosixFile>(fd, path);
     const bool creates = mode == OpenMode::kCreateNew || mode == OpenMode::kCreateOrEmpty;
-    if (creates && ::fchmod(fd, kFileMode) != 0)
+    if (creates && ::fchmod(fd, mutant(Mutant::kFilesReadable) ? kMutantFileMode : kFileMode) != 0)
       return os_error("chmod", path, errno);
     return std::unique_ptr<File>(std::move(file));
   }

@@ -12,6 +12,7 @@
 
 #include "base/error_text.h"
 #include "base/limits.h"
+#include "base/mutant.h"
 #include "cli/websocket_client.h"
 
 namespace coffer::cli {
@@ -208,7 +209,7 @@ class CurlTransport final : public Transport {
     set_text(CURLOPT_SSLKEY, options_.client_key);
     set_blob(CURLOPT_SSLCERT_BLOB, options_.client_cert_pem);
     set_blob(CURLOPT_SSLKEY_BLOB, options_.client_key_pem);
-    if (options_.skip_verify) {
+    if (options_.skip_verify || mutant(Mutant::kOutboundTlsUnverified)) {
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYPEER, 0L);
       curl_easy_setopt(handle_, CURLOPT_SSL_VERIFYHOST, 0L);
     }

@@ -5,6 +5,7 @@
 #include <future>
 
 #include "base/encoding.h"
+#include "base/mutant.h"
 #include "base/time_text.h"
 #include "core/answers.h"
 #include "core/call.h"
@@ -218,7 +219,7 @@ Status handle_answer(HandlerContext& base) {
   const GroupStatus status = group->group_status();
   COFFER_TRY(check_id_is_free(status, members, joiner));
   const bool inside = status.configuration.contains(joiner.number);
-  if (inside)
+  if (inside && !mutant(Mutant::kRejoinChangesSuffrage))
     if (const Member* known = find_member(members, joiner.number); known != nullptr)
       joiner.non_voter = known->non_voter;
   COFFER_TRY(put_member(ctx, joiner));

@@ -12,6 +12,7 @@ JOINED = "Key       Value\n---       -----\nJoined    true\n"
 
 class Nodes(harness.Contract):
     """Node n serves on 127.0.0.1:8n00 and talks to others on 8n01."""
+    binary = harness.VAULT
 
     def setUp(self):
         super().setUp()
@@ -37,7 +38,7 @@ api_addr = "http://127.0.0.1:8{n}00"
 cluster_addr = "https://127.0.0.1:8{n}01"
 disable_mlock = true
 """)
-        server = self.start(f"-config={path}")
+        server = self.start(f"-config={path}", binary=self.binary)
         server.wait_for_http(f"http://127.0.0.1:8{n}00")
         self.nodes[n] = server
         return server
