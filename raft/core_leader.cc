@@ -189,8 +189,13 @@ void Core::note_peer(const Message& message, Progress& peer) {
 // all that it may have been counted for.
 void Core::check_amnesia(const Message& message, Progress& peer) {
   if (peer.catch_up_to() != Index(0)) {
-    if (!message.catching_up && peer.match() >= peer.catch_up_to())
+    if (!message.catching_up && peer.match() >= peer.catch_up_to()) {
       peer.caught_up();
+    } else if (!message.reject && message.hint < peer.match()) {
+      // Lost once more on the way: its lives may carry the same number.
+      peer.forget(peer.catch_up_to());
+      peer.incarnation = message.incarnation;
+    }
     return;
   }
   const bool restarted_shorter =
