@@ -12,6 +12,7 @@
 // refuses what comes later, and drops steps for the applier unrun.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <functional>
@@ -131,6 +132,13 @@ class Node final : public core::Committer,
   // Any thread, for metrics and status.
   Index applied_index() const { return Index(applied_.load(std::memory_order_relaxed)); }
   Index commit_index() const { return Index(committed_.load(std::memory_order_relaxed)); }
+  // How often it came to be in a role since it started; a candidate before the vote counts as one.
+  struct RoleChanges {
+    std::uint64_t leader = 0;
+    std::uint64_t candidate = 0;
+    std::uint64_t follower = 0;
+  };
+  RoleChanges role_changes() const;
 
  private:
   struct Input {
@@ -203,6 +211,7 @@ class Node final : public core::Committer,
   void step(raft::Message message);
   bool step_held();
   void follow_leadership(const raft::Leadership& leadership);
+  void note_role(raft::Role role);
   void publish_group();
   void begin_change(const raft::Change& change, const Owed& owed);
   void settle_change(Index index, Term term);
@@ -283,6 +292,8 @@ class Node final : public core::Committer,
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<std::uint64_t> leader_{0};
   std::atomic<bool> takes_part_{false};
+  raft::Role last_role_ = raft::Role::kFollower;     // node's thread
+  std::array<std::atomic<std::uint64_t>, 3> roles_{};  // leader, candidate, follower
   store::Published<core::GroupStatus> group_;
 };
 

@@ -61,10 +61,25 @@ void Node::follow_leadership(const raft::Leadership& leadership) {
   if (leader != last_leader_ && leader != raft::kNobody && leader != core_->id())
     ports_.logger.info("raft", "follows a leader", {{"leader", leader.get()}, {"term", leadership.term.get()}});
   last_leader_ = leader;
+  note_role(leadership.role);
   publish_group();
   note_leadership();
   if (ports_.leadership_changed)
     ports_.leadership_changed(leadership);
+}
+
+void Node::note_role(raft::Role role) {
+  const auto slot = [](raft::Role one) -> std::size_t {
+    return one == raft::Role::kLeader ? 0 : one == raft::Role::kFollower ? 2 : 1;
+  };
+  if (slot(role) != slot(last_role_))
+    roles_[slot(role)].fetch_add(1, std::memory_order_relaxed);
+  last_role_ = role;
+}
+
+Node::RoleChanges Node::role_changes() const {
+  const auto count = [this](std::size_t slot) { return roles_[slot].load(std::memory_order_relaxed); };
+  return {count(0), count(1), count(2)};
 }
 
 void Node::publish_group() {

@@ -2,13 +2,12 @@
 #include <utility>
 
 #include "actors/node.h"
+#include "actors/recovery.h"
 #include "core/group_record.h"
 #include "raft/entry.h"
 
 namespace coffer::actors {
 namespace {
-
-constexpr std::size_t kReadBytes = 1u << 20;
 
 bool is_alone(const raft::Configuration& configuration, raft::NodeId id) {
   return configuration.voters == std::vector<raft::NodeId>{id} && configuration.learners.empty();
@@ -19,31 +18,12 @@ Result<std::optional<core::RaftGroupRecord>> stored_group(const store::Backend& 
   return core::read_group(*view);
 }
 
-// The newest in the log, applied or not; nothing when the log holds none above `applied`.
-Result<std::optional<raft::Configuration>> logged_group(const store::Log& log, Index applied) {
-  std::optional<raft::Configuration> newest;
-  Index at = std::max(applied.next(), log.first_index());
-  while (at <= log.last_index()) {
-    COFFER_ASSIGN(const std::vector<store::LogRecord> records, log.read(at, log.last_index(), kReadBytes));
-    for (const store::LogRecord& record : records) {
-      if (record.kind != static_cast<std::uint8_t>(raft::EntryKind::kConfiguration))
-        continue;
-      COFFER_ASSIGN(newest, raft::decode_configuration(raft::entry_body(record)));
-    }
-    at = records.back().index.next();
-  }
-  return newest;
-}
-
 }  // namespace
 
 Result<bool> Node::is_sole_voter(const store::Backend& backend, const store::Log& log, raft::NodeId id) {
-  COFFER_ASSIGN(const auto logged, logged_group(log, backend.applied_index()));
-  if (logged)
-    return is_alone(*logged, id);
-  COFFER_ASSIGN(const auto stored, stored_group(backend));
-  if (stored)
-    return is_alone(stored->configuration, id);
+  COFFER_ASSIGN(const auto newest, newest_configuration(backend, log));
+  if (newest)
+    return is_alone(*newest, id);
   return !raft::Core::catching_up(log.hard_state());
 }
 

@@ -57,13 +57,6 @@ std::vector<FlagGroup> server_flags() {
   };
 }
 
-std::function<std::optional<std::string>(const std::string&)> environment_of(const Invocation& invocation) {
-  return [&invocation](const std::string& name) -> std::optional<std::string> {
-    const char* value = invocation.env ? invocation.env(name.c_str()) : nullptr;
-    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
-  };
-}
-
 // The API of another node, which a node asks to be let into its cluster.
 Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::JoinTarget& target,
                                    const std::string& path, const std::string& body) {
@@ -176,6 +169,13 @@ int run_validate(Context& ctx) {
 }
 
 }  // namespace
+
+std::function<std::optional<std::string>(const std::string&)> environment_of(const Invocation& invocation) {
+  return [&invocation](const std::string& name) -> std::optional<std::string> {
+    const char* value = invocation.env ? invocation.env(name.c_str()) : nullptr;
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+}
 
 Command validate_command() {
   Command command;

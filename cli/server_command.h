@@ -1,6 +1,9 @@
 // The command `server`: flags for server/run.h.
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cli/command.h"
@@ -13,7 +16,11 @@ namespace coffer::cli {
 
 // `engines` besides the built-in ones outlive the command.
 Command server_command(std::vector<core::Engine*> engines = {});
+// What configurations ask of the environment; `invocation` outlives it.
+std::function<std::optional<std::string>(const std::string&)> environment_of(const Invocation& invocation);
+
 Command diagnose_command();  // operator diagnose
 Command validate_command();  // operator validate-config
+Command recover_command();   // operator raft recover-quorum
 
 }  // namespace coffer::cli

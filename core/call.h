@@ -19,6 +19,7 @@ class ActivityLog;
 class EventBus;
 class Group;
 class Lockouts;
+class PilotBoard;
 
 // What the server's core works with. All outlive every request; thread-safe.
 struct Services {
@@ -39,6 +40,7 @@ struct Services {
   bool introspection = false;      // sys/internal/inspect is there
   EventBus* events = nullptr;      // null: nobody is told what changed
   Group* group = nullptr;          // null: storage that no other node shares
+  const PilotBoard* pilot = nullptr;  // null: there is no autopilot
 };
 
 // One run of one handler.

@@ -7,10 +7,13 @@
 namespace coffer::core {
 namespace {
 
+// Records without zone and upgrade version keep the first form, which older servers read too.
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormatWithZone = 2;
 constexpr std::size_t kNodeIdBytesMax = 128;
 constexpr std::size_t kAddressBytesMax = 512;
 constexpr std::size_t kVersionBytesMax = 64;
+constexpr std::size_t kZoneBytesMax = 128;
 
 bool printable(std::string_view text) {
   return std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
@@ -42,6 +45,8 @@ Status check_member(const Member& member) {
   COFFER_TRY(check_text("cluster_addr", member.cluster_address, kAddressBytesMax, true));
   COFFER_TRY(check_text("api_addr", member.api_address, kAddressBytesMax, false));
   COFFER_TRY(check_text("version", member.version, kVersionBytesMax, false));
+  COFFER_TRY(check_text("autopilot_redundancy_zone", member.zone, kZoneBytesMax, false));
+  COFFER_TRY(check_text("autopilot_upgrade_version", member.upgrade_version, kVersionBytesMax, false));
   const std::size_t colon = member.cluster_address.rfind(':');
   if (colon == std::string::npos || colon == 0 || colon + 1 == member.cluster_address.size())
     return Status(Code::kInvalid, "cluster_addr must be a host and a port");
@@ -50,13 +55,16 @@ Status check_member(const Member& member) {
 
 std::string encode(const Member& member) {
   std::string out;
-  ByteWriter(out)
-      .u8(kFormat)
+  const bool with_zone = !member.zone.empty() || !member.upgrade_version.empty();
+  ByteWriter writer(out);
+  writer.u8(with_zone ? kFormatWithZone : kFormat)
       .u8(member.non_voter ? 1 : 0)
       .bytes(member.id)
       .bytes(member.cluster_address)
       .bytes(member.api_address)
       .bytes(member.version);
+  if (with_zone)
+    writer.bytes(member.zone).bytes(member.upgrade_version);
   return out;
 }
 
@@ -70,8 +78,12 @@ Result<Member> decode_member(std::string_view plaintext) {
   member.cluster_address = reader.bytes();
   member.api_address = reader.bytes();
   member.version = reader.bytes();
+  if (format == kFormatWithZone) {
+    member.zone = reader.bytes();
+    member.upgrade_version = reader.bytes();
+  }
   COFFER_TRY(reader.finish().with_context("a member's record"));
-  if (format != kFormat || flags > 1 || !check_member(member).ok())
+  if ((format != kFormat && format != kFormatWithZone) || flags > 1 || !check_member(member).ok())
     return Status(Code::kDataLoss, "a member's record has an unknown form");
   member.number = member_number(member.id);
   return member;

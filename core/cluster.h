@@ -20,6 +20,8 @@ struct Member {
   std::string api_address;       // "https://host:port", where clients go
   std::string version;           // of the server that ran when it announced itself
   bool non_voter = false;        // it joined as one and is never promoted by itself
+  std::string zone;              // of its storage's configuration; empty: none (core/autopilot.h)
+  std::string upgrade_version;   // likewise: what counts for an automated upgrade instead of `version`
   bool operator==(const Member&) const = default;
 };
 

@@ -69,14 +69,16 @@ Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target,
                                  const ClusterRecords& records, const Member& self) {
   json::Arena arena;
   std::string body;
-  json::write(json::ObjectBuilder(arena, 8)
+  json::write(json::ObjectBuilder(arena, 9)
                   .add("answer", base64_encode(answer_challenge(keyring, records.challenge, self)))
                   .add("api_addr", self.api_address)
                   .add("challenge", base64_encode(records.challenge))
                   .add("cluster_addr", self.cluster_address)
                   .add("non_voter", self.non_voter)
                   .add("server_id", self.id)
+                  .add("upgrade_version", self.upgrade_version)
                   .add("version", self.version)
+                  .add("zone", self.zone)
                   .build(),
               body);
   COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena));

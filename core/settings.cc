@@ -112,6 +112,11 @@ Status take_setting(std::string_view name, const std::string* plaintext, ServerS
     settings.metrics_enabled = plaintext == nullptr || reader.u8() != 0;
   } else if (name == kApprovalRecord) {
     settings.approval_ttl_max = Nanos(plaintext == nullptr ? 0 : static_cast<std::int64_t>(reader.u64()));
+  } else if (name == kAutopilotRecord) {
+    settings.autopilot = AutopilotSettings();
+    if (plaintext != nullptr) {
+      COFFER_ASSIGN(settings.autopilot, decode_autopilot_settings(*plaintext));
+    }
   }
   return status.with_context("a setting's record");
 }

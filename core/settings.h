@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "core/autopilot_settings.h"
 
 namespace coffer::core {
 
@@ -24,6 +25,7 @@ struct ServerSettings {
   std::map<std::string, std::vector<std::string>, std::less<>> ui_headers;
   bool metrics_enabled = true;
   Nanos approval_ttl_max{0};         // longest wait for others; 0: what policies say
+  AutopilotSettings autopilot;
   bool engines_see_headers = false;  // not stored: some mount is tuned to pass headers of requests
 };
 
@@ -33,6 +35,7 @@ inline constexpr std::string_view kCorsRecord = "cors";
 inline constexpr std::string_view kUiHeadersRecord = "ui-headers";
 inline constexpr std::string_view kMetricsRecord = "metrics";
 inline constexpr std::string_view kApprovalRecord = "control-group";
+inline constexpr std::string_view kAutopilotRecord = "autopilot";
 
 std::string encode_audited_headers(const ServerSettings& settings);
 std::string encode_cors(const ServerSettings& settings);

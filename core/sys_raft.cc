@@ -11,6 +11,7 @@
 #include "core/call.h"
 #include "core/group.h"
 #include "core/join.h"
+#include "core/sys_autopilot.h"
 #include "core/sys_engine.h"
 
 namespace coffer::core {
@@ -166,6 +167,8 @@ Result<Member> joiner_of(CallContext& ctx) {
   COFFER_ASSIGN(joiner.cluster_address, ctx.string_field("cluster_addr", ""));
   COFFER_ASSIGN(joiner.api_address, ctx.string_field("api_addr", ""));
   COFFER_ASSIGN(joiner.version, ctx.string_field("version", ""));
+  COFFER_ASSIGN(joiner.zone, ctx.string_field("zone", ""));
+  COFFER_ASSIGN(joiner.upgrade_version, ctx.string_field("upgrade_version", ""));
   COFFER_ASSIGN(joiner.non_voter, ctx.bool_field("non_voter", false));
   COFFER_TRY(check_member(joiner));
   joiner.number = member_number(joiner.id);
@@ -277,6 +280,8 @@ std::vector<PathSpec> sys_raft_specs() {
       {"cluster_addr", FieldType::kString, "Host and port where other nodes reach this one.", true},
       {"api_addr", FieldType::kString, "Where clients reach it."},
       {"version", FieldType::kString, "Its version."},
+      {"zone", FieldType::kString, "The redundancy zone that it stands in."},
+      {"upgrade_version", FieldType::kString, "The version that counts for an automated upgrade."},
       {"non_voter", FieldType::kBool, "It shall never vote."}};
   std::vector<PathSpec> specs;
   specs.push_back({"storage/raft/configuration", "Which nodes form the cluster, and who of them leads and votes.", {},
@@ -299,6 +304,7 @@ std::vector<PathSpec> sys_raft_specs() {
   specs.push_back({"step-down", "Hands leadership to another node.", {},
                    {{Operation::kWrite, Effect::kOutside, handle_step_down, "Makes the active node hand over."}},
                    nullptr, false, true});
+  add_autopilot_specs(specs);
   return specs;
 }
 

@@ -40,6 +40,8 @@
 #include "store/memory_log.h"
 #include "server/cluster_part.h"
 #include "server/descriptors.h"
+#include "server/raft_readings.h"
+#include "server/recovery.h"
 #include "store/replacement.h"
 #include "store/wal.h"
 
@@ -55,25 +57,6 @@ constexpr std::chrono::seconds kDrainTimeMax{5};
 constexpr unsigned kWorkThreads = 1;
 constexpr std::size_t kRaftTailBytesMax = 256u << 10;  // a sole voter has no follower to feed from memory
 constexpr std::chrono::hours kScrubPause{1};
-constexpr std::size_t kNodeIdFileBytesMax = 256;
-
-// What a node that was given no id calls itself: drawn at its first start, and kept beside its data. A store that was
-// made before ids were drawn belongs to "node".
-Result<std::string> kept_node_id(Disk& disk, const std::string& folder, bool fresh) {
-  const std::string name = "node-id";
-  COFFER_ASSIGN(const bool kept, disk.exists(folder + "/" + name));
-  if (kept) {
-    COFFER_ASSIGN(std::string id, read_file(disk, folder + "/" + name, kNodeIdFileBytesMax));
-    while (id.ends_with('\n'))
-      id.pop_back();
-    return id;
-  }
-  if (!fresh)
-    return std::string("node");
-  COFFER_ASSIGN(std::string id, random_uuid(system_random()));
-  COFFER_TRY(replace_file(disk, folder, name, id + "\n"));
-  return id;
-}
 
 // "https://host:port" without its scheme.
 std::string host_and_port(const std::string& url) {
@@ -248,6 +231,8 @@ Status App::Impl::open_store() {
     const bool fresh = log_->last_index() == Index(0) && backend_->applied_index() == Index(0);
     COFFER_ASSIGN(options_.node_id, kept_node_id(disk, folder, fresh));
   }
+  if (options_.storage == AppOptions::Storage::kRaft)
+    COFFER_TRY(take_peers_file(disk, folder, options_.node_id, *log_, *backend_, logger_));
   flusher_ = std::make_unique<store::FlushThread>(
       *state_,
       [this](const Status& status) {
@@ -354,16 +339,10 @@ void App::Impl::read_gauges(metrics::Reading& reading) const {
   const bool unsealed = !lifecycle_->sealed();
   put("vault.core.unsealed", unsealed ? 1 : 0);
   put("vault.core.active", unsealed && node_->is_leader() ? 1 : 0);
-  const auto commit = static_cast<double>(node_->commit_index().get());
-  const auto applied = static_cast<double>(node_->applied_index().get());
-  put("vault.raft.committed_index", commit);
-  put("vault.raft.applied_index", applied);
-  put("vault.raft_storage.stats.commit_index", commit);
-  put("vault.raft_storage.stats.applied_index", applied);
-  put("vault.raft_storage.stats.fsm_pending", commit - applied);
-  put("vault.raft.term", static_cast<double>(node_->leader_term().get()));
-  put("vault.raft.peers", 1);
-  put("vault.raft.leader", node_->is_leader() ? 1 : 0);
+  read_raft(*node_, reading);
+  if (cluster_ != nullptr && unsealed && node_->is_leader())
+    if (const auto state = cluster_->pilot().get(); state != nullptr)
+      read_pilot(*state, reading);
   if (!options_.storage_path.empty())
     if (const auto free = posix_disk().free_bytes(options_.storage_path); free.ok())
       put("vault.storage.free_bytes", static_cast<double>(*free));
@@ -429,6 +408,8 @@ Status App::Impl::compose_cluster(actors::Node::Options& node) {
   part.self.cluster_address = host_and_port(options_.info.cluster_address);
   part.self.api_address = options_.info.api_address;
   part.self.version = std::string(kVaultVersion);
+  part.self.zone = options_.autopilot_zone;
+  part.self.upgrade_version = options_.autopilot_upgrade_version;
   if (const Status good = core::check_member(part.self); !good.ok()) {
     if (!options_.retry_join.empty())
       return good.with_context("storage \"raft\"");
@@ -498,7 +479,8 @@ Status App::Impl::start_node() {
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
                                      exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
                                      options_.introspection, events_.get(),
-                                     cluster_ != nullptr ? node_.get() : nullptr});
+                                     cluster_ != nullptr ? node_.get() : nullptr,
+                                     cluster_ != nullptr ? &cluster_->pilot() : nullptr});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

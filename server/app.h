@@ -48,6 +48,8 @@ struct AppOptions {
   std::uint16_t cluster_listen_port = 0;
   core::PeerCall call_peer;
   std::vector<core::JoinTarget> retry_join;
+  std::string autopilot_zone;             // core::Member::zone
+  std::string autopilot_upgrade_version;  // core::Member::upgrade_version
 };
 
 class App {

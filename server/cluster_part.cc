@@ -1,5 +1,6 @@
 #include "server/cluster_part.h"
 
+#include <algorithm>
 #include <future>
 #include <utility>
 
@@ -13,8 +14,10 @@ namespace {
 constexpr std::chrono::seconds kHandOverTimeMax{3};
 constexpr std::chrono::seconds kMeetingPause{10};
 constexpr std::chrono::seconds kQuestionPause{2};
+constexpr std::chrono::milliseconds kActionPause{200};
 // No forwarded request begins so (core/forward.h).
 constexpr std::string_view kWhoIsThere = "who is there?";
+constexpr std::string_view kHereIAm = "here I am: ";  // and the member's record
 
 // As of the newest publication; null while sealed.
 const core::Published* open_state(const std::shared_ptr<const store::Attachment>& attachment) {
@@ -103,10 +106,8 @@ void ClusterPart::tick(BootTime now) {
     state_changed(true);
   }
   ask_around(now);
-  if (!node_->is_leader())
-    return;
-  announce();
-  promote(now);
+  announce(now);
+  pilot(now);
 }
 
 // Who was away while others joined does not know them, and one of them may lead: those whom it knows tell.
@@ -137,6 +138,10 @@ void ClusterPart::ask_around(BootTime now) {
 
 // From a member, as its certificate says.
 void ClusterPart::take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) {
+  if (request.starts_with(kHereIAm)) {
+    take_announcement(from, std::string_view(request).substr(kHereIAm.size()));
+    return reply({});
+  }
   if (request != kWhoIsThere)
     return door_->take(from, std::move(request), std::move(reply));
   const auto attachment = services_->backend.attachment();
@@ -144,45 +149,105 @@ void ClusterPart::take(raft::NodeId from, std::string request, std::function<voi
   reply(published == nullptr ? std::string() : core::encode(*published->members));
 }
 
-// The node that leads stands in the state itself, so that who joins learns of it.
-void ClusterPart::announce() {
+// What a node says of itself stands in the state, so that who joins learns of it and who knew an older address finds
+// it. A node that does not lead tells all that it knows: whoever leads may not know where to reach it.
+void ClusterPart::announce(BootTime now) {
   const auto attachment = services_->backend.attachment();
   const core::Published* published = open_state(attachment);
-  if (published == nullptr || announcing_.load())
+  if (published == nullptr || announcing_.load() || now < next_announcement_)
     return;
-  const core::Member* known = core::find_member(*published->members, options_.self.number);
-  if (known != nullptr && *known == options_.self)
+  core::Member self = options_.self;
+  const core::Member* known = core::find_member(*published->members, self.number);
+  if (known != nullptr)
+    self.non_voter = known->non_voter;
+  if (known != nullptr && *known == self)
     return;
-  announcing_ = true;
-  core::SystemTask::start(
-      *services_,
-      [self = options_.self](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
-        const std::string name = core::layout::member_record(self.number.get());
-        return txn.put(core::layout::core_key(arena.copy(name)), core::encode(self));
-      },
-      [this](const Status& status) {
-        if (!status.ok())
-          logger_.warn("cluster", "this node's addresses could not be stored: " + status.message());
-        announcing_ = false;
-      });
+  if (node_->is_leader()) {
+    announcing_ = true;
+    return store_member(self, [this](const Status& status) {
+      if (!status.ok())
+        logger_.warn("cluster", "this node's addresses could not be stored: " + status.message());
+      announcing_ = false;
+    });
+  }
+  next_announcement_ = now + kQuestionPause;
+  if (known == nullptr)
+    return;
+  for (const core::Member& member : *published->members)
+    if (member.number != self.number)
+      hub_.forward(member.number, std::string(kHereIAm) + core::encode(self), kQuestionPause,
+                   [](core::ClusterLink::Fate, const std::string&) {});
 }
 
-void ClusterPart::promote(BootTime now) {
+void ClusterPart::store_member(const core::Member& member, std::function<void(const Status&)> done) {
+  core::SystemTask::start(
+      *services_,
+      [member](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
+        const std::string name = core::layout::member_record(member.number.get());
+        return txn.put(core::layout::core_key(arena.copy(name)), core::encode(member));
+      },
+      std::move(done));
+}
+
+// A member's new addresses, zone or version; it says so again until the state shows it.
+void ClusterPart::take_announcement(raft::NodeId from, std::string_view record) {
+  const Result<core::Member> member = core::decode_member(record);
   const auto attachment = services_->backend.attachment();
   const core::Published* published = open_state(attachment);
-  if (published == nullptr || changing_.load())
+  if (!member.ok() || member->number != from || published == nullptr || !node_->is_leader())
     return;
-  const std::optional<raft::Change> change = autopilot_.decide(node_->group_status(), *published->members, now);
-  if (!change)
+  const core::Member* known = core::find_member(*published->members, from);
+  if (known == nullptr || known->id != member->id || known->non_voter != member->non_voter || *known == *member)
     return;
-  const core::Member* member = core::find_member(*published->members, change->node);
-  const std::string id = member == nullptr ? std::string() : member->id;
-  changing_ = true;
-  node_->change_membership(*change, [this, id](const Status& status, Index) {
+  store_member(*member, [this, id = member->id](const Status& status) {
     if (status.ok())
-      logger_.info("cluster", "a node has caught up and votes", {{"node_id", id}});
-    changing_ = false;
+      logger_.info("cluster", "a node announced what is new of it", {{"node_id", id}});
   });
+}
+
+void ClusterPart::pilot(BootTime now) {
+  const auto attachment = services_->backend.attachment();
+  const core::Published* published = open_state(attachment);
+  std::optional<core::PilotState> seen;
+  if (published != nullptr)
+    seen = autopilot_.look(node_->group_status(), *published->members, published->settings->autopilot, now,
+                           node_->cluster_now());
+  const std::shared_ptr<const core::PilotState> state =
+      seen ? std::make_shared<const core::PilotState>(std::move(*seen)) : nullptr;
+  board_.put(state);
+  if (state == nullptr || !state->due || now < next_action_ || changing_.exchange(true))
+    return;
+  next_action_ = now + kActionPause;
+  const auto about = std::ranges::find(state->servers, state->due->node,
+                                       [](const core::PilotServer& one) { return one.member.number; });
+  act(*state->due, about == state->servers.end() ? std::string() : about->member.id);
+}
+
+// Node's thread calls back.
+void ClusterPart::act(const core::PilotAction& action, const std::string& id) {
+  using Kind = core::PilotAction::Kind;
+  const auto done = [this, action, id](const Status& status) { acted(action, id, status); };
+  if (action.kind == Kind::kHandOver)
+    return node_->transfer_leadership(action.node, done);
+  const raft::Change::Kind change = action.kind == Kind::kPromote  ? raft::Change::Kind::kPromote
+                                    : action.kind == Kind::kDemote ? raft::Change::Kind::kDemote
+                                                                   : raft::Change::Kind::kRemove;
+  node_->change_membership({change, action.node}, [done](const Status& status, Index) { done(status); });
+}
+
+void ClusterPart::acted(const core::PilotAction& action, const std::string& id, const Status& status) {
+  if (status.ok())
+    logger_.info("autopilot", action.why, {{"node_id", id}});
+  if (!status.ok() || action.kind != core::PilotAction::Kind::kRemove) {
+    changing_ = false;
+    return;
+  }
+  core::SystemTask::start(
+      *services_,
+      [number = action.node](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
+        return txn.erase(core::layout::core_key(arena.copy(core::layout::member_record(number.get()))));
+      },
+      [this](const Status&) { changing_ = false; });
 }
 
 void ClusterPart::hand_over() {

@@ -5,10 +5,11 @@
 #include <atomic>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "actors/node.h"
-#include "core/autopilot.h"
+#include "core/autopilot_board.h"
 #include "core/call.h"
 #include "core/forward_door.h"
 #include "core/forwarder.h"
@@ -35,6 +36,8 @@ class ClusterPart final : private core::ForwardHandler {
   raft::Transport& transport() { return hub_; }
   void members_changed(const core::Members& members) { hub_.set_members(members); }
 
+  const core::PilotBoard& pilot() const { return board_; }
+
   // Once each, in this order, before anything runs.
   core::Lifecycle::Cluster& attach(actors::Node& node, const core::Services& services);
   void attach(core::Pipeline& pipeline, core::Lifecycle& lifecycle);
@@ -53,8 +56,12 @@ class ClusterPart final : private core::ForwardHandler {
  private:
   core::Forwarder::Leader leader() const;
   void meet(const seal::Keyring& keyring, const core::Members& members);
-  void announce();
-  void promote(BootTime now);
+  void announce(BootTime now);
+  void store_member(const core::Member& member, std::function<void(const Status&)> done);
+  void take_announcement(raft::NodeId from, std::string_view record);
+  void pilot(BootTime now);
+  void act(const core::PilotAction& action, const std::string& id);
+  void acted(const core::PilotAction& action, const std::string& id, const Status& status);
   void ask_around(BootTime now);
   void take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) override;
 
@@ -68,10 +75,13 @@ class ClusterPart final : private core::ForwardHandler {
   std::unique_ptr<core::Lifecycle::Cluster> port_;
   std::unique_ptr<core::ForwardDoor> door_;
   std::unique_ptr<core::Forwarder> forwarder_;
+  core::PilotBoard board_;
   core::Autopilot autopilot_;               // scheduler's thread, as what follows
   BootTime next_meeting_{};
   BootTime next_question_{};
-  std::atomic<bool> changing_{false};       // a promotion is under way
+  BootTime next_announcement_{};
+  BootTime next_action_{};
+  std::atomic<bool> changing_{false};       // the autopilot's last action is under way
   std::atomic<bool> announcing_{false};
 };
 

@@ -40,6 +40,8 @@ struct StorageConfig {
   std::size_t max_entry_bytes = 0;  // 0: the default of base/limits.h
   std::int64_t min_free_bytes = 256ll << 20;  // writes are refused below it; 0: no watermark
   std::vector<RetryJoin> retry_join;
+  std::string autopilot_zone;             // autopilot_redundancy_zone; empty: none
+  std::string autopilot_upgrade_version;  // empty: the server's own
   std::string where;  // "file: line 3, column 1" of its block; empty: made up
 };
 

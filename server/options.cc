@@ -162,6 +162,8 @@ Status add_storage(const Config& config, AppOptions& app) {
   if (!std::filesystem::is_directory(path.parent_path(), error) && !std::filesystem::is_directory(path, error))
     return Status(Code::kInvalid, "storage path " + storage.path + ": neither it nor its parent folder exists");
   app.storage_path = path.lexically_normal().string();
+  app.autopilot_zone = storage.autopilot_zone;
+  app.autopilot_upgrade_version = storage.autopilot_upgrade_version;
   app.free_bytes_min = static_cast<std::uint64_t>(storage.min_free_bytes);
   return Status();
 }

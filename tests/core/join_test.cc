@@ -1,7 +1,6 @@
-// How a node shows that it can open the seal, and which learner becomes a voter (core/join.h, core/autopilot.h).
+// How a node shows that it can open the seal (core/join.h), and what is stored of the cluster's nodes.
 #include <boost/test/unit_test.hpp>
 
-#include "core/autopilot.h"
 #include "core/join.h"
 #include "tests/core/core_fixture.h"
 
@@ -9,7 +8,6 @@ namespace coffer::core {
 namespace {
 
 WallTime at(std::int64_t seconds) { return WallTime{std::chrono::seconds(seconds)}; }
-BootTime boot(std::int64_t millis) { return BootTime{std::chrono::milliseconds(millis)}; }
 
 Member member(const std::string& id, const std::string& address = "127.0.0.1:8201") {
   Member out;
@@ -30,21 +28,6 @@ struct Joining {
     return check_answer(*keyring, challenge, answer, joiner, at(seconds));
   }
 };
-
-// Two voters of which the first leads, and learners that are as far as `matched`.
-GroupStatus group(std::vector<std::string> voters, std::vector<std::string> learners, std::uint64_t matched = 5000) {
-  GroupStatus out;
-  out.self = out.leader = member_number(voters.front());
-  out.serving = true;
-  out.last = Index(5000);
-  for (const std::string& id : voters)
-    out.configuration.voters.push_back(member_number(id));
-  for (const std::string& id : learners) {
-    out.configuration.learners.push_back(member_number(id));
-    out.peers.push_back({member_number(id), Index(matched)});
-  }
-  return out;
-}
 
 }  // namespace
 
@@ -90,9 +73,17 @@ BOOST_AUTO_TEST_CASE(a_members_record) {
   const Result<Member> read = decode_member(encode(one));
   BOOST_REQUIRE(read.ok());
   BOOST_TEST((*read == one));
-  const std::string bytes = encode(one);
-  for (std::size_t size = 0; size < bytes.size(); ++size)
-    BOOST_TEST((decode_member(std::string_view(bytes).substr(0, size)).code() == Code::kDataLoss));
+  BOOST_TEST(encode(one).front() == 1);  // a form that older servers read
+  Member placed = one;
+  placed.zone = "rack-1";
+  BOOST_TEST((std::move(decode_member(encode(placed))).value() == placed));
+  placed.upgrade_version = "1.2.3";
+  BOOST_TEST((std::move(decode_member(encode(placed))).value() == placed));
+  for (const Member& each : {one, placed}) {
+    const std::string bytes = encode(each);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      BOOST_TEST((decode_member(std::string_view(bytes).substr(0, size)).code() == Code::kDataLoss));
+  }
   for (const char* bad : {"", "host", ":8201", "host:", "a b:1", "h\n:1"})
     BOOST_TEST((check_member(member("a", bad)).code() == Code::kInvalid), bad);
   for (const std::string& bad : {std::string(), std::string("a b"), std::string(129, 'a'), std::string("a\0b", 3)})
@@ -109,51 +100,6 @@ BOOST_AUTO_TEST_CASE(a_list_of_members) {
   for (std::size_t size = 0; size < bytes.size(); ++size)
     BOOST_TEST(!decode_members(std::string_view(bytes).substr(0, size)).ok());
   BOOST_TEST((decode_members(std::string("\xff\xff\xff\x7f", 4)).code() == Code::kInvalid));
-}
-
-BOOST_AUTO_TEST_SUITE_END()
-
-BOOST_AUTO_TEST_SUITE(autopilot)
-
-BOOST_AUTO_TEST_CASE(at_once_while_there_are_fewer_than_three) {
-  Autopilot autopilot;
-  const Members members{member("a"), member("b"), member("c")};
-  const auto change = autopilot.decide(group({"a"}, {"b", "c"}), members, boot(0));
-  BOOST_REQUIRE(change.has_value());
-  BOOST_TEST((change->kind == raft::Change::Kind::kPromote && change->node == member_number("b")));
-}
-
-BOOST_AUTO_TEST_CASE(later_only_after_a_while) {
-  Autopilot autopilot;
-  const Members members{member("a"), member("b"), member("c"), member("d")};
-  const GroupStatus now = group({"a", "b", "c"}, {"d"});
-  BOOST_TEST(!autopilot.decide(now, members, boot(0)).has_value());
-  BOOST_TEST(!autopilot.decide(now, members, boot(9'999)).has_value());
-  BOOST_TEST(autopilot.decide(now, members, boot(10'000)).has_value());
-  // One that falls back waits anew.
-  BOOST_TEST(!autopilot.decide(group({"a", "b", "c"}, {"d"}, 1000), members, boot(10'100)).has_value());
-  BOOST_TEST(!autopilot.decide(now, members, boot(10'200)).has_value());
-  BOOST_TEST(!autopilot.decide(now, members, boot(20'100)).has_value());
-  BOOST_TEST(autopilot.decide(now, members, boot(20'200)).has_value());
-}
-
-BOOST_AUTO_TEST_CASE(never_who_is_not_to_vote_or_not_well) {
-  Autopilot autopilot;
-  Members members{member("a"), member("b")};
-  members[1].non_voter = true;
-  BOOST_TEST(!autopilot.decide(group({"a"}, {"b"}), members, boot(0)).has_value());
-  members[1].non_voter = false;
-  BOOST_TEST(!autopilot.decide(group({"a"}, {"b"}, 0), members, boot(0)).has_value());
-  GroupStatus status = group({"a"}, {"b"});
-  status.peers[0].last_contact = std::chrono::seconds(2);
-  BOOST_TEST(!autopilot.decide(status, members, boot(0)).has_value());
-  status = group({"a"}, {"b"});
-  status.configuration_committed = false;
-  BOOST_TEST(!autopilot.decide(status, members, boot(0)).has_value());
-  status = group({"a"}, {"b"});
-  status.serving = false;
-  BOOST_TEST(!autopilot.decide(status, members, boot(0)).has_value());
-  BOOST_TEST(!autopilot.decide(group({"a"}, {"b"}), {member("a")}, boot(0)).has_value());  // nobody knows it
 }
 
 BOOST_AUTO_TEST_SUITE_END()
