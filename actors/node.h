@@ -121,6 +121,7 @@ class Node final : public core::Committer,
   // `done` when it serves; kInvalid when it has joined others. Any thread.
   void lead_alone(std::function<void(const Status&)> done);
   void restore(std::string path, std::function<void(Status)> done) override;
+  void save(std::function<void(Result<core::SavedState>)> done) override;
   core::GroupStatus group_status() const override;
   raft::NodeId leader() const override { return raft::NodeId(leader_.load(std::memory_order_acquire)); }
 
@@ -232,6 +233,7 @@ class Node final : public core::Committer,
 
   // node_snapshot.cc
   void make_snapshot(raft::NodeId to);
+  void begin_save(const Owed& owed, const std::shared_ptr<core::SavedState>& saved);
   void snapshot_written(const raft::Message& message, BootTime begun, const Result<std::string>& path);
   void snapshot_over(raft::NodeId to, BootTime begun, const Status& status);
   void put_off_snapshot(raft::NodeId to, const Status& why);

@@ -14,6 +14,14 @@ constexpr std::chrono::milliseconds kSnapshotRetryTime{500};
 // At least so long after a snapshot no other is made for the same peer; twice as long as that one took if that is more.
 constexpr std::chrono::seconds kSnapshotPause{1};
 
+store::SnapshotMeta header_of(const raft::SnapshotMeta& meta) {
+  store::SnapshotMeta header;
+  header.applied = meta.index;
+  header.term = meta.term;
+  header.extra = core::encode_snapshot_extra(meta.configuration, meta.time);
+  return header;
+}
+
 }  // namespace
 
 void Node::put_off_snapshot(raft::NodeId to, const Status& why) {
@@ -50,10 +58,7 @@ void Node::make_snapshot(raft::NodeId to) {
   message.to = to;
   message.term = core_->term();
   message.snapshot = std::make_shared<const raft::SnapshotMeta>(described);
-  store::SnapshotMeta header;
-  header.applied = described.index;
-  header.term = described.term;
-  header.extra = core::encode_snapshot_extra(described.configuration, described.time);
+  store::SnapshotMeta header = header_of(described);
   const BootTime begun = ports_.clock.boot_now();
   const auto done = [this, message, begun](const Result<std::string>& path) {
     report([this, message, begun, path] { snapshot_written(message, begun, path); });
@@ -146,6 +151,39 @@ Status Node::note_installed(std::uint64_t persisted) {
     return Status();
   installed_by_ = 0;
   return desk_->end_install();
+}
+
+// For an operator.
+
+void Node::save(std::function<void(Result<core::SavedState>)> done) {
+  const auto saved = std::make_shared<core::SavedState>();
+  const auto owed = std::make_shared<OwedAnswer>([saved, done = std::move(done)](Status status, Index) {
+    if (status.ok())
+      done(std::move(*saved));
+    else
+      done(std::move(status));
+  });
+  operate(owed, [this, owed, saved] { begin_save(owed, saved); });
+}
+
+void Node::begin_save(const Owed& owed, const std::shared_ptr<core::SavedState>& saved) {
+  if (desk_ == nullptr)
+    return owed->tell(Status(Code::kInvalid, "this node is not one of a cluster: cluster_addr is needed"));
+  Result<raft::SnapshotMeta> meta = core_->snapshot_meta();
+  Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+  if (!meta.ok() || !view.ok())
+    return owed->tell(meta.ok() ? view.status() : meta.status());
+  COFFER_CHECK((*view)->index() == meta->index);
+  meta->time = applied_time_;
+  saved->index = meta->index;
+  saved->term = meta->term;
+  const auto done = [owed, saved](const Result<std::string>& path) {
+    if (path.ok())
+      saved->path = *path;
+    owed->tell(path.status());
+  };
+  if (!desk_->write(std::move(view).value(), header_of(*meta), done))
+    owed->tell(Status(Code::kUnavailable, "too many snapshots are being made, try again"));
 }
 
 }  // namespace coffer::actors

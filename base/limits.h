@@ -35,6 +35,8 @@ inline constexpr std::size_t kGrpcConnectionsMax = 4096;
 inline constexpr std::size_t kGrpcStreamsMax = 256;                // concurrent calls on one connection
 inline constexpr std::chrono::seconds kGrpcHandshakeTimeMax{10};
 inline constexpr std::chrono::seconds kRequestTimeMax{90};
+inline constexpr std::size_t kPipeBytesMax = 1u << 20;             // of a body on its way to whoever takes it
+inline constexpr std::chrono::hours kPipedRequestTimeMax{2};       // from such a request's head to its answer
 inline constexpr std::size_t kTransactionRunsMax = 64;           // runs of one handler before it is refused as 503
 
 // Events.
@@ -92,6 +94,12 @@ inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default wate
 inline constexpr std::size_t kSnapshotChunkBytes = 64u << 10;
 inline constexpr std::size_t kSnapshotChunkBytesMax = 64u << 20; // one that claims more is damaged
 inline constexpr std::size_t kSnapshotInstallBytes = 8u << 20;   // records per commit while a snapshot is installed
+inline constexpr std::size_t kArchivePieceBytes = 256u << 10;    // of a snapshot, read and packed at once
+inline constexpr std::size_t kSnapshotHeldBytesMax = 512u << 10; // packed and not sent yet, for each client
+inline constexpr unsigned kSnapshotStreamsMax = 4;               // clients that are sent snapshots at once
+inline constexpr std::chrono::minutes kSnapshotSaveTimeMax{10};  // to write the state into a file
+inline constexpr std::chrono::seconds kPipeSilenceMax{30};       // of a client that sends a snapshot
+inline constexpr std::uint64_t kSnapshotBytesMax = 256ull << 30; // that a client may send
 inline constexpr std::size_t kScrubStepRecordsMax = 512;
 inline constexpr std::chrono::milliseconds kScrubStepPause{2};
 

@@ -232,6 +232,7 @@ std::vector<Command> builtin_commands() {
   add_operator_commands(commands);
   add_raft_commands(commands);
   add_autopilot_commands(commands);
+  add_snapshot_commands(commands);
   add_token_commands(commands);
   add_policy_commands(commands);
   add_namespace_commands(commands);

@@ -101,6 +101,9 @@ HttpRequest Client::build(const Call& call) const {
   request.has_body = call.has_body;
   request.on_piece = call.on_piece;
   request.stream_time = call.stream_time;
+  request.whole = call.whole;
+  request.body_file = call.body_file;
+  request.headers.insert(request.headers.end(), call.headers.begin(), call.headers.end());
   request.websocket = call.websocket;
   return request;
 }
@@ -109,10 +112,17 @@ Result<HttpResponse> Client::send_with_retries(HttpRequest& request) {
   constexpr std::chrono::milliseconds kFirstWait{1000};
   constexpr std::chrono::milliseconds kLongestWait{1500};
   std::chrono::milliseconds wait = kFirstWait;
-  for (int left = options_.retries;; --left) {
-    Result<HttpResponse> response = transport_->perform(request);
+  bool begun = false;  // whoever has had a part of the answer cannot be given another one
+  HttpRequest noted = request;
+  if (request.on_piece)
+    noted.on_piece = [&](std::string_view piece) {
+      begun = true;
+      return request.on_piece(piece);
+    };
+  for (int left = request.body_file.empty() ? options_.retries : 0;; --left) {
+    Result<HttpResponse> response = transport_->perform(noted);
     bool again = response.ok() ? is_worth_retrying(response->status) : response.status().message() != kPlainHttpAnswer;
-    if (!again || left <= 0)
+    if (!again || left <= 0 || begun)
       return response;
     hooks_.sleep(wait);
     wait = std::min(wait + kFirstWait / 2, kLongestWait);
@@ -184,6 +194,8 @@ Reply Client::call(const Call& call) {
   }
   if (call.has_body && !call.merge_patch)
     request.headers.emplace_back("Content-Type", "application/json");
+  if (!call.body_file.empty())
+    request.headers.emplace_back("Content-Type", "application/octet-stream");
   request.headers.emplace_back("User-Agent", "Coffer/" + std::string(kVersion));
   Result<HttpResponse> response = send(request);
   if (!response.ok()) {
@@ -224,6 +236,8 @@ std::string Client::curl_command(const HttpRequest& request) const {
             "\" ";
   if (request.has_body)
     line += "-d " + in_quotes(request.body) + " ";
+  if (!request.body_file.empty())
+    line += "--data-binary " + in_quotes("@" + request.body_file) + " ";
   return line + "\"" + request.url + "\"";
 }
 

@@ -25,6 +25,9 @@ struct Call {
   bool merge_patch = false;
   std::function<bool(std::string_view)> on_piece = {};  // as HttpRequest's; such an answer is not read as JSON
   std::chrono::milliseconds stream_time{0};
+  bool whole = false;         // as HttpRequest's
+  std::string body_file = {};  // as HttpRequest's; never sent twice but for a redirect
+  Headers headers = {};       // further ones
   bool websocket = false; // as HttpRequest's
   bool aside = false;     // a look-up before the real request: not wrapped, and made even under -output-curl-string
 };

@@ -12,6 +12,7 @@ void add_login_commands(std::vector<Command>& commands);        // login, print 
 void add_operator_commands(std::vector<Command>& commands);     // status, operator ...
 void add_raft_commands(std::vector<Command>& commands);          // operator raft, step-down, members
 void add_autopilot_commands(std::vector<Command>& commands);     // operator raft autopilot
+void add_snapshot_commands(std::vector<Command>& commands);      // operator raft snapshot
 void add_token_commands(std::vector<Command>& commands);
 void add_policy_commands(std::vector<Command>& commands);
 void add_namespace_commands(std::vector<Command>& commands);

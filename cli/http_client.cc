@@ -13,6 +13,7 @@
 #include "base/error_text.h"
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "cli/text.h"
 #include "cli/websocket_client.h"
 
 namespace coffer::cli {
@@ -25,6 +26,59 @@ struct Body {
   const std::function<bool(std::string_view)>* on_piece = nullptr;  // null: the body is collected
   bool streamed = false;
 };
+
+constexpr std::size_t kResponseHeaderBytesMax = 64u << 10;
+
+struct HeaderLines {
+  Headers lines;
+  std::size_t bytes = 0;
+
+  static std::size_t note(char* data, std::size_t size, std::size_t count, void* into) {
+    auto* headers = static_cast<HeaderLines*>(into);
+    const std::string_view line(data, size * count);
+    const std::size_t colon = line.find(':');
+    if (line.starts_with("HTTP/"))
+      *headers = HeaderLines();  // those before were of an interim answer
+    headers->bytes += line.size();
+    if (colon != std::string_view::npos && headers->bytes <= kResponseHeaderBytesMax)
+      headers->lines.emplace_back(lower(line.substr(0, colon)), trim(line.substr(colon + 1)));
+    return line.size();
+  }
+};
+
+// A file that is sent.
+struct Upload {
+  std::ifstream file;
+  std::uint64_t bytes = 0;
+
+  static std::size_t read(char* to, std::size_t size, std::size_t count, void* from) {
+    auto* upload = static_cast<Upload*>(from);
+    upload->file.read(to, static_cast<std::streamsize>(size * count));
+    return upload->file.bad() ? CURL_READFUNC_ABORT : static_cast<std::size_t>(upload->file.gcount());
+  }
+};
+
+// Gives up what stands still. Once all is sent the server may have a lot to do.
+struct Patience {
+  CURL* handle;
+  curl_off_t silence_us;  // while something is to be sent or received
+  curl_off_t work_us;     // after all was sent
+  curl_off_t moved = 0;
+  curl_off_t moved_at = 0;
+
+  static int look(void* with, curl_off_t, curl_off_t received, curl_off_t to_send, curl_off_t sent) {
+    auto* patience = static_cast<Patience*>(with);
+    curl_off_t now = 0;
+    curl_easy_getinfo(patience->handle, CURLINFO_TOTAL_TIME_T, &now);
+    if (received + sent != patience->moved) {
+      patience->moved = received + sent;
+      patience->moved_at = now;
+    }
+    const bool works = to_send > 0 && sent >= to_send && received == 0;
+    return now - patience->moved_at > (works ? patience->work_us : patience->silence_us) ? 1 : 0;
+  }
+};
+constexpr std::chrono::minutes kServerWorkTimeMax{30};  // to take in what was sent
 
 std::size_t append_body(char* data, std::size_t size, std::size_t count, void* into) {
   auto* body = static_cast<Body*>(into);
@@ -121,12 +175,20 @@ class CurlTransport final : public Transport {
       body.on_piece = &request.on_piece;
       curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, static_cast<long>(request.stream_time.count()));
     }
+    HeaderLines received;
+    curl_easy_setopt(handle_, CURLOPT_HEADERFUNCTION, HeaderLines::note);
+    curl_easy_setopt(handle_, CURLOPT_HEADERDATA, &received);
+    Upload upload;
+    COFFER_TRY(set_upload(request, upload));
+    Patience patience{handle_, microseconds(options_.timeout), microseconds(kServerWorkTimeMax)};
+    if (request.whole || !request.body_file.empty())
+      set_patience(patience);
     set_connection();
     curl_slist* headers = nullptr;
     curl_slist* route = redirect_to_server_name(request, headers);
     for (const auto& [name, value] : request.headers)
       headers = curl_slist_append(headers, (name + ": " + value).c_str());
-    headers = curl_slist_append(headers, "Expect:");
+    headers = curl_slist_append(headers, request.body_file.empty() ? "Expect:" : "Expect: 100-continue");
     curl_easy_setopt(handle_, CURLOPT_HTTPHEADER, headers);
     if (request.websocket) {
       curl_easy_setopt(handle_, CURLOPT_CONNECT_ONLY, 1L);
@@ -139,7 +201,7 @@ class CurlTransport final : public Transport {
       CurlChannel channel(handle_);
       return talk_websocket(channel, request, host_port(request.url), options_.timeout);
     }
-    const bool ended = request.on_piece && (body.streamed || code == CURLE_OPERATION_TIMEDOUT);
+    const bool ended = request.on_piece && !request.whole && (body.streamed || code == CURLE_OPERATION_TIMEDOUT);
     if (code != CURLE_OK && !ended)
       return Status(Code::kUnavailable, failure(code, request, body.too_large));
     long status = 0;
@@ -149,11 +211,41 @@ class CurlTransport final : public Transport {
     curl_easy_getinfo(handle_, CURLINFO_REDIRECT_URL, &location);
     if (location != nullptr)
       response.location = location;
+    response.headers = std::move(received.lines);
     response.body = std::move(body.text);
     return response;
   }
 
  private:
+  static curl_off_t microseconds(std::chrono::microseconds time) { return static_cast<curl_off_t>(time.count()); }
+
+  Status set_upload(const HttpRequest& request, Upload& upload) {
+    if (request.body_file.empty())
+      return ok_status();
+    std::error_code error;
+    upload.bytes = std::filesystem::file_size(request.body_file, error);
+    upload.file.open(request.body_file, std::ios::binary);
+    if (error || !upload.file)
+      return Status(Code::kInvalid,
+                    "open " + request.body_file + ": " + lower_error_text(error ? error.value() : errno));
+    curl_easy_setopt(handle_, CURLOPT_POST, 1L);
+    curl_easy_setopt(handle_, CURLOPT_POSTFIELDS, nullptr);
+    curl_easy_setopt(handle_, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(upload.bytes));
+    curl_easy_setopt(handle_, CURLOPT_READFUNCTION, Upload::read);
+    curl_easy_setopt(handle_, CURLOPT_READDATA, &upload);
+    // The server says whether it wants the file; without its word nothing is sent.
+    curl_easy_setopt(handle_, CURLOPT_EXPECT_100_TIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    return ok_status();
+  }
+
+  void set_patience(Patience& patience) {
+    curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, 0L);
+    curl_easy_setopt(handle_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    curl_easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, Patience::look);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFODATA, &patience);
+  }
+
   void set_request(const HttpRequest& request, Body& body) {
     curl_easy_setopt(handle_, CURLOPT_URL, request.url.c_str());
     curl_easy_setopt(handle_, CURLOPT_PATH_AS_IS, 1L);
@@ -230,6 +322,7 @@ class CurlTransport final : public Transport {
         return "dial tcp: lookup " + host.substr(0, host.rfind(':')) + ": no such host";
       }
       case CURLE_COULDNT_CONNECT: return "dial " + dialled(request) + ": connect: " + connect_reason();
+      case CURLE_ABORTED_BY_CALLBACK:
       case CURLE_OPERATION_TIMEDOUT:
         return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
       case CURLE_SSL_CONNECT_ERROR:
@@ -239,6 +332,7 @@ class CurlTransport final : public Transport {
         return "tls: handshake failed: " + std::string(detail);
       case CURLE_PEER_FAILED_VERIFICATION: return "tls: failed to verify certificate: x509: " + verify_reason(request);
       case CURLE_GOT_NOTHING: return "EOF";
+      case CURLE_PARTIAL_FILE: return "unexpected EOF";
       case CURLE_RECV_ERROR: return "read " + dialled(request) + ": " + connect_reason();
       case CURLE_WRITE_ERROR:
         if (too_large)

@@ -5,5 +5,5 @@
 int main(int argc, char** argv) {
   using namespace coffer::cli;
   return run(process_invocation(argc, argv), {server_command(), diagnose_command(), validate_command(),
-                                                          recover_command()});
+                                              recover_command(), inspect_command()});
 }

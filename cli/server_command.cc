@@ -7,6 +7,7 @@
 #include "server/config.h"
 #include "server/diagnose.h"
 #include "server/run.h"
+#include "server/snapshot_inspect.h"
 
 namespace coffer::cli {
 namespace {
@@ -80,6 +81,20 @@ Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::Joi
   return core::PeerAnswer{response.status, response.body};
 }
 
+Result<core::WebAnswer> call_web(const TransportFactory& make, const core::WebRequest& asked) {
+  TransportOptions options;
+  options.timeout = std::chrono::minutes(5);
+  COFFER_ASSIGN(const std::unique_ptr<Transport> transport, make(options));
+  HttpRequest request;
+  request.method = asked.method;
+  request.url = asked.url;
+  request.headers = asked.headers;
+  request.body = asked.body;
+  request.has_body = !asked.body.empty();
+  COFFER_ASSIGN(HttpResponse response, transport->perform(request));
+  return core::WebAnswer{response.status, std::move(response.headers), std::move(response.body)};
+}
+
 int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
   const FlagSet& flags = ctx.flags();
   if (!ctx.arity(0, 0))
@@ -106,6 +121,7 @@ int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
                                                      const std::string& body) {
     return call_peer(make, target, path, body);
   };
+  options.call_web = [make = ctx.ports().transport](const core::WebRequest& asked) { return call_web(make, asked); };
   options.store_token = [&ctx](const std::string& token) -> Status {
     COFFER_ASSIGN(const std::unique_ptr<TokenHelper> helper, ctx.ports().token_helper(ctx.invocation()));
     return helper->store(token);
@@ -166,6 +182,24 @@ int run_validate(Context& ctx) {
                              : "[ failure ] Validate Config: " + status.message());
   }
   return !status.ok() ? 1 : warnings.empty() ? 0 : 2;
+}
+
+int run_inspect(Context& ctx) {
+  if (const std::size_t given = ctx.args().size(); given != 1)
+    return ctx.fail(1, "Incorrect arguments (expected 1, got " + std::to_string(given) + ")");
+  if (ctx.flags().integer("depth") < 1)
+    return ctx.fail(1, "-depth must be at least 1");
+  server::InspectOptions options;
+  options.details = ctx.flags().boolean("details");
+  options.depth = static_cast<std::size_t>(ctx.flags().integer("depth"));
+  options.filter = ctx.flags().text("filter");
+  const Result<server::SnapshotSummary> summary = server::inspect_snapshot(ctx.args()[0], options);
+  if (!summary.ok())
+    return ctx.fail(1, "Error inspecting the snapshot: " + summary.status().message());
+  const bool json = ctx.ui().format() == "json";
+  write_fd(ctx.invocation().out, json ? server::summary_json(*summary, options.details)
+                                      : server::summary_text(*summary, options.details));
+  return 0;
 }
 
 }  // namespace
@@ -235,6 +269,28 @@ Command server_command(std::vector<core::Engine*> engines) {
   command.flags = server_flags();
   command.http = false;
   command.run = [engines = std::move(engines)](Context& ctx) { return run_server(ctx, engines); };
+  return command;
+}
+
+Command inspect_command() {
+  Command command;
+  command.name = "operator raft snapshot inspect";
+  command.synopsis = "Look at a snapshot's file";
+  command.usage = "[options] FILE";
+  command.help =
+      "Checks a file and prints what it is a snapshot of, and how many records of what size are in it. Asks no server, "
+      "and needs no key.\n\n"
+      "$ {cmd} operator raft snapshot inspect /var/backups/vault.snap";
+  command.flags = {{"Command Options",
+                    {{.name = "details", .kind = FlagKind::kBool, .usage = "Count the records.", .fallback = "true"},
+                     {.name = "depth",
+                      .kind = FlagKind::kInt,
+                      .usage = "How many segments of a name are kept apart.",
+                      .fallback = "2"},
+                     {.name = "filter", .usage = "Count only records whose names begin so."}}}};
+  command.http = false;
+  command.format = true;
+  command.run = run_inspect;
   return command;
 }
 

@@ -22,5 +22,6 @@ std::function<std::optional<std::string>(const std::string&)> environment_of(con
 Command diagnose_command();  // operator diagnose
 Command validate_command();  // operator validate-config
 Command recover_command();   // operator raft recover-quorum
+Command inspect_command();   // operator raft snapshot inspect
 
 }  // namespace coffer::cli

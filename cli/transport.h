@@ -24,12 +24,18 @@ struct HttpRequest {
   // it lasts); false ends it. How it ended is no failure.
   std::function<bool(std::string_view)> on_piece;
   std::chrono::milliseconds stream_time{0};
+  // With on_piece: the answer is of use only as a whole. One that breaks off, or stands still for longer than the
+  // timeout, is a failure.
+  bool whole = false;
+  // When set, the body is this file, which is sent piece by piece and not before the server wants it.
+  std::string body_file;
   bool websocket = false;  // ask for one: each of its messages is a piece
 };
 
 struct HttpResponse {
   int status = 0;
   std::string location;  // of a redirect
+  Headers headers;       // names in lower case; 64 KiB at most, the rest is left out
   std::string body;
   std::string ended;     // of a WebSocket that the server closed: why
 };

@@ -20,6 +20,7 @@ class EventBus;
 class Group;
 class Lockouts;
 class PilotBoard;
+struct SnapshotPlace;
 
 // What the server's core works with. All outlive every request; thread-safe.
 struct Services {
@@ -41,6 +42,7 @@ struct Services {
   EventBus* events = nullptr;      // null: nobody is told what changed
   Group* group = nullptr;          // null: storage that no other node shares
   const PilotBoard* pilot = nullptr;  // null: there is no autopilot
+  const SnapshotPlace* snapshots = nullptr;  // set with `group`
 };
 
 // One run of one handler.

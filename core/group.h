@@ -37,6 +37,13 @@ struct GroupStatus {
   std::vector<GroupPeer> peers;       // leader only: the others
 };
 
+// The whole state as of one index, as a stream of store/snapshot.h in a file of the spool folder.
+struct SavedState {
+  std::string path;  // whose it is told removes it
+  Index index;
+  Term term;         // of the entry `index`
+};
+
 // All calls may come from any thread.
 class Group {
  public:
@@ -69,6 +76,9 @@ class Group {
   virtual void restore(std::string path, std::function<void(Status)> done) = 0;
   // A folder on the disk of the state, for files on their way; emptied at each start. Empty: nothing can be restored.
   virtual std::string spool_folder() const = 0;
+  // Writes the state that this node has applied into a file; on the leader all that was acknowledged before the call is
+  // in it. Requests go on meanwhile. `done` comes on a thread of its own.
+  virtual void save(std::function<void(Result<SavedState>)> done) = 0;
 
   virtual GroupStatus group_status() const = 0;
   // The leader as far as this node knows; kNobody while it takes no part.

@@ -8,11 +8,11 @@ std::shared_ptr<LogStream> LogStream::open(Logger& logger, LogLevel level, bool 
   return tap ? std::shared_ptr<LogStream>(new LogStream(std::move(tap), std::move(may_watch))) : nullptr;
 }
 
-bool LogStream::next(std::string& out) {
+ByteStream::Next LogStream::next(std::string& out) {
   if (!may_watch_())
-    return false;
+    return Next::kEnd;
   tap_->take(out);
-  return true;
+  return Next::kLater;
 }
 
 }  // namespace coffer::core

@@ -14,7 +14,7 @@ class LogStream final : public ByteStream {
   // Null when as many watch as may. `may_watch` is asked each time before lines are given; the stream ends when it says
   // no.
   static std::shared_ptr<LogStream> open(Logger& logger, LogLevel level, bool json, std::function<bool()> may_watch);
-  bool next(std::string& out) override;
+  Next next(std::string& out) override;
 
  private:
   LogStream(std::shared_ptr<LogTap> tap, std::function<bool()> may_watch)

@@ -15,7 +15,9 @@
 #include "core/inline_login.h"
 #include "core/jobs.h"
 #include "core/lease_store.h"
+#include "core/restore.h"
 #include "core/run.h"
+#include "core/snapshot_door.h"
 #include "core/state_index.h"
 #include "core/sys_observe.h"
 #include "core/token_store.h"
@@ -81,9 +83,44 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
     return;
   if (lifecycle_ != nullptr && !exchange->pipeline->rate.refused && lifecycle_->handle(exchange))
     return;
+  if (exchange->request.forces_restore && exchange->request.body && restore_here(exchange))
+    return;
   if (forwarder_ != nullptr && !services_.committer.is_leader()) [[unlikely]]
     return dispatch_on_standby(std::move(exchange));
   begin(std::move(exchange));
+}
+
+// Into a node that nobody has a token for yet (decision D-2). All others take the way of every request.
+bool Pipeline::restore_here(std::unique_ptr<Exchange>& exchange) {
+  if (lifecycle_ == nullptr || services_.snapshots == nullptr || services_.calls == nullptr || can_serve() ||
+      exchange->request.path.view() != kForcedRestorePath)
+    return false;
+  const Status may = lifecycle_->may_restore_uninitialized();
+  if (may.code() == Code::kInvalid)
+    return false;
+  if (!may.ok()) {
+    fail(*exchange, may);
+    respond(std::move(exchange));
+    return true;
+  }
+  Exchange* held = exchange.get();
+  const bool taken = services_.calls->submit([this, held] {
+    std::unique_ptr<Exchange> back(held);
+    const Status restored =
+        restore_snapshot(*services_.snapshots, *back->request.body, nullptr, [this](std::string path, auto done) {
+          lifecycle_->restore_uninitialized(std::move(path), std::move(done));
+        });
+    if (!restored.ok())
+      fail(*back, restored);
+    respond(std::move(back));
+  });
+  if (taken) {
+    static_cast<void>(exchange.release());
+  } else {
+    fail(*exchange, Status(Code::kExhausted, "too many calls to other systems wait"));
+    respond(std::move(exchange));
+  }
+  return true;
 }
 
 // What the request's own run would say of the node anyhow, it is left to say.
@@ -213,6 +250,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
     return work(std::move(exchange));
   if (next == Next::kForward)
     return forwarder_->forward(std::move(exchange));
+  if (next == Next::kCall)
+    return call_alone(std::move(exchange));
   if (exchange->pipeline->runs > 0)
     services_.committer.abandon(*exchange);
   answer(std::move(exchange));
@@ -221,7 +260,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
 // What a request asks for beyond the memory that there is fails that request alone.
 Pipeline::Next Pipeline::try_once(Exchange& exchange) {
   try {
-    return run_once(exchange);
+    const bool over = exchange.pipeline->called && exchange.pipeline->outside->alone;
+    return over ? conclude_alone(exchange) : run_once(exchange);
   } catch (const std::bad_alloc&) {
     exchange.pipeline->proposal = Proposal();
     return refuse(exchange, Status(Code::kUnavailable, "the server is out of memory"));
@@ -289,14 +329,39 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
     state.handed_out.clear();
     fail_late(exchange);
   }
-  if (!writes)
-    state.outside.reset();
-  else
+  if (writes)
     state.hasher = published->hasher;
+  else if (exchange.response.has_errors() || !state.outside || !state.outside->alone)
+    state.outside.reset();
   // With a call to make there is no answer yet.
   if (state.audit && !state.outside)
     state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, done, first_error(exchange.response));
-  return writes ? Next::kPropose : Next::kAnswer;
+  return writes ? Next::kPropose : state.outside ? Next::kCall : Next::kAnswer;
+}
+
+// What the call has left is the answer. The state may be another one by now, and sealed.
+Pipeline::Next Pipeline::conclude_alone(Exchange& exchange) {
+  PipelineState& state = *exchange.pipeline;
+  const std::string_view mount_type = exchange.response.mount_type;
+  if (!state.called->ok())
+    fail(exchange, *state.called);
+  exchange.response.mount_type = mount_type;
+  if (state.audit)
+    state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
+                         first_error(exchange.response));
+  return Next::kAnswer;
+}
+
+// Who asks stands in the audit before it is done.
+void Pipeline::call_alone(std::unique_ptr<Exchange> exchange) {
+  PipelineState& state = *exchange->pipeline;
+  if (!state.audit || state.request_audited)
+    return call_outside(std::move(exchange));
+  state.calls_next = true;
+  state.stage = Stage::kRequestAudit;
+  state.times.audit_asked = metrics::now_ns();
+  const std::shared_ptr<AuditSet> audit = state.audit;
+  audit->submit(std::move(exchange), *this);
 }
 
 // After the call outside: who asked and whether they might was settled before it was made.
@@ -416,8 +481,10 @@ void Pipeline::audited(std::unique_ptr<Exchange> exchange, const Status& status)
   if (of_request && status.ok()) {
     state.request_audited = true;
     exchange->audit_lines.clear();
-    state.stage = Stage::kCommit;
     state.times.request_audited = state.times.proposed = metrics::now_ns();
+    if (std::exchange(state.calls_next, false))
+      return call_outside(std::move(exchange));
+    state.stage = Stage::kCommit;
     return services_.committer.submit(std::move(exchange), *this);
   }
   if (!status.ok()) {

@@ -46,7 +46,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   bool knows_token(Exchange& exchange) override;
 
  private:
-  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kForward };
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kForward, kCall };
 
   void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
@@ -57,7 +57,10 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   Next try_once(Exchange& exchange);
   Next run_once(Exchange& exchange);
   Next run_conclusion(Exchange& exchange, const store::View& view, const Published& published, Term term);
+  bool restore_here(std::unique_ptr<Exchange>& exchange);
+  void call_alone(std::unique_ptr<Exchange> exchange);
   void call_outside(std::unique_ptr<Exchange> exchange);
+  Next conclude_alone(Exchange& exchange);
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
   Next refuse_without_lease(Exchange& exchange);

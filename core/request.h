@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,12 +44,22 @@ struct HeaderLine {
   const HeaderLine* next = nullptr;
 };
 
-// Answers piece by piece, for as long as the client listens.
+// Answers piece by piece, for as long as the client listens. All calls come from the connection's thread.
 class ByteStream {
  public:
+  enum class Next : std::uint8_t {
+    kLater,   // at the next tick, about twice a second, or when on_ready() says so
+    kMore,    // as soon as the client has taken this
+    kEnd,     // nothing will follow
+    kBroken,  // nothing will follow and something is missing: the connection ends without the answer's end
+  };
   virtual ~ByteStream() = default;
-  // Appends what there is by now. False: nothing will follow. On the connection's thread, about twice a second.
-  virtual bool next(std::string& out) = 0;
+  // Appends what there is by now.
+  virtual Next next(std::string& out) = 0;
+  // `ready` may be called by any thread, until this is destroyed.
+  virtual void on_ready(std::function<void()>) {}
+  // Worth nothing unless it is whole: a server that stops breaks it off rather than ends it.
+  virtual bool must_be_whole() const { return false; }
 };
 
 // A login that comes with a request: its token is made for this request, and is good for nothing else.
@@ -61,6 +72,7 @@ struct InlineLogin {
 // What a wrapping token is handed out as.
 enum class WrapFormat : std::uint8_t { kToken, kJwt };
 
+class BodyPipe;
 class EventFeed;
 
 struct Request {
@@ -84,6 +96,8 @@ struct Request {
   Door door;
   bool takes_feed = false;                // the client can be told of events for as long as it listens
   const HeaderLine* headers = nullptr;    // kept only while somebody asks for them (core/door.h)
+  bool forces_restore = false;            // X-Vault-Raft-Snapshot-Force (core/restore.h)
+  std::shared_ptr<BodyPipe> body;         // set: the body goes there (core/body_pipe.h), and `data` holds none of it
   json::Value data;  // an object, or null when there was no body; query parameters of a read are members
 };
 

@@ -9,5 +9,7 @@ namespace coffer::core {
 // -force` sends it. On a node that is not initialized it stands for the token that nobody has yet (decision D-2).
 inline constexpr std::string_view kForceHeader = "X-Vault-Raft-Snapshot-Force";
 inline constexpr std::string_view kForceHeaderValue = "true";
+inline constexpr std::string_view kRestorePath = "sys/storage/raft/snapshot";
+inline constexpr std::string_view kForcedRestorePath = "sys/storage/raft/snapshot-force";
 
 }  // namespace coffer::core

@@ -34,6 +34,8 @@ std::vector<PathSpec> sys_event_specs();     // sys_events.cc
 std::vector<PathSpec> sys_namespace_specs(); // sys_namespaces.cc
 std::vector<PathSpec> sys_tool_specs();      // sys_tools.cc
 std::vector<PathSpec> sys_raft_specs();      // sys_raft.cc
+std::vector<PathSpec> sys_snapshot_specs();  // sys_snapshot.cc
+std::vector<PathSpec> sys_snapshot_auto_specs();  // sys_snapshot_auto.cc
 
 std::vector<PathSpec> sys_inspect_specs();   // sys_inspect.cc
 std::vector<PathSpec> sys_lockout_specs();     // sys_lockout.cc

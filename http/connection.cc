@@ -7,8 +7,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <new>
+#include <utility>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/mutant.h"
 #include "base/secret.h"
 #include "http/answer.h"
@@ -72,6 +74,7 @@ void Connection::set_deadline(Nanos after) { deadline_ = thread_.now() + after; 
 void Connection::close() {
   if (closed())
     return;
+  end_piping(Status(Code::kUnavailable, "the client has gone"));
   if (tls_)
     tls_->shut_down();
   ::close(fd_);
@@ -102,9 +105,10 @@ void Connection::advance() {
       return thread_.continue_later(*this);
     if (!output_.empty() && !flush())
       return;
-    if (closed() || state_ == State::kWaiting)
+    if (closed() || (state_ == State::kWaiting && !pipe_))
       return;
     const bool go_on = state_ == State::kHandshake ? shake_hands()
+                       : state_ == State::kWaiting ? pass_body()
                        : state_ == State::kStream  ? go_on_listening()
                        : state_ == State::kLinger  ? discard()
                                                    : read_and_process();
@@ -165,7 +169,7 @@ Connection::Got Connection::read_some(std::size_t& got) {
     }
   }
   // Of a stranger a head first, and not the body that may be refused for what the head says.
-  const std::size_t most = known_ || state_ == State::kBody ? IoThread::kReadBytesMax : kFirstReadBytesMax;
+  const std::size_t most = known_ || bulk() ? IoThread::kReadBytesMax : kFirstReadBytesMax;
   const ssize_t n = ::recv(fd_, thread_.read_buffer(), most, 0);
   if (n > 0) {
     got = static_cast<std::size_t>(n);
@@ -238,6 +242,7 @@ bool Connection::process(std::string_view input) {
       refuse();
       return !closed() && state_ == State::kIdle && !input_.empty();
     case RequestReader::Step::kReady:
+    case RequestReader::Step::kPiped:
     case RequestReader::Step::kDone:
       start_request();
       return false;
@@ -248,7 +253,7 @@ bool Connection::process(std::string_view input) {
 RequestReader::Step Connection::step(std::string_view& input) {
   std::size_t used = 0;
   RequestReader::Step result;
-  if (state_ == State::kBody) {
+  if (state_ == State::kBody || state_ == State::kWaiting) {
     result = reader_.more(input, used);
     input.remove_prefix(used);
     return result;
@@ -281,6 +286,8 @@ void Connection::start_request() {
     exchange_->request.door = listener_->door;
   exchange_->request.time_max = thread_.shared().config.timeouts.request;
   state_ = State::kWaiting;
+  if (exchange_->request.body)
+    begin_piping();
   if (!thread_.set_request_id(*exchange_)) {
     core::fail(*exchange_, 500, "the random source failed");
     thread_.answer_at_once(std::move(exchange_));
@@ -294,6 +301,7 @@ void Connection::start_request() {
 void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   COFFER_CHECK(awaits_answer());
   out_ = nullptr;
+  end_piping(Status(Code::kUnavailable, "the request was answered"));
   state_ = State::kIdle;
   set_deadline(thread_.shared().config.timeouts.idle);
   if (closed()) {  // nobody is there any more
@@ -341,6 +349,68 @@ void Connection::on_answer(std::unique_ptr<core::Exchange> exchange) {
   turns_ = turns;
 }
 
+// The dispatcher has the request while its body still comes.
+void Connection::begin_piping() {
+  exchange_->request.time_max = limits::kPipedRequestTimeMax;
+  pipe_ = exchange_->request.body;
+  IoThread& thread = thread_;
+  pipe_->on_ready([&thread] { thread.wake_feeds(); });
+  add_to_feeds();
+}
+
+void Connection::end_piping(const Status& why) {
+  if (!pipe_)
+    return;
+  pipe_->on_ready(nullptr);
+  pipe_->break_off(why);
+  pipe_.reset();
+}
+
+// One read at most. Nothing is read before the body is wanted: who may not send it has sent nothing then.
+bool Connection::pass_body() {
+  if (!pipe_->wanted() || !pipe_->has_room())
+    return false;
+  if (!trusted_)
+    remember(100, true);  // somebody has looked at who sends it
+  if (closed())
+    return false;
+  if (reader_.take_expect_continue()) {
+    thread_.out() += "HTTP/1.1 100 Continue\r\n\r\n";
+    write_out(false);
+  }
+  if (closed() || !output_.empty())
+    return false;
+  try {
+    return pass_some();
+  } catch (const std::bad_alloc&) {
+    end_piping(Status(Code::kUnavailable, "the server is out of memory"));
+    return false;
+  }
+}
+
+bool Connection::pass_some() {
+  std::string held;
+  held.swap(input_);
+  std::size_t got = 0;
+  if (readable_ && read_some(got) == Got::kClosed) {
+    close();
+    return false;
+  }
+  held.append(thread_.read_buffer(), got);
+  wipe(thread_.read_buffer(), got);
+  std::string_view left = held;
+  const RequestReader::Step step = this->step(left);
+  const bool used = left.size() < held.size();
+  keep_input(left);
+  wipe_text(held);
+  if (step != RequestReader::Step::kMore) {
+    pipe_->on_ready(nullptr);
+    pipe_.reset();  // it was told the end
+    return false;
+  }
+  return readable_ || (used && !input_.empty());
+}
+
 // The answer goes on until its source ends or the client has gone. The connection is closed behind it.
 void Connection::begin_stream(std::unique_ptr<core::Exchange> exchange) {
   stream_ = std::move(exchange->response.stream);
@@ -350,9 +420,17 @@ void Connection::begin_stream(std::unique_ptr<core::Exchange> exchange) {
   reader_.reset();
   wipe_text(input_);
   state_ = State::kStream;
+  IoThread& thread = thread_;
+  stream_->on_ready([&thread] { thread.wake_feeds(); });
+  add_to_feeds();
   write_out(false);
   if (!closed())
     go_on_with_stream();
+}
+
+void Connection::add_to_feeds() {
+  if (!std::exchange(in_feeds_, true))
+    thread_.add_feed(*this);
 }
 
 void Connection::go_on_with_stream() {
@@ -361,7 +439,14 @@ void Connection::go_on_with_stream() {
   set_deadline(thread_.shared().config.timeouts.write);
   std::string& piece = thread_.scratch();
   piece.clear();
-  const bool more = stream_->next(piece) && !thread_.stopping();
+  const core::ByteStream::Next next = stream_->next(piece);
+  const bool more = next != core::ByteStream::Next::kEnd && !thread_.stopping();
+  if (next == core::ByteStream::Next::kBroken ||
+      (next != core::ByteStream::Next::kEnd && thread_.stopping() && stream_->must_be_whole())) {
+    wipe_text(piece);
+    end_stream();
+    return close();  // the last chunk is missing, which tells the client
+  }
   if (!piece.empty()) {
     char size[20];
     std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
@@ -374,6 +459,8 @@ void Connection::go_on_with_stream() {
     write_out(!more);
   if (!more)
     end_stream();
+  else if (next == core::ByteStream::Next::kMore && !closed() && output_.empty())
+    thread_.continue_later(*this);
 }
 
 void Connection::end_stream() {
@@ -392,7 +479,7 @@ void Connection::begin_feed(std::unique_ptr<core::Exchange> exchange) {
     return close();
   IoThread& thread = thread_;
   feed_->on_ready([&thread] { thread.wake_feeds(); });
-  thread_.add_feed(*this);
+  add_to_feeds();
   write_upgrade_head(*accept, {false, false, tls_ != nullptr, thread_.date(), custom()}, thread_.out());
   state_ = State::kStream;
   remember(101, authenticated);
@@ -405,8 +492,14 @@ void Connection::begin_feed(std::unique_ptr<core::Exchange> exchange) {
 }
 
 void Connection::on_feed_ready() {
-  if (!closed() && state_ == State::kStream && feed_)
+  if (closed())
+    return;
+  if (state_ == State::kStream && feed_)
     go_on_with_feed();
+  else if (state_ == State::kStream && stream_)
+    go_on_with_stream();
+  else if (pipe_)
+    thread_.continue_later(*this);
 }
 
 void Connection::go_on_with_feed() {

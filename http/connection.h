@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "core/body_pipe.h"
 #include "core/request.h"
 #include "http/feed_session.h"
 #include "http/request_reader.h"
@@ -34,14 +35,14 @@ class Connection {
   // At the start of a drain: closes when idle, else after its answer.
   void on_drain();
   void close();
-  // A client of events may have something to be told.
+  // There may be something to tell a client that listens, or room for more of a body.
   void on_feed_ready();
 
   bool closed() const noexcept { return fd_ < 0; }
   // The dispatcher has an exchange that points here.
   bool awaits_answer() const noexcept { return state_ == State::kWaiting; }
   // Reads what may be long: a body, or what follows a refusal.
-  bool bulk() const noexcept { return state_ == State::kBody || state_ == State::kLinger; }
+  bool bulk() const noexcept { return state_ == State::kBody || state_ == State::kLinger || pipe_ != nullptr; }
   // May be closed to make room: it is between requests, has not shown a whole head, or was refused.
   bool evictable() const noexcept {
     return !closed() && output_.empty() &&
@@ -77,12 +78,17 @@ class Connection {
   void refuse_for_memory(bool is_head);
   void linger();
   bool discard();
+  void begin_piping();
+  void end_piping(const Status& why);
+  bool pass_body();
+  bool pass_some();
   void write_out(bool close_after);
   bool write_some(std::string_view bytes, std::size_t& written);
   bool flush();
   void keep_input(std::string_view rest);
   void set_deadline(Nanos after);
   void begin_stream(std::unique_ptr<core::Exchange> exchange);
+  void add_to_feeds();
   void go_on_with_stream();
   void end_stream();
   bool go_on_listening();
@@ -110,6 +116,8 @@ class Connection {
   const Listener* listener_;
   const core::Exchange* out_ = nullptr;
   BootTime out_since_{};
+  std::shared_ptr<core::BodyPipe> pipe_;      // kWaiting: the body still goes there
+  bool in_feeds_ = false;                     // it hears of IoThread::wake_feeds()
   std::shared_ptr<core::ByteStream> stream_;  // kStream: this...
   std::unique_ptr<FeedSession> feed_;         // ...or this
   std::unique_ptr<core::Exchange> exchange_;  // while its body arrives

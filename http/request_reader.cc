@@ -5,7 +5,9 @@
 #include <optional>
 
 #include "base/mutant.h"
+#include "core/body_pipe.h"
 #include "core/forward_paths.h"
+#include "core/restore.h"
 #include "http/request_build.h"
 
 namespace coffer::http {
@@ -62,6 +64,7 @@ class Parser final : public bhttp::basic_parser<true> {
   Head head;
   std::optional<Refusal> refusal;
   bool over_quota = false;  // its body is not read: the dispatcher has the answer
+  std::shared_ptr<core::BodyPipe> pipe;  // where the body goes; the exchange may be gone then
 
   std::string_view body() const { return in_arena_.empty() ? body_.view() : in_arena_; }
 
@@ -157,6 +160,8 @@ class Parser final : public bhttp::basic_parser<true> {
       keep(head.inconsistent, value, ec);
     else if (beast::iequals(name, "No-Request-Forwarding") && !value.empty())
       core::forbid_forwarding(exchange_);
+    else if (beast::iequals(name, kForce))
+      exchange_.request.forces_restore = as_std(value) == core::kForceHeaderValue;
     else if (beast::iequals(name, "Index"))
       exchange_.request.known_states = line(name, value, exchange_.request.known_states);
     else if (name.size() > kInline.size() && beast::iequals(name.substr(0, kInline.size()), kInline))
@@ -213,6 +218,11 @@ class Parser final : public bhttp::basic_parser<true> {
       return;
     }
     const auto length = content_length();
+    if (core::pipes_body(exchange_.request)) {
+      pipe = exchange_.request.body = std::make_shared<core::BodyPipe>();
+      body_bytes_max_ = SIZE_MAX;  // whoever takes it has a bound
+      return;
+    }
     // Any text may stand in the header: only a live token earns room. Who asks for little is not looked at.
     const std::size_t tokenless = std::min(config_.limits.tokenless_body_bytes, config_.limits.body_bytes);
     const bool much = length ? *length > tokenless : chunked();
@@ -227,6 +237,10 @@ class Parser final : public bhttp::basic_parser<true> {
   void on_body_init_impl(const boost::optional<std::uint64_t>&, error_code&) override {}
 
   std::size_t on_body_impl(string_view piece, error_code& ec) override {
+    if (pipe) {
+      pipe->put(as_std(piece));
+      return piece.size();
+    }
     // Most bodies are small and here at once; they need no buffer of their own.
     const auto left = content_length_remaining();
     if (body_.size() == 0 && left && *left == piece.size() && piece.size() <= kArenaBodyBytesMax)
@@ -242,7 +256,10 @@ class Parser final : public bhttp::basic_parser<true> {
   }
 
   std::size_t on_chunk_body_impl(std::uint64_t, string_view piece, error_code& ec) override {
-    append(as_std(piece), ec);
+    if (pipe)
+      pipe->put(as_std(piece));
+    else
+      append(as_std(piece), ec);
     return piece.size();
   }
 
@@ -265,6 +282,7 @@ class Parser final : public bhttp::basic_parser<true> {
   void on_finish_impl(error_code&) override {}
 
   static constexpr string_view kInline = "Inline-Auth-";
+  static constexpr string_view kForce = {core::kForceHeader.data() + 8, core::kForceHeader.size() - 8};  // X-Vault-
   static constexpr std::size_t kArenaBodyBytesMax = 16u << 10;
 
   const Config& config_;
@@ -290,6 +308,8 @@ class RequestReader::Impl {
   Step put(std::string_view input, std::size_t& used) {
     error_code ec;
     used = parser->put(boost::asio::const_buffer(input.data(), input.size()), ec);
+    if (parser->pipe)
+      return pipe(ec, input.size() - used);
     if (parser->refusal)
       return refuse(std::move(*parser->refusal));
     if (parser->over_quota)
@@ -301,6 +321,17 @@ class RequestReader::Impl {
     if (input.size() - used > limits::kChunkHeadBytesMax)
       return refuse({400, "malformed chunk"});
     return Step::kMore;
+  }
+
+  // Nobody else looks at what is wrong with it: whoever takes the body is told.
+  Step pipe(error_code ec, std::size_t left) {
+    if (parser->is_done())
+      parser->pipe->end();
+    else if ((ec && ec != bhttp::error::need_more) || left > limits::kChunkHeadBytesMax)
+      parser->pipe->break_off(Status(Code::kInvalid, "malformed HTTP request"));
+    else
+      return Step::kMore;
+    return parser->is_done() ? Step::kDone : Step::kRefused;
   }
 
   Step finish() {
@@ -352,6 +383,8 @@ RequestReader::Step RequestReader::begin(std::string_view input, core::Exchange&
   impl_->parser.emplace(impl_->config, impl_->body, exchange, impl_->listener);
   // The head alone first: one that is not over at its end is malformed, whatever follows.
   const Step head = impl_->put(input.substr(0, impl_->scanned), used);
+  if (impl_->parser->pipe && head != Step::kRefused)
+    return Step::kPiped;
   if (head != Step::kMore)
     return head;
   if (!impl_->parser->is_header_done() || used != impl_->scanned)

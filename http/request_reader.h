@@ -32,7 +32,8 @@ struct Refusal {
 
 class RequestReader {
  public:
-  enum class Step : std::uint8_t { kMore, kReady, kDone, kRefused };
+  // kPiped: the head is read and the body goes to request.body; it is dispatched now and more() gets the rest.
+  enum class Step : std::uint8_t { kMore, kReady, kPiped, kDone, kRefused };
 
   // The first two are borrowed and outlive the reader. With a `listener` its rules hold, and it
   // outlives the reader too.
@@ -44,9 +45,9 @@ class RequestReader {
   // `input` is everything received and not used. kReady, kMore or kRefused. Leading line ends are counted in `skipped`.
   Step scan_head(std::string_view input, std::size_t& skipped);
 
-  // Fills exchange.request but for id and remote address. kMore, kDone or kRefused. The exchange stays with the reader
-  // until reset(), and has the client's address already. kDone without whole(): a rate quota refuses it, and its body
-  // was left unread.
+  // Fills exchange.request but for id and remote address. kMore, kPiped, kDone or kRefused. The exchange stays with the
+  // reader until reset(), unless kPiped, and has the client's address already. kDone without whole(): a rate quota
+  // refuses it, and its body was left unread.
   Step begin(std::string_view input, core::Exchange& exchange, std::size_t& used);
   Step more(std::string_view input, std::size_t& used);
 

@@ -26,6 +26,7 @@
 #include "core/jobs.h"
 #include "core/pipeline.h"
 #include "core/quota_count.h"
+#include "core/snapshot_keeper.h"
 #include "core/sys_engine.h"
 #include "core/tending.h"
 #include "core/token_engine.h"
@@ -178,6 +179,7 @@ class App::Impl {
   std::unique_ptr<core::Lockouts> lockouts_;
   std::unique_ptr<core::EventBus> events_;  // http_ and rpc_ hold what subscribes to it
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
+  std::unique_ptr<core::SnapshotPlace> snapshot_place_;  // null: storage that no other node shares
   std::unique_ptr<core::Services> services_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
   std::unique_ptr<core::Pipeline> pipeline_;
@@ -186,6 +188,7 @@ class App::Impl {
   std::unique_ptr<core::Tender> tender_;
   std::unique_ptr<core::IrrevocableSweep> sweep_;
   std::unique_ptr<core::ActivityWriter> activity_writer_;
+  std::unique_ptr<core::SnapshotKeeper> keeper_;  // null: storage that no other node shares
 
   std::unique_ptr<ClusterPart> cluster_;  // null: storage that no other node shares
 
@@ -473,6 +476,10 @@ Status App::Impl::start_node() {
   COFFER_TRY(create_node());
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
+  if (cluster_ != nullptr)
+    snapshot_place_.reset(new core::SnapshotPlace{posix_disk(), node_->spool_folder(), options_.snapshot_folder,
+                                                  options_.snapshot_bytes_max, options_.free_bytes_min,
+                                                  std::string(kVaultVersion)});
   events_ = std::make_unique<core::EventBus>("coffer://" + options_.node_id);
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
@@ -480,7 +487,7 @@ Status App::Impl::start_node() {
                                      exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
                                      options_.introspection, events_.get(),
                                      cluster_ != nullptr ? node_.get() : nullptr,
-                                     cluster_ != nullptr ? &cluster_->pilot() : nullptr});
+                                     cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -504,6 +511,8 @@ Status App::Impl::start_node() {
   tender_ = std::make_unique<core::Tender>(*services_);
   sweep_ = std::make_unique<core::IrrevocableSweep>(*services_);
   activity_writer_ = std::make_unique<core::ActivityWriter>(*services_, activity_);
+  if (cluster_ != nullptr)
+    keeper_ = std::make_unique<core::SnapshotKeeper>(*services_, options_.call_web, system_clock());
   host_->start_node(*node_, kTickInterval);
   COFFER_TRY(begun_ ? begin_silently() : await(serves_, "the node did not come to serve"));
   usage_->start();
@@ -526,6 +535,8 @@ Nanos App::Impl::housekeeping() {
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
   sweep_->tick(system_clock().boot_now());
   activity_writer_->tick(system_clock().boot_now());
+  if (keeper_ != nullptr)
+    keeper_->tick(system_clock().boot_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
   return more || tends ? kHousekeepingPause : kHousekeepingInterval;
 }
@@ -586,6 +597,8 @@ void App::Impl::stop() {
     return;
   if (pool_ != nullptr)
     pool_->refuse_waiting();
+  if (snapshot_place_ != nullptr)
+    snapshot_place_->stopping = true;
   if (lifecycle_ != nullptr)
     lifecycle_->stop();
   // While clients are still answered: who is handed over to finishes what was begun here.
@@ -603,6 +616,8 @@ void App::Impl::stop() {
   pool_.reset();
   if (host_ != nullptr)
     host_->stop_expiry();
+  if (keeper_ != nullptr)
+    keeper_->stop();
   calls_.stop();
   if (host_ != nullptr)
     host_->stop_node();

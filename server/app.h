@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/secret.h"
 #include "base/status.h"
 #include "core/lifecycle.h"
 #include "core/lockout.h"
+#include "core/s3_bucket.h"
 #include "http/config.h"
 #include "rpc/server.h"
 #include "seal/seal.h"
@@ -26,6 +26,8 @@ struct AppOptions {
 
   Storage storage = Storage::kInmem;
   std::string storage_path;            // absolute; kRaft and kFile
+  std::uint64_t snapshot_bytes_max = limits::kSnapshotBytesMax;  // that is taken to be restored
+  std::string snapshot_folder;         // absolute; of automated snapshots; empty: none are kept here
   std::uint64_t free_bytes_min = 0;    // of its disk, below which writes are refused; 0: no watermark
   std::string node_id = "node";        // empty, for kRaft: drawn at the first start and kept
   core::Lifecycle::Info info;
@@ -47,6 +49,7 @@ struct AppOptions {
   std::string cluster_listen_host;
   std::uint16_t cluster_listen_port = 0;
   core::PeerCall call_peer;
+  core::WebCall call_web;
   std::vector<core::JoinTarget> retry_join;
   std::string autopilot_zone;             // core::Member::zone
   std::string autopilot_upgrade_version;  // core::Member::upgrade_version

@@ -51,6 +51,10 @@ Status read_storage(const hcl::Block& block, const std::string& file, Config& co
   COFFER_TRY(section.number("min_free_bytes", 0, std::int64_t{1} << 50, out.min_free_bytes));
   COFFER_TRY(section.text("autopilot_redundancy_zone", out.autopilot_zone));
   COFFER_TRY(section.text("autopilot_upgrade_version", out.autopilot_upgrade_version));
+  if (out.kind == StorageKind::kRaft) {
+    COFFER_TRY(section.bytes("max_snapshot_size", out.max_snapshot_bytes));
+    COFFER_TRY(section.text("snapshot_folder", out.snapshot_folder));
+  }
   COFFER_TRY(read_retry_join(section, out, config.warnings));
   section.warn_unknown(config.warnings);
   out.where = place_of(file, block.at);

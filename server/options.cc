@@ -165,6 +165,13 @@ Status add_storage(const Config& config, AppOptions& app) {
   app.autopilot_zone = storage.autopilot_zone;
   app.autopilot_upgrade_version = storage.autopilot_upgrade_version;
   app.free_bytes_min = static_cast<std::uint64_t>(storage.min_free_bytes);
+  if (storage.max_snapshot_bytes != 0)
+    app.snapshot_bytes_max = storage.max_snapshot_bytes;
+  if (!storage.snapshot_folder.empty() && !storage.snapshot_folder.starts_with('/'))
+    return Status(Code::kInvalid, "snapshot_folder " + storage.snapshot_folder + ": must be an absolute path");
+  app.snapshot_folder = std::filesystem::path(storage.snapshot_folder).lexically_normal().string();
+  while (app.snapshot_folder.size() > 1 && app.snapshot_folder.ends_with('/'))
+    app.snapshot_folder.pop_back();
   return Status();
 }
 
@@ -301,6 +308,7 @@ Result<StartOptions> start_options(const RunOptions& run) {
   if (start.ok()) {
     start->app.further_engines = run.further_engines;
     start->app.call_peer = run.call_peer;
+    start->app.call_web = run.call_web;
     start->app_info = start->app.info;
     start->seal_kind =
         start->app.automatic_seal ? std::string(start->app.automatic_seal->kind()) : std::string(seal::kShamirKind);

@@ -9,6 +9,7 @@
 
 #include "base/status.h"
 #include "core/joiner.h"
+#include "core/s3_bucket.h"
 
 namespace coffer::core {
 class Engine;
@@ -35,6 +36,7 @@ struct RunOptions {
   std::vector<core::Engine*> further_engines;  // besides the built-in ones; they outlive run()
   std::function<std::optional<std::string>(const std::string&)> variable;  // environment
   core::PeerCall call_peer;                 // the API of another node
+  core::WebCall call_web;                   // any other system over HTTP
   std::function<Status(const std::string& token)> store_token;             // for the command line's next calls
   std::function<void(std::string_view text)> print;                        // standard output
   std::function<void(std::string_view text)> complain;                     // standard error

@@ -20,7 +20,7 @@ class FakeTransport final : public Transport {
     wire_.answers.erase(wire_.answers.begin());
     if (!answer.failure.empty())
       return Status(Code::kUnavailable, answer.failure);
-    return HttpResponse{answer.status, answer.location, answer.body};
+    return HttpResponse{answer.status, answer.location, {}, answer.body};
   }
 
  private:

@@ -184,7 +184,7 @@ BOOST_AUTO_TEST_CASE(each_of_many_requests_is_answered_once) {
 // A stream cannot be passed on; it is refused rather than lost.
 BOOST_AUTO_TEST_CASE(streams_are_refused) {
   class Endless final : public ByteStream {
-    bool next(std::string&) override { return true; }
+    Next next(std::string&) override { return Next::kLater; }
   };
   class Streams final : public Dispatcher {
    public:

@@ -57,6 +57,10 @@ std::string run(std::string_view stream, std::size_t piece, const Config& config
       }
       COFFER_CHECK(used <= held.size());
       held.erase(0, used);
+      if (step == Step::kPiped) {
+        in_body = true;  // nobody takes it here
+        continue;
+      }
       if (step == Step::kMore) {
         if (at >= stream.size())
           break;

@@ -1,0 +1,92 @@
+// Snapshots for operators between the disk and whoever gives or takes them: a state becomes an archive
+// (store/archive.h) piece by piece, an archive that comes in becomes a state that was checked whole. Nothing here
+// replaces the state in use.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "base/disk.h"
+#include "core/body_pipe.h"
+#include "core/group.h"
+#include "crypto/hmac.h"
+#include "seal/keyring.h"
+#include "store/archive.h"
+
+namespace coffer::core {
+
+// Where they may be kept, and how much of it. Immutable but for `stopping`; outlives every request.
+struct SnapshotPlace {
+  Disk& disk;
+  std::string spool;                    // folder, "<storage>/spool"
+  std::string automated;                // folder of automated snapshots; empty: none was configured
+  std::uint64_t archive_bytes_max = 0;  // that is taken from a client
+  std::uint64_t free_bytes_min = 0;     // of the disk, that it must leave
+  std::string server_version;
+  std::atomic<bool> stopping{false};    // the process ends: whoever waits for a snapshot gives up
+};
+
+// A file of the spool folder that goes with its owner.
+class SpoolFile {
+ public:
+  SpoolFile(Disk& disk, std::string path) : disk_(&disk), path_(std::move(path)) {}
+  SpoolFile(SpoolFile&& other) noexcept : disk_(other.disk_), path_(std::exchange(other.path_, {})) {}
+  SpoolFile& operator=(SpoolFile&&) = delete;
+  ~SpoolFile();
+  const std::string& path() const noexcept { return path_; }
+  // It is somebody else's from here on.
+  std::string release() { return std::exchange(path_, {}); }
+
+ private:
+  Disk* disk_;
+  std::string path_;  // empty: none
+};
+
+// What only nodes with the cluster's keys can say of an archive's sums. Any thread.
+class SumsSeal {
+ public:
+  explicit SumsSeal(const seal::Keyring& keyring);
+  std::string seal(std::string_view sums) const;
+  bool verify(std::string_view sums, std::string_view sealed) const;
+
+ private:
+  crypto::HmacKey key_;
+};
+
+// A saved state as an archive. Owns the file. One thread at a time.
+class ArchiveSource {
+ public:
+  // `meta` is completed by what is known of the state.
+  static Result<std::unique_ptr<ArchiveSource>> open(Disk& disk, SavedState saved, store::ArchiveMeta meta,
+                                                     std::shared_ptr<const SumsSeal> seal);
+  // Appends the next piece, limits::kArchivePieceBytes or a little more. False: that was the last.
+  Result<bool> next(std::string& out);
+
+ private:
+  ArchiveSource(SpoolFile spool, std::unique_ptr<File> file, const store::ArchiveMeta& meta,
+                std::shared_ptr<const SumsSeal> seal);
+
+  const SpoolFile spool_;
+  const std::unique_ptr<File> file_;
+  const std::shared_ptr<const SumsSeal> seal_;
+  store::ArchiveWriter writer_;
+  const std::uint64_t state_bytes_;
+  std::uint64_t offset_ = 0;
+  bool begun_ = false;
+  std::string piece_;
+};
+
+// What came in, checked from its first byte to its last.
+struct TakenSnapshot {
+  SpoolFile file;  // the stream of store/snapshot.h
+  store::ArchiveMeta meta;
+};
+// Takes an archive as it comes; blocks as long as that takes. Without a `seal` it may be of other keys. `name` is that
+// of a new file in the spool folder. After a failure nothing is left of it. kInvalid: it is no snapshot that this
+// server takes; kTooLarge: a bound, or the disk.
+Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::string& name, BodyPipe& body,
+                                    const SumsSeal* seal);
+
+}  // namespace coffer::core
