@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # sandbox.sh COMMAND…: runs COMMAND in its own user, mount and network namespaces, with a root folder in which the absolute paths of
-# the contracts (/vault, /var/log, /opt/vault, /etc/vault.d, /backup) are empty and its own, and with loopback up, so that
+# the contracts (/vault, /var/log, /var/backups, /opt/vault, /etc/vault.d, /backup) are empty and its own, and with loopback up, so that
 # their ports and names are its own too. Needs no privilege beyond unprivileged user namespaces.
 set -euo pipefail
 
@@ -49,6 +49,7 @@ cp -a /etc/. "$root/etc/" 2>/dev/null || true
 mkdir -p "$root/etc/vault.d/tls"
 printf '127.0.0.1 localhost vault.service vault.example.com\n::1 localhost\n' >"$root/etc/hosts"
 mount -t tmpfs none "$root/var/log"
+if [ -d "$root/var/backups" ]; then mount -t tmpfs none "$root/var/backups"; fi
 if [ -d "$root/root" ]; then mount -t tmpfs none "$root/root"; fi
 here="$PWD"
 exec env HOME=/root chroot "$root" /bin/bash -c 'cd "$1" && shift && exec "$@"' _ "$here" "$@"
