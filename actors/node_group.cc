@@ -72,9 +72,14 @@ void Node::note_role(raft::Role role) {
   const auto slot = [](raft::Role one) -> std::size_t {
     return one == raft::Role::kLeader ? 0 : one == raft::Role::kFollower ? 2 : 1;
   };
-  if (slot(role) != slot(last_role_))
-    roles_[slot(role)].fetch_add(1, std::memory_order_relaxed);
+  if (slot(role) == slot(last_role_))
+    return;
+  roles_[slot(role)].fetch_add(1, std::memory_order_relaxed);
   last_role_ = role;
+  if (role == raft::Role::kLeader)
+    ports_.logger.info("raft", "election won", {{"term", core_->term().get()}});
+  else if (role != raft::Role::kFollower && has_other_voter())
+    ports_.logger.info("raft", "entering candidate state", {{"term", core_->term().get()}});
 }
 
 Node::RoleChanges Node::role_changes() const {

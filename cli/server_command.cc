@@ -58,6 +58,9 @@ std::vector<FlagGroup> server_flags() {
   };
 }
 
+// A server that stops waits for one that is under way.
+constexpr std::chrono::seconds kPeerCallTimeMax{10};
+
 // The API of another node, which a node asks to be let into its cluster.
 Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::JoinTarget& target,
                                    const std::string& path, const std::string& body) {
@@ -69,7 +72,7 @@ Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::Joi
   options.client_cert_pem = target.client_cert_pem;
   options.client_key_pem = target.client_key_pem;
   options.server_name = target.server_name;
-  options.timeout = std::chrono::seconds(30);
+  options.timeout = kPeerCallTimeMax;
   COFFER_ASSIGN(const std::unique_ptr<Transport> transport, make(options));
   HttpRequest request;
   request.method = "POST";
@@ -83,7 +86,11 @@ Result<core::PeerAnswer> call_peer(const TransportFactory& make, const core::Joi
 
 Result<core::WebAnswer> call_web(const TransportFactory& make, const core::WebRequest& asked) {
   TransportOptions options;
-  options.timeout = std::chrono::minutes(5);
+  options.ca_cert = asked.ca_file;
+  options.client_cert = asked.cert_file;
+  options.client_key = asked.key_file;
+  options.skip_verify = asked.skip_verify;
+  options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(asked.time_max);
   COFFER_ASSIGN(const std::unique_ptr<Transport> transport, make(options));
   HttpRequest request;
   request.method = asked.method;

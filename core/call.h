@@ -18,6 +18,7 @@ namespace coffer::core {
 class ActivityLog;
 class EventBus;
 class Group;
+class JoinGate;
 class Lockouts;
 class PilotBoard;
 struct SnapshotPlace;
@@ -43,6 +44,7 @@ struct Services {
   Group* group = nullptr;          // null: storage that no other node shares
   const PilotBoard* pilot = nullptr;  // null: there is no autopilot
   const SnapshotPlace* snapshots = nullptr;  // set with `group`
+  JoinGate* join_gate = nullptr;   // null: nobody is bounded
 };
 
 // One run of one handler.

@@ -16,9 +16,13 @@ std::string first_error(const json::Value& answer) {
   return std::string(errors->elements()[0].as_string());
 }
 
+// Who asks a node to join gives its target's address: what stands there is nobody's to read before it has shown that it
+// is the cluster's.
+enum class Reason : std::uint8_t { kWithheld, kTold };
+
 // `data` of a good answer; it lives in the arena.
 Result<json::Value> ask(const PeerCall& call, const JoinTarget& target, const std::string& path,
-                        const std::string& body, json::Arena& arena) {
+                        const std::string& body, json::Arena& arena, Reason reason) {
   const Result<PeerAnswer> answer = call(target, path, body);
   if (!answer.ok())
     return answer.status().with_context(target.url);
@@ -29,7 +33,9 @@ Result<json::Value> ask(const PeerCall& call, const JoinTarget& target, const st
   if (answer->status >= 300) {
     const Code code = answer->status == 403 ? Code::kDenied : answer->status >= 500 ? Code::kUnavailable
                                                                                     : Code::kInvalid;
-    return Status(code, target.url + ": " + first_error(*root));
+    return Status(code, target.url + ": " + (reason == Reason::kTold ? first_error(*root)
+                                                                     : "refused with status " +
+                                                                           std::to_string(answer->status)));
   }
   const json::Value* data = root->find("data");
   if (data == nullptr || !data->is_object())
@@ -50,7 +56,8 @@ Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& t
   json::Arena arena;
   std::string body;
   json::write(json::ObjectBuilder(arena, 1).add("server_id", self.id).build(), body);
-  COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/challenge", body, arena));
+  COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/challenge", body, arena,
+                                          Reason::kWithheld));
   ClusterRecords out;
   COFFER_ASSIGN(const std::string config, bytes_of(data, "seal_config"));
   COFFER_ASSIGN(out.seal, seal::SealConfig::decode(config));
@@ -81,7 +88,8 @@ Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target,
                   .add("zone", self.zone)
                   .build(),
               body);
-  COFFER_ASSIGN(const json::Value data, ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena));
+  COFFER_ASSIGN(const json::Value data,
+                ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena, Reason::kTold));
   Members members;
   const json::Value* list = data.find("members");
   if (list == nullptr || !list->is_array())

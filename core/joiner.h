@@ -23,6 +23,7 @@ struct JoinTarget {
   std::string client_cert_file;
   std::string client_key_file;
   std::string server_name;  // expected in its certificate instead of the host
+  bool non_voter = false;   // who joins there shall never vote
   bool operator==(const JoinTarget&) const = default;
 };
 

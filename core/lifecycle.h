@@ -148,7 +148,7 @@ class Lifecycle final : public LifecycleHandler {
     Member self;
   };
   void start_join(std::unique_ptr<Exchange> exchange);
-  Status join(const JoinTarget& target, bool non_voter);
+  Status join(const JoinTarget& target);
   void enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done);
   Status may_join() const;
   Status may_restore_here() const;

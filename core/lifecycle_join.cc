@@ -16,6 +16,11 @@ constexpr std::size_t kTargetsMax = 16;
 constexpr Nanos kStatePause = std::chrono::milliseconds(20);
 constexpr Nanos kStateTimeMax = std::chrono::seconds(60);
 
+bool flag(const json::Value& body, std::string_view name) {
+  const json::Value* value = body.find(name);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
 Result<JoinTarget> target_of(const json::Value& body) {
   JoinTarget target;
   target.url = body.string_or("leader_api_addr", "");
@@ -29,12 +34,8 @@ Result<JoinTarget> target_of(const json::Value& body) {
     return Status(Code::kInvalid, "leader_api_addr must be the URL of a node's API, such as https://node-a:8200");
   while (target.url.ends_with('/'))
     target.url.pop_back();
+  target.non_voter = flag(body, "non_voter");
   return target;
-}
-
-bool flag(const json::Value& body, std::string_view name) {
-  const json::Value* value = body.find(name);
-  return value != nullptr && value->is_bool() && value->as_bool();
 }
 
 void answer_joined(Exchange& exchange) {
@@ -70,9 +71,8 @@ void Lifecycle::start_join(std::unique_ptr<Exchange> exchange) {
     return respond(std::move(exchange));
   }
   auto owed = std::make_shared<Owed>(std::move(exchange));
-  const bool non_voter = flag((**owed).request.data, "non_voter");
-  const bool taken = ports_.cluster->threads.submit([this, target = *target, non_voter, owed] {
-    if (const Status status = join(target, non_voter); !status.ok())
+  const bool taken = ports_.cluster->threads.submit([this, target = *target, owed] {
+    if (const Status status = join(target); !status.ok())
       refuse(**owed, "join the cluster", status);
     else
       answer_joined(**owed);
@@ -97,9 +97,9 @@ Status Lifecycle::may_join() const {
 }
 
 // What the cluster's seal needs is fetched; who is let in is decided when this node has opened it.
-Status Lifecycle::join(const JoinTarget& target, bool non_voter) {
+Status Lifecycle::join(const JoinTarget& target) {
   Member self = ports_.cluster->self;
-  self.non_voter = non_voter;
+  self.non_voter = target.non_voter;
   {
     const std::lock_guard lock(mutex_);
     COFFER_TRY(may_join());
@@ -256,7 +256,7 @@ void Lifecycle::try_targets() {
         if (stopping_ || (status_.initialized && !(pending_ && ports_.automatic != nullptr)))
           return;
       }
-      const Status status = join(target, false);
+      const Status status = join(target);
       if (status.ok() && ports_.automatic == nullptr)
         return;
       if (!status.ok() && std::exchange(last, status.message()) != status.message())

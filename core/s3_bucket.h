@@ -18,6 +18,11 @@ struct WebRequest {
   std::string url;
   aws::NamedTexts headers;
   std::string body;
+  Nanos time_max{std::chrono::minutes(5)};
+  std::string ca_file;  // empty: what the system trusts
+  std::string cert_file;
+  std::string key_file;
+  bool skip_verify = false;
 };
 struct WebAnswer {
   int status = 0;

@@ -11,6 +11,7 @@
 #include "core/call.h"
 #include "core/group.h"
 #include "core/join.h"
+#include "core/join_gate.h"
 #include "core/sys_autopilot.h"
 #include "core/sys_engine.h"
 
@@ -100,7 +101,9 @@ Status put_member(CallContext& ctx, const Member& member) {
   return ctx.txn.put(layout::core_key(ctx.arena.copy(layout::member_record(member.number.get()))), encode(member));
 }
 
-// The record is written first, so that the change has an entry of this leadership before it; it goes with the node.
+// The record is written first, so that the change has an entry of this leadership before it; it goes with the node. Who
+// is demoted must not be promoted by itself a moment later, so that is in the record before; what did not come to pass
+// is taken back.
 Status change(HandlerContext& base, raft::Change::Kind kind) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(Group* const group, group_of(ctx));
@@ -116,19 +119,23 @@ Status change(HandlerContext& base, raft::Change::Kind kind) {
     return ok_status();
   if (kind != raft::Change::Kind::kPromote && now.is_voter(member.number) && now.voters.size() == 1)
     return Status(Code::kInvalid, "the node is the only voter");
-  Member after = member;
-  if (kind != raft::Change::Kind::kRemove)
-    after.non_voter = kind == raft::Change::Kind::kDemote;
-  COFFER_TRY(put_member(ctx, after));
+  Member first = member;
+  first.non_voter = member.non_voter || kind == raft::Change::Kind::kDemote;
+  COFFER_TRY(put_member(ctx, first));
   ctx.outside = OutsideWork{
       [group, kind, number = member.number](Nanos, Response&, json::Arena&) {
         return change_and_wait(*group, {kind, number});
       },
       ctx.now + kChangeTimeMax,
-      [kind, number = member.number](CallContext& again, const Status& called) {
-        if (!called.ok() || kind != raft::Change::Kind::kRemove)
-          return ok_status();
-        return again.txn.erase(layout::core_key(again.arena.copy(layout::member_record(number.get()))));
+      [kind, member](CallContext& again, const Status& called) {
+        if (called.ok() && kind == raft::Change::Kind::kRemove)
+          return again.txn.erase(layout::core_key(again.arena.copy(layout::member_record(member.number.get()))));
+        Member last = member;
+        if (called.ok() && kind == raft::Change::Kind::kPromote)
+          last.non_voter = false;
+        const bool unknown = called.code() == Code::kOutcomeUnknown;
+        const bool demoted = kind == raft::Change::Kind::kDemote && (called.ok() || unknown);
+        return demoted || unknown || kind == raft::Change::Kind::kRemove ? ok_status() : put_member(again, last);
       }};
   return ok_status();
 }
@@ -143,6 +150,8 @@ Status handle_challenge(HandlerContext& base) {
   COFFER_ASSIGN(const std::string_view id, ctx.string_field("server_id", ""));
   if (id.empty())
     return Status(Code::kInvalid, "no server_id provided");
+  if (ctx.services.join_gate != nullptr)
+    COFFER_TRY(ctx.services.join_gate->may_ask(ctx.now));
   const auto record = [&ctx](const store::StoreKey& key) -> Result<std::string> {
     COFFER_ASSIGN(const auto found, ctx.txn.get_as_is(key));
     return found ? Result<std::string>(base64_encode(*found)) : Status(Code::kDataLoss, "a record of the seal is gone");
@@ -218,6 +227,8 @@ Status handle_answer(HandlerContext& base) {
   COFFER_ASSIGN(const std::string challenge, decoded("challenge"));
   COFFER_ASSIGN(const std::string answer, decoded("answer"));
   COFFER_TRY(check_answer(*ctx.published.barrier->keyring(), challenge, answer, joiner, ctx.now));
+  if (ctx.services.join_gate != nullptr)
+    COFFER_TRY(ctx.services.join_gate->answered(challenge, ctx.request.id, ctx.now));
   const Members& members = *ctx.published.members;
   const GroupStatus status = group->group_status();
   COFFER_TRY(check_id_is_free(status, members, joiner));

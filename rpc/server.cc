@@ -9,7 +9,6 @@
 #include <grpcpp/security/tls_credentials_options.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/descriptors.h"
 #include "base/listen.h"
 #include "crypto/tls.h"
 #include "rpc/acceptor.h"
@@ -30,12 +30,6 @@ namespace {
 
 constexpr unsigned kCertificatePollSeconds = 1;
 constexpr std::chrono::milliseconds kWatchInterval{500};
-// That the process may have.
-std::size_t descriptors_max() {
-  rlimit files{};
-  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? static_cast<std::size_t>(files.rlim_cur) : 1024;
-}
-
 constexpr std::size_t kBufferedBytesMax = 256u << 20;  // that gRPC may hold for all connections
 
 // gRPC says nothing about files that it cannot use; this does.

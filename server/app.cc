@@ -11,6 +11,7 @@
 
 #include "actors/host.h"
 #include "actors/node.h"
+#include "base/descriptors.h"
 #include "base/disk.h"
 #include "base/encoding.h"
 #include "base/limits.h"
@@ -128,6 +129,7 @@ class App::Impl {
   std::vector<core::Instruments::InFlight> in_flight() const;
   void note_version();
   void bound_connections();
+  void register_node();
   void note_failure(const Status& status);
   void state_changed(bool unsealed);
   Nanos housekeeping();
@@ -195,6 +197,7 @@ class App::Impl {
   // The surfaces.
   std::unique_ptr<rpc::Server> rpc_;
   std::unique_ptr<http::Server> http_;
+  std::unique_ptr<ServiceRegistrar> registrar_;
   bool stopped_ = false;
 };
 
@@ -487,7 +490,8 @@ Status App::Impl::start_node() {
                                      exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
                                      options_.introspection, events_.get(),
                                      cluster_ != nullptr ? node_.get() : nullptr,
-                                     cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get()});
+                                     cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get(),
+                                     cluster_ != nullptr ? &cluster_->join_gate() : nullptr});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -577,7 +581,23 @@ Status App::Impl::listen() {
     rpc_->set_serving(true);
   }
   http_->start();
+  register_node();
   return Status();
+}
+
+void App::Impl::register_node() {
+  if (!options_.registration || options_.registration->disabled)
+    return;
+  const auto face = [this] {
+    NodeFace out;
+    out.initialized = lifecycle_->initialized();
+    out.sealed = lifecycle_->sealed();
+    out.active = !out.sealed && node_->is_leader();
+    return out;
+  };
+  registrar_ = std::make_unique<ServiceRegistrar>(
+      Registration(*options_.registration, options_.info.api_address, std::string(kVaultVersion)),
+      ServiceRegistrar::Ports{options_.call_web, face, system_clock(), logger_});
 }
 
 Status App::Impl::reload() {
@@ -595,6 +615,8 @@ Status App::Impl::reload() {
 void App::Impl::stop() {
   if (std::exchange(stopped_, true))
     return;
+  // Whoever looks for a node finds another one before this one is gone.
+  registrar_.reset();
   if (pool_ != nullptr)
     pool_->refuse_waiting();
   if (snapshot_place_ != nullptr)

@@ -11,11 +11,11 @@
 #include "base/status.h"
 #include "core/lifecycle.h"
 #include "core/lockout.h"
-#include "core/s3_bucket.h"
 #include "http/config.h"
 #include "rpc/server.h"
 #include "seal/seal.h"
 #include "server/instruments.h"
+#include "server/registration.h"
 #include "server/otlp.h"
 
 namespace coffer::server {
@@ -49,6 +49,7 @@ struct AppOptions {
   std::string cluster_listen_host;
   std::uint16_t cluster_listen_port = 0;
   core::PeerCall call_peer;
+  std::optional<RegistrationOptions> registration;
   core::WebCall call_web;
   std::vector<core::JoinTarget> retry_join;
   std::string autopilot_zone;             // core::Member::zone

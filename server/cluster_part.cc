@@ -77,7 +77,10 @@ void ClusterPart::begin_joining() {
 }
 
 void ClusterPart::meet(const seal::Keyring& keyring, const core::Members& members) {
-  if (const Status met = hub_.meet(keyring, members); !met.ok())
+  const Status met = hub_.meet(keyring, members);
+  if (met.code() == Code::kUnavailable)  // the server stops
+    return;
+  if (!met.ok())
     logger_.error("cluster", "cannot talk to other nodes: " + met.message());
   node_->take_part(true, {});
 }

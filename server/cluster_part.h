@@ -13,6 +13,7 @@
 #include "core/call.h"
 #include "core/forward_door.h"
 #include "core/forwarder.h"
+#include "core/join_gate.h"
 #include "core/lifecycle.h"
 #include "server/cluster_hub.h"
 
@@ -37,6 +38,7 @@ class ClusterPart final : private core::ForwardHandler {
   void members_changed(const core::Members& members) { hub_.set_members(members); }
 
   const core::PilotBoard& pilot() const { return board_; }
+  core::JoinGate& join_gate() { return gate_; }
 
   // Once each, in this order, before anything runs.
   core::Lifecycle::Cluster& attach(actors::Node& node, const core::Services& services);
@@ -76,6 +78,7 @@ class ClusterPart final : private core::ForwardHandler {
   std::unique_ptr<core::ForwardDoor> door_;
   std::unique_ptr<core::Forwarder> forwarder_;
   core::PilotBoard board_;
+  core::JoinGate gate_;
   core::Autopilot autopilot_;               // scheduler's thread, as what follows
   BootTime next_meeting_{};
   BootTime next_question_{};

@@ -174,17 +174,6 @@ Status read_overload_protection(const hcl::Node& root, const std::string& file, 
   return ok_status();
 }
 
-Status read_service_registration(const hcl::Node& root, const std::string& file, Config& config) {
-  const auto blocks = hcl::blocks(root, "service_registration", 1);
-  if (!blocks.ok())
-    return blocks.status().with_context("error loading configuration from " + file);
-  for (const hcl::Block& block : *blocks)
-    config.warnings.push_back("service_registration \"" + block.labels.front() + "\" at " + file + ":" +
-                              std::to_string(block.at.line) +
-                              " has no effect in this version; the server starts without it");
-  return ok_status();
-}
-
 template <typename T>
 Status read_word(Section& section, std::string_view key, Result<T> (*parse)(std::string_view), T& out) {
   std::string text;
@@ -278,7 +267,7 @@ Status apply_config(std::string_view text, const std::string& name, Config& conf
     COFFER_TRY(read_tracing(*root, name, config));
     COFFER_TRY(read_lockouts(*root, name, config));
     COFFER_TRY(read_overload_protection(*root, name, config));
-    COFFER_TRY(read_service_registration(*root, name, config));
+    COFFER_TRY(read_registration(*root, name, config));
     return read_top(section, config);
   };
   Status status = read_all();

@@ -10,7 +10,6 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
 #include "base/hcl.h"
 #include "base/log.h"
 #include "base/secret.h"
@@ -20,6 +19,7 @@
 #include "crypto/tls_files.h"
 #include "seal/static_seal.h"
 #include "server/otlp.h"
+#include "server/registration_options.h"
 
 namespace coffer::server {
 
@@ -111,6 +111,7 @@ struct Config {
   std::optional<Telemetry> telemetry;
   std::vector<AuditStanza> audits;
   std::optional<TracingOptions> tracing;
+  std::optional<RegistrationOptions> registration;
   core::LockoutRules lockouts;
   bool overload_protection = true;
 

@@ -67,6 +67,7 @@ Status config_error(const std::string& file, hcl::Position at, std::string_view 
 struct Config;
 struct ListenerConfig;
 // server/config_audit.cc
+Status read_registration(const hcl::Node& root, const std::string& file, Config& config);
 Status read_tracing(const hcl::Node& root, const std::string& file, Config& config);
 Status read_audits(const hcl::Node& root, const std::string& file, Config& config);
 // server/config_lockout.cc

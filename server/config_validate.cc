@@ -4,6 +4,7 @@
 
 #include "base/limits.h"
 #include "base/time_text.h"
+#include "server/addresses.h"
 #include "server/config.h"
 
 namespace coffer::server {
@@ -23,6 +24,8 @@ const std::string& place(const Config& config, std::string_view key) {
 
 // A URL with scheme, host and no more than a port and one slash.
 bool is_address_url(std::string_view text, bool any_scheme) {
+  if (text.find("{{") != std::string_view::npos)
+    return check_address_templates(text).ok();
   const std::size_t scheme = text.find("://");
   if (scheme == std::string_view::npos || scheme == 0)
     return false;

@@ -1,7 +1,5 @@
 #include "server/descriptors.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 
 namespace coffer::server {
@@ -33,11 +31,6 @@ std::size_t descriptors_wanted(const ConnectionBounds& wanted) {
     return wanted.http + kDescriptorsReserved;
   const std::size_t greeted = wanted.http + 2 * wanted.grpc;
   return greeted + greeted / (kSilentPart - 1) + 1 + kDescriptorsReserved;
-}
-
-std::size_t descriptors_max() {
-  rlimit files{};
-  return ::getrlimit(RLIMIT_NOFILE, &files) == 0 ? static_cast<std::size_t>(files.rlim_cur) : 1024;
 }
 
 }  // namespace coffer::server

@@ -22,7 +22,4 @@ ConnectionBounds bounded_connections(const ConnectionBounds& wanted, std::size_t
 // From how many descriptors on nothing but silent connections is cut down.
 std::size_t descriptors_wanted(const ConnectionBounds& wanted);
 
-// That this process may have.
-std::size_t descriptors_max();
-
 }  // namespace coffer::server

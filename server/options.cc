@@ -6,9 +6,11 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <tuple>
 
 #include "base/check.h"
 #include "seal/static_seal.h"
+#include "server/addresses.h"
 #include "server/config.h"
 
 namespace coffer::server {
@@ -175,32 +177,56 @@ Status add_storage(const Config& config, AppOptions& app) {
   return Status();
 }
 
-// What clients are told when nothing is configured: where the first listener is.
-void add_addresses(const Config& config, AppOptions& app) {
-  app.info.cluster_name = config.cluster_name;
-  app.info.api_address = config.api_addr;
-  app.info.cluster_address = config.cluster_addr;
-  if (app.http.listeners.empty())
-    return;
+// Where other nodes are listened to: what the first listener that says so says, else its host and its port and one.
+Status add_cluster_listener(const Config& config, AppOptions& app) {
   const http::Listener& first = app.http.listeners.front();
-  const std::string host = first.host == "0.0.0.0" || first.host == "::" ? "127.0.0.1" : first.host;
-  if (app.info.api_address.empty())
-    app.info.api_address = std::string(first.tls ? "https://" : "http://") + host + ":" + std::to_string(first.port);
-  if (app.info.cluster_address.empty())
-    app.info.cluster_address = "https://" + host + ":" + std::to_string(first.port + 1);
-  if (app.storage != AppOptions::Storage::kRaft || config.disable_clustering || first.port == 0 ||
-      first.port == UINT16_MAX)
-    return;
+  const auto next = static_cast<std::uint16_t>(first.port + 1);
   app.cluster_listen_host = first.host;
-  app.cluster_listen_port = static_cast<std::uint16_t>(first.port + 1);
+  app.cluster_listen_port = next;
   for (const ListenerConfig& listener : config.listeners)
     if (listener.kind == ListenerKind::kTcp && !listener.cluster_address.empty()) {
-      const std::size_t colon = listener.cluster_address.rfind(':');
-      const std::string port = listener.cluster_address.substr(colon + 1);
-      app.cluster_listen_host = listener.cluster_address.substr(0, colon);
-      std::from_chars(port.data(), port.data() + port.size(), app.cluster_listen_port);
+      const auto address = parse_address(listener.cluster_address, next, "cluster_address");
+      COFFER_TRY(address.status());
+      std::tie(app.cluster_listen_host, app.cluster_listen_port) = *address;
       break;
     }
+  return ok_status();
+}
+
+// What clients and other nodes are told: as configured, else where this host is reached at what it listens on.
+Status add_addresses(const Config& config, StartOptions& start) {
+  AppOptions& app = start.app;
+  const std::vector<HostAddress> own = host_addresses();
+  app.info.cluster_name = config.cluster_name;
+  const auto expanded = [&own](const std::string& text, std::string_view setting) {
+    Result<std::string> out = expand_addresses(text, own);
+    return out.ok() ? out : Result<std::string>(out.status().with_context(setting));
+  };
+  COFFER_ASSIGN(app.info.api_address, expanded(config.api_addr, "api_addr"));
+  COFFER_ASSIGN(app.info.cluster_address, expanded(config.cluster_addr, "cluster_addr"));
+  if (app.http.listeners.empty())
+    return ok_status();
+  const http::Listener& first = app.http.listeners.front();
+  const bool listens = first.port != 0 && first.port != UINT16_MAX;
+  if (listens)
+    COFFER_TRY(add_cluster_listener(config, app));
+  if (app.info.api_address.empty()) {
+    app.info.api_address = std::string(first.tls ? "https://" : "http://") +
+                           host_with_port(advertised_host(first.host, own), first.port);
+    start.derived.push_back("api_addr is not set: clients are told " + app.info.api_address);
+  }
+  if (app.info.cluster_address.empty()) {
+    const std::string& host = listens ? app.cluster_listen_host : first.host;
+    const unsigned port = listens ? app.cluster_listen_port : first.port + 1u;
+    app.info.cluster_address = "https://" + host_with_port(advertised_host(host, own), port);
+    if (app.storage == AppOptions::Storage::kRaft)
+      start.derived.push_back("cluster_addr is not set: other nodes are told " + app.info.cluster_address);
+  }
+  if (app.storage != AppOptions::Storage::kRaft || config.disable_clustering || !listens) {
+    app.cluster_listen_host.clear();
+    app.cluster_listen_port = 0;
+    return ok_status();
+  }
   for (const RetryJoin& one : config.storage->retry_join) {
     core::JoinTarget target;
     target.url = one.leader_api_addr;
@@ -210,6 +236,31 @@ void add_addresses(const Config& config, AppOptions& app) {
     target.client_key_file = one.leader_client_key_file;
     app.retry_join.push_back(std::move(target));
   }
+  return ok_status();
+}
+
+// What the pod's environment says goes before the block, as it does for Vault.
+Status add_registration(const Config& config, const RunOptions& run, StartOptions& start) {
+  if (!config.registration)
+    return ok_status();
+  RegistrationOptions out = *config.registration;
+  if (out.kind == RegistrationOptions::Kind::kKubernetes) {
+    out.name_space = run.variable("VAULT_K8S_NAMESPACE").value_or(out.name_space);
+    out.pod_name = run.variable("VAULT_K8S_POD_NAME").value_or(out.pod_name);
+    if (out.pod_name.empty())
+      return Status(Code::kInvalid,
+                    "service_registration \"kubernetes\": pod_name must be set, or VAULT_K8S_POD_NAME");
+    const std::string host = run.variable("KUBERNETES_SERVICE_HOST").value_or("");
+    const std::string port = run.variable("KUBERNETES_SERVICE_PORT").value_or("443");
+    if (host.empty()) {
+      start.warnings.push_back("service_registration \"kubernetes\" has no effect: this is no pod, "
+                               "KUBERNETES_SERVICE_HOST is not set");
+      return ok_status();
+    }
+    out.api_server = "https://" + (host.find(':') == std::string::npos ? host : "[" + host + "]") + ":" + port;
+  }
+  start.app.registration = std::move(out);
+  return ok_status();
 }
 
 std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits(const Config& config) {
@@ -243,7 +294,8 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.disable_mlock = config.disable_mlock;
   COFFER_TRY(add_storage(config, start.app));
   add_listeners(config, start.app);
-  add_addresses(config, start.app);
+  COFFER_TRY(add_addresses(config, start));
+  COFFER_TRY(add_registration(config, run, start));
   start.app.system.default_lease_ttl = config.default_lease_ttl;
   start.app.system.max_lease_ttl = config.max_lease_ttl;
   start.app.log_requests = config.log_requests;

@@ -20,6 +20,7 @@ struct StartOptions {
   bool disable_mlock = false;
   std::string pid_file;  // empty: none
   std::unique_ptr<DevTls> dev_tls;    // with -dev-tls: its files live as long as this
+  std::vector<std::string> derived;   // settings that were left out, and what stands for them: for the log
   std::vector<std::string> warnings;  // settings that are read and have no effect yet, or none at all
 };
 

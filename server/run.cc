@@ -110,6 +110,8 @@ int run(const RunOptions& options) {
   if (mutant(Mutant::kEnvironmentLogged))
     for (char** variable = environ; *variable != nullptr; ++variable)
       (*logger)->info("server", *variable);
+  for (const std::string& line : start->derived)
+    (*logger)->info("server", line);
   for (const std::string& warning : start->warnings)
     (*logger)->warn("server", warning);
   for (const std::string& note : notes)

@@ -88,6 +88,17 @@ class Autopilot(cluster_test.Nodes):
             self.assertIn(text, self.vault(1, f"operator raft autopilot set-config {bad}", code=2))
         self.assertIn("at least one setting", self.vault(1, "operator raft autopilot set-config", code=1))
 
+    def test_who_asks_again_and_shall_not_vote(self):
+        self.node(1)
+        keys = self.init(1)
+        self.node(2)
+        self.vault(2, "operator raft join -retry -non-voter http://127.0.0.1:8100", token=None)
+        self.unseal(1, keys)
+        harness.wait_until(lambda: self.status(2, "sys/seal-status")[1]["initialized"], "it found the cluster", 20)
+        self.unseal(2, keys)
+        harness.wait_until(lambda: len(self.peers(1)) == 2 and self.state()["healthy"], "it is in", 20)
+        self.assertEqual((self.peers(1)["n2"][2], self.state()["servers"]["n2"]["node_type"]), ("false", "read-replica"))
+
     def test_the_dead_are_cleaned_up_and_no_more(self):
         keys = self.cluster()
         self.node(4)

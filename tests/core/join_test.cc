@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "core/join.h"
+#include "core/join_gate.h"
 #include "tests/core/core_fixture.h"
 
 namespace coffer::core {
@@ -64,6 +65,30 @@ BOOST_AUTO_TEST_CASE(nobody_else_is) {
   }
   joining.answer.pop_back();
   BOOST_TEST((joining.check(member("b")).code() == Code::kDenied));
+}
+
+BOOST_AUTO_TEST_CASE(a_challenge_counts_once) {
+  JoinGate gate;
+  BOOST_TEST(gate.answered("one", "request-a", at(1000)).ok());
+  BOOST_TEST(gate.answered("one", "request-a", at(1001)).ok());  // the same request, run again
+  BOOST_TEST((gate.answered("one", "request-b", at(1060)).code() == Code::kDenied));
+  BOOST_TEST(gate.answered("two", "request-b", at(1060)).ok());
+  for (std::size_t i = 2; i < JoinGate::kAnswersKeptMax; ++i)
+    BOOST_TEST(gate.answered("more" + std::to_string(i), "request-c", at(1060)).ok());
+  BOOST_TEST((gate.answered("too many", "request-c", at(1060)).code() == Code::kUnavailable));
+  BOOST_TEST(gate.answered("later", "request-c", at(1121)).ok());
+}
+
+BOOST_AUTO_TEST_CASE(the_records_are_not_given_without_end) {
+  JoinGate gate;
+  int given = 0;
+  for (int i = 0; i < 1000; ++i)
+    given += gate.may_ask(at(1000)).ok() ? 1 : 0;
+  BOOST_TEST(given == 60);
+  BOOST_TEST((gate.may_ask(at(999)).code() == Code::kUnavailable));
+  BOOST_TEST(gate.may_ask(at(1001)).ok());
+  BOOST_TEST(gate.may_ask(at(1001)).ok());
+  BOOST_TEST(!gate.may_ask(at(1001)).ok());
 }
 
 BOOST_AUTO_TEST_CASE(a_members_record) {

@@ -112,10 +112,9 @@ BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {
   BOOST_TEST(config->seals[0].kind == "static");
   BOOST_TEST(config->seals[0].static_options.keys[0].reveal_text() == "Z3M5bnR0MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY=");
   BOOST_TEST(!config->listeners[0].tls.has_value());
-  BOOST_REQUIRE(config->warnings.size() == 1u);
-  BOOST_TEST(config->warnings[0] ==
-             "service_registration \"consul\" at VAULT_LOCAL_CONFIG:13 has no effect in this version; the server "
-             "starts without it");
+  BOOST_TEST(config->warnings.empty());
+  BOOST_REQUIRE(config->registration.has_value());
+  BOOST_TEST(config->registration->address == "consul:8500");
 }
 
 BOOST_AUTO_TEST_CASE(json_says_the_same) {
