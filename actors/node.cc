@@ -21,9 +21,10 @@ core::Proposer::Options proposer_options(core::Proposer::Options options) {
 
 // Room in the queue beyond the proposals. Steps: one unseal or init at a time, a sys/seal for each request that asks
 // for it, and what is asked of the group. Reports: the log's thread makes one for each round of work(), which drains
-// the queue first, and may be late with one more; of snapshots there are two for each peer, and one that came in.
+// the queue first, and may be late with one more; of snapshots there are three for each peer, one that came in and two
+// that were staged.
 constexpr std::size_t kStepsQueuedMax = 1024;
-constexpr std::size_t kReportsQueuedMax = 4 + 2 * (raft::kVotersMax + raft::kLearnersMax) + 1;
+constexpr std::size_t kReportsQueuedMax = 4 + 3 * (raft::kVotersMax + raft::kLearnersMax) + 3;
 // From the network. A leader's entries come in appends of at most raft::Options::append_bytes_max.
 constexpr std::size_t kMessagesQueuedMax = 8192;
 constexpr std::size_t kMessageBytesQueuedMax = 64u << 20;
@@ -161,6 +162,7 @@ void Node::work() {
     if (ports_.transport != nullptr) {
       ask_reads();
       move_leadership();
+      move_restore(ports_.clock.boot_now());
     }
     more = perform() || more;
   }
@@ -378,11 +380,14 @@ bool Node::perform() {
 }
 
 Status Node::write_log(raft::Ready& ready) {
-  if (ready.truncate_from)
+  if (ready.truncate_from) {
     COFFER_TRY(ports_.log.truncate_from(*ready.truncate_from));
+    replaced_.erase(replaced_.lower_bound(*ready.truncate_from), replaced_.end());
+  }
   if (!ready.append.empty()) {
     COFFER_TRY(ports_.log.append(ready.append));
     mark_log(ready.append);
+    note_replacements(ready.append);
   }
   if (ready.hard_state)
     COFFER_TRY(ports_.log.save_hard_state(*ready.hard_state));
@@ -403,12 +408,16 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
       members_changed = true;
       ports_.backend.apply(record.index, {&op, 1});
       ports_.observer.on_apply(record.index, {&op, 1});
+    } else if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kReplaced)) {
+      COFFER_TRY(replace_state(record).with_context("restoring a snapshot"));
     } else {
       ports_.backend.apply(record.index, {});
     }
     COFFER_ASSIGN(const WallTime time, raft::entry_time(record));
     applied_time_ = std::max(applied_time_, time);
     proposer_.applied(record.index, record.term);
+    if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kReplaced))
+      proposer_.replaced(record.index);
   }
   core::finish_batch(proposer_, *this, ports_.clock.boot_now());
   if (members_changed)
@@ -416,6 +425,10 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
   if (change_)
     for (const store::LogRecord& record : records)
       settle_change(record.index, record.term);
+  tell_restored();
+  if (restore_)
+    for (const store::LogRecord& record : records)
+      settle_restore(record.index, record.term);
   waiters_.reached(records.back().index);
   return Status();
 }

@@ -6,7 +6,8 @@
 //
 // With a transport it is one member of several: what Raft sends goes out there, and what comes in waits in a queue of
 // its own (raft::Inbox), so that neither messages nor proposals crowd the other out. node_start.cc is how it begins,
-// node_group.cc what the layers above ask of the group, node_snapshot.cc how snapshots go and come.
+// node_group.cc what the layers above ask of the group, node_snapshot.cc how snapshots go and come, node_restore.cc how
+// another state takes the place of the group's.
 //
 // A node that fails (its log or its state cannot be trusted any more) answers everything that it was given at once,
 // refuses what comes later, and drops steps for the applier unrun.
@@ -85,6 +86,12 @@ class Node final : public core::Committer,
     Disk* disk = nullptr;
     // Node's thread, whenever role, term or leader changed; may be empty.
     std::function<void(const raft::Leadership&)> leadership_changed = {};
+    // For restore(); node's thread. Who is in the cluster; may be empty.
+    std::function<core::Members()> members = {};
+    // Likewise: whether this server can go on with such a state; may be empty.
+    std::function<Status(const core::RestoreScan&)> may_restore = {};
+    // Likewise, when another state was put in the place of the group's and published; may be empty.
+    std::function<void()> restored = {};
   };
 
   // Replays nothing yet: that happens in the first work(). An installation of a snapshot that a crash cut short is
@@ -170,6 +177,26 @@ class Node final : public core::Committer,
     BootTime deadline;
     Owed owed;
   };
+  // A stream that this node has on its disk.
+  struct StagedStream {
+    core::RestoreScan scan;
+    std::unique_ptr<store::Replacement> replacement;  // null: read once more when it is needed
+    BootTime until;                                   // it goes then, unless the log names it
+  };
+  // The leader's, from restore() until its entry is applied or can be in no log any more.
+  struct Restore {
+    std::uint64_t number = 0;
+    Owed owed;                      // null: told already
+    Term term;
+    std::string digest;             // empty: the stream is being read
+    core::Members members;
+    std::set<raft::NodeId> waited;  // who may yet have it
+    std::set<raft::NodeId> ready;   // who has it on its disk
+    BootTime begun;
+    BootTime deadline;
+    BootTime agreed = BootTime::max();  // since when a majority has it
+    Index index;                    // of the entry; 0: not proposed
+  };
   struct LogMark {
     Index index;
     std::uint64_t bytes;  // appended since the start, up to there
@@ -239,8 +266,31 @@ class Node final : public core::Committer,
   void put_off_snapshot(raft::NodeId to, const Status& why);
   void retry_snapshots(BootTime now);
   void snapshot_received(SnapshotDesk::Received received);
+  Result<bool> is_sealed_state() const;
   Status install(const raft::Ready& ready);
   Status note_installed(std::uint64_t persisted);
+
+  // node_restore.cc
+  static Result<std::map<Index, std::string>> logged_streams(const store::Log& log, Index applied);
+  Status stage_logged(std::map<Index, std::string> named);
+  void begin_restore(const std::string& path, const Owed& owed);
+  void stream_read(std::uint64_t number, Result<SnapshotDesk::Staged> staged);
+  void send_stream(raft::NodeId to);
+  void note_stream(raft::NodeId of, std::uint64_t context, bool there);
+  void move_restore(BootTime now);
+  void propose_restore();
+  void settle_restore(Index index, Term term);
+  void end_restore(const Status& status);
+  void update_drain();
+  void stream_arrived(const raft::Message& message, Result<SnapshotDesk::Staged> staged);
+  void keep_stream(SnapshotDesk::Staged staged);
+  void drop_streams(BootTime now);
+  bool is_named(const std::string& digest) const;
+  bool end_at_missing(raft::Message& message) const;
+  void note_replacements(const std::vector<store::LogRecord>& appended);
+  Status replace_state(const store::LogRecord& record);
+  void tell_restored();
+  bool settling(BootTime now);
 
   const Options options_;
   Ports ports_;
@@ -285,6 +335,14 @@ class Node final : public core::Committer,
   std::optional<SnapshotDesk::Received> received_;
   std::uint64_t spool_ = 0;
   std::uint64_t installed_by_ = 0;  // the sync that makes the last installation durable; 0 for none
+  std::map<std::string, StagedStream> staged_;  // by digest
+  std::map<Index, std::string> replaced_;       // entries kReplaced of the own log that are not applied: digests
+  std::optional<Restore> restore_;
+  std::uint64_t restores_ = 0;
+  Index restored_;                  // the entry of the last replacement that is in the state; 0 for none
+  bool restored_news_ = false;      // and it was not told of yet
+  BootTime settle_until_{};         // a leader stays so long, for others to hear that the last one is committed
+  std::optional<BootTime> told_at_; // they have
   std::deque<LogMark> log_marks_;   // oldest first
   std::uint64_t log_bytes_ = 0;     // appended since the start
 

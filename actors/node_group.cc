@@ -39,8 +39,15 @@ bool Node::take_messages() {
 void Node::step(raft::Message message) {
   if (!participating_)
     return;
-  if (message.kind != raft::MessageKind::kAppend || (held_appends_.empty() && !flush_pressure()))
+  if (message.kind == raft::MessageKind::kStaged)
+    return note_stream(message.from, message.context, !message.reject);
+  if (message.kind != raft::MessageKind::kAppend)
     return core_->step(std::move(message));
+  if (held_appends_.empty() && !flush_pressure()) {
+    if (end_at_missing(message))
+      core_->step(std::move(message));
+    return;
+  }
   if (held_appends_.size() < kHeldAppendsMax)
     held_appends_.push_back(std::move(message));
 }
@@ -48,7 +55,8 @@ void Node::step(raft::Message message) {
 bool Node::step_held() {
   bool any = false;
   while (!held_appends_.empty() && !flush_pressure()) {
-    core_->step(std::move(held_appends_.front()));
+    if (end_at_missing(held_appends_.front()))
+      core_->step(std::move(held_appends_.front()));
     held_appends_.pop_front();
     any = true;
   }
@@ -131,8 +139,8 @@ void Node::begin_change(const raft::Change& change, const Owed& owed) {
     return owed->tell(Status(Code::kInvalid, "this node is not one of a cluster: cluster_addr is needed"));
   if (!serving())
     return owed->tell(not_leading());
-  if (change_ || hand_over_)
-    return owed->tell(Status(Code::kUnavailable, "another change of leader or members is under way"));
+  if (change_ || hand_over_ || restore_)
+    return owed->tell(Status(Code::kUnavailable, "another change of leader or members, or a restore, is under way"));
   const Result<Index> index = core_->propose_change(core_->term(), change);
   if (!index.ok())
     return owed->tell(index.status());
@@ -169,8 +177,8 @@ void Node::transfer_leadership(raft::NodeId to, std::function<void(Status)> done
   operate(owed, [this, to, owed] {
     if (!serving())
       return owed->tell(not_leading());
-    if (hand_over_ || change_)
-      return owed->tell(Status(Code::kUnavailable, "another change of leader or members is under way"));
+    if (hand_over_ || change_ || restore_)
+      return owed->tell(Status(Code::kUnavailable, "another change of leader or members, or a restore, is under way"));
     if (!has_other_voter() || to == core_->id() || (to != raft::kNobody && !core_->configuration().is_voter(to)))
       return owed->tell(Status(Code::kInvalid, "there is no such voter to lead instead"));
     begin_hand_over(to, owed);
@@ -178,18 +186,23 @@ void Node::transfer_leadership(raft::NodeId to, std::function<void(Status)> done
 }
 
 void Node::begin_hand_over(raft::NodeId to, Owed owed) {
-  proposer_.drain();
   const BootTime now = ports_.clock.boot_now();
   hand_over_ = HandOver{to, now + options_.hand_over_time_max / 2, now + options_.hand_over_time_max, {}};
   if (owed != nullptr)
     hand_over_->owed.push_back(std::move(owed));
+  update_drain();
 }
 
 // The next step of a hand-over, if there is one.
 void Node::move_leadership() {
-  if (!hand_over_)
-    return;
   const BootTime now = ports_.clock.boot_now();
+  if (!hand_over_) {
+    if (silent_after_ && !settling(now)) {
+      silent_after_ = false;
+      go_silent();
+    }
+    return;
+  }
   if (core_->role() != raft::Role::kLeader) {
     // Its vote may be needed until somebody leads.
     if (core_->leader() != raft::kNobody && core_->leader() != core_->id())
@@ -208,7 +221,7 @@ void Node::move_leadership() {
 
 void Node::end_hand_over(const Status& status) {
   const HandOver ended = std::move(*std::exchange(hand_over_, std::nullopt));
-  proposer_.resume();
+  update_drain();
   if (std::exchange(silent_after_, false))
     go_silent();
   for (const Owed& owed : ended.owed)
@@ -244,6 +257,9 @@ void Node::participate(bool part, const Owed& then) {
   }
   silent_then_.push_back(then);
   if (std::exchange(silent_after_, true) || hand_over_)
+    return;
+  // The others fall silent as well: there is nobody to hand over to.
+  if (settling(ports_.clock.boot_now()))
     return;
   if (ports_.transport != nullptr && core_->role() == raft::Role::kLeader && has_other_voter())
     return begin_hand_over(raft::kNobody, nullptr);
@@ -318,6 +334,7 @@ void Node::expire_waiters(BootTime now) {
   waiters_.expire(now);
   reads_.expire(now);
   retry_snapshots(now);
+  drop_streams(now);
   if (change_ && now >= change_->deadline)
     std::exchange(change_, std::nullopt)
         ->owed->tell(Status(Code::kOutcomeUnknown, "the change was neither committed nor given up in time"));
@@ -326,6 +343,7 @@ void Node::expire_waiters(BootTime now) {
 // The node stops: whoever waits is told so by what is dropped here.
 void Node::drop_waiters() {
   change_.reset();
+  restore_.reset();
   hand_over_.reset();
   silent_then_.clear();
   const Status stopped(Code::kUnavailable, "the node has stopped");

@@ -4,6 +4,7 @@
 
 #include "actors/node.h"
 #include "core/group_record.h"
+#include "core/restored.h"
 
 namespace coffer::actors {
 
@@ -98,6 +99,14 @@ void Node::snapshot_over(raft::NodeId to, BootTime begun, const Status& status) 
 bool Node::receive_snapshot(raft::Message message, std::string path) {
   if (!takes_part_.load(std::memory_order_acquire) || desk_ == nullptr || message.snapshot == nullptr)
     return false;
+  if (message.staged) {
+    if (message.from != leader())
+      return false;
+    return desk_->stage(std::move(path), [this, message](Result<SnapshotDesk::Staged> staged) {
+      auto shared = std::make_shared<Result<SnapshotDesk::Staged>>(std::move(staged));
+      report([this, message, shared] { stream_arrived(message, std::move(*shared)); });
+    });
+  }
   return desk_->receive(std::move(message), std::move(path), [this](Result<SnapshotDesk::Received> received) {
     auto shared = std::make_shared<Result<SnapshotDesk::Received>>(std::move(received));
     report([this, shared] {
@@ -118,11 +127,19 @@ void Node::snapshot_received(SnapshotDesk::Received received) {
   core_->step(std::move(message));
 }
 
+// Whether it is some initialized server's.
+Result<bool> Node::is_sealed_state() const {
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
+  std::string record;
+  return view->get(core::seal_key(), record);
+}
+
 // The state first, then the log; the file in the spool folder tells the next process of a crash between the two.
 Status Node::install(const raft::Ready& ready) {
   COFFER_CHECK(received_ && ready.spool == received_->message.spool && ready.persist != 0);
   const raft::SnapshotMeta& meta = *ready.install;
   COFFER_TRY(desk_->begin_install(received_->path).with_context("snapshot from the leader"));
+  COFFER_ASSIGN(const bool had_state, is_sealed_state());
   COFFER_ASSIGN(std::unique_ptr<store::View> state, received_->replacement->take_over());
   COFFER_CHECK(ports_.backend.applied_index() == meta.index);
   COFFER_TRY(ports_.log.reset_to(meta.index, meta.term));
@@ -130,8 +147,16 @@ Status Node::install(const raft::Ready& ready) {
   log_bytes_ = 0;
   applied_time_ = meta.time;
   proposer_.replaced_by_snapshot(meta.index);
-  ports_.observer.on_replaced(*state);
+  COFFER_ASSIGN(const auto restore, core::read_restore(*state));
+  const Index restored = restore ? restore->index : Index(0);
+  // A restore that this node missed; who had nothing missed none.
+  restored_news_ = std::exchange(restored_, restored) != restored && had_state;
+  if (restored_news_)
+    ports_.observer.on_restored();
+  else
+    ports_.observer.on_replaced(*state);
   state.reset();
+  replaced_.clear();
   publish_state();
   applied_.store(meta.index.get(), std::memory_order_relaxed);
   installed_by_ = ready.persist;
@@ -139,9 +164,12 @@ Status Node::install(const raft::Ready& ready) {
   if (change_ && change_->index <= meta.index)
     std::exchange(change_, std::nullopt)
         ->owed->tell(Status(Code::kOutcomeUnknown, "leadership was lost while the change was under way"));
+  if (restore_ && restore_->index != Index(0) && restore_->index <= meta.index)
+    end_restore(Status(Code::kOutcomeUnknown, "leadership was lost while the restore was under way"));
   waiters_.reached(meta.index);
   ports_.logger.info("raft", "a snapshot took the place of the state",
                      {{"index", meta.index.get()}, {"term", meta.term.get()}});
+  tell_restored();
   return Status();
 }
 

@@ -4,6 +4,7 @@
 #include "actors/node.h"
 #include "actors/recovery.h"
 #include "core/group_record.h"
+#include "core/restored.h"
 #include "raft/entry.h"
 
 namespace coffer::actors {
@@ -16,6 +17,12 @@ bool is_alone(const raft::Configuration& configuration, raft::NodeId id) {
 Result<std::optional<core::RaftGroupRecord>> stored_group(const store::Backend& backend) {
   COFFER_ASSIGN(const std::unique_ptr<store::View> view, backend.view());
   return core::read_group(*view);
+}
+
+Result<Index> last_restore(const store::Backend& backend) {
+  COFFER_ASSIGN(const std::unique_ptr<store::View> view, backend.view());
+  COFFER_ASSIGN(const auto record, core::read_restore(*view));
+  return record ? record->index : Index(0);
 }
 
 }  // namespace
@@ -49,9 +56,15 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
   COFFER_CHECK(!several || (ports.snapshots != nullptr && ports.disk != nullptr && !options.spool_folder.empty()));
   WallTime time{};
   std::unique_ptr<SnapshotDesk> desk;
+  std::map<Index, std::string> streams;
   if (several) {
     COFFER_ASSIGN(desk, SnapshotDesk::open(*ports.disk, options.spool_folder, *ports.snapshots));
     COFFER_TRY(end_installation(*desk, ports, time));
+    COFFER_ASSIGN(streams, logged_streams(ports.log, ports.backend.applied_index()));
+    std::set<std::string> digests;
+    for (const auto& [index, digest] : streams)
+      digests.insert(digest);
+    COFFER_TRY(desk->clean(digests));
   }
   raft::Core::Start start;
   start.applied = ports.backend.applied_index();
@@ -73,8 +86,15 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
                   "this node has joined others and cannot go on alone");
   if (!several && !is_alone(core->configuration(), options.raft.id))
     return Status(Code::kInvalid, "the storage belongs to a cluster of several nodes: cluster_addr is needed");
-  return std::unique_ptr<Node>(new Node(options, std::move(ports), std::move(core), std::move(desk), time,
-                                        begin == Begin::kSoleVoter));
+  COFFER_ASSIGN(const Index restored, last_restore(ports.backend));
+  std::unique_ptr<Node> node(new Node(options, std::move(ports), std::move(core), std::move(desk), time,
+                                      begin == Begin::kSoleVoter));
+  node->restored_ = restored;
+  if (const Status staged = node->stage_logged(std::move(streams)); !staged.ok()) {
+    node->stop();
+    return staged;
+  }
+  return node;
 }
 
 void Node::lead_alone(std::function<void(const Status&)> done) {

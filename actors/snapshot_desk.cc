@@ -2,15 +2,21 @@
 
 #include <utility>
 
+#include "base/encoding.h"
 #include "core/group_record.h"
+#include "crypto/sha256.h"
 #include "raft/entry.h"
 
 namespace coffer::actors {
 namespace {
 
 constexpr std::string_view kInstalling = "installing";
-// One for each peer, and one that comes in.
-constexpr std::size_t kJobsMax = raft::kVotersMax + raft::kLearnersMax + 1;
+constexpr std::string_view kStagedPrefix = "staged-";  // + digest in hex
+// One for each peer, one that comes in and one that is staged.
+constexpr std::size_t kJobsMax = raft::kVotersMax + raft::kLearnersMax + 2;
+constexpr std::size_t kDigestReadBytes = 1u << 20;
+
+std::string staged_name(const std::string& digest) { return std::string(kStagedPrefix) + hex_encode(digest); }
 
 // Ends reading and writing when the node stops: a large state takes longer than anybody waits for that.
 class StoppableFile final : public File {
@@ -48,9 +54,7 @@ SnapshotDesk::SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget
 Result<std::unique_ptr<SnapshotDesk>> SnapshotDesk::open(Disk& disk, const std::string& folder,
                                                          store::SnapshotTarget& target) {
   COFFER_TRY(disk.make_folder(folder).with_context("folder for snapshots on their way"));
-  std::unique_ptr<SnapshotDesk> desk(new SnapshotDesk(disk, folder, target));
-  COFFER_TRY(desk->clean());
-  return desk;
+  return std::unique_ptr<SnapshotDesk>(new SnapshotDesk(disk, folder, target));
 }
 
 SnapshotDesk::~SnapshotDesk() {
@@ -62,10 +66,13 @@ SnapshotDesk::~SnapshotDesk() {
   thread_.join();
 }
 
-Status SnapshotDesk::clean() {
+Status SnapshotDesk::clean(const std::set<std::string>& digests) {
+  std::set<std::string> keep{std::string(kInstalling)};
+  for (const std::string& digest : digests)
+    keep.insert(staged_name(digest));
   COFFER_ASSIGN(const auto names, disk_.list(folder_));
   for (const std::string& name : names) {
-    if (name != kInstalling)
+    if (!keep.contains(name))
       COFFER_TRY(disk_.remove(folder_ + "/" + name));
   }
   return Status();
@@ -153,6 +160,70 @@ void SnapshotDesk::received_done(Received received) {
   received.replacement.reset();
   remove(received.path);
   receiving_.store(false, std::memory_order_release);
+}
+
+std::string SnapshotDesk::staged_path(const std::string& digest) const { return folder_ + "/" + staged_name(digest); }
+
+bool SnapshotDesk::stage(std::string path, std::function<void(Result<Staged>)> done) {
+  if (staging_.exchange(true, std::memory_order_acq_rel))
+    return false;
+  const bool posted = post([this, path = std::move(path), done = std::move(done)] {
+    Result<Staged> staged = stage_file(path);
+    if (!staged.ok())
+      remove(path);
+    staging_.store(false, std::memory_order_release);
+    done(std::move(staged));
+  });
+  if (!posted)
+    staging_.store(false, std::memory_order_release);
+  return posted;
+}
+
+Result<SnapshotDesk::Staged> SnapshotDesk::stage_file(const std::string& path) {
+  COFFER_ASSIGN(Staged staged, read_staged(path));
+  {
+    COFFER_ASSIGN(const std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite));
+    COFFER_TRY(file->sync_data());
+  }
+  COFFER_TRY(disk_.rename(path, staged_path(staged.digest)));
+  COFFER_TRY(disk_.sync_folder(folder_));
+  return staged;
+}
+
+Result<SnapshotDesk::Staged> SnapshotDesk::restage(const std::string& digest) {
+  Result<Staged> staged = read_staged(staged_path(digest));
+  if (staged.ok() && staged->digest == digest)
+    return staged;
+  if (staged.code() == Code::kUnavailable)
+    return staged;
+  return Status(Code::kDataLoss,
+                "the state that is to be restored is in the log, but its stream " + staged_path(digest) +
+                    (staged.ok() ? " is not what it was" : " cannot be read: " + staged.status().message()) +
+                    ". Clear this node's data folder and let it join its cluster anew");
+}
+
+Result<SnapshotDesk::Staged> SnapshotDesk::read_staged(const std::string& path) {
+  Staged staged;
+  crypto::Sha256 sha;
+  COFFER_ASSIGN(std::unique_ptr<File> bytes, disk_.open(path, OpenMode::kRead));
+  const StoppableFile whole(std::move(bytes), stopping_);
+  std::string buffer(kDigestReadBytes, '\0');
+  for (std::uint64_t at = 0;;) {
+    COFFER_ASSIGN(const std::size_t got, whole.read_at(at, buffer));
+    sha.update(std::string_view(buffer).substr(0, got));
+    at += got;
+    if (got < buffer.size())
+      break;
+  }
+  const crypto::Digest256 digest = sha.finish();
+  staged.digest.assign(reinterpret_cast<const char*>(digest.data()), digest.size());
+  COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kRead));
+  COFFER_ASSIGN(const auto reader,
+                store::SnapshotReader::open(std::make_unique<StoppableFile>(std::move(file), stopping_), path));
+  reader->on_record([&staged](std::string_view key, std::string_view value) { staged.scan.see(key, value); });
+  COFFER_ASSIGN(staged.replacement, target_.prepare(*reader));
+  COFFER_TRY(staged.scan.verdict());
+  return staged;
 }
 
 // What stays is removed at the next start.

@@ -1,6 +1,7 @@
 // Snapshots on their way, as files of the spool folder: written for a peer, or received and read into a replacement of
 // the state. The long work runs on a thread of its own; what comes of it is told on that thread. What a process left in
-// the folder is removed by the next one, but for a snapshot whose installation was begun.
+// the folder is removed by the next one, but for a snapshot whose installation was begun and for staged streams that
+// the log names.
 #pragma once
 
 #include <atomic>
@@ -10,9 +11,11 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
+#include "core/restored.h"
 #include "raft/types.h"
 #include "store/replacement.h"
 
@@ -27,6 +30,10 @@ class SnapshotDesk {
   ~SnapshotDesk();
   SnapshotDesk(const SnapshotDesk&) = delete;
   SnapshotDesk& operator=(const SnapshotDesk&) = delete;
+
+  // Removes what an earlier process left, but for an installation and the staged streams with these digests. Before
+  // anything else but what concerns an installation.
+  Status clean(const std::set<std::string>& digests);
 
   const std::string& folder() const noexcept { return folder_; }
 
@@ -45,6 +52,21 @@ class SnapshotDesk {
   void received_done(Received received);
   void remove(const std::string& path);
 
+  // A stream that is to take the place of the state: checked, read into a replacement, and kept as a file that is named
+  // by its digest until forget_staged().
+  struct Staged {
+    std::string digest;
+    core::RestoreScan scan;
+    std::unique_ptr<store::Replacement> replacement;
+  };
+  // Any thread. Owns the file from here on. False when another one is under way or too much waits: the file is still
+  // the caller's. A failure leaves nothing of it.
+  bool stage(std::string path, std::function<void(Result<Staged>)> done);
+  // Reads once more what is kept. kDataLoss when it is not what it was. Any thread; takes its time.
+  Result<Staged> restage(const std::string& digest);
+  void forget_staged(const std::string& digest) { remove(staged_path(digest)); }
+  std::string staged_path(const std::string& digest) const;
+
   // An installation: from begin_install(), which keeps the file, to end_install() the two steps "state replaced" and
   // "log reset" may fall apart by a crash, and interrupted() tells the next process where the log must go on.
   Status begin_install(const std::string& path);
@@ -53,17 +75,19 @@ class SnapshotDesk {
 
  private:
   SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target);
-  Status clean();
   std::string installing_path() const;
   bool post(std::function<void()> job);
   void run();
   Result<std::string> write_file(const store::View& view, store::SnapshotMeta meta);
   Result<std::unique_ptr<store::Replacement>> read_file(const raft::Message& message, const std::string& path);
+  Result<Staged> stage_file(const std::string& path);
+  Result<Staged> read_staged(const std::string& path);
 
   Disk& disk_;
   const std::string folder_;
   store::SnapshotTarget& target_;
   std::atomic<bool> receiving_{false};
+  std::atomic<bool> staging_{false};
   std::atomic<bool> stopping_{false};
   std::uint64_t files_made_ = 0;  // worker's
 

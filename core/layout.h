@@ -39,6 +39,8 @@ inline constexpr std::string_view kJobMark = "core/job-mark";
 
 // kNotReplicated: who is in the Raft group (core/group_record.h). The applier writes it, in clear.
 inline constexpr std::string_view kGroup = "raft/group";
+// Likewise: of the last restore (core/restored.h).
+inline constexpr std::string_view kRestored = "raft/restored";
 
 // kClusterLocal. `hash` is a TokenHash in hex.
 inline constexpr std::string_view kTokenPrefix = "token/id/";          // + hash

@@ -20,6 +20,7 @@
 #include "core/joiner.h"
 #include "core/pipeline.h"
 #include "core/published.h"
+#include "core/restored.h"
 #include "seal/init.h"
 #include "seal/unseal.h"
 #include "store/published.h"
@@ -83,6 +84,12 @@ class Lifecycle final : public LifecycleHandler {
   // with the record and what to do, when the seal's records are damaged or only some of them are there: the server must
   // not go on then.
   Status begin();
+
+  // Node's thread: another state was put in the place of this one's and published. Seals, and goes on with the seal
+  // that is in it, as begin() does. The same failures.
+  Status restored();
+  // Whether this server can open such a state with its seal. Any thread.
+  Status may_restore(const RestoreScan& scan) const;
 
   // Any thread. sys/seal is not taken: it goes the pipeline's way, and the node is sealed when the answer that allows
   // it comes out.

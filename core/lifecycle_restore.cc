@@ -1,9 +1,36 @@
-// A snapshot that is restored into a node that has nothing (decision D-2).
+// What a restored snapshot does to the seal, and one that is restored into a node that has nothing (decision D-2).
 #include <utility>
 
 #include "core/lifecycle.h"
 
 namespace coffer::core {
+
+Status Lifecycle::may_restore(const RestoreScan& scan) const {
+  const Result<seal::SealConfig> config = seal::SealConfig::decode(scan.seal_record());
+  if (!config.ok())
+    return Status(Code::kInvalid, "the snapshot's seal cannot be read: " + config.status().message());
+  const std::string_view configured = ports_.automatic != nullptr ? ports_.automatic->kind() : seal::kShamirKind;
+  if (config->kind != configured)
+    return Status(Code::kInvalid, "the snapshot is sealed by \"" + config->kind + "\" and this server by \"" +
+                                      std::string(configured) + "\": configure the same seal");
+  return ok_status();
+}
+
+Status Lifecycle::restored() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!status_.known)
+      return ok_status();  // begin() is to come
+    status_.sealed = true;
+    status_.progress = {};
+    ceremony_.reset();
+    pending_.reset();
+    publish(status_);
+  }
+  ports_.logger.warn("core", "vault is sealed: its state was replaced by a snapshot, whose own keys unseal it");
+  ports_.changed(false);
+  return begin();
+}
 
 // Under mutex_.
 Status Lifecycle::may_restore_here() const {

@@ -19,6 +19,8 @@ class StateObserver {
   // Node's thread. A snapshot took the place of everything: `state` is what there is now, not yet published. All that
   // was derived is derived anew from it; what cannot be makes the attachment say so, as above.
   virtual void on_replaced(const store::View& state) = 0;
+  // Node's thread. Likewise, but what there is now may be another cluster's: keys and all that was derived are dropped.
+  virtual void on_restored() = 0;
   // Node's thread, after a batch of on_apply calls: what Backend::publish() carries. Null keeps the last one.
   virtual std::shared_ptr<const store::Attachment> attachment() = 0;
 };

@@ -126,6 +126,10 @@ Proposer::Verdict Proposer::judge(const Proposal& proposal, Ticket ticket, BootT
   if (!proposal.speculative_reads.empty() && proposal.speculation->term() != term_ &&
       !mutant(Mutant::kSpeculationOfOldTerm))
     return Verdict::kRunAgain;
+  for (const SpeculativeRead& read : proposal.speculative_reads) {
+    if (read.index < recent_.mark())
+      return Verdict::kRunAgain;
+  }
   if (now >= deadline)
     return Verdict::kLate;
   if (proposal.ops.empty() && !proposal.speculative_reads.empty())
@@ -241,6 +245,13 @@ void Proposer::replaced_by_snapshot(Index index) {
     pending_.pop_front();
   }
   applied_ = std::max(applied_, index);
+}
+
+void Proposer::replaced(Index index) {
+  COFFER_CHECK(index == applied_);
+  // Nothing was proposed above it: who does so drains first.
+  if (leading())
+    recent_.reset(index);
 }
 
 Proposer::Answers Proposer::published(BootTime now) {

@@ -82,6 +82,9 @@ class Proposer {
   void applied(Index index, Term term);
   // The state was replaced by a snapshot as of `index`: what became of proposals below it is not known.
   void replaced_by_snapshot(Index index);
+  // The entry `index`, applied last, put another state in the place of everything: who read anything before it, or on
+  // what was proposed before it, runs again.
+  void replaced(Index index);
   // Everything applied is visible to views taken from now on: wakes those who waited for it.
   Answers published(BootTime now);
   // Answers that are due now.

@@ -103,6 +103,7 @@ class StateDeriver final : public StateObserver {
   void on_apply(Index index, std::span<const store::Op> ops) override;
   // With the root key that it has. When that does not open the new state it is sealed, and the attachment says why.
   void on_replaced(const store::View& state) override;
+  void on_restored() override { stop(); }
   std::shared_ptr<const store::Attachment> attachment() override;
 
  private:

@@ -167,6 +167,8 @@ void Core::dispatch(Message& message) {
     case MessageKind::kReadIndexReply:
       ready_.reads.push_back({message.context, message.index, !message.reject});
       return;
+    case MessageKind::kStaged:
+      return;
   }
 }
 

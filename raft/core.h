@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "raft/cluster_time.h"
+#include "raft/entry.h"
 #include "raft/lease.h"
 #include "raft/log_view.h"
 #include "raft/membership.h"
@@ -48,7 +49,7 @@ class Core {
   void step(Message message);
   // The entry's index. `payload` begins with kEntryHeaderBytes of room. Refused without any effect: kConflict when this
   // node does not lead `term`, kUnavailable during a transfer, kExhausted when too much waits for its sync.
-  Result<Index> propose(Term term, std::string payload);
+  Result<Index> propose(Term term, std::string payload, EntryKind kind = EntryKind::kData);
   Result<Index> propose_change(Term term, const Change& change);
   // Hands leadership to `to`, or to the voter that has most of the log. Proposals are refused until it went or failed.
   Status transfer_leadership(NodeId to = kNobody);
@@ -86,6 +87,10 @@ class Core {
   Result<SnapshotMeta> snapshot_meta() const;
   const Progress* progress_of(NodeId peer) const;
   bool log_matches(Index index, Term term) const { return log_.matches(index, term); }
+  // Of an index between applied_index() and last_index().
+  const Configuration& configuration_at(Index index) const { return membership_.at(index); }
+  // Leading, and every peer that was heard of within an election timeout has been told that `index` is committed.
+  bool told_all(Index index) const;
 
  private:
   // The vote of this term was given to somebody, it is not known to whom.

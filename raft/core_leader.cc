@@ -10,8 +10,9 @@
 
 namespace coffer::raft {
 
-Result<Index> Core::propose(Term term, std::string payload) {
+Result<Index> Core::propose(Term term, std::string payload, EntryKind kind) {
   COFFER_CHECK(payload.size() >= kEntryHeaderBytes);
+  COFFER_CHECK(kind == EntryKind::kData || kind == EntryKind::kReplaced);
   if (failed_)
     return Status(Code::kUnavailable, "this node stopped after a failure");
   if (role_ != Role::kLeader || (term != hard_.term && !mutant(Mutant::kOldTermProposal)))
@@ -22,7 +23,7 @@ Result<Index> Core::propose(Term term, std::string payload) {
     return Status(Code::kExhausted, "the log's disk is behind");
   stamp_entry_time(payload, time_.now(clock_.boot_now()));
   const Index index = log_.last_index().next();
-  append_to_log({index, hard_.term, static_cast<std::uint8_t>(EntryKind::kData),
+  append_to_log({index, hard_.term, static_cast<std::uint8_t>(kind),
                  std::make_shared<const std::string>(std::move(payload))});
   return index;
 }
@@ -297,6 +298,16 @@ bool Core::send_append(Progress& peer) {
       return false;
     }
     message.entries = std::move(entries).value();
+    // Once it is applied the stream that it names is gone: who has not got so far is given the state itself.
+    const auto replaced = std::ranges::find_if(message.entries, [this](const store::LogRecord& entry) {
+      return entry.kind == static_cast<std::uint8_t>(EntryKind::kReplaced) && entry.index <= applied_;
+    });
+    if (replaced == message.entries.begin()) {
+      peer.snapshot(replaced->index);
+      ready_.snapshots.push_back(peer.id());
+      return false;
+    }
+    message.entries.erase(replaced, message.entries.end());
     for (const store::LogRecord& entry : message.entries)
       bytes += entry.payload->size();
   }
@@ -341,6 +352,13 @@ void Core::check_rounds() {
   const std::uint64_t round = reached_by_majority({rounds.data(), count});
   finish_reads(reads_.confirmed(round), true);
   extend_lease(round);
+}
+
+bool Core::told_all(Index index) const {
+  const BootTime now = clock_.boot_now();
+  return role_ == Role::kLeader && std::ranges::all_of(peers_, [&](const Progress& peer) {
+    return peer.commit_told >= index || now - peer.heard() >= options_.election_timeout;
+  });
 }
 
 void Core::extend_lease(std::uint64_t round) {

@@ -15,7 +15,11 @@ enum class EntryKind : std::uint8_t {
   kEmpty = 0,          // a new leader's first
   kData = 1,           // the proposer's; the body is the caller's
   kConfiguration = 2,  // takes effect when appended
+  // The state that a staged stream holds takes the place of everything before; the body is the caller's. A member that
+  // has not got the stream on its disk must not accept such an entry, and what it is sent ends before it.
+  kReplaced = 3,
 };
+inline constexpr EntryKind kEntryKindMax = EntryKind::kReplaced;
 
 // A payload for Core::propose() starts with this many bytes, which the core overwrites with the time.
 inline constexpr std::size_t kEntryHeaderBytes = 8;

@@ -53,6 +53,7 @@ enum class MessageKind : std::uint8_t {
   kTimeoutNow,      // campaign at once, your leader stands aside
   kReadIndex,       // a follower asks its leader
   kReadIndexReply,
+  kStaged,          // the sender has the bytes of a kSnapshot that was `staged`, or (reject) not; the shell's alone
 };
 
 struct Message {
@@ -60,6 +61,7 @@ struct Message {
   bool reject = false;
   bool force = false;        // votes: the leader asked for it, so its lease is no reason to refuse
   bool catching_up = false;  // replies: the sender lost data or is new, and may not vote
+  bool staged = false;       // snapshot: not the group's own, but to be kept until an entry kReplaced names it
   NodeId from;
   NodeId to;
   Term term;
@@ -70,7 +72,7 @@ struct Message {
   Term hint_term;
   Index catch_up_to;          // heartbeat, append: the receiver may not vote before its log reaches this
   std::uint64_t round = 0;    // heartbeat round, echoed
-  std::uint64_t context = 0;  // read-index request, echoed
+  std::uint64_t context = 0;  // read-index request or staged snapshot, echoed
   std::uint64_t incarnation = 0;
   WallTime time;              // the leader's cluster time
   std::vector<store::LogRecord> entries;

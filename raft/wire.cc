@@ -11,7 +11,7 @@ namespace coffer::raft {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-constexpr std::uint8_t kReject = 1, kForce = 2, kCatchingUp = 4, kAllFlags = 7;
+constexpr std::uint8_t kReject = 1, kForce = 2, kCatchingUp = 4, kStagedFlag = 8, kAllFlags = 15;
 constexpr std::size_t kHeadBytesMax = 256;     // everything but entries and snapshot
 constexpr std::size_t kEntryHeadBytesMax = 21;  // term, kind, length of the payload
 constexpr std::size_t kEntryBytesMin = 3;
@@ -65,7 +65,7 @@ Status decode_entries(ByteReader& in, Message& message) {
       return malformed("cut short in its entries");
     if (entry.term < before || entry.term > message.term)
       return malformed("terms of entries out of order");
-    if (entry.kind > static_cast<std::uint8_t>(EntryKind::kConfiguration) || payload.size() < kEntryHeaderBytes)
+    if (entry.kind > static_cast<std::uint8_t>(kEntryKindMax) || payload.size() < kEntryHeaderBytes)
       return malformed("an entry of no known kind");
     before = entry.term;
     entry.payload = std::make_shared<const std::string>(payload);
@@ -78,6 +78,7 @@ void decode_head(ByteReader& in, std::uint8_t flags, Message& message) {
   message.reject = (flags & kReject) != 0;
   message.force = (flags & kForce) != 0;
   message.catching_up = (flags & kCatchingUp) != 0;
+  message.staged = (flags & kStagedFlag) != 0;
   message.from = NodeId(in.u64());
   message.to = NodeId(in.u64());
   message.term = Term(in.varint());
@@ -108,7 +109,8 @@ void encode_message(const Message& message, std::string& out) {
   COFFER_CHECK(message.entries.size() <= kMessageEntriesMax);
   ByteWriter w(out);
   const auto flags = static_cast<std::uint8_t>((message.reject ? kReject : 0) | (message.force ? kForce : 0) |
-                                               (message.catching_up ? kCatchingUp : 0));
+                                               (message.catching_up ? kCatchingUp : 0) |
+                                               (message.staged ? kStagedFlag : 0));
   w.u8(kVersion).u8(static_cast<std::uint8_t>(message.kind)).u8(flags);
   w.u64(message.from.get()).u64(message.to.get());
   w.varint(message.term.get()).varint(message.index.get()).varint(message.log_term.get());
@@ -134,7 +136,7 @@ Result<Message> decode_message(std::string_view bytes) {
     return malformed("of an unknown version");
   const std::uint8_t kind = in.u8();
   const std::uint8_t flags = in.u8();
-  if (kind > static_cast<std::uint8_t>(MessageKind::kReadIndexReply) || (flags & ~kAllFlags) != 0)
+  if (kind > static_cast<std::uint8_t>(MessageKind::kStaged) || (flags & ~kAllFlags) != 0)
     return malformed("of an unknown kind");
   Message message;
   message.kind = static_cast<MessageKind>(kind);
@@ -143,6 +145,8 @@ Result<Message> decode_message(std::string_view bytes) {
     return malformed("cut short");
   if (message.from == kNobody || message.to == kNobody)
     return malformed("from or to nobody");
+  if (message.staged && message.kind != MessageKind::kSnapshot)
+    return malformed("of a kind that is never staged");
   if (message.kind == MessageKind::kSnapshot)
     COFFER_TRY(decode_snapshot(in, message));
   COFFER_TRY(decode_entries(in, message));

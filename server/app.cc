@@ -1,6 +1,7 @@
 #include "server/app.h"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <filesystem>
 #include <mutex>
@@ -132,6 +133,7 @@ class App::Impl {
   void register_node();
   void note_failure(const Status& status);
   void state_changed(bool unsealed);
+  void restored();
   Nanos housekeeping();
 
   AppOptions options_;
@@ -174,7 +176,7 @@ class App::Impl {
   std::unique_ptr<UsageCounter> usage_;
   std::unique_ptr<ServerInstruments> instruments_;
   std::unique_ptr<OtlpExporter> exporter_;
-  bool version_noted_ = false;  // scheduler's thread
+  std::atomic<bool> version_noted_{false};
 
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
@@ -468,6 +470,9 @@ Status App::Impl::create_node() {
     ports.snapshots = snapshots_.get();
     ports.disk = &posix_disk();
     ports.leadership_changed = [this](const raft::Leadership&) { host_->wake_expiry(); };
+    ports.members = [this] { return cluster_->members_now(); };
+    ports.may_restore = [this](const core::RestoreScan& scan) { return lifecycle_->may_restore(scan); };
+    ports.restored = [this] { restored(); };
   }
   COFFER_ASSIGN(const actors::Node::Begin begin, how_to_begin(node.raft.id));
   COFFER_ASSIGN(node_, actors::Node::create(node, std::move(ports), begin));
@@ -549,6 +554,13 @@ void App::Impl::state_changed(bool unsealed) {
   if (cluster_ != nullptr)
     cluster_->state_changed(unsealed);
   host_->wake_expiry();
+}
+
+void App::Impl::restored() {
+  version_noted_ = false;
+  cluster_->restored();
+  if (const Status status = lifecycle_->restored(); !status.ok())
+    fatal_(status);
 }
 
 // Whoever connects and does nothing must not take the files that the store is about to open.

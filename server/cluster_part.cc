@@ -7,6 +7,7 @@
 #include "core/jobs.h"
 #include "core/layout.h"
 #include "core/pipeline.h"
+#include "core/restored.h"
 
 namespace coffer::server {
 namespace {
@@ -85,11 +86,64 @@ void ClusterPart::meet(const seal::Keyring& keyring, const core::Members& member
   node_->take_part(true, {});
 }
 
+// As the state says; and after a restore those who were there then, until the leader has stored them again.
+core::Members ClusterPart::known_members(const core::Published& published) const {
+  core::Members members = *published.members;
+  const Result<std::unique_ptr<store::View>> view = services_->backend.view();
+  const auto restore = view.ok() ? core::read_restore(**view)
+                                 : Result<std::optional<core::RestoreRecord>>(view.status());
+  if (!restore.ok())
+    logger_.error("cluster", "the members at the last restore are not known: " + restore.status().message());
+  if (!restore.ok() || !*restore)
+    return members;
+  const raft::Configuration group = node_->group_status().configuration;
+  for (const core::Member& member : (*restore)->members)
+    if (group.contains(member.number) && core::find_member(*published.members, member.number) == nullptr)
+      members.push_back(member);
+  return members;
+}
+
+core::Members ClusterPart::members_now() const {
+  const auto attachment = services_->backend.attachment();
+  const core::Published* published = open_state(attachment);
+  core::Members members = published == nullptr ? core::Members() : known_members(*published);
+  const raft::Configuration group = node_->group_status().configuration;
+  std::erase_if(members, [&](const core::Member& member) {
+    return !group.contains(member.number) || member.number == options_.self.number;
+  });
+  members.push_back(options_.self);
+  return members;
+}
+
+void ClusterPart::restored() {
+  ++partings_;
+  const auto leave = [this] {
+    if (!threads_.submit([this] { part(); })) {
+      logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
+      --partings_;
+    }
+  };
+  // A sole voter leads on.
+  if (node_->group_status().configuration.voters.size() < 2)
+    leave();
+  else
+    node_->take_part(false, leave);
+}
+
+void ClusterPart::part() {
+  hub_.leave(hub_.meetings());
+  // Whoever unsealed meanwhile has left the meeting to this.
+  if (--partings_ == 0)
+    state_changed(true);
+}
+
 void ClusterPart::state_changed(bool unsealed) {
+  if (partings_ > 0)
+    return;
   if (unsealed) {
     const auto attachment = services_->backend.attachment();
     if (const core::Published* published = open_state(attachment))
-      meet(*published->barrier->keyring(), *published->members);
+      meet(*published->barrier->keyring(), known_members(*published));
     return;
   }
   // A sole voter leads on: nobody waits for it, and nobody can be told.
@@ -153,7 +207,8 @@ void ClusterPart::take(raft::NodeId from, std::string request, std::function<voi
 }
 
 // What a node says of itself stands in the state, so that who joins learns of it and who knew an older address finds
-// it. A node that does not lead tells all that it knows: whoever leads may not know where to reach it.
+// it; the leader adds those whose records a restore has taken away. A node that does not lead tells all that it knows:
+// whoever leads may not know where to reach it.
 void ClusterPart::announce(BootTime now) {
   const auto attachment = services_->backend.attachment();
   const core::Published* published = open_state(attachment);
@@ -166,8 +221,13 @@ void ClusterPart::announce(BootTime now) {
   if (known != nullptr && *known == self)
     return;
   if (node_->is_leader()) {
+    core::Members missing{self};
+    if (known == nullptr)
+      for (const core::Member& member : known_members(*published))
+        if (core::find_member(*published->members, member.number) == nullptr && member.number != self.number)
+          missing.push_back(member);
     announcing_ = true;
-    return store_member(self, [this](const Status& status) {
+    return store_members(missing, [this](const Status& status) {
       if (!status.ok())
         logger_.warn("cluster", "this node's addresses could not be stored: " + status.message());
       announcing_ = false;
@@ -182,12 +242,15 @@ void ClusterPart::announce(BootTime now) {
                    [](core::ClusterLink::Fate, const std::string&) {});
 }
 
-void ClusterPart::store_member(const core::Member& member, std::function<void(const Status&)> done) {
+void ClusterPart::store_members(const core::Members& members, std::function<void(const Status&)> done) {
   core::SystemTask::start(
       *services_,
-      [member](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
-        const std::string name = core::layout::member_record(member.number.get());
-        return txn.put(core::layout::core_key(arena.copy(name)), core::encode(member));
+      [members](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
+        for (const core::Member& member : members) {
+          const std::string name = core::layout::member_record(member.number.get());
+          COFFER_TRY(txn.put(core::layout::core_key(arena.copy(name)), core::encode(member)));
+        }
+        return ok_status();
       },
       std::move(done));
 }
@@ -202,7 +265,7 @@ void ClusterPart::take_announcement(raft::NodeId from, std::string_view record) 
   const core::Member* known = core::find_member(*published->members, from);
   if (known == nullptr || known->id != member->id || known->non_voter != member->non_voter || *known == *member)
     return;
-  store_member(*member, [this, id = member->id](const Status& status) {
+  store_members({*member}, [this, id = member->id](const Status& status) {
     if (status.ok())
       logger_.info("cluster", "a node announced what is new of it", {{"node_id", id}});
   });

@@ -48,6 +48,11 @@ class ClusterPart final : private core::ForwardHandler {
   void begin_joining();
   // Node's thread. After an unseal the node meets the others and takes part; a sealed one takes none.
   void state_changed(bool unsealed);
+  // Node's thread, before the lifecycle hears of it: another state took the place of this one's, and its keys may give
+  // other certificates. All connections end, and the next unseal begins anew.
+  void restored();
+  // Any thread. Who is in the cluster now, this node among them.
+  core::Members members_now() const;
   // Scheduler's thread, about ten times a second.
   void tick(BootTime now);
   // Leads no more, if anybody else can, and passes nothing on any more.
@@ -59,11 +64,13 @@ class ClusterPart final : private core::ForwardHandler {
   core::Forwarder::Leader leader() const;
   void meet(const seal::Keyring& keyring, const core::Members& members);
   void announce(BootTime now);
-  void store_member(const core::Member& member, std::function<void(const Status&)> done);
+  void store_members(const core::Members& members, std::function<void(const Status&)> done);
   void take_announcement(raft::NodeId from, std::string_view record);
   void pilot(BootTime now);
   void act(const core::PilotAction& action, const std::string& id);
   void acted(const core::PilotAction& action, const std::string& id, const Status& status);
+  void part();
+  core::Members known_members(const core::Published& published) const;
   void ask_around(BootTime now);
   void take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) override;
 
@@ -86,6 +93,7 @@ class ClusterPart final : private core::ForwardHandler {
   BootTime next_action_{};
   std::atomic<bool> changing_{false};       // the autopilot's last action is under way
   std::atomic<bool> announcing_{false};
+  std::atomic<int> partings_{0};            // restores whose connections have yet to end
 };
 
 }  // namespace coffer::server

@@ -54,6 +54,7 @@ Status read_storage(const hcl::Block& block, const std::string& file, Config& co
   if (out.kind == StorageKind::kRaft) {
     COFFER_TRY(section.bytes("max_snapshot_size", out.max_snapshot_bytes));
     COFFER_TRY(section.text("snapshot_folder", out.snapshot_folder));
+    COFFER_TRY(section.flag("restore_uninitialized", out.restore_uninitialized));
   }
   COFFER_TRY(read_retry_join(section, out, config.warnings));
   section.warn_unknown(config.warnings);

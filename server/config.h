@@ -41,6 +41,7 @@ struct StorageConfig {
   std::int64_t min_free_bytes = 256ll << 20;  // writes are refused below it; 0: no watermark
   std::size_t max_snapshot_bytes = 0;  // that is taken to be restored; 0: the default of base/limits.h
   std::string snapshot_folder;         // of raft: where automated snapshots are kept; empty: nowhere here
+  bool restore_uninitialized = true;          // of raft: a node that has nothing takes a snapshot without a token
   std::vector<RetryJoin> retry_join;
   std::string autopilot_zone;             // autopilot_redundancy_zone; empty: none
   std::string autopilot_upgrade_version;  // empty: the server's own

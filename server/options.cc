@@ -227,6 +227,7 @@ Status add_addresses(const Config& config, StartOptions& start) {
     app.cluster_listen_port = 0;
     return ok_status();
   }
+  app.info.restore_uninitialized = config.storage->restore_uninitialized;
   for (const RetryJoin& one : config.storage->retry_join) {
     core::JoinTarget target;
     target.url = one.leader_api_addr;

@@ -110,10 +110,10 @@ Status write_current(Disk& disk, const std::string& folder, const std::string& n
   return replace_file(disk, folder, std::string(kCurrentName), body + checksum_line(body));
 }
 
-Status remove_other_states(Disk& disk, const std::string& folder, const std::string& keep) {
+Status remove_other_states(Disk& disk, const std::string& folder, const std::set<std::string>& keep) {
   COFFER_ASSIGN(const auto names, disk.list(folder));
   for (const std::string& name : names) {
-    if (name != keep && state_file_number(name))
+    if (!keep.contains(name) && state_file_number(name))
       COFFER_TRY(remove_state_file(disk, folder, name));
   }
   return ok_status();
@@ -126,7 +126,7 @@ Result<std::unique_ptr<LmdbState>> open_state(Disk& disk, const std::string& fol
     COFFER_ASSIGN(auto state, LmdbState::open(folder + "/" + *current, options));
     // Its rename may be in the page cache only; the others are needed until it is not.
     COFFER_TRY(disk.sync_folder(folder));
-    COFFER_TRY(remove_other_states(disk, folder, *current));
+    COFFER_TRY(remove_other_states(disk, folder, {*current}));
     return state;
   }
   COFFER_TRY(check_nothing_lost(disk, folder, options));

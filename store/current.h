@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/disk.h"
@@ -21,8 +22,8 @@ std::string state_file_name(std::uint64_t number);
 std::optional<std::uint64_t> state_file_number(const std::string& name);
 // One above every state file there, in use or left over.
 Result<std::string> next_state_file(Disk& disk, const std::string& folder);
-// All state files but `keep`; empty keeps none.
-Status remove_other_states(Disk& disk, const std::string& folder, const std::string& keep);
+// All state files but those.
+Status remove_other_states(Disk& disk, const std::string& folder, const std::set<std::string>& keep);
 
 // Opens the state that CURRENT names, or makes the first one. Removes what an interrupted switch left behind.
 // kDataLoss, naming the file and what to do, when the state there is damaged or CURRENT is missing beside a state with

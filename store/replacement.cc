@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "store/overlay.h"
+
 namespace coffer::store {
 
 class DiskTarget::Prepared final : public Replacement {
@@ -12,16 +14,22 @@ class DiskTarget::Prepared final : public Replacement {
     if (loaded_.state == nullptr)
       return;
     loaded_.state.reset();
+    target_.forget(loaded_.name);
     // What cannot be removed now goes when the next one is read, or at the next start.
     static_cast<void>(target_.disk_.remove(target_.folder_ + "/" + loaded_.name));
   }
 
   const SnapshotMeta& meta() const override { return meta_; }
 
-  Result<std::unique_ptr<View>> take_over() override {
+  Result<std::unique_ptr<View>> take_over(Index index, std::span<const Op> ops) override {
     COFFER_CHECK(loaded_.state != nullptr);
+    Generation changes;
+    for (const Op& op : ops)
+      changes.put(index, op.key, op.value);
+    COFFER_TRY(loaded_.state->commit(changes, index));
     COFFER_TRY(write_current(target_.disk_, target_.folder_, loaded_.name));
     target_.backend_.replace(std::move(loaded_.state));
+    target_.forget(loaded_.name);
     {
       const std::lock_guard lock(target_.mutex_);
       target_.hash_key_ = meta_.hash_key;
@@ -36,12 +44,29 @@ class DiskTarget::Prepared final : public Replacement {
 };
 
 Result<std::unique_ptr<Replacement>> DiskTarget::prepare(SnapshotReader& snapshot) {
-  // The file before the last switch is needed no more by now: its views were short.
+  const std::lock_guard preparing(preparing_);
+  // First what may become the current one in this moment, then the current one.
+  std::set<std::string> keep;
+  {
+    const std::lock_guard lock(mutex_);
+    keep = prepared_;
+  }
   COFFER_ASSIGN(const auto current, read_current(disk_, folder_));
   COFFER_CHECK(current.has_value());
-  COFFER_TRY(remove_other_states(disk_, folder_, *current));
+  keep.insert(*current);
+  // The file before the last switch is needed no more by now: its views were short.
+  COFFER_TRY(remove_other_states(disk_, folder_, keep));
   COFFER_ASSIGN(LoadedState loaded, load_snapshot(disk_, folder_, options_, random_, snapshot));
+  {
+    const std::lock_guard lock(mutex_);
+    prepared_.insert(loaded.name);
+  }
   return std::unique_ptr<Replacement>(std::make_unique<Prepared>(*this, std::move(loaded), snapshot.meta()));
+}
+
+void DiskTarget::forget(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  prepared_.erase(name);
 }
 
 SetHashKey DiskTarget::hash_key() const {
@@ -56,8 +81,14 @@ class MemoryTarget::Prepared final : public Replacement {
 
   const SnapshotMeta& meta() const override { return meta_; }
 
-  Result<std::unique_ptr<View>> take_over() override {
-    backend_.replace(meta_.applied, std::move(records_));
+  Result<std::unique_ptr<View>> take_over(Index index, std::span<const Op> ops) override {
+    for (const Op& op : ops) {
+      if (op.value)
+        records_.insert_or_assign(op.key, *op.value);
+      else
+        records_.erase(op.key);
+    }
+    backend_.replace(index, std::move(records_));
     return backend_.applied_view();
   }
 

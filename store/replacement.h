@@ -4,6 +4,8 @@
 
 #include <memory>
 #include <mutex>
+#include <set>
+#include <span>
 #include <string>
 
 #include "store/memory_backend.h"
@@ -12,22 +14,24 @@
 
 namespace coffer::store {
 
-// A snapshot that was read whole. One that does not take over leaves nothing behind.
+// A snapshot that was read whole. One that does not take over leaves nothing behind. Does not outlive its target.
 class Replacement {
  public:
   virtual ~Replacement() = default;
   virtual const SnapshotMeta& meta() const = 0;
-  // Applier's thread, once, at a state below meta().applied. The backend stands at the snapshot, also after a crash
-  // from here on; nobody sees it before Backend::publish(), which must follow. Returns a view of it. A failure is final
-  // and stops the node.
-  virtual Result<std::unique_ptr<View>> take_over() = 0;
+  // Applier's thread, once, at a state below `index`. The backend holds the snapshot's records, changed by `ops`, and
+  // stands at `index`, also after a crash from here on; nobody sees it before Backend::publish(), which must follow.
+  // Returns a view of it. A failure is final and stops the node.
+  virtual Result<std::unique_ptr<View>> take_over(Index index, std::span<const Op> ops) = 0;
+  // As it was written.
+  Result<std::unique_ptr<View>> take_over() { return take_over(meta().applied, {}); }
 };
 
 class SnapshotTarget {
  public:
   virtual ~SnapshotTarget() = default;
-  // Any thread, one call at a time, and none while a Replacement of an earlier call lives. kDataLoss when the snapshot
-  // is damaged; the state in use is what it was after any failure.
+  // Any thread. kDataLoss when the snapshot is damaged; the state in use is what it was after any failure. Each one
+  // that lives has a copy of its state on the disk.
   virtual Result<std::unique_ptr<Replacement>> prepare(SnapshotReader& snapshot) = 0;
   // Of the state in use; snapshots of it carry it. Any thread.
   virtual SetHashKey hash_key() const = 0;
@@ -45,14 +49,17 @@ class DiskTarget final : public SnapshotTarget {
 
  private:
   class Prepared;
+  void forget(const std::string& name);
 
   Disk& disk_;
   const std::string folder_;
   const LmdbOptions options_;
   RandomSource& random_;
   StateBackend& backend_;
-  mutable std::mutex mutex_;
-  SetHashKey hash_key_;  // guarded by mutex_
+  std::mutex preparing_;            // one prepare() at a time
+  mutable std::mutex mutex_;        // guards what follows
+  SetHashKey hash_key_;
+  std::set<std::string> prepared_;  // names of files that are read and not in use
 };
 
 // The same without a disk.

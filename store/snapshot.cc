@@ -160,6 +160,8 @@ Result<bool> SnapshotReader::next() {
   value_ = value;
   hash_.add(key, value);
   ++records_;
+  if (seen_)
+    seen_(key, value);
   return true;
 }
 
@@ -173,8 +175,7 @@ Status load(LmdbState& state, SnapshotReader& snapshot) {
       batch->put(Index(0), snapshot.key(), snapshot.value());
     if (more && batch->bytes() < limits::kSnapshotInstallBytes)
       continue;
-    // Only the last commit says how far the state goes.
-    COFFER_TRY(state.commit(*batch, more ? Index(0) : snapshot.meta().applied));
+    COFFER_TRY(state.commit(*batch, Index(0)));
     if (!more)
       break;
     batch = std::make_unique<Generation>();
@@ -204,6 +205,7 @@ Result<LoadedState> load_snapshot(Disk& disk, const std::string& folder, const L
 Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                                     RandomSource& random, SnapshotReader& snapshot) {
   COFFER_ASSIGN(LoadedState loaded, load_snapshot(disk, folder, options, random, snapshot));
+  COFFER_TRY(loaded.state->commit(Generation(), snapshot.meta().applied));
   COFFER_TRY(write_current(disk, folder, loaded.name));
   return std::move(loaded.state);
 }

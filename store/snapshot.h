@@ -3,6 +3,7 @@
 // size.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -50,6 +51,8 @@ class SnapshotReader {
  public:
   static Result<std::unique_ptr<SnapshotReader>> open(std::unique_ptr<File> file, std::string name);
   const SnapshotMeta& meta() const noexcept { return meta_; }
+  // `seen` is shown each record that next() comes to. Before the first.
+  void on_record(std::function<void(std::string_view key, std::string_view value)> seen) { seen_ = std::move(seen); }
   // The next record; false when the stream has ended as its writer ended it.
   Result<bool> next();
   std::string_view key() const noexcept { return key_; }
@@ -66,6 +69,7 @@ class SnapshotReader {
 
   const std::unique_ptr<File> file_;
   const std::string name_;
+  std::function<void(std::string_view, std::string_view)> seen_;
   SnapshotMeta meta_;
   SetHash hash_;
   std::string chunk_bytes_;
@@ -83,8 +87,8 @@ struct LoadedState {
   std::string name;  // in the folder
   std::unique_ptr<LmdbState> state;
 };
-// Writes the snapshot into the next generation file of `folder` and checks it against the stream's set hash. The file's
-// name is durable. Nothing is left of it after a failure.
+// Writes the snapshot into the next generation file of `folder` and checks it against the stream's set hash. The file
+// stands at index 0 until a commit says otherwise; its name is durable. Nothing is left of it after a failure.
 Result<LoadedState> load_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                   RandomSource& random, SnapshotReader& snapshot);
 // Writes the snapshot into the next generation file of `folder`, checks it against the stream's set hash, and switches

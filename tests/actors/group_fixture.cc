@@ -4,6 +4,8 @@
 
 #include "base/disk.h"
 #include "base/rng.h"
+#include "core/group_record.h"
+#include "core/layout.h"
 #include "store/current.h"
 #include "store/key.h"
 #include "store/wal.h"
@@ -87,6 +89,7 @@ Status Member::start(Node::Begin begin) {
   ports.transport = this;
   ports.snapshots = target.get();
   ports.disk = &posix_disk();
+  ports.restored = [this] { ++told_restored; };
   COFFER_ASSIGN(node, Node::create(options, std::move(ports), begin));
   return Status();
 }
@@ -134,7 +137,7 @@ void Member::send_snapshot(raft::Message message, std::string path, std::functio
       [this, to, message, path, done] {
         Member* peer = cluster_.find(to);
         const Result<std::string> bytes = read_file(posix_disk(), path, kFileBytesMax);
-        if (!up() || peer == nullptr || !peer->up() || !bytes.ok())
+        if (!up() || peer == nullptr || !peer->up() || !bytes.ok() || (message.staged && !peer->takes_streams))
           return done(Status(Code::kUnavailable, "there is no such node"));
         BOOST_REQUIRE(replace_file(posix_disk(), peer->spool(), "in-1", *bytes).ok());
         const bool taken = peer->node->receive_snapshot(message, peer->spool() + "/in-1");
@@ -247,6 +250,38 @@ core::CommitOutcome Cluster::write(Member& leader, std::string_view name, std::s
 Status Cluster::change(Member& leader, raft::Change::Kind kind, Member& of) {
   std::optional<Status> came;
   leader.node->change_membership({kind, of.id}, [&](Status status, Index) { came = std::move(status); });
+  BOOST_REQUIRE(run_until([&] { return came.has_value(); }));
+  return *came;
+}
+
+std::string Cluster::stream(Member& leader, const std::map<std::string, std::string>& records) {
+  namespace layout = core::layout;
+  const auto system = [](store::KeyClass cls, std::string_view rest) {
+    return store::make_key(cls, layout::kRootNamespace, layout::kSystemMount, rest);
+  };
+  std::map<std::string, std::string> all{{system(store::KeyClass::kClusterLocal, layout::kSealConfig), "seal"},
+                                         {system(store::KeyClass::kClusterLocal, layout::kClusterInfo), "name\nid"},
+                                         {system(store::KeyClass::kShared, layout::kKeyring), "keyring"},
+                                         {system(store::KeyClass::kShared, layout::member_record(77)), "gone"},
+                                         {core::group_key(), "another group"}};
+  for (const auto& [name, value] : records)
+    all.emplace(record_key(name), value);
+  const std::string path = leader.spool() + "/upload";
+  store::SnapshotMeta meta;
+  meta.applied = Index(1'000'000);
+  meta.term = Term(50);
+  meta.hash_key[0] = 9;
+  const auto file = std::move(posix_disk().open(path, OpenMode::kCreateOrEmpty)).value();
+  const auto writer = std::move(store::SnapshotWriter::begin(*file, meta)).value();
+  for (const auto& [key, value] : all)
+    BOOST_REQUIRE(writer->add(key, value).ok());
+  BOOST_REQUIRE(writer->finish().ok());
+  return path;
+}
+
+Status Cluster::restore(Member& leader, const std::map<std::string, std::string>& records) {
+  std::optional<Status> came;
+  leader.node->restore(stream(leader, records), [&](Status status) { came = std::move(status); });
   BOOST_REQUIRE(run_until([&] { return came.has_value(); }));
   return *came;
 }

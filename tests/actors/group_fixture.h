@@ -27,8 +27,10 @@ class GroupObserver final : public core::StateObserver {
  public:
   void on_apply(Index, std::span<const store::Op>) override {}
   void on_replaced(const store::View& state) override { replaced_at = state.index(); }
+  void on_restored() override { ++restores; }
   std::shared_ptr<const store::Attachment> attachment() override { return nullptr; }
   Index replaced_at;
+  int restores = 0;
 };
 
 // One member: what survives a restart, and the node of one life.
@@ -68,6 +70,8 @@ class Member final : public raft::Transport {
   Status failure;  // why it stopped, if it did
   std::size_t sent = 0;
   bool handed_over = false;  // it told another to campaign
+  bool takes_streams = true;  // else what is staged for it does not arrive
+  int told_restored = 0;
 
  private:
   Cluster& cluster_;
@@ -96,6 +100,9 @@ class Cluster {
   // Waits for the outcome of a write of `name` on `leader`.
   core::CommitOutcome write(Member& leader, std::string_view name, std::string_view value);
   Status change(Member& leader, raft::Change::Kind kind, Member& of);
+  // A stream in the leader's spool folder: what an initialized server has, and `records`.
+  std::string stream(Member& leader, const std::map<std::string, std::string>& records);
+  Status restore(Member& leader, const std::map<std::string, std::string>& records);
   bool all_have(std::string_view name, std::string_view value);
 
   // Nothing goes to or from it.

@@ -23,6 +23,7 @@ class Observer final : public core::StateObserver {
  public:
   void on_apply(Index, std::span<const store::Op> ops) override { seen += ops.size(); }
   void on_replaced(const store::View&) override {}
+  void on_restored() override {}
   std::shared_ptr<const store::Attachment> attachment() override { return nullptr; }
   std::size_t seen = 0;  // node's thread
 };

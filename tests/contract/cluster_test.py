@@ -19,7 +19,7 @@ class Nodes(harness.Contract):
         self.shell(f"rm -rf {NODES} && mkdir -p {NODES}")
         self.nodes = {}
 
-    def node(self, n, further=""):
+    def node(self, n, further="", top=""):
         (NODES / f"d{n}").mkdir(exist_ok=True)
         path = NODES / f"n{n}.hcl"
         path.write_text(f"""
@@ -37,6 +37,7 @@ listener "tcp" {{
 api_addr = "http://127.0.0.1:8{n}00"
 cluster_addr = "https://127.0.0.1:8{n}01"
 disable_mlock = true
+{top}
 """)
         server = self.start(f"-config={path}", binary=self.binary)
         server.wait_for_http(f"http://127.0.0.1:8{n}00")

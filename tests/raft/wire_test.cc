@@ -33,7 +33,7 @@ Message append() {
   m.context = ~std::uint64_t{0};
   m.incarnation = 3;
   m.time = WallTime(Nanos(-5));
-  m.entries = {entry(301, 4, EntryKind::kData, 8), entry(302, 9, EntryKind::kConfiguration, 100),
+  m.entries = {entry(301, 4, EntryKind::kData, 8), entry(302, 9, EntryKind::kReplaced, 100),
                entry(303, 9, EntryKind::kEmpty, 70'000)};
   return m;
 }
@@ -55,6 +55,7 @@ std::string encoded(const Message& message) {
 
 void check_same(const Message& a, const Message& b) {
   BOOST_TEST((a.kind == b.kind && a.reject == b.reject && a.force == b.force && a.catching_up == b.catching_up));
+  BOOST_TEST(a.staged == b.staged);
   BOOST_TEST((a.from == b.from && a.to == b.to && a.term == b.term && a.index == b.index));
   BOOST_TEST((a.log_term == b.log_term && a.commit == b.commit && a.hint == b.hint && a.hint_term == b.hint_term));
   BOOST_TEST((a.catch_up_to == b.catch_up_to && a.round == b.round && a.context == b.context));
@@ -87,7 +88,7 @@ BOOST_AUTO_TEST_CASE(messages_come_back) {
 }
 
 BOOST_AUTO_TEST_CASE(each_kind_and_flag_comes_back) {
-  for (int kind = 0; kind <= static_cast<int>(MessageKind::kReadIndexReply); ++kind) {
+  for (int kind = 0; kind <= static_cast<int>(MessageKind::kStaged); ++kind) {
     for (int flags = 0; flags < 8; ++flags) {
       Message m = static_cast<MessageKind>(kind) == MessageKind::kSnapshot ? snapshot() : append();
       m.kind = static_cast<MessageKind>(kind);
@@ -96,6 +97,7 @@ BOOST_AUTO_TEST_CASE(each_kind_and_flag_comes_back) {
       m.reject = (flags & 1) != 0;
       m.force = (flags & 2) != 0;
       m.catching_up = (flags & 4) != 0;
+      m.staged = (flags & 1) != 0 && m.kind == MessageKind::kSnapshot;
       const Result<Message> back = decode_message(encoded(m));
       BOOST_REQUIRE(back.ok());
       check_same(m, *back);

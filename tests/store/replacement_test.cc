@@ -129,6 +129,33 @@ BOOST_FIXTURE_TEST_CASE(one_that_is_not_used_leaves_nothing, OnDisk) {
   BOOST_TEST(state_files() == 1u);
 }
 
+// As a restore does it: at an index of the log, with records of its own, and while another snapshot is at hand.
+BOOST_FIXTURE_TEST_CASE(a_state_may_stand_at_another_index_than_it_was_written_at, OnDisk) {
+  put(*backend, Index(20), "gone", "old");
+  const auto first = snapshot(path, Index(9));
+  auto staged = std::move(target->prepare(*first)).value();
+  const auto second = snapshot(elsewhere.path() + "/other", Index(30));
+  auto other = std::move(target->prepare(*second)).value();
+  BOOST_TEST(state_files() == 3u);
+  const std::vector<Op> ops{{key("there"), std::nullopt}, {key("added"), "1"}};
+  BOOST_REQUIRE(staged->take_over(Index(21), ops).ok());
+  backend->publish(nullptr);
+  staged.reset();
+  BOOST_TEST((backend->applied_index() == Index(21)));
+  BOOST_TEST((backend->durable_index() == Index(21)));
+  const auto third = snapshot(path, Index(40));
+  BOOST_REQUIRE(target->prepare(*third).ok());  // removes what nobody needs, and neither of the two
+  BOOST_REQUIRE(other->take_over().ok());
+  backend->publish(nullptr);
+  BOOST_TEST(value(*std::move(backend->view()).value(), "there").value() == "new");
+  other.reset();
+  open();
+  BOOST_TEST((backend->applied_index() == Index(30)));
+  const auto view = std::move(backend->view()).value();
+  BOOST_TEST(!value(*view, "added").has_value());
+  BOOST_TEST(state_files() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(memory_is_replaced_as_well) {
   const testing::TempFolder folder;
   MemoryBackend backend;
