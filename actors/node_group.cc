@@ -316,6 +316,8 @@ void Node::ask_reads() {
 }
 
 void Node::take_reads(const std::vector<raft::ReadResult>& reads) {
+  if (!reads.empty())
+    publish_time();  // the answer may have brought a later one
   for (const raft::ReadResult& read : reads) {
     if (!read.ok) {
       reads_.failed(read.context, ports_.clock.boot_now());

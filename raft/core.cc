@@ -165,6 +165,9 @@ void Core::dispatch(Message& message) {
     case MessageKind::kReadIndex:
       return on_read_index(message);
     case MessageKind::kReadIndexReply:
+      // What was over for the leader when it answered is over for whoever asked.
+      if (role_ == Role::kFollower && message.from == leader_)
+        time_.observe(message.time, clock_.boot_now());
       ready_.reads.push_back({message.context, message.index, !message.reject});
       return;
     case MessageKind::kStaged:

@@ -123,7 +123,12 @@ void Core::on_read_index(const Message& message) {
       finish_reads({{message.context, message.from, Index(0), 0}}, false);
     return;
   }
-  reads_.add(message.context, message.from, visible());
+  const Index index = visible();
+  // While the lease holds, no other node leads, and a round would tell no more. The index is taken before the clock is
+  // looked at: whatever happens in between, it covers all that was acknowledged when the read was asked for.
+  if (lease_.valid(clock_.boot_now()))
+    return finish_reads({{message.context, message.from, index, 0}}, true);
+  reads_.add(message.context, message.from, index);
 }
 
 void Core::finish_reads(const std::vector<ReadIndex::Waiting>& reads, bool ok) {
@@ -140,6 +145,7 @@ void Core::finish_reads(const std::vector<ReadIndex::Waiting>& reads, bool ok) {
     reply.context = read.context;
     reply.index = read.index;
     reply.reject = !ok;
+    reply.time = time_.now(clock_.boot_now());
     send(std::move(reply));
   }
 }
