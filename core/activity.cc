@@ -108,13 +108,43 @@ ActivityLog::Seen& ActivityLog::of_this_thread() noexcept {
   return seen;
 }
 
+// mutex_ is held.
+void ActivityLog::begin_month(WallTime at) {
+  if (at.time_since_epoch().count() < month_ends_.load(std::memory_order_relaxed))
+    return;
+  month_.clear();
+  month_ends_ = month_begins(month_after(month_of(at))).time_since_epoch().count();
+  ++epoch_;
+}
+
+// mutex_ is held.
+void ActivityLog::remember(std::uint64_t mark) {
+  Seen& seen = of_this_thread();
+  if (seen.epoch == epoch_)
+    seen.marks[mark % kMarks] = mark;
+}
+
+bool ActivityLog::is_unknown(std::uint64_t mark, WallTime now) {
+  if (!is_new(mark, now))
+    return false;
+  const std::lock_guard lock(mutex_);
+  begin_month(now);
+  if (!month_.contains(mark))
+    return true;
+  remember(mark);
+  return false;
+}
+
+void ActivityLog::note_counted(std::uint64_t mark, WallTime now) {
+  const std::lock_guard lock(mutex_);
+  begin_month(now);
+  if (month_.size() < kClientsMax)
+    month_.insert(mark);
+}
+
 void ActivityLog::add(std::uint64_t mark, SeenClient client) {
   const std::lock_guard lock(mutex_);
-  if (client.at.time_since_epoch().count() >= month_ends_.load(std::memory_order_relaxed)) {
-    month_.clear();
-    month_ends_ = month_begins(month_after(month_of(client.at))).time_since_epoch().count();
-    ++epoch_;
-  }
+  begin_month(client.at);
   // Another thread has said so already: this one learns it.
   const bool known = month_.contains(mark);
   if (!known && pending_.size() >= kPendingMax)
@@ -124,9 +154,7 @@ void ActivityLog::add(std::uint64_t mark, SeenClient client) {
       month_.insert(mark);
     pending_.push_back(std::move(client));
   }
-  Seen& seen = of_this_thread();
-  if (seen.epoch == epoch_)
-    seen.marks[mark % kMarks] = mark;
+  remember(mark);
 }
 
 std::vector<SeenClient> ActivityLog::take(std::size_t clients_max) {

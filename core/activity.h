@@ -67,6 +67,10 @@ class ActivityLog {
     return seen.marks[mark % kMarks] != mark;
   }
   void add(std::uint64_t mark, SeenClient client);
+  // At a node that writes no counts: whether no thread of it knows the client, so that the request goes to the node
+  // that does; and that this one has counted it.
+  bool is_unknown(std::uint64_t mark, WallTime now);
+  void note_counted(std::uint64_t mark, WallTime now);
 
   // What is not yet written, at most `clients_max`; put back what could not be.
   std::vector<SeenClient> take(std::size_t clients_max);
@@ -81,6 +85,8 @@ class ActivityLog {
     std::array<std::uint64_t, kMarks> marks{};
   };
   static Seen& of_this_thread() noexcept;
+  void begin_month(WallTime at);
+  void remember(std::uint64_t mark);
 
   std::atomic<bool> enabled_{true};
   std::atomic<std::uint64_t> epoch_{0};       // another month: what threads remember counts no longer

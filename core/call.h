@@ -73,6 +73,8 @@ struct CallContext : HandlerContext {
   bool wrapped = false;
   // Last segments of the ids of leases that this answer hands out: likewise.
   std::vector<std::string_view> leases_out{};
+  // What it told of stands in the memory of the node that leads.
+  bool of_leader = false;
   // What is to be done outside before the answer leaves.
   std::optional<OutsideWork> outside{};
 };

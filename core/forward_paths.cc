@@ -1,6 +1,8 @@
 #include "core/forward_paths.h"
 
+#include "core/path_table.h"
 #include "core/pipeline_state.h"
+#include "core/published.h"
 
 namespace coffer::core {
 namespace {
@@ -49,6 +51,30 @@ Way way_of(const Request& request) noexcept {
       return row.way;
   }
   return Way::kForward;
+}
+
+bool may_read_here(const Request& request, const Published& published) {
+  if (request.at_leader || request.wrap_ttl || request.inline_login || request.takes_feed)
+    return false;
+  std::string_view path = request.path.view();
+  std::string whole;
+  const bool as_folder = lists(request.operation) && !path.ends_with('/');
+  if (!request.namespace_path.empty() || as_folder) {
+    if (!request.namespace_path.empty())
+      whole.append(request.namespace_path).append("/");
+    whole.append(path);
+    if (as_folder)
+      whole.push_back('/');
+    path = whole;
+  }
+  const Route* route = published.router->match(path);
+  if (route == nullptr || route->engine == nullptr)
+    return true;
+  std::string_view local = path.substr(route->absolute.size());
+  if (route->record.info.type == "system" && !lists(request.operation) && local.ends_with('/'))
+    local.remove_suffix(1);
+  const auto match = route->engine->paths(route->record.info).match(local, request.operation);
+  return !match || match->operation == nullptr || match->operation->effect == Effect::kReads;
 }
 
 void forbid_forwarding(Exchange& exchange) {

@@ -174,6 +174,10 @@ void Forwarder::done(Item item, ClusterLink::Fate fate, std::string reply) {
     fail(exchange, unknown.with_context(told.status().message()));
   }
   add_rate_headers(exchange);
+  // One that it refused is none that it counted.
+  const bool counted = told.ok() && (!exchange.response.has_errors() || exchange.response.status == 404);
+  if (counted && exchange.pipeline->client_mark != 0 && ports_.counted)
+    ports_.counted(exchange.pipeline->client_mark);
   answer(std::move(item));
 }
 

@@ -47,6 +47,8 @@ class Forwarder {
     ClusterLink& link;
     const Clock& clock;
     std::function<Leader()> leader;  // any thread; must not call back
+    // The node that leads has counted the client (PipelineState::client_mark). Any thread; may be empty.
+    std::function<void(std::uint64_t mark)> counted = {};
   };
   struct Counts {
     std::uint64_t sent = 0;

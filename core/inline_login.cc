@@ -55,8 +55,9 @@ void LoginHome::resume_later(std::unique_ptr<Exchange> login) {
 
 void LoginHome::respond(std::unique_ptr<Exchange> login) {
   const std::unique_ptr<LoginHome> self(this);
-  const bool ok = !login->response.has_errors() && login->response.auth.has_value();
-  if (ok) {
+  LoginEnd end = login->pipeline->bounced ? LoginEnd::kNotDone : LoginEnd::kRefused;
+  if (!login->response.has_errors() && login->response.auth.has_value()) {
+    end = LoginEnd::kDone;
     request_->request.token = request_->arena.copy(login->response.auth->client_token);
     request_->pipeline->logged_in = true;
   } else {
@@ -64,7 +65,7 @@ void LoginHome::respond(std::unique_ptr<Exchange> login) {
   }
   login.reset();  // it refers to texts of the request
   Done done = std::move(done_);
-  done(std::move(request_), ok);
+  done(std::move(request_), end);
 }
 
 }  // namespace coffer::core

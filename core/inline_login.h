@@ -10,11 +10,17 @@
 
 namespace coffer::core {
 
+enum class LoginEnd : std::uint8_t {
+  kDone,
+  kRefused,  // the login's answer is the request's
+  kNotDone,  // this node does not lead: nothing was done, and the request may go to the one that does
+};
+
 // Keeps a request while its login is under way. It owns itself until the login is answered.
 class LoginHome final : public Home {
  public:
-  // Called once, on any thread. A failed login's answer is the request's then.
-  using Done = std::function<void(std::unique_ptr<Exchange> request, bool ok)>;
+  // Called once, on any thread.
+  using Done = std::function<void(std::unique_ptr<Exchange> request, LoginEnd end)>;
 
   // The login of `request`, whose home is a new LoginHome. `id` is its request id.
   static std::unique_ptr<Exchange> begin(std::unique_ptr<Exchange> request, std::string_view id, Done done);

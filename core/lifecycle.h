@@ -54,6 +54,7 @@ class Lifecycle final : public LifecycleHandler {
     Member self;          // as this node calls itself
     PeerCall call;
     CallPool& threads;    // for `call`, which blocks
+    bool serves_reads;    // while another node leads
     // Makes this node, which has nothing yet, the sole voter of a group of its own. `done` when it leads, on any
     // thread.
     std::function<void(std::function<void(const Status&)> done)> lead_alone;
@@ -139,6 +140,9 @@ class Lifecycle final : public LifecycleHandler {
 
   void answer_status(Exchange& exchange, const Status_& status) const;
   void answer_health(Exchange& exchange) const;
+  Result<int> health_code(const json::Value& query, const Status_& status, bool leading) const;
+  // Open, and answers reads while another node leads.
+  bool serves_reads(const Status_& status, bool leading) const;
   void answer_leader(Exchange& exchange) const;
   void answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const;
   // The failed answer. What a damaged record or a failed dependency says goes to the log alone: anybody may ask here.

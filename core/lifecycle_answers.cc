@@ -54,34 +54,40 @@ void Lifecycle::answer_status(Exchange& exchange, const Status_& status) const {
   exchange.response.data = body.build();
 }
 
+bool Lifecycle::serves_reads(const Status_& status, bool leading) const {
+  return !status.sealed && !leading && ports_.cluster != nullptr && ports_.cluster->serves_reads;
+}
+
+// "standbyok" is for every node that does not lead: who asks for it wants one that can be asked.
+Result<int> Lifecycle::health_code(const json::Value& query, const Status_& status, bool leading) const {
+  COFFER_ASSIGN(const int uninitialized, chosen_code(query, "uninitcode", 501));
+  COFFER_ASSIGN(const int sealed, chosen_code(query, "sealedcode", 503));
+  COFFER_ASSIGN(const int standby, chosen_code(query, "standbycode", 429));
+  COFFER_ASSIGN(const int reading, chosen_code(query, "performancestandbycode", 473));
+  COFFER_ASSIGN(const int active, chosen_code(query, "activecode", 200));
+  for (const std::string_view name : {"drsecondarycode", "haunhealthycode", "removedcode"})
+    COFFER_TRY(chosen_code(query, name, 200).status());
+  if (!status.initialized)
+    return uninitialized;
+  if (status.sealed)
+    return sealed;
+  if (leading || query.string_or("standbyok", "false") != "false")
+    return active;
+  if (!serves_reads(status, leading))
+    return standby;
+  return query.string_or("perfstandbyok", "false") == "false" ? reading : active;
+}
+
 void Lifecycle::answer_health(Exchange& exchange) const {
   const std::shared_ptr<const Status_> status = published_.load();
-  const json::Value& query = exchange.request.data;
   const bool leading = ports_.committer.is_leader();
-  const auto decide = [&]() -> Result<int> {
-    COFFER_ASSIGN(const int uninitialized, chosen_code(query, "uninitcode", 501));
-    COFFER_ASSIGN(const int sealed, chosen_code(query, "sealedcode", 503));
-    COFFER_ASSIGN(const int standby, chosen_code(query, "standbycode", 429));
-    COFFER_ASSIGN(const int active, chosen_code(query, "activecode", 200));
-    for (const std::string_view name : {"drsecondarycode", "performancestandbycode", "haunhealthycode", "removedcode"})
-      COFFER_TRY(chosen_code(query, name, 200).status());
-    if (!status->initialized)
-      return uninitialized;
-    if (status->sealed)
-      return sealed;
-    if (!leading) {
-      const std::string_view ok = query.string_or("standbyok", "false");
-      return ok == "false" ? standby : active;
-    }
-    return active;
-  };
-  const Result<int> code = decide();
+  const Result<int> code = health_code(exchange.request.data, *status, leading);
   if (!code.ok())
     return fail(exchange, code.status());
   const std::string_view replication = status->sealed ? "unknown" : "disabled";
   json::ObjectBuilder body(exchange.arena, 16);
   body.add("initialized", status->initialized).add("sealed", status->sealed).add("standby", status->sealed || !leading);
-  body.add("performance_standby", false)
+  body.add("performance_standby", serves_reads(*status, leading))
       .add("replication_performance_mode", replication)
       .add("replication_dr_mode", replication);
   body.add("server_time_utc",
@@ -117,7 +123,9 @@ void Lifecycle::answer_leader(Exchange& exchange) const {
   body.add("ha_enabled", info_.ha_enabled).add("is_self", is_self);
   body.add("active_time", is_self ? format_time(status->active_since) : std::string("0001-01-01T00:00:00Z"));
   body.add("leader_address", address).add("leader_cluster_address", cluster_address);
-  body.add("performance_standby", false).add("performance_standby_last_remote_wal", 0);
+  const bool reads = serves_reads(*status, is_self);
+  body.add("performance_standby", reads);
+  body.add("performance_standby_last_remote_wal", reads ? ports_.applied_index().get() : 0);
   if (info_.ha_enabled) {
     body.add("raft_committed_index", ports_.committed_index().get());
     body.add("raft_applied_index", ports_.applied_index().get());

@@ -16,7 +16,15 @@
 namespace coffer::core {
 
 // What an operation does to the store. A standby runs kReads only.
-enum class Effect : std::uint8_t { kReads, kWrites, kOutside };
+enum class Effect : std::uint8_t {
+  kReads,
+  kReadsMemory,  // changes nothing in the store; what it tells or changes is in the memory of the node that leads
+  kWrites,
+  kOutside,
+};
+constexpr bool only_reads(Effect effect) noexcept {
+  return effect == Effect::kReads || effect == Effect::kReadsMemory;
+}
 
 using Handler = Status (*)(HandlerContext& ctx);
 // Decides create or update for kWrite: true when what would be written exists already.

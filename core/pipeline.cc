@@ -18,6 +18,7 @@
 #include "core/restore.h"
 #include "core/run.h"
 #include "core/snapshot_door.h"
+#include "core/standby_reader.h"
 #include "core/state_index.h"
 #include "core/sys_observe.h"
 #include "core/token_store.h"
@@ -53,6 +54,10 @@ void split_lines(Exchange& exchange, PipelineState& state) {
     state.response_lines.push_back({line.device, line.text.substr(request_bytes)});
     line.text.resize(request_bytes);
   }
+}
+
+bool is_open(const Published* published) {
+  return published != nullptr && !published->sealed && published->damage.ok();
 }
 
 // A read's two lines are handed over and awaited as one.
@@ -92,7 +97,9 @@ void Pipeline::dispatch(std::unique_ptr<Exchange> exchange) {
 
 // Into a node that nobody has a token for yet (decision D-2). All others take the way of every request.
 bool Pipeline::restore_here(std::unique_ptr<Exchange>& exchange) {
-  if (lifecycle_ == nullptr || services_.snapshots == nullptr || services_.calls == nullptr || can_serve() ||
+  const auto attachment = services_.backend.attachment();
+  if (lifecycle_ == nullptr || services_.snapshots == nullptr || services_.calls == nullptr ||
+      is_open(published_in(attachment)) ||
       exchange->request.path.view() != kForcedRestorePath)
     return false;
   const Status may = lifecycle_->may_restore_uninitialized();
@@ -131,31 +138,80 @@ void Pipeline::dispatch_on_standby(std::unique_ptr<Exchange> exchange) {
     return respond(std::move(exchange));
   }
   state.local = state.rate.refused;
-  if (state.local || !can_serve())
+  if (state.local)
     return begin(std::move(exchange));
+  stand_by(std::move(exchange));
+}
+
+void Pipeline::stand_by(std::unique_ptr<Exchange> exchange) {
+  const auto attachment = services_.backend.attachment();
+  const Published* published = published_in(attachment);
   const Way way = way_of(exchange->request);
-  if (way == Way::kRedirect || (way == Way::kForward && state.stays))
+  // The run says why, or comes back here: it may be open by then, and is no more to be read without asking than before.
+  if (!is_open(published))
+    return begin(std::move(exchange));
+  if (way == Way::kHereAlways)
+    return run_here(std::move(exchange));
+  if (way == Way::kRedirect)
     return forwarder_->redirect(std::move(exchange));
-  if (way == Way::kForward)
-    return forwarder_->forward(std::move(exchange));
+  if (way == Way::kForward) {
+    if (reader_ == nullptr || !may_read_here(exchange->request, *published) || !read_here(exchange))
+      pass_on(std::move(exchange));
+    return;
+  }
   // Without a leader nobody knows how old this node's state is, and with it what it says of tokens.
-  if (way == Way::kHere && !forwarder_->knows_leader()) {
+  if (!forwarder_->knows_leader()) {
     refuse(*exchange, no_leader());
     return respond(std::move(exchange));
   }
-  state.local = true;
+  run_here(std::move(exchange));
+}
+
+void Pipeline::run_here(std::unique_ptr<Exchange> exchange) {
+  exchange->pipeline->local = true;
   begin(std::move(exchange));
 }
 
-bool Pipeline::can_serve() const {
-  const Result<std::unique_ptr<store::View>> view = services_.backend.view();
-  const Published* published = view.ok() ? published_in((*view)->attachment()) : nullptr;
-  return published != nullptr && !published->sealed && published->damage.ok();
+// True: it waits until this node's state may be read. The request's own run decides whether that is enough.
+bool Pipeline::read_here(std::unique_ptr<Exchange>& exchange) {
+  set_deadline(*exchange);
+  if (!mutant(Mutant::kStandbyReadUnasked))
+    return reader_->ask(exchange);
+  exchange->pipeline->read = StandbyRead::kConfirmed;
+  run(std::move(exchange));
+  return true;
+}
+
+// To the node that leads, or the client is told which that is.
+void Pipeline::pass_on(std::unique_ptr<Exchange> exchange) {
+  exchange->pipeline->read = StandbyRead::kNone;
+  if (exchange->pipeline->stays)
+    return forwarder_->redirect(std::move(exchange));
+  forwarder_->forward(std::move(exchange));
+}
+
+// Nothing of the run here leaves the node: it has handed no line to a device and proposed nothing.
+Pipeline::Next Pipeline::leave_to_leader(Exchange& exchange) {
+  PipelineState& state = *exchange.pipeline;
+  state.begun = false;
+  state.proposal = Proposal();
+  state.outside.reset();
+  state.handed_out.clear();
+  state.leases_out.clear();
+  state.facts = AuditFacts();
+  state.audit.reset();
+  exchange.audit_lines.clear();
+  exchange.response = Response();
+  return Next::kPassOn;
+}
+
+void Pipeline::set_deadline(Exchange& exchange) const {
+  if (const Nanos time_max = exchange.request.time_max; time_max > Nanos(0))
+    exchange.pipeline->deadline = services_.committer.cluster_now() + time_max;
 }
 
 void Pipeline::begin(std::unique_ptr<Exchange> exchange) {
-  if (const Nanos time_max = exchange->request.time_max; time_max > Nanos(0))
-    exchange->pipeline->deadline = services_.committer.cluster_now() + time_max;
+  set_deadline(*exchange);
   if (exchange->request.inline_login && !exchange->pipeline->rate.refused)
     return log_in_first(std::move(exchange));
   run(std::move(exchange));
@@ -195,8 +251,11 @@ void Pipeline::log_in_first(std::unique_ptr<Exchange> exchange) {
     fail(*exchange, id.status());
     return respond(std::move(exchange));
   }
-  run(LoginHome::begin(std::move(exchange), *id, [this](std::unique_ptr<Exchange> request, bool ok) {
-    if (!ok)
+  run(LoginHome::begin(std::move(exchange), *id, [this](std::unique_ptr<Exchange> request, LoginEnd end) {
+    if (end == LoginEnd::kNotDone && !request->pipeline->forwarded && forwarder_ != nullptr)
+      return stand_by(std::move(request));
+    request->pipeline->bounced = end == LoginEnd::kNotDone && request->pipeline->forwarded;
+    if (end != LoginEnd::kDone)
       return respond(std::move(request));
     Home* home = request->home;
     home->resume_later(std::move(request));
@@ -231,6 +290,8 @@ void Pipeline::respond(std::unique_ptr<Exchange> exchange) {
 void Pipeline::resume(std::unique_ptr<Exchange> exchange) {
   if (std::exchange(exchange->pipeline->comes_back, false)) [[unlikely]]
     return begin(std::move(exchange));
+  if (exchange->pipeline->read == StandbyRead::kUnconfirmed) [[unlikely]]
+    return pass_on(std::move(exchange));
   if (exchange->pipeline->login)
     return run(LoginHome::take_login(exchange));
   run(std::move(exchange));
@@ -248,8 +309,10 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
     return propose(std::move(exchange));
   if (next == Next::kWork)
     return work(std::move(exchange));
-  if (next == Next::kForward)
-    return forwarder_->forward(std::move(exchange));
+  if (next == Next::kPassOn)
+    return pass_on(std::move(exchange));
+  if (next == Next::kStandBy)
+    return stand_by(std::move(exchange));
   if (next == Next::kCall)
     return call_alone(std::move(exchange));
   if (exchange->pipeline->runs > 0)
@@ -286,7 +349,8 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   }
   if (published == nullptr || published->sealed)
     return refuse(exchange, Status(Code::kSealed, "Vault is sealed"));
-  if (!state.local && !services_.committer.lease_valid())
+  const bool stands_by = state.read == StandbyRead::kConfirmed;
+  if (!state.local && !stands_by && !services_.committer.lease_valid())
     return refuse_without_lease(exchange);
   state.begun = true;
   state.now = services_.committer.cluster_now();
@@ -297,6 +361,8 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
   Run once(exchange, state, services_, **view, *published);
   once.authorise();
   once.check_known_states((*view)->index());
+  if (stands_by && once.is_leaders())
+    return leave_to_leader(exchange);
   if (once.take_over_waiting())
     return Next::kRunAgain;
   if (once.unaudited_refusal()) [[unlikely]] {
@@ -317,8 +383,16 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
       state.request_bytes.push_back(line.text.size());
   }
   once.handle();
+  return finish_run(exchange, once, *published, term);
+}
+
+// Of a run whose handler was called.
+Pipeline::Next Pipeline::finish_run(Exchange& exchange, Run& once, const Published& published, Term term) {
+  PipelineState& state = *exchange.pipeline;
   state.times.handled = metrics::now_ns();
   bool writes = once.finish(term);
+  if (state.read == StandbyRead::kConfirmed && (writes || once.of_leader())) [[unlikely]]
+    return leave_to_leader(exchange);
   if (once.wants_newer_keyring() && !state.keyring_awaited) {
     state.keyring_awaited = true;
     return Next::kRunAgain;
@@ -330,7 +404,7 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
     fail_late(exchange);
   }
   if (writes)
-    state.hasher = published->hasher;
+    state.hasher = published.hasher;
   else if (exchange.response.has_errors() || !state.outside || !state.outside->alone)
     state.outside.reset();
   // With a call to make there is no answer yet.
@@ -427,8 +501,10 @@ Pipeline::Next Pipeline::refuse_without_lease(Exchange& exchange) {
   PipelineState& state = *exchange.pipeline;
   const bool untouched = !state.begun && !state.logged_in && !exchange.request.passing_login;
   if (untouched && !state.forwarded && forwarder_ != nullptr)
-    return Next::kForward;
-  state.bounced = untouched && state.forwarded;
+    return Next::kStandBy;
+  // A login that came with a request is nothing that another node could run; the request is.
+  const bool login = exchange.request.passing_login && !state.begun;
+  state.bounced = login || (untouched && state.forwarded);
   return refuse(exchange, Status(Code::kUnavailable, "this node does not lead and cannot answer"));
 }
 
@@ -509,7 +585,8 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
     }
     case CommitOutcome::kRefused:
       // A node that leads no more has done nothing; the one that leads now may.
-      state.bounced = state.forwarded && !state.logged_in && !state.called && !services_.committer.is_leader();
+      state.bounced = (state.forwarded || exchange->request.passing_login) && !state.logged_in && !state.called &&
+                      !services_.committer.is_leader();
       refuse(*exchange, status.ok() ? Status(Code::kUnavailable, "the request was not accepted, nothing was changed")
                                     : status);
       exchange->response.late = services_.committer.cluster_now() >= state.deadline;

@@ -14,6 +14,8 @@
 namespace coffer::core {
 
 class Forwarder;
+class Run;
+class StandbyReader;
 
 // Takes the few paths that work without a barrier: init, unseal, seal, seal-status, health, leader. Asked first.
 class LifecycleHandler {
@@ -39,6 +41,8 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   // Before the first request, or never: then a node that does not lead refuses what it is asked. It outlives the
   // pipeline.
   void set_forwarder(Forwarder& forwarder) { forwarder_ = &forwarder; }
+  // Likewise, after the forwarder, or never: then a node that does not lead forwards reads too.
+  void set_reader(StandbyReader& reader) { reader_ = &reader; }
 
   void dispatch(std::unique_ptr<Exchange> exchange) override;
   void resume(std::unique_ptr<Exchange> exchange) override;
@@ -46,16 +50,23 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   bool knows_token(Exchange& exchange) override;
 
  private:
-  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kForward, kCall };
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kPassOn, kStandBy, kCall };
 
   void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
 
   void dispatch_on_standby(std::unique_ptr<Exchange> exchange);
+  void stand_by(std::unique_ptr<Exchange> exchange);
+  void run_here(std::unique_ptr<Exchange> exchange);
+  bool read_here(std::unique_ptr<Exchange>& exchange);
+  void pass_on(std::unique_ptr<Exchange> exchange);
+  static Next leave_to_leader(Exchange& exchange);
+  void set_deadline(Exchange& exchange) const;
   void begin(std::unique_ptr<Exchange> exchange);
   void run(std::unique_ptr<Exchange> exchange);
   Next try_once(Exchange& exchange);
   Next run_once(Exchange& exchange);
+  Next finish_run(Exchange& exchange, Run& once, const Published& published, Term term);
   Next run_conclusion(Exchange& exchange, const store::View& view, const Published& published, Term term);
   bool restore_here(std::unique_ptr<Exchange>& exchange);
   void call_alone(std::unique_ptr<Exchange> exchange);
@@ -64,7 +75,6 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
   Next refuse_without_lease(Exchange& exchange);
-  bool can_serve() const;
   void log_in_first(std::unique_ptr<Exchange> exchange);
   bool answer_at_door(std::unique_ptr<Exchange>& exchange);
   void answer(std::unique_ptr<Exchange> exchange);
@@ -77,6 +87,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   const Services& services_;
   LifecycleHandler* lifecycle_;
   Forwarder* forwarder_ = nullptr;
+  StandbyReader* reader_ = nullptr;
 };
 
 }  // namespace coffer::core

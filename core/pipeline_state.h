@@ -16,6 +16,13 @@
 
 namespace coffer::core {
 
+// How far a read at a node that does not lead has come (core/standby_reader.h).
+enum class StandbyRead : std::uint8_t {
+  kNone,         // it is none
+  kConfirmed,    // a view taken now shows all that was acknowledged before it came
+  kUnconfirmed,  // no leader said so in time
+};
+
 class PipelineState {
  public:
   enum class Stage : std::uint8_t {
@@ -71,6 +78,8 @@ class PipelineState {
   bool waited = false;      // and once is enough: if this node does not lead after all, it is not tried again at once
   bool local = false;       // each node answers it for itself, whoever leads
   bool begun = false;       // a run has looked at it: it is not handed to another node any more
+  StandbyRead read = StandbyRead::kNone;
+  std::uint64_t client_mark = 0;  // of a client that this node has not seen before: the node that leads counts it; or 0
 
   void reset() {
     stage = Stage::kRunning;
@@ -104,6 +113,8 @@ class PipelineState {
     hasher.reset();
     deadline = WallTime::max();
     forwarded = bounced = stays = comes_back = waited = local = begun = false;
+    read = StandbyRead::kNone;
+    client_mark = 0;
   }
 };
 

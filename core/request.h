@@ -91,6 +91,8 @@ struct Request {
   bool passing_login = false;             // its token shall live for one request, and its path must be one of logins
   std::shared_ptr<const InlineLogin> inline_login;  // null: none
   const HeaderLine* known_states = nullptr;  // X-Vault-Index: what the answer must not be older than
+  bool at_leader = false;        // X-Vault-Forward: active-node; the node that leads is to answer
+  bool leader_if_behind = false; // X-Vault-Inconsistent: forward-active-node; it is, where this node has no such state
   std::string_view content_type;          // tells merge-patch from json-patch
   std::string_view origin;                // of an allowed site of a browser; empty for all other clients
   Door door;

@@ -128,7 +128,8 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
     refuse(response, ctx, there ? 405 : 404, one_error(there ? "unsupported operation" : "unsupported path"));
     return response;
   }
-  if (match->operation->effect != Effect::kReads || match->spec->unauthenticated ||
+  ctx.of_leader = ctx.of_leader || match->operation->effect == Effect::kReadsMemory;
+  if (!only_reads(match->operation->effect) || match->spec->unauthenticated ||
       (match->spec->sudo && !ctx.acl->allows(ctx.acl_path(path), Capability::kSudo).allowed)) {
     refuse(response, ctx, 403, "not possible inside another request");
     return response;
@@ -146,6 +147,7 @@ Result<Response> read_inside(CallContext& ctx, Operation operation, std::string_
   const RequestCaller caller(inner);
   inner.caller = &caller;
   const Status status = match->operation->handler(inner);
+  ctx.of_leader = ctx.of_leader || inner.of_leader;
   if (status.code() == Code::kDataLoss || status.code() == Code::kInternal || status.code() == Code::kIo ||
       status.code() == Code::kUnavailable)
     return status;

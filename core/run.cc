@@ -501,16 +501,24 @@ Status Run::check_policy() {
   return ok_status();
 }
 
-// Of a request that may be made. Root tokens are nobody in particular.
+// What tells the client apart. Nothing for root tokens, which are nobody in particular, and where nobody is counted.
+std::optional<std::uint64_t> Run::client_mark() const {
+  if (!token_ || services_.activity == nullptr)
+    return std::nullopt;
+  const TokenRecord& record = token_->record;
+  if (state_.runs > 0 || record.policies == kRootPolicyName || record.policies == kWrappingPolicyName)
+    return std::nullopt;
+  return std::hash<std::string_view>()(record.entity.empty() ? record.policies : record.entity) ^
+         (record.ns.get() + 1) * 0x9e3779b97f4a7c15u;
+}
+
+// Of a request that may be made. Where a node answers for itself, whoever leads, nothing is counted.
 void Run::note_client() {
+  const std::optional<std::uint64_t> mark = client_mark();
+  if (!mark || state_.local || !services_.activity->is_new(*mark, state_.now))
+    return;
   const TokenRecord& record = token_->record;
   const bool entity = !record.entity.empty();
-  if (state_.runs > 0 || record.policies == kRootPolicyName || record.policies == kWrappingPolicyName)
-    return;
-  const std::uint64_t mark = std::hash<std::string_view>()(entity ? record.entity : record.policies) ^
-                             (record.ns.get() + 1) * 0x9e3779b97f4a7c15u;
-  if (!services_.activity->is_new(mark, state_.now))
-    return;
   SeenClient client{std::string(record.entity), entity, record.ns, {}, state_.now};
   if (!entity)
     client.id = client_of_policies(record.policies, record.ns);
@@ -518,20 +526,37 @@ void Run::note_client() {
   const Route* maker = made == nullptr ? nullptr : published_.router->match(made->path + std::string(record.path));
   if (maker != nullptr)
     client.accessor = maker->record.info.accessor;
-  services_.activity->add(mark, std::move(client));
+  services_.activity->add(*mark, std::move(client));
+}
+
+bool Run::is_leaders() {
+  const bool open = match_ && match_->spec->unauthenticated;
+  if (match_ && match_->operation != nullptr && match_->operation->effect != Effect::kReads)
+    return true;
+  // Counting a use is a write.
+  if (token_ && token_->record.num_uses > 0 && !open)
+    return true;
+  if (of_leader_ || waits_for_ != nullptr || !state_.approved.empty() || exchange_.request.wrap_ttl)
+    return true;
+  if (refused_)
+    return false;
+  const std::optional<std::uint64_t> mark = client_mark();
+  if (!mark || !services_.activity->is_unknown(*mark, state_.now))
+    return false;
+  state_.client_mark = *mark;
+  return true;
 }
 
 // What operators need to look after the server goes on.
 bool Run::too_busy() const {
-  return match_->operation->effect != Effect::kReads && state_.runs == 0 && services_.committer.overloaded() &&
+  return !only_reads(match_->operation->effect) && state_.runs == 0 && services_.committer.overloaded() &&
          !full_path_.starts_with("sys/");
 }
 
 void Run::handle() {
   if (refused_)
     return;
-  if (token_ && services_.activity != nullptr)
-    note_client();
+  note_client();
   if (route_ == nullptr)
     return refuse(
         404, "no handler for route \"" + std::string(exchange_.request.path.view()) + "\". route entry not found.");
@@ -612,7 +637,9 @@ Status Run::call_handler() {
   ctx.caller = &caller;
   if (waits_for_ != nullptr) [[unlikely]]
     return keep_for_approval(ctx);
-  COFFER_TRY(match_->operation->handler(ctx));
+  const Status handled = match_->operation->handler(ctx);
+  of_leader_ = of_leader_ || ctx.of_leader;
+  COFFER_TRY(handled);
   if (!state_.approved.empty() && !exchange_.response.has_errors()) [[unlikely]]
     COFFER_TRY(tokens_.revoke_tree(state_.approved));
   if (list_rules_ != nullptr) [[unlikely]]
@@ -665,7 +692,11 @@ void Run::check_known_states(Index at) {
   switch (check_states(*published_.hasher, exchange_.request.known_states, at)) {
     case StateCheck::kHeld: return;
     case StateCheck::kForeign: return refuse(400, "X-Vault-Index: not a state of this cluster");
-    case StateCheck::kLater: return refuse(412, "required index state not present");
+    case StateCheck::kLater:
+      of_leader_ = state_.read == StandbyRead::kConfirmed && exchange_.request.leader_if_behind;
+      if (!of_leader_)
+        refuse(412, "required index state not present");
+      return;
   }
 }
 

@@ -25,8 +25,12 @@ class Run {
   void authorise();
   // True: what was unwrapped is a request that others agreed to. It has taken this one's place and has to be run.
   bool take_over_waiting();
-  // Refuses what asks for a state that the view does not hold.
+  // Refuses what asks for a state that the view does not hold, or leaves it to the node that leads.
   void check_known_states(Index at);
+  // At a node that does not lead: whether the request is none that it answers. After authorise().
+  bool is_leaders();
+  // After handle(): what was told of stands in the memory of the node that leads.
+  bool of_leader() const noexcept { return of_leader_; }
   // True: the state holds work now that is to be performed before another run.
   bool prepare();
   // The handler, and wrapping of its answer where that was asked for.
@@ -45,6 +49,7 @@ class Run {
  private:
   void find_namespace();
   const Route* match_route() const;
+  std::optional<std::uint64_t> client_mark() const;
   void note_client();
   bool too_busy() const;
   void resolve();
@@ -106,6 +111,7 @@ class Run {
   std::string_view login_name_;             // that failed logins are counted by; empty: none
   bool sudo_ = false;
   bool refused_ = false;
+  bool of_leader_ = false;                  // only the node that leads can answer
   std::string_view why_;                    // refused by policies; told to whom may know
   bool unaudited_refusal_ = false;
   bool concludes_ = false;

@@ -191,7 +191,7 @@ void add_autopilot_specs(std::vector<PathSpec>& specs) {
                     {Operation::kWrite, Effect::kWrites, handle_settings_write, "Changes settings."}}});
   // Only who leads knows it.
   specs.push_back({"storage/raft/autopilot/state", "How healthy the cluster is, node by node.", {},
-                   {{Operation::kRead, Effect::kOutside, handle_state, "Shows the state."}}});
+                   {{Operation::kRead, Effect::kReadsMemory, handle_state, "Shows the state."}}});
 }
 
 }  // namespace coffer::core

@@ -101,7 +101,7 @@ std::vector<PathSpec> sys_key_specs() {
   of_accessor.push_back({"accessor", FieldType::kString, "Its accessor.", true});
   std::vector<PathSpec> specs;
   specs.push_back({"key-status", "The key that seals what is stored: its number, its age and its use.", {},
-                   {{Operation::kRead, Effect::kReads, handle_key_status, "Reads term, time and count."}}});
+                   {{Operation::kRead, Effect::kReadsMemory, handle_key_status, "Reads term, time and count."}}});
   for (const std::string_view pattern : {"rotate", "rotate/keyring"})
     specs.push_back({pattern, "Add a new key; from then on it seals whatever is written.", {},
                      {{Operation::kWrite, Effect::kWrites, handle_rotate, "Adds a term."}}, nullptr, false, true});

@@ -59,9 +59,9 @@ std::vector<PathSpec> sys_lockout_specs() {
   std::vector<PathSpec> specs;
   specs.push_back({"locked-users", "Who is locked out of auth methods after failed logins.",
                    {{"mount_accessor", FieldType::kString, "Only of the auth method with this accessor."}},
-                   {{Operation::kRead, Effect::kReads, handle_locked, "Lists them."}}});
+                   {{Operation::kRead, Effect::kReadsMemory, handle_locked, "Lists them."}}});
   specs.push_back({"locked-users/:mount_accessor/unlock/*alias_identifier", "Let a name log in again.", {},
-                   {{Operation::kWrite, Effect::kReads, handle_unlock, "Forgets the failed logins of a name."}}});
+                   {{Operation::kWrite, Effect::kReadsMemory, handle_unlock, "Forgets the failed logins of a name."}}});
   return specs;
 }
 

@@ -352,7 +352,7 @@ std::vector<PathSpec> sys_quota_specs() {
   specs.push_back({"quotas/lease-count/:name",
                    "How many leases a path may have.",
                    {path, role, inheritable, type, name, {"max_leases", FieldType::kInt, "So many.", true}},
-                   {{Operation::kRead, Effect::kReads, read_count, "Reads a quota."},
+                   {{Operation::kRead, Effect::kReadsMemory, read_count, "Reads a quota."},
                     {Operation::kWrite, Effect::kWrites, write_count, "Sets a quota."},
                     {Operation::kDelete, Effect::kWrites, erase_count, "Removes a quota."}}});
   return specs;

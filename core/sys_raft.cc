@@ -296,7 +296,7 @@ std::vector<PathSpec> sys_raft_specs() {
       {"non_voter", FieldType::kBool, "It shall never vote."}};
   std::vector<PathSpec> specs;
   specs.push_back({"storage/raft/configuration", "Which nodes form the cluster, and who of them leads and votes.", {},
-                   {{Operation::kRead, Effect::kReads, handle_configuration, "Lists the nodes."}}});
+                   {{Operation::kRead, Effect::kReadsMemory, handle_configuration, "Lists the nodes."}}});
   const auto changes = [&](std::string_view pattern, std::string_view help, Handler handler) {
     specs.push_back({pattern, help, {server_id}, {{Operation::kWrite, Effect::kOutside, handler, help}}, nullptr, false,
                      true});
@@ -305,13 +305,13 @@ std::vector<PathSpec> sys_raft_specs() {
   changes("storage/raft/promote", "Lets a node vote.", handle_promote);
   changes("storage/raft/demote", "Lets a voter only receive data.", handle_demote);
   specs.push_back({"storage/raft/bootstrap/challenge", "What a node needs to show that it can open the seal.",
-                   {server_id}, {{Operation::kWrite, Effect::kReads, handle_challenge, "Gives a challenge."}}, nullptr,
+                   {server_id}, {{Operation::kWrite, Effect::kReadsMemory, handle_challenge, "Gives one."}}, nullptr,
                    true});
   specs.push_back({"storage/raft/bootstrap/answer", "Lets a node in that can open the seal.", joiner,
                    {{Operation::kWrite, Effect::kOutside, handle_answer, "Takes the answer to a challenge."}}, nullptr,
                    true});
   specs.push_back({"ha-status", "The nodes with their addresses.", {},
-                   {{Operation::kRead, Effect::kReads, handle_ha_status, "Lists the nodes."}}});
+                   {{Operation::kRead, Effect::kReadsMemory, handle_ha_status, "Lists the nodes."}}});
   specs.push_back({"step-down", "Hands leadership to another node.", {},
                    {{Operation::kWrite, Effect::kOutside, handle_step_down, "Makes the active node hand over."}},
                    nullptr, false, true});

@@ -195,6 +195,8 @@ std::optional<Refusal> build_wishes(const Head& head, Request& request) {
     request.wrap_format = core::WrapFormat::kJwt;
   }
   request.explain = same_ignoring_case(head.explain, "true");
+  request.at_leader = head.forward == "active-node";
+  request.leader_if_behind = head.inconsistent == "forward-active-node";
   for (const std::string_view known : {"", "fail", "retry", "forward-active-node"})
     if (head.inconsistent == known)
       return std::nullopt;

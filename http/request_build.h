@@ -29,6 +29,7 @@ struct Head {
   std::string_view wrap_format;
   std::string_view explain;
   std::string_view inconsistent;
+  std::string_view forward;
   std::string_view inline_path;   // X-Vault-Inline-Auth-Path and its kind
   std::string_view inline_operation;
   std::string_view inline_namespace;

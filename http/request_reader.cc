@@ -158,6 +158,8 @@ class Parser final : public bhttp::basic_parser<true> {
       keep(head.explain, value, ec);
     else if (beast::iequals(name, "Inconsistent"))
       keep(head.inconsistent, value, ec);
+    else if (beast::iequals(name, "Forward"))
+      keep(head.forward, value, ec);
     else if (beast::iequals(name, "No-Request-Forwarding") && !value.empty())
       core::forbid_forwarding(exchange_);
     else if (beast::iequals(name, kForce))

@@ -72,6 +72,17 @@ Status set_namespace(std::string_view text, core::Exchange& exchange) {
   return ok_status();
 }
 
+// Which node is to answer.
+Status set_wishes_of_place(const grpc::CallbackServerContext& context, core::Request& request) {
+  COFFER_ASSIGN(const std::string_view forward, metadata(context, "x-vault-forward"));
+  request.at_leader = forward == "active-node";
+  COFFER_ASSIGN(const std::string_view inconsistent, metadata(context, "x-vault-inconsistent"));
+  request.leader_if_behind = inconsistent == "forward-active-node";
+  if (!inconsistent.empty() && !request.leader_if_behind && inconsistent != "fail" && inconsistent != "retry")
+    return invalid("x-vault-inconsistent: must be fail, retry or forward-active-node");
+  return ok_status();
+}
+
 Status set_metadata(const grpc::CallbackServerContext& context, core::Exchange& exchange) {
   COFFER_ASSIGN(const std::string_view token, metadata(context, "x-vault-token"));
   if (token.size() > limits::kTokenBytesMax)
@@ -90,6 +101,7 @@ Status set_metadata(const grpc::CallbackServerContext& context, core::Exchange& 
     auto* line = static_cast<core::HeaderLine*>(exchange.arena.allocate(sizeof(core::HeaderLine)));
     exchange.request.known_states = ::new (line) core::HeaderLine{"x-vault-index", exchange.arena.copy(state), nullptr};
   }
+  COFFER_TRY(set_wishes_of_place(context, exchange.request));
   COFFER_ASSIGN(const std::string_view wrap, metadata(context, "x-vault-wrap-ttl"));
   if (wrap.empty())
     return ok_status();

@@ -365,6 +365,8 @@ void App::Impl::read_gauges(metrics::Reading& reading) const {
     put("vault.http.body_bytes_held", static_cast<double>(stats.body_bytes_held));
     put("vault.http.tls_handshakes_failed", static_cast<double>(stats.tls_handshakes_failed));
   }
+  if (cluster_ != nullptr)
+    cluster_->read_counts(reading);
   const auto attachment = backend_->attachment();
   const core::Published* published = core::published_in(attachment);
   if (published == nullptr || published->sealed || published->router == nullptr)
@@ -428,6 +430,7 @@ Status App::Impl::compose_cluster(actors::Node::Options& node) {
   part.listen_port = options_.cluster_listen_port;
   part.call = options_.call_peer;
   part.retry_join = options_.retry_join;
+  part.serves_reads = options_.standby_reads;
   node.spool_folder = options_.storage_path + "/spool";
   cluster_ = std::make_unique<ClusterPart>(std::move(part), calls_, logger_);
   return Status();

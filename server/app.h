@@ -54,6 +54,7 @@ struct AppOptions {
   std::vector<core::JoinTarget> retry_join;
   std::string autopilot_zone;             // core::Member::zone
   std::string autopilot_upgrade_version;  // core::Member::upgrade_version
+  bool standby_reads = true;           // served here while another node leads
 };
 
 class App {

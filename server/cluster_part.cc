@@ -4,6 +4,7 @@
 #include <future>
 #include <utility>
 
+#include "core/activity.h"
 #include "core/jobs.h"
 #include "core/layout.h"
 #include "core/pipeline.h"
@@ -40,7 +41,7 @@ core::Lifecycle::Cluster& ClusterPart::attach(actors::Node& node, const core::Se
   node_ = &node;
   services_ = &services;
   port_.reset(new core::Lifecycle::Cluster{
-      node, options_.self, options_.call, threads_,
+      node, options_.self, options_.call, threads_, options_.serves_reads,
       [this](std::function<void(const Status&)> done) { node_->lead_alone(std::move(done)); },
       [this](const seal::Keyring& keyring, const core::Members& members) { meet(keyring, members); }});
   return *port_;
@@ -53,8 +54,15 @@ void ClusterPart::attach(core::Pipeline& pipeline, core::Lifecycle& lifecycle) {
   core::Forwarder::Options options;
   options.self = options_.self.number;
   forwarder_ = std::make_unique<core::Forwarder>(
-      options, core::Forwarder::Ports{hub_, system_clock(), [this] { return leader(); }});
+      options, core::Forwarder::Ports{hub_, system_clock(), [this] { return leader(); },
+                                      [this](std::uint64_t mark) {
+                                        services_->activity->note_counted(mark, node_->cluster_now());
+                                      }});
   pipeline.set_forwarder(*forwarder_);
+  if (!options_.serves_reads)
+    return;
+  reader_ = std::make_unique<core::StandbyReader>(*node_);
+  pipeline.set_reader(*reader_);
 }
 
 core::Forwarder::Leader ClusterPart::leader() const {
@@ -326,6 +334,23 @@ void ClusterPart::hand_over() {
   // Its clients ask elsewhere: their connections end now.
   if (forwarder_ != nullptr)
     forwarder_->stop();
+}
+
+void ClusterPart::read_counts(metrics::Reading& reading) const {
+  if (forwarder_ == nullptr)
+    return;
+  const core::Forwarder::Counts counts = forwarder_->counts();
+  reading.counters.push_back({"vault.ha.rpc.client.forward", counts.sent});
+  reading.counters.push_back({"vault.ha.rpc.client.forward.errors", counts.unknown + counts.refused});
+  reading.counters.push_back({"vault.ha.rpc.client.forward.again", counts.sent_again});
+  reading.gauges.push_back({"vault.ha.rpc.client.forward.waiting", static_cast<double>(counts.requests)});
+  reading.gauges.push_back({"vault.ha.rpc.client.forward.bytes_held", static_cast<double>(counts.bytes)});
+  if (reader_ == nullptr)
+    return;
+  const core::StandbyReader::Counts reads = reader_->counts();
+  reading.counters.push_back({"vault.core.standby.reads", reads.confirmed});
+  reading.counters.push_back({"vault.core.standby.reads_unconfirmed", reads.unconfirmed});
+  reading.counters.push_back({"vault.core.standby.read_questions", reads.questions});
 }
 
 void ClusterPart::stop() {

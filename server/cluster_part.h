@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "actors/node.h"
+#include "base/metrics.h"
 #include "core/autopilot_board.h"
 #include "core/call.h"
 #include "core/forward_door.h"
 #include "core/forwarder.h"
 #include "core/join_gate.h"
 #include "core/lifecycle.h"
+#include "core/standby_reader.h"
 #include "server/cluster_hub.h"
 
 namespace coffer::server {
@@ -28,6 +30,7 @@ class ClusterPart final : private core::ForwardHandler {
     std::uint16_t listen_port = 0;
     core::PeerCall call;
     std::vector<core::JoinTarget> retry_join;
+    bool serves_reads = true;      // while another node leads
   };
 
   ClusterPart(Options options, core::CallPool& threads, Logger& logger);
@@ -57,6 +60,8 @@ class ClusterPart final : private core::ForwardHandler {
   void tick(BootTime now);
   // Leads no more, if anybody else can, and passes nothing on any more.
   void hand_over();
+  // What went to other nodes, and what was read here while another leads. Any thread.
+  void read_counts(metrics::Reading& reading) const;
   // Nothing goes in or out any more. Before the node stops.
   void stop();
 
@@ -86,6 +91,7 @@ class ClusterPart final : private core::ForwardHandler {
   std::unique_ptr<core::Forwarder> forwarder_;
   core::PilotBoard board_;
   core::JoinGate gate_;
+  std::unique_ptr<core::StandbyReader> reader_;  // null: reads are forwarded
   core::Autopilot autopilot_;               // scheduler's thread, as what follows
   BootTime next_meeting_{};
   BootTime next_question_{};

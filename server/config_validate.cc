@@ -142,7 +142,6 @@ std::vector<std::string> idle_settings(const Config& config) {
       out.push_back("\"" + std::string(name) + "\" is set and has no effect in this version");
   };
   note(config.raw_storage_endpoint, "raw_storage_endpoint");
-  note(config.disable_performance_standby, "disable_performance_standby");
   note(config.storage && config.storage->kind != StorageKind::kRaft && !config.storage->retry_join.empty(),
        "retry_join");
   if (config.storage && config.storage->max_entry_bytes != 0 &&

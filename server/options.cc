@@ -311,6 +311,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.tracing = config.tracing;
   start.app.sanitized_config = sanitized_config(config);
   start.app.introspection = config.introspection_endpoint;
+  start.app.standby_reads = !config.disable_performance_standby;
   start.app.lockouts = config.lockouts;
   for (const SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)

@@ -13,6 +13,8 @@ JOINED = "Key       Value\n---       -----\nJoined    true\n"
 class Nodes(harness.Contract):
     """Node n serves on 127.0.0.1:8n00 and talks to others on 8n01."""
     binary = harness.VAULT
+    settings = ""  # further ones of each node
+    mutant = None  # that is on, where the binary has switches
 
     def setUp(self):
         super().setUp()
@@ -38,8 +40,10 @@ api_addr = "http://127.0.0.1:8{n}00"
 cluster_addr = "https://127.0.0.1:8{n}01"
 disable_mlock = true
 {top}
+{self.settings}
 """)
-        server = self.start(f"-config={path}", binary=self.binary)
+        options = {"env": {"COFFER_MUTANT": self.mutant}} if self.mutant else {}
+        server = self.start(f"-config={path}", binary=self.binary, **options)
         server.wait_for_http(f"http://127.0.0.1:8{n}00")
         self.nodes[n] = server
         return server
@@ -109,7 +113,7 @@ class Cluster(Nodes):
         for line in ("HA Cluster              https://127.0.0.1:8101", "HA Mode                 standby", "Active Node Address     http://127.0.0.1:8100"):
             self.assertIn(line, lines)
         self.assertEqual(self.status(1)[0], 200)
-        self.assertEqual(self.status(2)[0], 429)
+        self.assertEqual(self.status(2)[0], 473)
         self.assertEqual(self.status(2, "sys/health?standbyok=true")[0], 200)
         self.assertTrue(self.status(2)[1]["standby"])
         self.assertEqual(self.status(2, "sys/leader")[1]["leader_address"], "http://127.0.0.1:8100")
@@ -156,7 +160,7 @@ class Cluster(Nodes):
         self.cluster()
         self.assertEqual(self.vault(1, "operator step-down"), "Success! Stepped down: http://127.0.0.1:8100\n")
         harness.wait_until(lambda: self.leader((2, 3)), "another node leads", 20)
-        self.assertEqual(self.status(1)[0], 429)
+        self.assertEqual(self.status(1)[0], 473)
         # A standby passes it on.
         now = self.leader((2, 3))
         self.vault(1, "operator step-down")
@@ -175,7 +179,7 @@ class Cluster(Nodes):
         self.assertEqual(self.status(1)[0], 503)
         harness.wait_until(lambda: self.leader((2, 3)), "another node leads", 20)
         self.unseal(1, keys)
-        harness.wait_until(lambda: self.status(1)[0] == 429, "it is a standby", 20)
+        harness.wait_until(lambda: self.status(1)[0] == 473, "it is a standby", 20)
         harness.wait_until(lambda: len(self.peers(1)) == 3, "it forwards", 20)
 
     def test_peers_come_and_go(self):

@@ -46,6 +46,17 @@ class FakeCommitter final : public Committer {
     backend_.publish(observer_.attachment());
   }
 
+  // As when a snapshot takes the place of the state.
+  void replace(std::span<const store::Op> ops) {
+    index_ = index_.next();
+    backend_.apply(index_, ops);
+    for (const store::Op& op : ops)
+      written_[op.key] = index_;
+    backend_.publish(nullptr);
+    observer_.on_replaced(*std::move(backend_.view()).value());
+    backend_.publish(observer_.attachment());
+  }
+
   Term term{1};
   bool leading = true;
   bool lease = true;
