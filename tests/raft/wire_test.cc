@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(what_the_core_relies_on_is_checked) {
       {"an entry of a later term than the message", [](Message& m) { m.term = Term(8); }},
       {"an entry of an earlier term than the one before", [](Message& m) { m.entries[1].term = Term(3); }},
       {"an entry below the log's term", [](Message& m) { m.log_term = Term(5); }},
-      {"an unknown kind of entry", [](Message& m) { m.entries[0].kind = 3; }},
+      {"an unknown kind of entry", [](Message& m) { m.entries[0].kind = 9; }},
       {"a payload without its head",
        [](Message& m) { m.entries[0].payload = std::make_shared<const std::string>("1234567"); }},
       {"entries in a heartbeat", [](Message& m) { m.kind = MessageKind::kHeartbeat; }},

@@ -65,7 +65,7 @@ class Checks(unittest.TestCase):
         self.plant("tests/contract/a_test.py", "class A:\n    def test_it(self):\n        pass\n\n\ndef check(surface, test):\n    pass\n\n\n"
                                                'ROWS = [("A1", "a1_bug", check, SURFACES)]\n')
         rest = [f"| {letter}{i} | x | not yet: later | |\n" for letter, count in (("A", 28), ("B", 7), ("C", 6), ("D", 19), ("E", 8), ("F", 10), ("G", 13), ("H", 21),
-                                                                               ("I", 8), ("J", 10), ("K", 9)) for i in range(1, count + 1)]
+                                                                               ("I", 8), ("J", 10), ("K", 9), ("L", 10)) for i in range(1, count + 1)]
         self.plant("docs/advisories.md", "".join([*table, *rest[len(table):]]))
         self.plant("base/mutants.inc", mutants)
         self.plant("base/a.cc", product)

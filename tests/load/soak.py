@@ -1,0 +1,78 @@
+#!/usr/bin/env python3
+"""The memory of standbys over time (advisory K7): three nodes, clients that write, read, log in and revoke through all of them at a steady pace, and the resident
+memory of each node every ten seconds. After the first third, in which caches fill, a line is fitted: its slope is the figure.
+
+usage: soak.py [--minutes N] [--pace SECONDS]
+"""
+import argparse
+import pathlib
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests/faults")]
+from clients import Client  # noqa: E402
+from history import History  # noqa: E402
+from nodes import BUILD, Cluster  # noqa: E402
+
+CLIENTS = 7
+SAMPLE_SECONDS = 10
+SLOPE_MIB_PER_HOUR_MAX = 24.0  # of a minute's noise: a page here and there; the row's bound is for a day
+
+
+def anonymous_mib(node):
+    status = pathlib.Path(f"/proc/{node.process.pid}/status").read_text()
+    return int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) / 1024
+
+
+def slope_per_hour(samples):
+    times, values = zip(*samples)
+    return statistics.linear_regression(times, values).slope * 3600
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--pace", type=float, default=0.02)
+    options = parser.parse_args()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-", dir=BUILD))
+    cluster = Cluster(folder, 3)
+    try:
+        cluster.begin()
+        cluster.nodes[0].request("POST", "/v1/sys/mounts/secret", cluster.token, {"type": "kv", "options": {"version": "2"}})
+        history, errors, stop = History(), [], threading.Event()
+        history.add = lambda name, operation: None  # it would be the driver's memory
+        clients = [Client(cluster, history, number, 1, stop, errors, options.pace) for number in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        samples = {node.number: [] for node in cluster.nodes}
+        begun = time.monotonic()
+        while time.monotonic() - begun < options.minutes * 60:
+            stop.wait(SAMPLE_SECONDS)
+            for node in cluster.nodes:
+                samples[node.number].append((time.monotonic() - begun, anonymous_mib(node)))
+        stop.set()
+        for client in clients:
+            client.join()
+        if errors:
+            sys.exit(f"clients saw what they must not: {errors[:3]}")
+        leader = cluster.leader()
+        figures = {number: slope_per_hour(of[len(of) // 3:]) for number, of in samples.items()}
+        last = {number: of[-1][1] for number, of in samples.items()}
+        print(f"{options.minutes:.0f} minutes, {sum(client.done for client in clients)} operations: " + ", ".join(
+            f"n{number} {'(leads) ' if leader and leader.number == number else ''}{last[number]:.1f} MiB, {figures[number]:+.2f} MiB/h" for number in figures))
+        standbys = [figures[number] for number in figures if not leader or leader.number != number]
+        if max(standbys) > SLOPE_MIB_PER_HOUR_MAX:
+            sys.exit("the memory of a standby grows")
+    finally:
+        cluster.end()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
