@@ -164,7 +164,7 @@ class Autopilot(cluster_test.Nodes):
         server.wait_for_http("http://127.0.0.1:8200")
         self.unseal(2, keys)
         harness.wait_until(lambda: self.peers(1)["n2"][0] == "127.0.0.1:8251", "its new address is known", 20)
-        self.assertEqual(self.state()["servers"]["n2"]["redundancy_zone"], "z")
+        harness.wait_until(lambda: self.state()["servers"]["n2"].get("redundancy_zone") == "z", "its zone is known", 10)
         self.vault(2, "secrets enable -version=2 kv")
         self.assertEqual(self.peers(3)["n2"], ("127.0.0.1:8251", "follower", "true"))
 
