@@ -27,7 +27,7 @@ START_SECONDS_MAX = 30
 
 
 def wait_until(condition, what, seconds=START_SECONDS_MAX):
-    """Polls `condition` until it is true; a failure names `what`."""
+    """Polls `condition` until it is true; a failure names `what`, a text or a function that gives one then."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while True:
@@ -35,7 +35,7 @@ def wait_until(condition, what, seconds=START_SECONDS_MAX):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {seconds} s")
+            raise AssertionError(f"{what() if callable(what) else what}: not within {seconds} s")
         pause.wait(0.02)
 
 

@@ -11,10 +11,12 @@ import shutil
 import signal
 import struct
 import subprocess
-import threading
-import time
+import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests/contract")]
+from harness import wait_until  # noqa: E402
+
 BUILD = pathlib.Path(os.environ.get("COFFER_BUILD", ROOT / "build/release"))
 CONFIG = '''
 storage "raft" {{
@@ -38,19 +40,6 @@ disable_mlock = true
 
 def run(*words):
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-
-
-def wait_until(condition, what, seconds):
-    """Polls; `what` may be a text or a function that gives one."""
-    deadline = time.monotonic() + seconds
-    pause = threading.Event()
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise SystemExit(f"not within {seconds} s: {what() if callable(what) else what}")
-        pause.wait(0.01)
 
 
 class Node:
