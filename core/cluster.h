@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -63,6 +64,8 @@ class ForwardHandler {
   virtual ~ForwardHandler() = default;
   // Any thread. `reply` is called once, on any thread. `from` is who the connection's certificate names.
   virtual void take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) = 0;
+  // Any thread. Whether take() may be given this of a node that is no member, though its certificate is the cluster's.
+  virtual bool takes_of_strangers(std::string_view) const { return false; }
 };
 
 }  // namespace coffer::core

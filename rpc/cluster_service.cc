@@ -336,9 +336,11 @@ grpc::ServerUnaryReactor* ClusterService::Forward(grpc::CallbackServerContext* c
                                                   const cluster::v1::ForwardRequest* request,
                                                   cluster::v1::ForwardReply* reply) {
   raft::NodeId from;
-  if (const grpc::Status status = admit(*context, from); !status.ok()) {
+  const grpc::Status admitted = admit(*context, from);
+  const bool is_stranger = !admitted.ok() && from != raft::kNobody;
+  if (!admitted.ok() && !(is_stranger && ports_.forward.takes_of_strangers(request->request()))) {
     auto* const reactor = context->DefaultReactor();
-    reactor->Finish(status);
+    reactor->Finish(admitted);
     return reactor;
   }
   const std::size_t bytes = request->request().size();

@@ -40,7 +40,7 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
     ++meetings_;
   }
   if (const std::shared_ptr<rpc::Cluster> there = network()) {
-    tell(*there, &members, nullptr);
+    tell(*there, [&](core::MemberBook& book) { return book.publish(members), true; });
     return ok_status();
   }
   const WallTime now = clock_.wall_now();
@@ -55,38 +55,37 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
   COFFER_ASSIGN(std::unique_ptr<rpc::Cluster> made,
                 rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},
                                      [this](std::string_view line) { logger_.info("cluster", line); }));
-  const core::Members nobody;
-  tell(*made, &nobody, &members);
+  // A joiner meets the cluster as it is, and then reads from the log how it once was.
+  tell(*made, [&](core::MemberBook& book) {
+    book = core::MemberBook();
+    book.invite(members);
+    return true;
+  });
   const std::lock_guard lock(mutex_);
   network_ = std::move(made);
   return ok_status();
 }
 
 // What is known last is told last.
-void ClusterHub::tell(rpc::Cluster& network, const core::Members* state, const core::Members* guests) {
+void ClusterHub::tell(rpc::Cluster& network, const std::function<bool(core::MemberBook&)>& change) {
   const std::lock_guard telling(telling_);
-  network.set_members(admitted(state, guests));
-}
-
-// A joiner meets the cluster as it is, and then reads from the log how it once was.
-std::vector<core::Member> ClusterHub::admitted(const core::Members* state, const core::Members* guests) {
-  const std::lock_guard lock(mutex_);
-  if (state != nullptr)
-    members_ = *state;
-  if (guests != nullptr)
-    guests_ = *guests;
-  std::vector<core::Member> all = members_;
-  for (const core::Member& guest : guests_)
-    if (core::find_member(members_, guest.number) == nullptr)
-      all.push_back(guest);
-  if (all.size() == members_.size())
-    guests_.clear();
-  return all;
+  if (change(book_))
+    network.set_members(book_.all());
 }
 
 void ClusterHub::invite(const core::Members& guests) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    tell(*there, nullptr, &guests);
+    tell(*there, [&](core::MemberBook& book) { return book.invite(guests), true; });
+}
+
+void ClusterHub::admit(const core::Member& asker) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    tell(*there, [&](core::MemberBook& book) { return book.ask(asker); });
+}
+
+void ClusterHub::settle(raft::NodeId leader, const raft::Configuration& configuration) {
+  if (const std::shared_ptr<rpc::Cluster> there = network())
+    tell(*there, [&](core::MemberBook& book) { return book.settle(leader, configuration); });
 }
 
 std::uint64_t ClusterHub::meetings() const {
@@ -96,7 +95,7 @@ std::uint64_t ClusterHub::meetings() const {
 
 void ClusterHub::set_members(const core::Members& members) {
   if (const std::shared_ptr<rpc::Cluster> there = network())
-    tell(*there, &members, nullptr);
+    tell(*there, [&](core::MemberBook& book) { return book.publish(members), true; });
 }
 
 void ClusterHub::leave(std::uint64_t meetings) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/cluster.h"
+#include "core/member_book.h"
 #include "raft/transport.h"
 #include "seal/keyring.h"
 
@@ -41,6 +43,10 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   void set_members(const core::Members& members);
   // Admits those as well, until the state knows them.
   void invite(const core::Members& guests);
+  // Admits one who is no member by this node's state, which may be behind, and settles who of them stays
+  // (core/member_book.h).
+  void admit(const core::Member& asker);
+  void settle(raft::NodeId leader, const raft::Configuration& configuration);
   // Changes with each meet().
   std::uint64_t meetings() const;
   // Ends all connections, unless a later meeting than `meetings` was held. Blocks for what is under way; not on the
@@ -63,19 +69,16 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   raft::Inbox* inbox_ = nullptr;
   core::ForwardHandler* handler_ = nullptr;
   void end();
-  void tell(rpc::Cluster& network, const core::Members* state, const core::Members* guests);
-  std::vector<core::Member> admitted(const core::Members* state, const core::Members* guests);
+  // Changes the book, and tells the network if `change` says so.
+  void tell(rpc::Cluster& network, const std::function<bool(core::MemberBook&)>& change);
 
   std::mutex meeting_;                     // one meet() or leave() at a time
   bool closed_ = false;                    // guarded by meeting_
-  std::mutex telling_;                     // before mutex_
+  std::mutex telling_;
   mutable std::mutex mutex_;
   std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
   std::uint64_t meetings_ = 0;             // guarded by mutex_
-  core::Members members_;                  // guarded by mutex_: as the state says
-  // Who was there when the network was made, or was named by others since: kept until the state, which may be behind,
-  // knows them all. Guarded by mutex_.
-  core::Members guests_;
+  core::MemberBook book_;                  // guarded by telling_
 };
 
 }  // namespace coffer::server

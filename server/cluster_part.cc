@@ -18,7 +18,8 @@ constexpr std::chrono::seconds kMeetingPause{10};
 constexpr std::chrono::seconds kQuestionPause{2};
 constexpr std::chrono::milliseconds kActionPause{200};
 // No forwarded request begins so (core/forward.h).
-constexpr std::string_view kWhoIsThere = "who is there?";
+constexpr std::string_view kWhoIsThere = "who is there? ";  // and the asker's record
+constexpr std::size_t kQuestionBytesMax = 8192;
 constexpr std::string_view kHereIAm = "here I am: ";  // and the member's record
 
 // As of the newest publication; null while sealed.
@@ -170,12 +171,14 @@ void ClusterPart::tick(BootTime now) {
     next_meeting_ = now + kMeetingPause;
     state_changed(true);
   }
+  hub_.settle(node_->leader(), node_->group_status().configuration);
   ask_around(now);
   announce(now);
   pilot(now);
 }
 
-// Who was away while others joined does not know them, and one of them may lead: those whom it knows tell.
+// Who was away while others joined does not know them, and one of them may lead: those whom it knows tell. And who
+// joined while others were away says where it is: without it they may not be enough to elect one.
 void ClusterPart::ask_around(BootTime now) {
   const bool is_led = node_->leader() != raft::kNobody;
   if (!is_led && now < next_question_)
@@ -190,7 +193,7 @@ void ClusterPart::ask_around(BootTime now) {
   for (const core::Member& member : *published->members) {
     if (member.number == options_.self.number)
       continue;
-    hub_.forward(member.number, std::string(kWhoIsThere), kQuestionPause,
+    hub_.forward(member.number, std::string(kWhoIsThere) + core::encode(options_.self), kQuestionPause,
                  [this](core::ClusterLink::Fate fate, const std::string& reply) {
                    const auto members = fate == core::ClusterLink::Fate::kAnswered
                                             ? core::decode_members(reply)
@@ -207,11 +210,20 @@ void ClusterPart::take(raft::NodeId from, std::string request, std::function<voi
     take_announcement(from, std::string_view(request).substr(kHereIAm.size()));
     return reply({});
   }
-  if (request != kWhoIsThere)
+  if (!request.starts_with(kWhoIsThere))
     return door_->take(from, std::move(request), std::move(reply));
   const auto attachment = services_->backend.attachment();
   const core::Published* published = open_state(attachment);
-  reply(published == nullptr ? std::string() : core::encode(*published->members));
+  if (published == nullptr)
+    return reply({});
+  const Result<core::Member> asker = core::decode_member(std::string_view(request).substr(kWhoIsThere.size()));
+  if (node_->leader() == raft::kNobody && asker.ok() && asker->number == from && core::check_member(*asker).ok())
+    hub_.admit(*asker);
+  reply(core::encode(*published->members));
+}
+
+bool ClusterPart::takes_of_strangers(std::string_view request) const {
+  return request.starts_with(kWhoIsThere) && request.size() <= kQuestionBytesMax && node_->leader() == raft::kNobody;
 }
 
 // What a node says of itself stands in the state, so that who joins learns of it and who knew an older address finds

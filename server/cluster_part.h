@@ -78,6 +78,7 @@ class ClusterPart final : private core::ForwardHandler {
   core::Members known_members(const core::Published& published) const;
   void ask_around(BootTime now);
   void take(raft::NodeId from, std::string request, std::function<void(std::string reply)> reply) override;
+  bool takes_of_strangers(std::string_view request) const override;
 
   const Options options_;
   core::CallPool& threads_;

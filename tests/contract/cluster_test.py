@@ -213,6 +213,16 @@ class Cluster(Nodes):
         harness.wait_until(lambda: self.status(2, "sys/leader")[1]["leader_address"] == "http://127.0.0.1:8400", "it follows", 30)
         self.assertEqual(len(self.peers(2)), 4)
 
+    def test_who_joined_lately_is_heard_after_a_restart(self):
+        """A node that starts again does not know how far its log was committed, and so not who joined at its end."""
+        keys = self.cluster()
+        for n in (2, 1):
+            self.nodes[n].stop(signal.SIGKILL)
+        self.node(2)
+        self.unseal(2, keys)
+        harness.wait_until(lambda: self.leader((2, 3)), "the two that are left elect one", 20)
+        harness.wait_until(lambda: len(self.peers(2)) == 3, "it knows all three", 20)
+
     def test_retry_join(self):
         self.node(1)
         keys = self.init(1)

@@ -136,6 +136,8 @@ class Inbox final : public raft::Inbox {
 };
 
 // Answers "<from> <request>", or keeps the reply for later.
+constexpr const char* kStrangersQuestion = "a stranger's question";
+
 class Handler final : public core::ForwardHandler {
  public:
   void take(raft::NodeId from, std::string request, std::function<void(std::string)> reply) override {
@@ -150,6 +152,7 @@ class Handler final : public core::ForwardHandler {
     }
     reply(std::to_string(from.get()) + " " + request);
   }
+  bool takes_of_strangers(std::string_view request) const override { return request == kStrangersQuestion; }
   void keep() {
     const std::lock_guard lock(mutex_);
     keeps_ = true;
@@ -545,6 +548,19 @@ BOOST_AUTO_TEST_CASE(who_is_no_member_is_refused_and_cut_off) {
   BOOST_TEST((forward(a, kB, "x").fate == ClusterLink::Fate::kNotSent));
   BOOST_TEST(a.handler.taken() == 0u);
   join({&a, &b});
+}
+
+BOOST_AUTO_TEST_CASE(who_is_no_member_may_ask_what_the_handler_takes) {
+  Node a(kA), b(kB);
+  a.start();
+  b.start();
+  a.cluster->set_members({a.member()});
+  b.cluster->set_members({a.member(), b.member()});
+  BOOST_TEST(eventually([&] { return forward(b, kA, kStrangersQuestion).fate == ClusterLink::Fate::kAnswered; }));
+  const std::size_t taken = a.handler.taken();
+  BOOST_TEST((forward(b, kA, "x").fate != ClusterLink::Fate::kAnswered));
+  BOOST_TEST(a.handler.taken() == taken);
+  BOOST_TEST(!a.connected(kB));
 }
 
 BOOST_AUTO_TEST_CASE(a_peer_whose_certificate_names_another_node_gets_nothing) {
