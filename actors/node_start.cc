@@ -79,6 +79,8 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
     start.configuration.voters = {options.raft.id};
   }
   start.time = time;
+  COFFER_ASSIGN(start.replaced, last_restore(ports.backend));
+  const Index restored = start.replaced;
   COFFER_ASSIGN(auto core, raft::Core::start(options.raft, ports.clock, ports.log, start));
   if (begin == Begin::kSoleVoter && !is_alone(core->configuration(), options.raft.id))
     return Status(Code::kInvalid,
@@ -86,7 +88,6 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
                   "this node has joined others and cannot go on alone");
   if (!several && !is_alone(core->configuration(), options.raft.id))
     return Status(Code::kInvalid, "the storage belongs to a cluster of several nodes: cluster_addr is needed");
-  COFFER_ASSIGN(const Index restored, last_restore(ports.backend));
   std::unique_ptr<Node> node(new Node(options, std::move(ports), std::move(core), std::move(desk), time,
                                       begin == Begin::kSoleVoter));
   node->restored_ = restored;

@@ -89,6 +89,9 @@ class Lifecycle final : public LifecycleHandler {
   // Node's thread: another state was put in the place of this one's and published. Seals, and goes on with the seal
   // that is in it, as begin() does. The same failures.
   Status restored();
+  // Any thread. Whether this node is being let into a cluster with keys that it holds already: what it is sent first
+  // may be of before a restore, and that its state is then replaced is no news to it.
+  bool is_entering() const;
   // Whether this server can open such a state with its seal. Any thread.
   Status may_restore(const RestoreScan& scan) const;
 

@@ -169,10 +169,19 @@ void Lifecycle::enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(c
       const std::lock_guard lock(mutex_);
       pending_.reset();
     }
-    unseal_with(std::move(*keys), done);
+    unseal_with(std::move(*keys), [this, done](const Status& status) {
+      if (!status.ok())
+        ports_.changed(false);  // a state of other keys came meanwhile: the connections are of these
+      done(status);
+    });
   });
   if (!taken)
     give_up(Status(Code::kExhausted, "too many calls to other systems wait"));
+}
+
+bool Lifecycle::is_entering() const {
+  const std::lock_guard lock(mutex_);
+  return pending_ && busy_;
 }
 
 Result<Members> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {

@@ -26,6 +26,8 @@ Core::Core(const Options& options, const Clock& clock, const store::Log& log, co
       commit_(std::max(start.applied, std::min(hard_.commit, log.last_index()))),
       applied_(start.applied),
       handed_out_(start.applied),
+      replaces_(start.replaced),
+      replaced_(start.replaced),
       synced_(log.last_index()),
       written_(log.last_index()),
       commit_saved_(commit_),
@@ -365,6 +367,8 @@ void Core::persisted(std::uint64_t number) {
 void Core::applied(Index index) {
   COFFER_CHECK(index >= applied_ && index <= handed_out_);
   applied_ = index;
+  if (replaces_ <= index)
+    replaced_ = replaces_;
   membership_.compact(index);
   if (role_ == Role::kLeader)
     check_rounds();
@@ -416,6 +420,9 @@ void Core::take_apply(Ready& ready) {
     return fail(records.status());
   ready.apply = std::move(records).value();
   handed_out_ = ready.apply.back().index;
+  for (const store::LogRecord& record : ready.apply)
+    if (record.kind == static_cast<std::uint8_t>(EntryKind::kReplaced))
+      replaces_ = record.index;
 }
 
 Result<SnapshotMeta> Core::snapshot_meta() const {

@@ -35,6 +35,7 @@ class Core {
     Configuration configuration;   // as of `applied`; empty for a node that has yet to join
     WallTime time;                 // cluster time as of `applied`
     bool joining = false;          // nothing to go by (new or wiped): may not vote before a leader says it caught up
+    Index replaced{};              // the last entry kReplaced that is applied; 0: none
   };
 
   // `clock` and `log` outlive the core. kDataLoss when log and state do not fit together or a record is damaged.
@@ -185,6 +186,8 @@ class Core {
   Index commit_;
   Index applied_;
   Index handed_out_;   // for applying
+  Index replaces_;     // the last entry kReplaced that was handed out; 0: none
+  Index replaced_;     // and the last that is applied: what the log holds up to it is of no use to anybody
   Index synced_;       // own log, durable
   bool failed_ = false;
 

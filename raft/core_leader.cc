@@ -273,6 +273,13 @@ void Core::replicate_to(Progress& peer) {
 
 // False when nothing was sent: the peer needs a snapshot, or the log cannot be read.
 bool Core::send_append(Progress& peer) {
+  // The streams that those entries name are gone once they are applied, and what stands before them is another state:
+  // who is not past them is given the state itself.
+  if (peer.next() <= replaced_) {
+    peer.snapshot(replaced_);
+    ready_.snapshots.push_back(peer.id());
+    return false;
+  }
   const Index before(peer.next().get() - 1);
   const Result<Term> term = log_.term_at(before);
   if (!term.ok() || (peer.next() <= log_.last_index() && peer.next() < log_.first_index())) {
@@ -304,16 +311,6 @@ bool Core::send_append(Progress& peer) {
       return false;
     }
     message.entries = std::move(entries).value();
-    // Once it is applied the stream that it names is gone: who has not got so far is given the state itself.
-    const auto replaced = std::ranges::find_if(message.entries, [this](const store::LogRecord& entry) {
-      return entry.kind == static_cast<std::uint8_t>(EntryKind::kReplaced) && entry.index <= applied_;
-    });
-    if (replaced == message.entries.begin()) {
-      peer.snapshot(replaced->index);
-      ready_.snapshots.push_back(peer.id());
-      return false;
-    }
-    message.entries.erase(replaced, message.entries.end());
     for (const store::LogRecord& entry : message.entries)
       bytes += entry.payload->size();
   }

@@ -560,6 +560,8 @@ void App::Impl::state_changed(bool unsealed) {
 }
 
 void App::Impl::restored() {
+  if (lifecycle_->is_entering())
+    return;
   version_noted_ = false;
   cluster_->restored();
   if (const Status status = lifecycle_->restored(); !status.ok())

@@ -183,6 +183,13 @@ class ThreeNodes(Restore):
         self.all_unsealed(theirs)
         for n in (1, 2, 3):
             self.assertEqual(self.get(n), "theirs")
+        # Who joins from now on proves that it can open the seal of that cluster.
+        self.node(5)
+        self.vault(5, f"operator raft join http://127.0.0.1:8{self.leader((1, 2, 3))}00", token=None)
+        self.unseal(5, theirs)
+        harness.wait_until(lambda: self.status(5)[0] in (429, 473), "it is a standby", 20)
+        self.assertEqual(self.get(5), "theirs")
+        self.assertEqual(len(self.peers(5)), 4)
 
     def test_one_is_down(self):
         keys = self.three()
