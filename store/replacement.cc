@@ -11,7 +11,8 @@ class DiskTarget::Prepared final : public Replacement {
   Prepared(DiskTarget& target, LoadedState loaded, SnapshotMeta meta)
       : target_(target), loaded_(std::move(loaded)), meta_(std::move(meta)) {}
   ~Prepared() override {
-    if (loaded_.state == nullptr)
+    // Once CURRENT may name it, it is the state: the next start removes whichever CURRENT does not name.
+    if (loaded_.state == nullptr || switching_)
       return;
     loaded_.state.reset();
     target_.forget(loaded_.name);
@@ -27,6 +28,7 @@ class DiskTarget::Prepared final : public Replacement {
     for (const Op& op : ops)
       changes.put(index, op.key, op.value);
     COFFER_TRY(loaded_.state->commit(changes, index));
+    switching_ = true;
     COFFER_TRY(write_current(target_.disk_, target_.folder_, loaded_.name));
     target_.backend_.replace(std::move(loaded_.state));
     target_.forget(loaded_.name);
@@ -41,6 +43,7 @@ class DiskTarget::Prepared final : public Replacement {
   DiskTarget& target_;
   LoadedState loaded_;
   const SnapshotMeta meta_;
+  bool switching_ = false;
 };
 
 Result<std::unique_ptr<Replacement>> DiskTarget::prepare(SnapshotReader& snapshot) {

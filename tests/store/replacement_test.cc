@@ -37,6 +37,28 @@ std::unique_ptr<SnapshotReader> snapshot(const std::string& path, Index index) {
   return std::move(SnapshotReader::open(std::move(posix_disk().open(path, OpenMode::kRead)).value(), path)).value();
 }
 
+// Renames take effect, and a folder's sync then fails.
+class FolderSyncFails final : public Disk {
+ public:
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    return posix_disk().open(path, mode);
+  }
+  Status make_folder(const std::string& path) override { return posix_disk().make_folder(path); }
+  Status sync_folder(const std::string& path) override {
+    return failing ? Status(Code::kIo, "Input/output error") : posix_disk().sync_folder(path);
+  }
+  Status rename(const std::string& from, const std::string& to) override { return posix_disk().rename(from, to); }
+  Status remove(const std::string& path) override { return posix_disk().remove(path); }
+  Result<std::vector<std::string>> list(const std::string& folder) override { return posix_disk().list(folder); }
+  Result<bool> exists(const std::string& path) override { return posix_disk().exists(path); }
+  Result<std::unique_ptr<FolderLock>> lock_folder(const std::string& folder) override {
+    return posix_disk().lock_folder(folder);
+  }
+  Result<std::uint64_t> free_bytes(const std::string& folder) override { return posix_disk().free_bytes(folder); }
+
+  bool failing = false;
+};
+
 struct OnDisk {
   OnDisk() { open(); }
   void open() {
@@ -45,7 +67,7 @@ struct OnDisk {
     auto table = std::move(open_state(posix_disk(), folder.path(), small(), system_random())).value();
     const SetHashKey hash_key = table->hash_key();
     backend = std::make_unique<StateBackend>(std::move(table), StateBackendOptions{});
-    target = std::make_unique<DiskTarget>(posix_disk(), folder.path(), small(), system_random(), *backend, hash_key);
+    target = std::make_unique<DiskTarget>(disk, folder.path(), small(), system_random(), *backend, hash_key);
   }
   static LmdbOptions small() { return {.map_bytes = 64u << 20}; }
   std::size_t state_files() const {
@@ -56,6 +78,7 @@ struct OnDisk {
     return count;
   }
 
+  FolderSyncFails disk;
   testing::TempFolder folder;
   testing::TempFolder elsewhere;
   std::string path = elsewhere.path() + "/snapshot";
@@ -89,6 +112,20 @@ BOOST_FIXTURE_TEST_CASE(the_new_state_stands_after_publish_and_after_a_restart, 
   prepared.reset();
   open();
   BOOST_TEST((backend->applied_index() == Index(9)));
+  BOOST_TEST(value(*std::move(backend->view()).value(), "there").value() == "new");
+  BOOST_TEST(state_files() == 1u);
+}
+
+// CURRENT may name the new one by then.
+BOOST_FIXTURE_TEST_CASE(a_switch_that_fails_takes_no_state_away, OnDisk) {
+  put(*backend, Index(1), "gone", "old");
+  const auto reader = snapshot(path, Index(9));
+  auto prepared = std::move(target->prepare(*reader)).value();
+  disk.failing = true;
+  BOOST_TEST(!prepared->take_over().ok());
+  disk.failing = false;
+  prepared.reset();
+  open();
   BOOST_TEST(value(*std::move(backend->view()).value(), "there").value() == "new");
   BOOST_TEST(state_files() == 1u);
 }
