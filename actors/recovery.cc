@@ -9,6 +9,14 @@ namespace coffer::actors {
 namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
+constexpr std::uint64_t kTermStep = 1u << 16;
+
+// Two nodes that are recovered alike write an entry of this term at the end of their logs, and Raft takes logs that
+// share an entry's index and term for equal up to there. So it says of which term the entry before is: where those
+// differ, so do the new ones, and one log gives way to the other.
+Term recovery_term(Term newest, Term last) {
+  return Term((newest.get() / kTermStep + 1) * kTermStep + last.get() % kTermStep);
+}
 
 Result<std::optional<core::RaftGroupRecord>> stored_record(const store::Backend& backend) {
   COFFER_ASSIGN(const std::unique_ptr<store::View> view, backend.view());
@@ -64,7 +72,7 @@ Result<GroupRecovery> plan_recovery(const store::Backend& backend, const store::
     return Status(Code::kUnavailable,
                   "a snapshot was being installed when the node stopped: start it once, stop it, and try again");
   const Term newest = std::max(log.hard_state().term, log.last_term());
-  return GroupRecovery{*from, log.last_index(), backend.applied_index(), Term(newest.get() + 1)};
+  return GroupRecovery{*from, log.last_index(), backend.applied_index(), recovery_term(newest, log.last_term())};
 }
 
 Status recover_group(store::Log& log, const store::Backend& backend, const GroupRecovery& plan,

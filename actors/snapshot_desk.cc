@@ -243,6 +243,10 @@ Status SnapshotDesk::end_install() {
   return there ? disk_.remove(installing_path()) : Status();
 }
 
+Result<bool> SnapshotDesk::is_interrupted(Disk& disk, const std::string& folder) {
+  return disk.exists(folder + "/" + std::string(kInstalling));
+}
+
 Result<std::optional<store::SnapshotMeta>> SnapshotDesk::interrupted() {
   COFFER_ASSIGN(const bool there, disk_.exists(installing_path()));
   if (!there)

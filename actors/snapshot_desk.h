@@ -72,6 +72,8 @@ class SnapshotDesk {
   Status begin_install(const std::string& path);
   Status end_install();
   Result<std::optional<store::SnapshotMeta>> interrupted();
+  // Whether a crash fell between the two, in such a folder of a node that does not run.
+  static Result<bool> is_interrupted(Disk& disk, const std::string& folder);
 
  private:
   SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target);

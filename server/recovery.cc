@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "actors/recovery.h"
+#include "actors/snapshot_desk.h"
 #include "base/encoding.h"
 #include "base/json.h"
 #include "base/rng.h"
@@ -42,6 +43,15 @@ Result<raft::Configuration> read_peers(Disk& disk, const std::string& path) {
   return out;
 }
 
+// A start would put the log's end where the snapshot's is, and take away what is added to it here.
+Status check_no_installation(Disk& disk, const std::string& folder) {
+  COFFER_ASSIGN(const bool interrupted, actors::SnapshotDesk::is_interrupted(disk, folder + "/spool"));
+  if (!interrupted)
+    return ok_status();
+  return Status(Code::kUnavailable,
+                "a snapshot was being installed when the node stopped: start it once, stop it, and try again");
+}
+
 }  // namespace
 
 Result<std::string> kept_node_id(Disk& disk, const std::string& folder, bool fresh) {
@@ -68,6 +78,7 @@ Status take_peers_file(Disk& disk, const std::string& folder, const std::string&
     return ok_status();
   const Result<raft::Configuration> to = read_peers(disk, path);
   COFFER_TRY(to.status().with_context(path));
+  COFFER_TRY(check_no_installation(disk, folder).with_context(path));
   const Result<actors::GroupRecovery> plan =
       actors::plan_recovery(backend, log, core::member_number(node_id), *to);
   COFFER_TRY(plan.status().with_context(path));
@@ -85,6 +96,7 @@ Result<QuorumRecovery> recover_quorum(Disk& disk, const std::string& folder, std
   if (!there)
     return Status(Code::kInvalid, folder + ": there is no data of a node");
   COFFER_ASSIGN(const std::unique_ptr<FolderLock> lock, disk.lock_folder(folder));
+  COFFER_TRY(check_no_installation(disk, folder));
   COFFER_ASSIGN(const auto current, store::read_current(disk, folder));
   if (!current)
     return Status(Code::kInvalid, folder + ": there is no state of a node");
