@@ -163,6 +163,7 @@ void Node::work() {
       ask_reads();
       move_leadership();
       move_restore(ports_.clock.boot_now());
+      offer_streams(ports_.clock.boot_now());
     }
     more = perform() || more;
   }

@@ -33,7 +33,7 @@
 #include "core/lifecycle.h"
 #include "core/overload.h"
 #include "core/proposer.h"
-#include "raft/core.h"
+#include "core/restoring.h"
 #include "raft/transport.h"
 
 namespace coffer::actors {
@@ -185,17 +185,15 @@ class Node final : public core::Committer,
   };
   // The leader's, from restore() until its entry is applied or can be in no log any more.
   struct Restore {
+    explicit Restore(BootTime now) : staging(now) {}
     std::uint64_t number = 0;
     Owed owed;                      // null: told already
     Term term;
     std::string digest;             // empty: the stream is being read
     core::Members members;
-    std::set<raft::NodeId> waited;  // who may yet have it
-    std::set<raft::NodeId> ready;   // who has it on its disk
-    BootTime begun;
-    BootTime deadline;
-    BootTime agreed = BootTime::max();  // since when a majority has it
+    core::StreamStaging staging;
     Index index;                    // of the entry; 0: not proposed
+    BootTime deadline;              // of the answer, when it is proposed
   };
   struct LogMark {
     Index index;
@@ -275,7 +273,8 @@ class Node final : public core::Committer,
   Status stage_logged(std::map<Index, std::string> named);
   void begin_restore(const std::string& path, const Owed& owed);
   void stream_read(std::uint64_t number, Result<SnapshotDesk::Staged> staged);
-  void send_stream(raft::NodeId to);
+  void send_stream(raft::NodeId to, const std::string& digest);
+  void offer_streams(BootTime now);
   void note_stream(raft::NodeId of, std::uint64_t context, bool there);
   void move_restore(BootTime now);
   void propose_restore();
@@ -286,7 +285,7 @@ class Node final : public core::Committer,
   void keep_stream(SnapshotDesk::Staged staged);
   void drop_streams(BootTime now);
   bool is_named(const std::string& digest) const;
-  bool end_at_missing(raft::Message& message) const;
+  void end_at_missing(raft::Message& message) const;
   void note_replacements(const std::vector<store::LogRecord>& appended);
   Status replace_state(const store::LogRecord& record);
   void tell_restored();
@@ -338,6 +337,7 @@ class Node final : public core::Committer,
   std::map<std::string, StagedStream> staged_;  // by digest
   std::map<Index, std::string> replaced_;       // entries kReplaced of the own log that are not applied: digests
   std::optional<Restore> restore_;
+  core::StreamOffers stream_offers_;
   std::uint64_t restores_ = 0;
   Index restored_;                  // the entry of the last replacement that is in the state; 0 for none
   bool restored_news_ = false;      // and it was not told of yet

@@ -44,8 +44,8 @@ void Node::step(raft::Message message) {
   if (message.kind != raft::MessageKind::kAppend)
     return core_->step(std::move(message));
   if (held_appends_.empty() && !flush_pressure()) {
-    if (end_at_missing(message))
-      core_->step(std::move(message));
+    end_at_missing(message);
+    core_->step(std::move(message));
     return;
   }
   if (held_appends_.size() < kHeldAppendsMax)
@@ -55,8 +55,8 @@ void Node::step(raft::Message message) {
 bool Node::step_held() {
   bool any = false;
   while (!held_appends_.empty() && !flush_pressure()) {
-    if (end_at_missing(held_appends_.front()))
-      core_->step(std::move(held_appends_.front()));
+    end_at_missing(held_appends_.front());
+    core_->step(std::move(held_appends_.front()));
     held_appends_.pop_front();
     any = true;
   }

@@ -10,26 +10,17 @@
 #include "core/group_record.h"
 #include "core/restored.h"
 #include "raft/entry.h"
-#include "raft/quorum.h"
 
 namespace coffer::actors {
 namespace {
 
 constexpr std::size_t kReadBytes = 1u << 20;
-// To read the stream, send it to the others and hear that they have it.
-constexpr std::chrono::minutes kStagingTimeMax{30};
-// Those who are slower than a majority get as long again, and at least this.
-constexpr std::chrono::seconds kStagingWaitMin{1};
 // A stream that no entry names goes after this, or when another one comes.
 constexpr std::chrono::hours kStreamKept{1};
 // A leader that shall fall silent after a restore stays so long for the others to hear of the commit, and then
 // kSettleTime for the messages to go out.
 constexpr std::chrono::seconds kSettleTimeMax{3};
 constexpr std::chrono::milliseconds kSettleTime{200};
-
-bool is_replacement(const store::LogRecord& record) {
-  return record.kind == static_cast<std::uint8_t>(raft::EntryKind::kReplaced);
-}
 
 // By which the answers to a stream are told apart; an answer to an earlier try of the same stream is as good.
 std::uint64_t context_of(const std::string& digest) { return load_u64(digest.data()); }
@@ -65,12 +56,10 @@ void Node::begin_restore(const std::string& path, const Owed& owed) {
   });
   if (!taken)
     return owed->tell(Status(Code::kUnavailable, "another snapshot is being read"));
-  restore_.emplace();
+  restore_.emplace(now);
   restore_->number = number;
   restore_->owed = owed;
   restore_->term = core_->term();
-  restore_->begun = now;
-  restore_->deadline = now + kStagingTimeMax;
   if (ports_.members)
     restore_->members = ports_.members();
 }
@@ -90,34 +79,33 @@ void Node::stream_read(std::uint64_t number, Result<SnapshotDesk::Staged> staged
   restore_->digest = digest;
   if (!may.ok())
     return end_restore(may);
-  const raft::Configuration& members = core_->configuration();
-  for (const std::vector<raft::NodeId>* part : {&members.voters, &members.learners})
-    for (const raft::NodeId id : *part)
-      if (id != core_->id())
-        restore_->waited.insert(id);
-  for (const raft::NodeId id : std::set<raft::NodeId>(restore_->waited))
-    send_stream(id);
+  const std::set<raft::NodeId> others = restore_->staging.read(core_->id(), core_->configuration());
+  for (const raft::NodeId id : others)
+    send_stream(id, digest);
   move_restore(ports_.clock.boot_now());
 }
 
-void Node::send_stream(raft::NodeId to) {
+void Node::send_stream(raft::NodeId to, const std::string& digest) {
   const Result<raft::SnapshotMeta> meta = core_->snapshot_meta();
-  if (!meta.ok())
-    return note_stream(to, context_of(restore_->digest), false);
+  if (!meta.ok()) {
+    stream_offers_.sent(to, ports_.clock.boot_now());
+    return note_stream(to, context_of(digest), false);
+  }
   raft::Message message;
   message.kind = raft::MessageKind::kSnapshot;
   message.staged = true;
   message.from = core_->id();
   message.to = to;
   message.term = core_->term();
-  message.context = context_of(restore_->digest);
+  message.context = context_of(digest);
   message.time = core_->cluster_time();
   message.snapshot = std::make_shared<const raft::SnapshotMeta>(*meta);
   ports_.transport->send_snapshot(
-      message, desk_->staged_path(restore_->digest), [this, to, context = message.context](const Status& status) {
-        if (status.ok())
-          return;  // it says so itself when it has read it
+      message, desk_->staged_path(digest), [this, to, context = message.context](const Status& status) {
         report([this, to, context, status] {
+          stream_offers_.sent(to, ports_.clock.boot_now());
+          if (status.ok())
+            return;  // it says so itself when it has read it
           ports_.logger.warn("raft", "a snapshot to restore did not reach a node: " + status.message(),
                              {{"node", to.get()}});
           note_stream(to, context, false);
@@ -128,9 +116,18 @@ void Node::send_stream(raft::NodeId to) {
 void Node::note_stream(raft::NodeId of, std::uint64_t context, bool there) {
   if (!restore_ || restore_->digest.empty() || context_of(restore_->digest) != context)
     return;
-  restore_->waited.erase(of);
-  if (there)
-    restore_->ready.insert(of);
+  restore_->staging.heard(of, there);
+}
+
+// Nothing is committed behind an entry whose stream a majority has not got.
+void Node::offer_streams(BootTime now) {
+  if (!participating_ || replaced_.empty())
+    return stream_offers_.clear();
+  std::set<Index> entries;
+  for (const auto& [index, digest] : replaced_)
+    entries.insert(index);
+  for (const core::StreamOffers::Due& due : stream_offers_.due(*core_, entries, now))
+    send_stream(due.to, replaced_.at(due.entry));
 }
 
 // The next step of a restore, if there is one.
@@ -149,22 +146,16 @@ void Node::move_restore(BootTime now) {
   }
   if (!leads || !participating_)
     return end_restore(Status(Code::kUnavailable, "leadership was lost before the snapshot was restored"));
-  if (now >= restore_->deadline)
-    return end_restore(Status(Code::kUnavailable, "the members did not take the snapshot in time"));
-  if (restore_->digest.empty())
-    return;
-  const std::vector<raft::NodeId>& voters = core_->configuration().voters;
-  const auto have = static_cast<std::size_t>(std::ranges::count_if(
-      voters, [this](raft::NodeId id) { return id == core_->id() || restore_->ready.contains(id); }));
-  if (have >= raft::majority_of(voters.size()))
-    restore_->agreed = std::min(restore_->agreed, now);
-  else if (restore_->waited.empty())
-    return end_restore(Status(Code::kUnavailable, "too few members could take the snapshot"));
-  if (restore_->agreed == BootTime::max())
-    return;
-  const Nanos patience = std::max<Nanos>(kStagingWaitMin, restore_->agreed - restore_->begun);
-  if (restore_->waited.empty() || now >= restore_->agreed + patience)
-    propose_restore();
+  switch (restore_->staging.next(core_->configuration().voters, now)) {
+    case core::StreamStaging::Step::kWait:
+      return;
+    case core::StreamStaging::Step::kLate:
+      return end_restore(Status(Code::kUnavailable, "the members did not take the snapshot in time"));
+    case core::StreamStaging::Step::kTooFew:
+      return end_restore(Status(Code::kUnavailable, "too few members could take the snapshot"));
+    case core::StreamStaging::Step::kPropose:
+      return propose_restore();
+  }
 }
 
 void Node::propose_restore() {
@@ -181,9 +172,11 @@ void Node::propose_restore() {
 
 // The entry (index, term) is applied.
 void Node::settle_restore(Index index, Term term) {
-  if (!restore_ || restore_->index == Index(0) || index < restore_->index)
+  const auto settled =
+      restore_ ? core::replacement_settled(restore_->index, restore_->term, index, term) : std::optional<bool>();
+  if (!settled)
     return;
-  if (index == restore_->index && term == restore_->term)
+  if (*settled)
     return end_restore(Status());
   end_restore(Status(Code::kUnavailable, "leadership was lost before the restore was committed"));
 }
@@ -250,25 +243,16 @@ void Node::drop_streams(BootTime now) {
   });
 }
 
-// False when nothing is left of it.
-bool Node::end_at_missing(raft::Message& message) const {
-  const auto missing = std::ranges::find_if(message.entries, [this](const store::LogRecord& record) {
-    if (!is_replacement(record) || record.index <= core_->commit_index() ||
-        core_->log_matches(record.index, record.term))
-      return false;
+void Node::end_at_missing(raft::Message& message) const {
+  core::end_at_missing(message, *core_, [this](const store::LogRecord& record) {
     const Result<core::ReplacedEntry> entry = core::decode_replaced(raft::entry_body(record));
-    return !entry.ok() || !staged_.contains(entry->digest);
+    return entry.ok() && staged_.contains(entry->digest);
   });
-  if (missing == message.entries.end())
-    return true;
-  const bool any = missing != message.entries.begin();
-  message.entries.erase(missing, message.entries.end());
-  return any;
 }
 
 void Node::note_replacements(const std::vector<store::LogRecord>& appended) {
   for (const store::LogRecord& record : appended) {
-    if (!is_replacement(record))
+    if (!core::is_replacement(record))
       continue;
     const Result<core::ReplacedEntry> entry = core::decode_replaced(raft::entry_body(record));
     COFFER_CHECK(entry.ok());  // end_at_missing(), or its own
@@ -283,7 +267,7 @@ Result<std::map<Index, std::string>> Node::logged_streams(const store::Log& log,
   while (at <= log.last_index()) {
     COFFER_ASSIGN(const std::vector<store::LogRecord> records, log.read(at, log.last_index(), kReadBytes));
     for (const store::LogRecord& record : records) {
-      if (!is_replacement(record))
+      if (!core::is_replacement(record))
         continue;
       COFFER_ASSIGN(core::ReplacedEntry entry, core::decode_replaced(raft::entry_body(record)));
       out.emplace(record.index, std::move(entry.digest));

@@ -250,7 +250,7 @@ void Proposer::replaced_by_snapshot(Index index) {
 void Proposer::replaced(Index index) {
   COFFER_CHECK(index == applied_);
   // Nothing was proposed above it: who does so drains first.
-  if (leading())
+  if (leading() && !mutant(Mutant::kReplacementUnmarked))
     recent_.reset(index);
 }
 

@@ -242,8 +242,14 @@ void Core::on_heartbeat_reply(const Message& message) {
   Progress* peer = role_ == Role::kLeader ? find(message.from) : nullptr;
   if (peer == nullptr)
     return;
+  const bool counted = peer->catch_up_to() == Index(0);
   note_peer(message, *peer);
   peer->allow_probe();
+  // Who has just caught up may be the one whom a majority lacked, and no append need follow that would show it.
+  if (!counted && peer->catch_up_to() == Index(0))
+    maybe_commit();
+  if (role_ != Role::kLeader)
+    return;
   check_rounds();
 }
 

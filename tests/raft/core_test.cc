@@ -190,4 +190,54 @@ BOOST_AUTO_TEST_CASE(refuses_a_log_that_does_not_fit_the_state) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
+BOOST_AUTO_TEST_SUITE(one_of_three)
+
+// A voter that lost its disk counts again once it says that it has caught up, in whatever message it says so: no append
+// need follow that would show what is committed.
+BOOST_AUTO_TEST_CASE(commits_when_who_caught_up_says_so_in_a_heartbeats_answer) {
+  ManualClock clock;
+  MemoryLog log;
+  Options options;
+  options.id = NodeId(1);
+  Core::Start start{Index(0), Configuration{{NodeId(1), NodeId(2), NodeId(3)}, {}}, WallTime(), false};
+  const std::unique_ptr<Core> core = std::move(Core::start(options, clock, log, start)).value();
+  const auto perform = [&] {
+    for (;;) {
+      const Ready ready = core->take_ready();
+      BOOST_REQUIRE(ready.failure.ok());
+      BOOST_REQUIRE(log.append(ready.append).ok());
+      if (ready.hard_state)
+        BOOST_REQUIRE(log.save_hard_state(*ready.hard_state).ok());
+      if (ready.persist == 0)
+        return;
+      BOOST_REQUIRE(log.sync().ok());
+      core->persisted(ready.persist);
+    }
+  };
+  const auto hear = [&](MessageKind kind, Term term, std::uint64_t index, bool catching_up) {
+    Message message;
+    message.kind = kind;
+    message.from = NodeId(2);
+    message.to = NodeId(1);
+    message.term = term;
+    message.index = message.hint = Index(index);
+    message.catching_up = catching_up;
+    core->step(std::move(message));
+    perform();
+  };
+  perform();
+  clock.advance(std::chrono::seconds(2));
+  core->tick();
+  perform();
+  hear(MessageKind::kPreVoteReply, Term(1), 0, false);
+  hear(MessageKind::kVoteReply, Term(1), 0, false);
+  BOOST_REQUIRE((core->role() == Role::kLeader && core->synced_index() == Index(1)));
+  hear(MessageKind::kAppendReply, Term(1), 1, true);
+  BOOST_TEST((core->commit_index() == Index(0)));
+  hear(MessageKind::kHeartbeatReply, Term(1), 1, false);
+  BOOST_TEST((core->commit_index() == Index(1)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
 }  // namespace coffer::raft

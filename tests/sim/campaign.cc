@@ -31,6 +31,7 @@ SimReport Campaign::run(std::uint64_t seed) {
   sums_["elections"] += report.elections;
   sums_["leases"] += report.leases;
   sums_["snapshots"] += report.snapshots;
+  sums_["restores"] += report.restores;
   sums_["seeds on the real log"] += report.real_log ? 1 : 0;
   for (std::size_t i = 0; i < report.faults.size(); ++i) {
     const std::string name = fault_name(static_cast<Fault>(i));
@@ -80,9 +81,9 @@ std::string Campaign::text() const {
   std::snprintf(
       line, sizeof line,
       "%lu operations, %lu acknowledged, %lu checked in histories; %lu speculative runs, %lu elections, %lu leases, "
-      "%lu snapshots\n",
+      "%lu snapshots, %lu restores\n",
       get("operations"), get("acknowledged"), get("checked"), speculative_runs(), get("elections"), get("leases"),
-      get("snapshots"));
+      get("snapshots"), get("restores"));
   out += line;
   for (std::size_t i = 0; i < static_cast<std::size_t>(Fault::kCount); ++i) {
     const std::string name = fault_name(static_cast<Fault>(i));

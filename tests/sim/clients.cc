@@ -462,8 +462,26 @@ void Clients::removal_failed(Node& node, core::Ticket ticket) {
   removals_.erase(it);
 }
 
-std::string Clients::check() {
+// The object's value in a saved state.
+std::int64_t Clients::value_in(const testing::Records& records, std::size_t object) {
+  if (object < kRegisters) {
+    const auto found = records.find(register_key(object, 'a'));
+    return found == records.end() ? 0 : std::stoll(found->second);
+  }
+  const std::string prefix = folder_key(object);
+  return std::ranges::count_if(records, [&](const auto& record) { return record.first.starts_with(prefix); });
+}
+
+std::string Clients::check(const std::vector<RestoreCall>& restores) {
   for (std::size_t object = 0; object < kObjects; ++object) {
+    for (const RestoreCall& call : restores) {
+      Operation op;
+      op.kind = Kind::kRestore;
+      op.argument = value_in(*world_.saved(call.stream), object);
+      op.invoked = call.invoked;
+      op.returned = call.returned;
+      histories_[object].push_back(op);
+    }
     if (!linearizable(histories_[object]))
       return "the history of object " + std::to_string(object) + " is not linearizable\n" +
              describe(histories_[object]);

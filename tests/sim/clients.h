@@ -21,14 +21,15 @@ class Clients {
   void stop() noexcept { stopped_ = true; }
   bool idle() const noexcept { return open_ == 0; }
   std::uint64_t started() const noexcept { return started_; }
+  std::uint64_t next_request() const noexcept { return next_id_; }
   // The first write that was begun after `from` and acknowledged; 0 while there is none.
   Time first_success_after(Time from) const noexcept { return begun_after_ == from ? first_success_ : 0; }
   void watch_success(Time from) {
     begun_after_ = from;
     first_success_ = 0;
   }
-  // Empty when every object's history is linearizable.
-  std::string check();
+  // Empty when every object's history, in which each of `restores` is an operation on all of them, is linearizable.
+  std::string check(const std::vector<RestoreCall>& restores);
 
   // From nodes.
   void answered(Node& node, const core::Proposer::Answer& answer);
@@ -43,6 +44,8 @@ class Clients {
   static constexpr std::size_t kLease = kObjects;         // not in the histories
   static constexpr std::size_t kTransfer = kObjects + 1;  // between accounts, whose sum stays 0 in every view
   static constexpr std::size_t kAccounts = 5;
+
+  static std::int64_t value_in(const testing::Records& records, std::size_t object);
 
   struct Request {
     std::uint64_t id = 0;

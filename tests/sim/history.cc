@@ -19,6 +19,7 @@ bool apply(const Operation& op, std::int64_t& state) {
     case Kind::kCount:
       return open || op.result == state;
     case Kind::kWrite:
+    case Kind::kRestore:
       state = op.argument;
       return true;
     case Kind::kCas: {
@@ -143,7 +144,7 @@ bool linearizable(std::vector<Operation> history, std::uint64_t states_max, std:
 }
 
 std::string describe(const std::vector<Operation>& history) {
-  static constexpr const char* kNames[] = {"read", "write", "cas", "add", "count"};
+  static constexpr const char* kNames[] = {"read", "write", "cas", "add", "count", "restore"};
   std::ostringstream out;
   for (const Operation& op : history) {
     out << "  [" << op.invoked << ", ";

@@ -9,8 +9,9 @@ namespace coffer::sim {
 
 // Register: kWrite (argument), kRead (result), kCas (expected, argument; result: the value that it found, so it swapped
 // when that is `expected`). Counter (a folder that grows): kAdd (result: how many it listed before), kCount (result).
+// Both: kRestore (argument: what the object is from then on).
 struct Operation {
-  enum class Kind : std::uint8_t { kRead, kWrite, kCas, kAdd, kCount };
+  enum class Kind : std::uint8_t { kRead, kWrite, kCas, kAdd, kCount, kRestore };
   Kind kind = Kind::kRead;
   std::int64_t argument = 0;
   std::int64_t expected = 0;

@@ -194,6 +194,20 @@ BOOST_AUTO_TEST_CASE(finds_twenty_of_twenty) {
     BOOST_CHECK_MESSAGE(!linearizable(plant()), name);
 }
 
+// A restore sets an object back, whatever it is.
+BOOST_AUTO_TEST_CASE(restores_are_operations) {
+  using Kind = Operation::Kind;
+  const Operation write{Kind::kWrite, 7, 0, 0, 1, 2};
+  const Operation back{Kind::kRestore, 3, 0, 0, 3, 6};
+  BOOST_CHECK(linearizable({write, back, {Kind::kRead, 0, 0, 3, 4, 5}, {Kind::kRead, 0, 0, 3, 7, 8}}));
+  BOOST_CHECK(linearizable({write, back, {Kind::kRead, 0, 0, 7, 4, 5}, {Kind::kRead, 0, 0, 3, 7, 8}}));
+  BOOST_CHECK(!linearizable({write, back, {Kind::kRead, 0, 0, 7, 7, 8}}));
+  BOOST_CHECK(!linearizable({write, back, {Kind::kRead, 0, 0, 3, 4, 5}, {Kind::kRead, 0, 0, 7, 7, 8}}));
+  BOOST_CHECK(linearizable(
+      {{Kind::kAdd, 0, 0, 0, 1, 2}, back, {Kind::kAdd, 0, 0, 3, 7, 8}, {Kind::kCount, 0, 0, 4, 9, 10}}));
+  BOOST_CHECK(!linearizable({{Kind::kAdd, 0, 0, 0, 1, 2}, back, {Kind::kCount, 0, 0, 1, 7, 8}}));
+}
+
 BOOST_AUTO_TEST_CASE(long_histories_are_quick) {
   std::uint64_t explored = 0;
   BOOST_CHECK(linearizable(healthy(9, false, 10'000), 20'000'000, &explored));

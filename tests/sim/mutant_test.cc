@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "base/mutant.h"
+#include "core/restoring.h"
 #include "store/state_backend.h"
 #include "tests/mutant_on.h"
 #include "tests/raft/memory_log.h"
@@ -194,6 +195,27 @@ bool views_are_whole() {
   return has_b && ((b == "5" && !has_c) || (b == "-1" && has_c && c == "1"));
 }
 
+// One member may die with its stream, so the entry waits until a majority has it.
+bool majority_before_the_entry() {
+  using Step = core::StreamStaging::Step;
+  const BootTime start{};
+  const raft::Configuration members{{NodeId(1), NodeId(2), NodeId(3), NodeId(4), NodeId(5)}, {}};
+  core::StreamStaging staging(start);
+  if (staging.next(members.voters, start) != Step::kWait)
+    return false;
+  staging.read(NodeId(1), members);
+  staging.heard(NodeId(2), true);
+  staging.heard(NodeId(4), false);
+  if (staging.next(members.voters, start + std::chrono::minutes(1)) != Step::kWait)
+    return false;
+  staging.heard(NodeId(3), true);
+  const BootTime agreed = start + std::chrono::minutes(2);
+  // Whoever is slower has as long again.
+  return staging.next(members.voters, agreed) == Step::kWait &&
+         staging.next(members.voters, agreed + std::chrono::minutes(1)) == Step::kWait &&
+         staging.next(members.voters, agreed + std::chrono::minutes(2)) == Step::kPropose;
+}
+
 struct Planted {
   Mutant mutant;
   std::function<bool()> healthy;
@@ -218,6 +240,11 @@ const std::vector<Planted>& planted() {
       {Mutant::kOldTermProposal, seeds(1, 200)},
       {Mutant::kAppliedBeforeOwnSync, seeds(1, 20)},
       {Mutant::kSpeculationAnswered, seeds(1, 20)},
+      {Mutant::kRestoreBeforeMajority, majority_before_the_entry},
+      {Mutant::kReplacedWithoutStream, seeds(1, 60)},
+      {Mutant::kRestoreOfOtherTerm, seeds(1, 400)},
+      {Mutant::kStreamSentOnce, seeds(1, 600)},
+      {Mutant::kReplacementUnmarked, seeds(1, 400)},
   };
   return all;
 }
@@ -231,10 +258,11 @@ BOOST_AUTO_TEST_CASE(situations_are_handled) {
   BOOST_CHECK(quiet_after_a_start());
   BOOST_CHECK(deaf_to_old_terms());
   BOOST_CHECK(views_are_whole());
+  BOOST_CHECK(majority_before_the_entry());
 }
 
 BOOST_AUTO_TEST_CASE(each_is_found) {
-  BOOST_REQUIRE_EQUAL(planted().size(), 17u);
+  BOOST_REQUIRE_EQUAL(planted().size(), 22u);
   for (const Planted& bug : planted())
     BOOST_CHECK_MESSAGE(noticed(bug.mutant, bug.healthy), mutant_name(bug.mutant) << " was not found");
 }

@@ -52,6 +52,8 @@ void World::strike(Fault kind) {
       fault(kind);
       database_.down = true;
       return;
+    case Fault::kRestore:
+      return strike_restore();
     default:
       return;  // drawn for each message or each seed
   }
@@ -157,7 +159,7 @@ void World::replace_disk(Node& node) {
 
 void World::strike_cluster(Fault kind) {
   Node* lead = leader();
-  if (lead == nullptr || !lead->serving() || lead->paused())
+  if (lead == nullptr || !lead->serving() || lead->paused() || lead->restoring())
     return;
   if (kind == Fault::kTransfer) {
     if (lead->core().transfer_leadership().ok())
@@ -167,7 +169,7 @@ void World::strike_cluster(Fault kind) {
     if (rng_.chance(5'000)) {
       after(rng_.between(100 * kMs, 800 * kMs), [this, back = lead->id()] {
         Node* now = leader();
-        if (now == nullptr || now->paused() || !now->core().transfer_leadership(back).ok())
+        if (now == nullptr || now->paused() || now->restoring() || !now->core().transfer_leadership(back).ok())
           return;
         now->poll();
       });

@@ -132,6 +132,8 @@ void Node::start() {
   expiry.tries_max = 200;
   expiry_ = std::make_unique<core::Expiry>(expiry);
   persist_ = 0;
+  dying_ = false;
+  find_streams();
   syncing_ = apply_scheduled_ = polling_ = flushing_ = false;
   applied_time_ = image_->time;
   configurations_ = {{image_->applied, image_->configuration}};
@@ -177,6 +179,9 @@ void Node::crash(LogDisk::Cut cut) {
   reads_.clear();
   to_apply_.clear();
   snapshots_under_way_.clear();
+  restore_.reset();
+  offers_.clear();
+  replaced_.clear();
   core_.reset();
   proposer_.reset();
   proposals_.clear();
@@ -188,6 +193,7 @@ void Node::crash(LogDisk::Cut cut) {
 void Node::wipe() {
   COFFER_CHECK(!up());
   disk_.wipe();
+  streams_.clear();
   image_ = std::make_shared<TableImage>();
   joining_ = wiped_ = true;
   wiped_at_ = world_.now();
@@ -219,9 +225,19 @@ void Node::tick() {
     COFFER_CHECK(disk_.log().cut_below(Index(durable - kept + 1)).ok());
   if (serving())
     step_leases();
+  move_restore();
 }
 
 void Node::step(raft::Message message) {
+  if (message.kind == raft::MessageKind::kStaged) {
+    if (restore_ && restore_->stream == message.context)
+      restore_->staging.heard(message.from, !message.reject);
+    return;
+  }
+  if (message.kind == raft::MessageKind::kSnapshot && message.staged)
+    return stage(message);
+  if (message.kind == raft::MessageKind::kAppend)
+    end_at_missing(message);
   core_->step(std::move(message));
   poll();
 }
@@ -289,8 +305,11 @@ void Node::perform(raft::Ready ready) {
 
 void Node::write_log(raft::Ready& ready) {
   store::Log& log = disk_.log();
-  if (ready.truncate_from)
+  if (ready.truncate_from) {
     COFFER_CHECK(log.truncate_from(*ready.truncate_from).ok());
+    replaced_.erase(replaced_.lower_bound(*ready.truncate_from), replaced_.end());
+  }
+  note_replacements(ready.append);
   Status status = log.append(ready.append);
   if (status.ok() && ready.hard_state)
     status = log.save_hard_state(*ready.hard_state);
@@ -312,6 +331,9 @@ void Node::install(const raft::Ready& ready) {
   configurations_ = {{image_->applied, image_->configuration}};
   applied_time_ = image_->time;
   proposer_->replaced_by_snapshot(image_->applied);
+  replaced_.clear();
+  if (restore_ && restore_->index != Index(0) && restore_->index <= image_->applied)
+    end_restore(RestoreCall::End::kUnknown);
   COFFER_CHECK(disk_.log().reset_to(ready.install->index, ready.install->term).ok());
 }
 
@@ -334,7 +356,8 @@ void Node::end_sync() {
 }
 
 void Node::apply_pending() {
-  if (to_apply_.empty())
+  const bool replaces = std::ranges::any_of(to_apply_, core::is_replacement);
+  if (to_apply_.empty() || dying_ || (replaces && dies_at_switch()))
     return;
   const std::vector<store::LogRecord> batch = std::move(to_apply_);
   to_apply_.clear();
@@ -345,9 +368,16 @@ void Node::apply_pending() {
       ops = decode_ops(body);
     else if (record.kind == static_cast<std::uint8_t>(raft::EntryKind::kConfiguration))
       configurations_.emplace_back(record.index, raft::decode_configuration(body).value());
+    if (core::is_replacement(record))
+      replace_state(record);
+    else
+      backend_->apply(record.index, ops);
+    if (world_.failed())
+      return;
     applied_time_ = std::max(applied_time_, raft::entry_time(record).value());
-    backend_->apply(record.index, ops);
     proposer_->applied(record.index, record.term);
+    if (core::is_replacement(record))
+      proposer_->replaced(record.index);
     if (proposer_->leading())
       follow_leases(ops);
   }
@@ -355,6 +385,12 @@ void Node::apply_pending() {
     configurations_.erase(configurations_.begin());
   core::finish_batch(*proposer_, *this, clock_.boot_now());
   core_->applied(batch.back().index);
+  for (const store::LogRecord& record : batch)
+    settle_restore(record);
+  if (replaces && proposer_->leading())
+    load_leases();
+  if (replaces)
+    dies_at_switch();
   lead_if_ready();
   finish_reads();
   poll();
@@ -387,6 +423,9 @@ void Node::lead_if_ready() {
 // Between a view's look at the overlay and its look at the table, other threads may apply, publish and flush.
 void Node::interlude() {
   if (in_interlude_ || !up() || !world_.rng().chance(500))
+    return;
+  // The table that is looked at is not replaced meanwhile.
+  if (std::ranges::any_of(to_apply_, core::is_replacement))
     return;
   in_interlude_ = true;
   apply_pending();

@@ -7,6 +7,7 @@
 
 #include "core/expiry.h"
 #include "core/proposer.h"
+#include "core/restoring.h"
 #include "store/state_backend.h"
 #include "tests/sim/log_disk.h"
 #include "tests/sim/model_table.h"
@@ -87,6 +88,12 @@ class Node final : public core::BatchEnd {
   core::Expiry& expiry() noexcept { return *expiry_; }
   void remove_lease(const std::string& id);
 
+  // The end goes to World::restore_ended().
+  void restore(std::size_t call, std::uint64_t stream);
+  bool restoring() const noexcept { return restore_.has_value(); }
+  // For reports: the replacements in its log, and the streams on its disk.
+  std::string streams() const;
+
   void publish() override;
   void deliver(core::Proposer::Answers answers) override;
 
@@ -96,6 +103,18 @@ class Node final : public core::BatchEnd {
   struct WaitingRead {
     std::uint64_t context;
     Index index;
+  };
+  // The leader's, until its entry is applied or can be in no log any more.
+  struct Restore {
+    Restore(std::size_t number, std::uint64_t of, Term in, BootTime now)
+        : call(number), stream(of), term(in), staging(now) {}
+    std::size_t call;
+    std::uint64_t stream;
+    Term term;
+    core::StreamStaging staging;
+    Index index;  // of the entry; 0: not proposed
+    BootTime deadline;
+    bool told = false;
   };
 
   void open_backend();
@@ -113,6 +132,20 @@ class Node final : public core::BatchEnd {
   void run_ahead();
   void finish_reads();
   void send_snapshot(raft::NodeId to);
+  // node_restore.cc
+  void send_stream(raft::NodeId to, std::uint64_t stream);
+  void stage(const raft::Message& message);
+  void keep_stream(std::uint64_t stream);
+  bool is_named(std::uint64_t stream) const;
+  void move_restore();
+  void propose_restore(BootTime now);
+  void settle_restore(const store::LogRecord& record);
+  void end_restore(RestoreCall::End end);
+  void end_at_missing(raft::Message& message) const;
+  void note_replacements(const std::vector<store::LogRecord>& appended);
+  void find_streams();
+  bool dies_at_switch();
+  void replace_state(const store::LogRecord& record);
   void interlude();
   void flush();
   void describe(Index applied, TableImage& image) const;
@@ -127,6 +160,7 @@ class Node final : public core::BatchEnd {
   // Durable.
   LogDisk disk_;
   std::shared_ptr<TableImage> image_;
+  std::set<std::uint64_t> streams_;  // staged
   bool wiped_ = false;
   Time wiped_at_ = 0;
   bool joining_;
@@ -154,6 +188,10 @@ class Node final : public core::BatchEnd {
   std::set<std::string> intents_seen_;  // revoked once in this leadership
   std::vector<WaitingRead> reads_;
   std::vector<std::pair<raft::NodeId, std::uint64_t>> snapshots_under_way_;
+  std::optional<Restore> restore_;
+  core::StreamOffers offers_;
+  std::map<Index, std::uint64_t> replaced_;  // entries of the own log that are not applied, and their streams
+  bool dying_ = false;                       // before the next event
 };
 
 // Entry bodies of the simulator: records, each with lengths before it.

@@ -21,7 +21,7 @@ const char* fault_name(Fault fault) {
       "loss",      "delay",      "duplicate",     "reorder",    "partition",   "one-way partition",
       "isolation", "bridge",     "crash",         "power cut",  "torn write",  "misdirected write",
       "slow sync", "sync error", "pause",         "clock jump", "clock drift", "membership",
-      "transfer",  "disk loss",  "database down", "snapshot"};
+      "transfer",  "disk loss",  "database down", "snapshot",   "restore"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(Fault::kCount));
   return kNames[static_cast<std::size_t>(fault)];
 }
@@ -291,7 +291,8 @@ std::string World::described(const Node& node) const {
          std::to_string(core.term().get()) + ", last " + std::to_string(core.last_index().get()) + ", synced " +
          std::to_string(core.synced_index().get()) + ", committed " + std::to_string(core.commit_index().get()) +
          ", applied " + std::to_string(core.applied_index().get()) + (core.may_vote() ? "" : ", may not vote") +
-         (node.paused() ? ", paused" : "") + (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
+         (node.paused() ? ", paused" : "") + (node.restoring() ? ", restoring" : "") + node.streams() +
+         (node.disk().damaged() ? ", disk damaged" : "") + ", voters";
   for (raft::NodeId id : core.configuration().voters)
     out += " " + std::to_string(id.get());
   for (raft::NodeId id : core.configuration().learners)
@@ -300,7 +301,7 @@ std::string World::described(const Node& node) const {
 }
 
 std::string World::behind(const Node& lead, const Node& node) const {
-  std::string out = described(node) + "; led by " + described(lead);
+  std::string out = described(node) + (&node == &lead ? "" : "; led by node " + std::to_string(lead.id().get()));
   if (const raft::Progress* peer = lead.core().progress_of(node.id()); node.up() && peer != nullptr)
     out += ", progress state " + std::to_string(static_cast<int>(peer->state())) + " match " +
            std::to_string(peer->match().get()) + " next " + std::to_string(peer->next().get()) + " until " +
@@ -309,11 +310,12 @@ std::string World::behind(const Node& lead, const Node& node) const {
 }
 
 // For the report of a cluster that does not recover.
-std::string World::roll_call() const {
+std::string World::roll_call() {
   std::string out;
+  const Node* lead = leader();
   for (std::size_t slot = 0; slot < used_slots_; ++slot) {
     if (!slots_[slot]->retired())
-      out += "\n  " + described(*slots_[slot]);
+      out += "\n  " + (lead == nullptr ? described(*slots_[slot]) : behind(*lead, *slots_[slot]));
   }
   return out;
 }
@@ -339,12 +341,12 @@ bool World::converged(std::string* why) {
     if (node->retired() || !members.contains(node->id()))
       continue;
     if (!node->up() || node->core().applied_index() != applied || !node->core().may_vote()) {
-      *why = behind(*first, *node);
+      *why = behind(*first, *node) + "\n  " + described(*first);
       return false;
     }
   }
-  if (first->expiry().size() > 0 || !database_.users().empty()) {
-    *why = std::to_string(first->expiry().size()) + " leases and " + std::to_string(database_.users().size()) +
+  if (first->expiry().size() > 0 || users_left() > 0) {
+    *why = std::to_string(first->expiry().size()) + " leases and " + std::to_string(users_left()) +
            " users of the database are left";
     return false;
   }
@@ -365,7 +367,10 @@ void World::finish() {
   report_.elections = checker_.elections();
   if (failed())
     return;
-  if (const std::string wrong = clients_->check(); !wrong.empty())
+  const std::vector<RestoreCall> effective = restores();
+  if (failed())
+    return;
+  if (const std::string wrong = clients_->check(effective); !wrong.empty())
     fail(wrong);
   trace(report_.acknowledged);
 }

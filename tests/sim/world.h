@@ -4,7 +4,9 @@
 
 #include <array>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <queue>
 #include <string>
 #include <vector>
@@ -14,6 +16,7 @@
 #include "tests/sim/outside.h"
 #include "tests/sim/raft_checker.h"
 #include "tests/sim/rng.h"
+#include "tests/store/records_reader.h"
 
 namespace coffer::sim {
 
@@ -45,6 +48,7 @@ enum class Fault : std::uint8_t {
   kDiskLoss,
   kDatabaseDown,
   kSnapshot,
+  kRestore,
   kCount
 };
 const char* fault_name(Fault fault);
@@ -72,6 +76,7 @@ struct SimReport {
   std::uint64_t crashes = 0;
   std::uint64_t leases = 0;
   std::uint64_t snapshots = 0;
+  std::uint64_t restores = 0;        // that took effect
   std::uint64_t changes = 0;         // of membership
   Time recovery = 0;                 // from the end of all faults to the first write that succeeded
   bool real_log = false;
@@ -79,6 +84,18 @@ struct SimReport {
 };
 
 SimReport run_seed(std::uint64_t seed, const SimOptions& options);
+
+// What an operator asked for: the state that was saved under a number in the place of all. Without an answer it may
+// have happened or not, but wholly; what was committed says which.
+struct RestoreCall {
+  enum class End : std::uint8_t { kDone, kRefused, kUnknown };
+  std::uint64_t stream = 0;
+  std::uint64_t invoked = 0;  // as in histories
+  std::uint64_t returned = Operation::kNever;
+  std::optional<End> end = {};
+  Index index = {};  // of its entry; 0: none
+  Term term = {};
+};
 
 class Node;
 class Clients;
@@ -117,6 +134,16 @@ class World {
   Node* leader();
   std::size_t random_slot();
 
+  // Restores.
+  using Records = std::shared_ptr<const testing::Records>;
+  const Records& saved(std::uint64_t stream) const { return saved_.at(stream - 1); }
+  void restore_proposed(std::size_t call, Index index, Term term);
+  void restore_ended(std::size_t call, RestoreCall::End end);
+  // A node has put the stream in the place of its state.
+  void replaced(Index index, std::uint64_t stream);
+  // Those that took effect; a call that was answered otherwise fails the run.
+  std::vector<RestoreCall> restores();
+
  private:
   struct Event {
     Time at;
@@ -146,11 +173,16 @@ class World {
   void start_healing();
   std::string described(const Node& node) const;
   std::string behind(const Node& lead, const Node& node) const;
-  std::string roll_call() const;
+  std::string roll_call();
   bool converged(std::string* why);
   void check_recovery();
   void finish();
   void change_members(Node& lead);
+  void strike_restore();
+  void save_state();
+  void begin_restore();
+  bool is_orphan(const std::string& user) const;
+  std::size_t users_left() const;
   Node* add_node();
   bool may_lose_disk();
   void replace_disk(Node& node);
@@ -175,6 +207,14 @@ class World {
   std::unique_ptr<Clients> clients_;
   std::array<std::array<bool, kSlots>, kSlots> blocked_{};
   std::vector<std::shared_ptr<const void>> stash_;
+  std::vector<Records> saved_;
+  std::vector<RestoreCall> calls_;
+  // Of each restore that took effect: what it put in place, and the first request that began after it.
+  struct Replaced {
+    Records records;
+    std::uint64_t next_request;
+  };
+  std::map<Index, Replaced> replaced_;
   std::string wire_;  // of the message that is being sent
   SimReport report_;
   bool healing_ = false;
