@@ -19,6 +19,7 @@ struct TableImage {
   Term applied_term;
   raft::Configuration configuration;
   WallTime time;
+  Index replaced = {};         // the last entry that put another state in its place; 0: none
   bool from_snapshot = false;  // nothing was applied to it since it was installed: the log may not have followed yet
 };
 

@@ -114,7 +114,7 @@ void Node::start() {
   options.append_bytes_max = 2'000;
   options.inflight_messages_max = 8;
   options.tail_bytes_max = 4'000;
-  raft::Core::Start start{image_->applied, image_->configuration, image_->time, joining_};
+  raft::Core::Start start{image_->applied, image_->configuration, image_->time, joining_, image_->replaced};
   Result<std::unique_ptr<raft::Core>> core = raft::Core::start(options, clock_, log, std::move(start));
   if (!core.ok()) {
     world_.node_stopped(*this, core.status());
@@ -523,6 +523,7 @@ void Node::send_snapshot(raft::NodeId to) {
   image->applied_term = meta->term;
   image->configuration = meta->configuration;
   image->time = applied_time_;
+  image->replaced = image_->replaced;
   raft::Message message;
   message.kind = raft::MessageKind::kSnapshot;
   message.from = id_;

@@ -215,6 +215,7 @@ void Node::replace_state(const store::LogRecord& record) {
   image_->records = world_.saved(stream);
   image_->applied = record.index;
   image_->applied_term = record.term;
+  image_->replaced = record.index;
   image_->configuration = core_->configuration_at(record.index);
   image_->time = std::max(applied_time_, raft::entry_time(record).value());
   flushing_ = false;
