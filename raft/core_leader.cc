@@ -273,7 +273,8 @@ void Core::replicate_to(Progress& peer) {
       return;
     sent = true;
   }
-  if (!sent && std::min(visible(), peer.match()) > peer.commit_told)
+  // With entries under way the next append brings it, or the answer to these brings this back here.
+  if (!sent && !peer.waits() && std::min(visible(), peer.match()) > peer.commit_told)
     send_commit(peer);
 }
 

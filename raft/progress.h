@@ -24,6 +24,8 @@ class Progress {
 
   // May another append go out now?
   bool can_send(const Options& options) const noexcept;
+  // Entries are under way: the answer to them lets more go out.
+  bool waits() const noexcept { return !inflight_.empty(); }
   // An append with entries up to `last` was sent (in probe: any append).
   void sent(Index last, std::size_t bytes);
   // The peer has everything up to `match`. False when that was known.
