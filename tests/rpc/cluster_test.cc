@@ -20,9 +20,11 @@
 
 #include "base/disk.h"
 #include "base/listen.h"
+#include "base/mutant.h"
 #include "proto/coffer/cluster/v1/cluster.grpc.pb.h"
 #include "raft/entry.h"
 #include "raft/wire.h"
+#include "tests/mutant_on.h"
 
 namespace coffer::rpc {
 namespace {
@@ -288,6 +290,18 @@ class Rogue {
       frame.add_messages(message);
       stream->Write(frame);
     }
+    stream->WritesDone();
+    wire::RaftNews news;
+    BOOST_TEST(!stream->Read(&news));
+    return stream->Finish().error_code();
+  }
+  grpc::StatusCode raft_frame(const std::vector<std::string>& messages) {
+    grpc::ClientContext context;
+    auto stream = stub_->Raft(&context);
+    wire::RaftFrame frame;
+    for (const std::string& message : messages)
+      frame.add_messages(message);
+    stream->Write(frame);
     stream->WritesDone();
     wire::RaftNews news;
     BOOST_TEST(!stream->Read(&news));
@@ -561,6 +575,47 @@ BOOST_AUTO_TEST_CASE(who_is_no_member_may_ask_what_the_handler_takes) {
   BOOST_TEST((forward(b, kA, "x").fate != ClusterLink::Fate::kAnswered));
   BOOST_TEST(a.handler.taken() == taken);
   BOOST_TEST(!a.connected(kB));
+}
+
+// Who is no member says nothing, whatever its certificate; and a frame has a bound for members as well. Both with the
+// bug that lets them in, so that it is these checks that keep them out.
+struct Frames {
+  Frames() {
+    a.start();
+    core::Member b;
+    b.number = kB;
+    b.cluster_address = "127.0.0.1:1";
+    a.cluster->set_members({a.member(), b});
+  }
+  grpc::StatusCode stranger() {
+    return Rogue(a, Rogue::as(certificate(kC))).raft({encoded(heartbeat(kC, kA, 1))});
+  }
+  // One frame of valid messages that are too much together.
+  grpc::StatusCode member() {
+    raft::Message message = append(kB, kA, 1);
+    message.entries[0].payload = std::make_shared<const std::string>(1u << 20, 'x');
+    return Rogue(a, Rogue::as(certificate(kB))).raft_frame(std::vector<std::string>(12, encoded(message)));
+  }
+  Node a{kA};
+};
+
+BOOST_AUTO_TEST_CASE(k9_strangers_and_long_frames_are_refused) {
+  Frames frames;
+  BOOST_TEST(frames.stranger() == grpc::StatusCode::PERMISSION_DENIED);
+  BOOST_TEST(frames.member() == grpc::StatusCode::INVALID_ARGUMENT);
+  BOOST_TEST(frames.a.inbox.await(0).empty());
+}
+
+BOOST_AUTO_TEST_CASE(k9_the_checks_make_the_difference) {
+  Frames frames;
+  {
+    const testing::ScopedMutant on(Mutant::kStrangersFramesRead);
+    BOOST_TEST(frames.stranger() == grpc::StatusCode::OK);
+    BOOST_TEST(frames.a.inbox.await(1).size() == 1u);
+  }
+  const testing::ScopedMutant on(Mutant::kClusterFramesUnbounded);
+  BOOST_TEST(frames.member() == grpc::StatusCode::OK);
+  BOOST_TEST(frames.a.inbox.await(13).size() == 13u);
 }
 
 BOOST_AUTO_TEST_CASE(a_peer_whose_certificate_names_another_node_gets_nothing) {
