@@ -99,7 +99,7 @@ class Lifecycle final : public LifecycleHandler {
   // it comes out.
   bool handle(std::unique_ptr<Exchange>& exchange) override;
   Status may_restore_uninitialized() const override;
-  void restore_uninitialized(std::string path, std::function<void(Status)> done) override;
+  void restore_uninitialized(std::string path, const RestoreScan& scan, std::function<void(Status)> done) override;
 
   // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called. Called
   // again, it goes on with the new ones.

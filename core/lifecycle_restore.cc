@@ -50,7 +50,10 @@ Status Lifecycle::may_restore_uninitialized() const {
   return may_restore_here();
 }
 
-void Lifecycle::restore_uninitialized(std::string path, std::function<void(Status)> done) {
+void Lifecycle::restore_uninitialized(std::string path, const RestoreScan& scan, std::function<void(Status)> done) {
+  // Before anything begins here: a node that is refused a snapshot may still join, or be given another.
+  if (Status may = may_restore(scan); !may.ok())
+    return done(std::move(may));
   {
     const std::lock_guard lock(mutex_);
     if (Status may = may_restore_here(); !may.ok())

@@ -114,9 +114,10 @@ bool Pipeline::restore_here(std::unique_ptr<Exchange>& exchange) {
   const bool taken = services_.calls->submit([this, held] {
     std::unique_ptr<Exchange> back(held);
     const Status restored =
-        restore_snapshot(*services_.snapshots, *back->request.body, nullptr, [this](std::string path, auto done) {
-          lifecycle_->restore_uninitialized(std::move(path), std::move(done));
-        });
+        restore_snapshot(*services_.snapshots, *back->request.body, nullptr,
+                         [this](std::string path, const RestoreScan& scan, auto done) {
+                           lifecycle_->restore_uninitialized(std::move(path), scan, std::move(done));
+                         });
     if (!restored.ok())
       fail(*back, restored);
     respond(std::move(back));

@@ -14,6 +14,7 @@
 namespace coffer::core {
 
 class Forwarder;
+class RestoreScan;
 class Run;
 class StandbyReader;
 
@@ -29,7 +30,8 @@ class LifecycleHandler {
   virtual Status may_restore_uninitialized() const = 0;
   // Such a node begins a cluster of its own with the state in the file `path`, as Group::restore() has it. Asked only
   // for a request that carries kForceHeader (core/restore.h). Any thread.
-  virtual void restore_uninitialized(std::string path, std::function<void(Status)> done) = 0;
+  virtual void restore_uninitialized(std::string path, const RestoreScan& scan,
+                                     std::function<void(Status)> done) = 0;
 };
 
 // Thread-safe. Outlives every exchange that it was given.

@@ -66,10 +66,14 @@ Status restore_snapshot(const SnapshotPlace& place, BodyPipe& body, const SumsSe
   COFFER_ASSIGN(TakenSnapshot taken, take_snapshot(place, std::string(kTakenName), body, seal));
   auto told = std::make_shared<std::promise<Status>>();
   std::future<Status> outcome = told->get_future();
-  restore(taken.file.release(), [told](Status status) { told->set_value(std::move(status)); });
+  const std::string path = taken.file.release();
+  restore(path, taken.scan, [told](Status status) { told->set_value(std::move(status)); });
   if (!await(outcome, place, limits::kPipedRequestTimeMax))
     return Status(Code::kOutcomeUnknown, "outcome unknown: the snapshot may or may not be restored");
-  return outcome.get();
+  Status restored = outcome.get();
+  if (!restored.ok())
+    static_cast<void>(place.disk.remove(path));  // if whoever refused it left it there
+  return restored;
 }
 
 }  // namespace coffer::core

@@ -18,8 +18,9 @@ Result<SavedState> save_and_wait(const SnapshotPlace& place, Group& group, Nanos
 // What is told of the cluster in meta.json: its name and id as the state has them, and when.
 Result<store::ArchiveMeta> archive_meta(const store::View& view, const SnapshotPlace& place, WallTime now);
 
-// As Group::restore() and LifecycleHandler::restore_uninitialized() have it.
-using Restore = std::function<void(std::string path, std::function<void(Status)> done)>;
+// As LifecycleHandler::restore_uninitialized() has it, and Group::restore() but for the scan.
+using Restore =
+    std::function<void(std::string path, const RestoreScan& scan, std::function<void(Status)> done)>;
 
 // Takes the archive that comes through `body`, checks it whole, and only then hands its state to `restore`; waits for
 // the outcome. One at a time in a process: kUnavailable. Without a `seal` it may be of other keys. kOutcomeUnknown when

@@ -47,7 +47,8 @@ class StateFile {
   std::uint64_t checked_ = 0;
 };
 
-Status check_state(Disk& disk, const std::string& path, const store::ArchiveMeta& meta) {
+Result<RestoreScan> check_state(Disk& disk, const std::string& path, const store::ArchiveMeta& meta) {
+  RestoreScan scan;
   COFFER_ASSIGN(std::unique_ptr<File> file, disk.open(path, OpenMode::kRead));
   Result<std::unique_ptr<store::SnapshotReader>> reader = store::SnapshotReader::open(std::move(file), "state.bin");
   Status status = reader.status();
@@ -55,6 +56,8 @@ Status check_state(Disk& disk, const std::string& path, const store::ArchiveMeta
     const Result<bool> next = (*reader)->next();
     status = next.status();
     more = next.ok() && *next;
+    if (more)
+      scan.see((*reader)->key(), (*reader)->value());
   }
   if (status.code() == Code::kDataLoss)  // not of this server's state
     return Status(Code::kInvalid, status.message());
@@ -62,7 +65,8 @@ Status check_state(Disk& disk, const std::string& path, const store::ArchiveMeta
   const store::SnapshotMeta& header = (*reader)->meta();
   if (header.applied != meta.index || header.term != meta.term)
     return Status(Code::kInvalid, "the snapshot is damaged: meta.json and state.bin are of different states");
-  return ok_status();
+  COFFER_TRY(scan.verdict());
+  return scan;
 }
 
 }  // namespace
@@ -144,8 +148,8 @@ Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::strin
                   "could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the "
                   "snapshot-force API to bypass this check");
   COFFER_TRY(file->sync_data());
-  COFFER_TRY(check_state(place.disk, spool.path(), reader.meta()));
-  return TakenSnapshot{std::move(spool), reader.meta()};
+  COFFER_ASSIGN(RestoreScan scan, check_state(place.disk, spool.path(), reader.meta()));
+  return TakenSnapshot{std::move(spool), reader.meta(), std::move(scan)};
 }
 
 }  // namespace coffer::core

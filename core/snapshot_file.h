@@ -11,6 +11,7 @@
 #include "base/disk.h"
 #include "core/body_pipe.h"
 #include "core/group.h"
+#include "core/restored.h"
 #include "crypto/hmac.h"
 #include "seal/keyring.h"
 #include "store/archive.h"
@@ -82,6 +83,7 @@ class ArchiveSource {
 struct TakenSnapshot {
   SpoolFile file;  // the stream of store/snapshot.h
   store::ArchiveMeta meta;
+  RestoreScan scan;  // its verdict is good
 };
 // Takes an archive as it comes; blocks as long as that takes. Without a `seal` it may be of other keys. `name` is that
 // of a new file in the spool folder. After a failure nothing is left of it. kInvalid: it is no snapshot that this

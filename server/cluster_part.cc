@@ -129,7 +129,8 @@ void ClusterPart::restored() {
   const auto leave = [this] {
     if (!threads_.submit([this] { part(); })) {
       logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
-      --partings_;
+      if (--partings_ == 0)
+        state_changed(true);  // whoever unsealed meanwhile has left the meeting to this
     }
   };
   // A sole voter leads on.

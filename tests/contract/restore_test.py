@@ -107,6 +107,16 @@ class OneNode(Restore):
         self.node(3)
         self.restore(3, code=2, token="whatever")
         self.assertFalse(self.seal_status(3)["initialized"])
+        # One of another seal does not open here, and leaves the node as it was.
+        ours = self.token
+        self.node(4, top=SealedByItself.SEAL)
+        self.init(4)
+        harness.wait_until(lambda: self.leader((4,)), "it serves", 20)
+        self.vault(4, f"operator raft snapshot save {SNAP}.aes")
+        self.token = ours
+        out = self.vault(3, f"operator raft snapshot restore -force {SNAP}.aes", code=2, token="whatever")
+        self.assertIn("configure the same seal", out)
+        self.assertFalse(self.seal_status(3)["initialized"])
         # What is no snapshot leaves the node as it was: it may still join.
         self.shell(f"head -c 3000 {SNAP} > {SNAP}.cut && mv {SNAP}.cut {SNAP}")
         self.restore(3, "-force", code=2, token="whatever")
