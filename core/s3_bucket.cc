@@ -145,6 +145,7 @@ Status S3Bucket::send_parts(const std::string& key, const std::string& upload, s
 Result<std::vector<std::string>> S3Bucket::list(const std::string& prefix) {
   std::vector<std::string> keys;
   for (std::string token;;) {
+    const std::size_t before = keys.size();
     aws::NamedTexts query = {{"list-type", "2"}, {"prefix", prefix}};
     if (!token.empty())
       query.emplace_back("continuation-token", token);
@@ -159,6 +160,8 @@ Result<std::vector<std::string>> S3Bucket::list(const std::string& prefix) {
     token = element(answer.body, "IsTruncated") == "true" ? element(answer.body, "NextContinuationToken") : "";
     if (token.empty())
       return keys;
+    if (keys.size() == before)  // it would go on for ever
+      return Status(Code::kUnavailable, "the storage says that it has more keys, and names none");
   }
 }
 

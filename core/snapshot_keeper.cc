@@ -108,6 +108,9 @@ Result<std::vector<SnapshotKeeper::Planned>> SnapshotKeeper::due() {
   const WallTime now = services_.committer.cluster_now();
   TxnImpl txn(*view, *published->barrier, arena, now, buffers);
   COFFER_ASSIGN(const ListPage page, txn.list(layout::token_key(kSnapshotPlanPrefix), {}, kSnapshotPlansMax));
+  std::erase_if(last_start_, [&](const auto& ran) {
+    return std::ranges::find(page.names, ran.first) == page.names.end();
+  });
   for (const std::string_view name : page.names) {
     COFFER_ASSIGN(auto plan, stored_snapshot_plan(txn, name));
     COFFER_ASSIGN(SnapshotPlanStatus status, stored_snapshot_status(txn, name));

@@ -200,6 +200,13 @@ bool is_snapshot_file(const SnapshotPlan& plan, std::string_view name) {
   return true;
 }
 
+bool share_files(const SnapshotPlan& a, const SnapshotPlan& b) {
+  if (a.store != b.store || a.path_prefix != b.path_prefix || a.file_prefix != b.file_prefix)
+    return false;
+  return a.store == SnapshotPlan::Store::kLocal || (a.s3.bucket == b.s3.bucket && a.s3.region == b.s3.region &&
+                                                    a.s3.endpoint == b.s3.endpoint);
+}
+
 std::vector<std::string> superseded_snapshots(const SnapshotPlan& plan, std::vector<std::string> names) {
   std::erase_if(names, [&](const std::string& name) { return !is_snapshot_file(plan, name); });
   std::ranges::sort(names);

@@ -66,6 +66,8 @@ WallTime next_snapshot(const SnapshotPlan& plan, const SnapshotPlanStatus& statu
 std::string snapshot_file_name(const SnapshotPlan& plan, WallTime now);
 // Which of `names` (in any order, without folders) are this plan's and go, because only the newest `retain` stay.
 std::vector<std::string> superseded_snapshots(const SnapshotPlan& plan, std::vector<std::string> names);
+// Whether both plans name their files alike in the same place: each would take the other's for its own and remove them.
+bool share_files(const SnapshotPlan& a, const SnapshotPlan& b);
 // Whether it is a name that snapshot_file_name() makes.
 bool is_snapshot_file(const SnapshotPlan& plan, std::string_view name);
 

@@ -72,6 +72,17 @@ Result<SnapshotPlan> stored_plan(CallContext& ctx) {
   return std::move(*plan);
 }
 
+Status check_own_files(CallContext& ctx, const SnapshotPlan& plan) {
+  COFFER_ASSIGN(const ListPage page, ctx.txn.list(layout::token_key(kSnapshotPlanPrefix), {}, kSnapshotPlansMax));
+  for (const std::string_view name : page.names) {
+    COFFER_ASSIGN(const auto other, stored_snapshot_plan(ctx.txn, name));
+    if (other && other->name != plan.name && share_files(*other, plan))
+      return Status(Code::kInvalid, "file_prefix: the automated snapshot \"" + other->name +
+                                        "\" has files of such names there; give another file_prefix or path_prefix");
+  }
+  return ok_status();
+}
+
 Status write_plan(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_TRY(no_raft(ctx));
@@ -93,6 +104,7 @@ Status write_plan(HandlerContext& base) {
   COFFER_TRY(read_place(ctx, plan, known.has_value()));
   COFFER_TRY(read_s3(ctx, plan.s3));
   COFFER_TRY(check_snapshot_plan(plan));
+  COFFER_TRY(check_own_files(ctx, plan));
   if (plan.store == SnapshotPlan::Store::kLocal && ctx.services.snapshots->automated.empty())
     return Status(Code::kInvalid, "storage_type \"local\" needs snapshot_folder in the storage of the configuration");
   return ctx.txn.put(plan_key(ctx, plan.name), ctx.arena.copy(encode(plan)));

@@ -610,6 +610,7 @@ void App::Impl::register_node() {
     out.initialized = lifecycle_->initialized();
     out.sealed = lifecycle_->sealed();
     out.active = !out.sealed && node_->is_leader();
+    out.performance_standby = !out.sealed && !out.active && cluster_ != nullptr && options_.standby_reads;
     return out;
   };
   registrar_ = std::make_unique<ServiceRegistrar>(

@@ -65,6 +65,7 @@ void Registration::told(const Result<core::WebAnswer>& answer, BootTime now) {
   if (good) {
     pause_ = Nanos(0);
     told_ = asked_;
+    registered_ = true;
     // A service that was just registered is checked at once.
     next_ = checks_ ? now + options_.check_timeout / 2 : now;
     return;
@@ -76,11 +77,11 @@ void Registration::told(const Result<core::WebAnswer>& answer, BootTime now) {
 }
 
 std::optional<core::WebRequest> Registration::farewell() const {
-  if (!told_)
+  if (!registered_)
     return std::nullopt;
   if (options_.kind == RegistrationOptions::Kind::kConsul)
     return consul("agent/service/deregister/" + service_id_, {});
-  return kubernetes(NodeFace{told_->initialized, true, false, false});
+  return kubernetes(NodeFace{asked_.initialized, true, false, false});
 }
 
 core::WebRequest Registration::consul(std::string path, std::string body) const {

@@ -54,6 +54,7 @@ class Registration {
   const std::string version_;
   std::string service_id_;
   std::optional<NodeFace> told_;  // as the catalogue has it
+  bool registered_ = false;       // it was told once, and may still have it when a later message failed
   NodeFace asked_;
   bool checks_ = false;           // the request under way is a check's
   BootTime next_{};

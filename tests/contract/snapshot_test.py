@@ -494,6 +494,15 @@ class Automated(Snapshots):
         token = self.shell("vault token create -policy=default -field=token")
         self.assertIn("permission denied", self.shell(f"vault read {self.CONFIG}/good", code=2, env={"VAULT_TOKEN": token}))
 
+    def test_no_plan_takes_the_files_of_another(self):
+        self.one(f'snapshot_folder = "{NODES}/auto"')
+        self.plan("hourly", interval="1h", retain=24, storage_type="local")
+        self.assertIn('"hourly" has files of such names', self.plan("weekly", code=2, interval="168h", storage_type="local"))
+        self.plan("weekly", interval="168h", storage_type="local", file_prefix="weekly")
+        self.assertIn("file_prefix", self.plan("weekly", code=2, file_prefix="vault-snapshot"))
+        self.plan("elsewhere", interval="168h", storage_type="local", path_prefix="elsewhere")
+        self.plan("hourly", interval="2h")
+
     def test_a_folder_that_cannot_be_written_is_told_and_ends_nothing(self):
         (NODES / "file").write_text("not a folder")
         self.one(f'snapshot_folder = "{NODES}/file"')

@@ -110,6 +110,22 @@ BOOST_AUTO_TEST_CASE(names_and_retention) {
   BOOST_TEST(superseded_snapshots(plan, {}).empty());
 }
 
+BOOST_AUTO_TEST_CASE(whose_files_are_whose) {
+  SnapshotPlan other = local();
+  other.name = "other";
+  BOOST_TEST(share_files(local(), other));
+  other.file_prefix = "other";
+  BOOST_TEST(!share_files(local(), other));
+  other = local();
+  other.path_prefix = "elsewhere";
+  BOOST_TEST(!share_files(local(), other));
+  BOOST_TEST(!share_files(local(), s3()));
+  other = s3();
+  BOOST_TEST(share_files(s3(), other));
+  other.s3.bucket = "another";
+  BOOST_TEST(!share_files(s3(), other));
+}
+
 BOOST_AUTO_TEST_CASE(when_the_next_is_due) {
   SnapshotPlanStatus status;
   BOOST_TEST((next_snapshot(local(), status, kNow) == kNow));

@@ -57,6 +57,7 @@ BOOST_AUTO_TEST_CASE(failures_wait_longer_and_longer) {
   BOOST_TEST(step(one, kStandby, now) == kCheck);
   // An agent that forgot the service is told of it again.
   BOOST_TEST(step(one, kStandby, now + 2'500, 404) == kCheck);
+  BOOST_TEST(one.farewell().has_value());  // a check that failed for another reason leaves it registered
   BOOST_TEST(step(one, kStandby, now + 3'500) == kRegister);
 }
 
