@@ -157,6 +157,13 @@ void ActivityLog::add(std::uint64_t mark, SeenClient client) {
   remember(mark);
 }
 
+void ActivityLog::forget() {
+  const std::lock_guard lock(mutex_);
+  month_.clear();
+  pending_.clear();
+  ++epoch_;
+}
+
 std::vector<SeenClient> ActivityLog::take(std::size_t clients_max) {
   const std::lock_guard lock(mutex_);
   std::vector<SeenClient> out;

@@ -75,6 +75,8 @@ class ActivityLog {
   // What is not yet written, at most `clients_max`; put back what could not be.
   std::vector<SeenClient> take(std::size_t clients_max);
   void put_back(std::vector<SeenClient> clients);
+  // The state is another one: it may lack whom this one counted, and must not get those who came before it.
+  void forget();
   void enable(bool on) { enabled_.store(on, std::memory_order_relaxed); }
   std::size_t pending() const;
 

@@ -563,6 +563,7 @@ void App::Impl::restored() {
   if (lifecycle_->is_entering())
     return;
   version_noted_ = false;
+  activity_.forget();
   cluster_->restored();
   if (const Status status = lifecycle_->restored(); !status.ok())
     fatal_(status);

@@ -68,6 +68,19 @@ BOOST_AUTO_TEST_CASE(entities_and_tokens_are_counted_once) {
   BOOST_TEST(read("sys/license/status").status == 200);
 }
 
+BOOST_AUTO_TEST_CASE(another_state_counts_anew) {
+  const std::string a = login("a");
+  const std::string b = login("b");
+  BOOST_TEST(read("auth/token/lookup-self", a).status == 200);
+  write_down();
+  BOOST_TEST(read("auth/token/lookup-self", b).status == 200);
+  BOOST_TEST(log.pending() == 1u);
+  log.forget();
+  BOOST_TEST(log.pending() == 0u);
+  BOOST_TEST(read("auth/token/lookup-self", a).status == 200);
+  BOOST_TEST(log.pending() == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(a_new_month_counts_anew_and_a_report_once) {
   const std::string a = login("a");
   BOOST_TEST(read("auth/token/lookup-self", a).status == 200);
