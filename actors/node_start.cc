@@ -58,7 +58,8 @@ Result<std::unique_ptr<Node>> Node::create(const Options& options, Ports ports, 
   std::unique_ptr<SnapshotDesk> desk;
   std::map<Index, std::string> streams;
   if (several) {
-    COFFER_ASSIGN(desk, SnapshotDesk::open(*ports.disk, options.spool_folder, *ports.snapshots));
+    COFFER_ASSIGN(desk, SnapshotDesk::open(*ports.disk, options.spool_folder, *ports.snapshots,
+                                           options.free_bytes_min));
     COFFER_TRY(end_installation(*desk, ports, time));
     COFFER_ASSIGN(streams, logged_streams(ports.log, ports.backend.applied_index()));
     std::set<std::string> digests;

@@ -15,20 +15,27 @@ constexpr std::string_view kStagedPrefix = "staged-";  // + digest in hex
 // One for each peer, one that comes in and one that is staged.
 constexpr std::size_t kJobsMax = raft::kVotersMax + raft::kLearnersMax + 2;
 constexpr std::size_t kDigestReadBytes = 1u << 20;
+constexpr std::uint64_t kRoomCheckedBytes = 16u << 20;  // written between two looks at the disk's free bytes
 
 std::string staged_name(const std::string& digest) { return std::string(kStagedPrefix) + hex_encode(digest); }
 
 // Ends reading and writing when the node stops: a large state takes longer than anybody waits for that.
 class StoppableFile final : public File {
  public:
-  StoppableFile(std::unique_ptr<File> file, const std::atomic<bool>& stopping)
-      : file_(std::move(file)), stopping_(stopping) {}
+  // `has_room` is asked before the first byte that is written, and then every kRoomCheckedBytes.
+  StoppableFile(std::unique_ptr<File> file, const std::atomic<bool>& stopping,
+                std::function<Status()> has_room = nullptr)
+      : file_(std::move(file)), stopping_(stopping), has_room_(std::move(has_room)) {}
   Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
     COFFER_TRY(go_on());
     return file_->read_at(offset, out);
   }
   Status write_at(std::uint64_t offset, std::string_view bytes) override {
     COFFER_TRY(go_on());
+    if (has_room_ && offset >= check_at_) {
+      COFFER_TRY(has_room_());
+      check_at_ = offset + kRoomCheckedBytes;
+    }
     return file_->write_at(offset, bytes);
   }
   Status append(std::string_view bytes) override { return file_->append(bytes); }
@@ -44,17 +51,24 @@ class StoppableFile final : public File {
 
   const std::unique_ptr<File> file_;
   const std::atomic<bool>& stopping_;
+  const std::function<Status()> has_room_;
+  std::uint64_t check_at_ = 0;
 };
 
 }  // namespace
 
-SnapshotDesk::SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target)
-    : disk_(disk), folder_(std::move(folder)), target_(target), thread_([this] { run(); }) {}
+SnapshotDesk::SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target,
+                           std::uint64_t free_bytes_min)
+    : disk_(disk),
+      folder_(std::move(folder)),
+      target_(target),
+      free_bytes_min_(free_bytes_min),
+      thread_([this] { run(); }) {}
 
 Result<std::unique_ptr<SnapshotDesk>> SnapshotDesk::open(Disk& disk, const std::string& folder,
-                                                         store::SnapshotTarget& target) {
+                                                         store::SnapshotTarget& target, std::uint64_t free_bytes_min) {
   COFFER_TRY(disk.make_folder(folder).with_context("folder for snapshots on their way"));
-  return std::unique_ptr<SnapshotDesk>(new SnapshotDesk(disk, folder, target));
+  return std::unique_ptr<SnapshotDesk>(new SnapshotDesk(disk, folder, target, free_bytes_min));
 }
 
 SnapshotDesk::~SnapshotDesk() {
@@ -118,7 +132,13 @@ Result<std::string> SnapshotDesk::write_file(const store::View& view, store::Sna
   meta.hash_key = target_.hash_key();
   const std::string path = folder_ + "/out-" + std::to_string(++files_made_);
   COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kCreateOrEmpty));
-  StoppableFile out(std::move(file), stopping_);
+  const auto has_room = [this]() -> Status {
+    COFFER_ASSIGN(const std::uint64_t free_bytes, disk_.free_bytes(folder_));
+    if (free_bytes >= free_bytes_min_)
+      return Status();
+    return Status(Code::kUnavailable, "the disk of the storage path has no room for a snapshot");
+  };
+  StoppableFile out(std::move(file), stopping_, has_room);
   if (const Status status = store::write_snapshot(view, std::move(meta), out); !status.ok()) {
     remove(path);
     return status;

@@ -23,9 +23,9 @@ namespace coffer::actors {
 
 class SnapshotDesk {
  public:
-  // The two outlive it. Makes the folder.
+  // The two outlive it. Makes the folder. What is written leaves so much of the disk free, but for a few MiB.
   static Result<std::unique_ptr<SnapshotDesk>> open(Disk& disk, const std::string& folder,
-                                                    store::SnapshotTarget& target);
+                                                    store::SnapshotTarget& target, std::uint64_t free_bytes_min = 0);
   // Gives up what is under way, soon.
   ~SnapshotDesk();
   SnapshotDesk(const SnapshotDesk&) = delete;
@@ -76,7 +76,7 @@ class SnapshotDesk {
   static Result<bool> is_interrupted(Disk& disk, const std::string& folder);
 
  private:
-  SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target);
+  SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target, std::uint64_t free_bytes_min);
   std::string installing_path() const;
   bool post(std::function<void()> job);
   void run();
@@ -88,6 +88,7 @@ class SnapshotDesk {
   Disk& disk_;
   const std::string folder_;
   store::SnapshotTarget& target_;
+  const std::uint64_t free_bytes_min_;
   std::atomic<bool> receiving_{false};
   std::atomic<bool> staging_{false};
   std::atomic<bool> stopping_{false};

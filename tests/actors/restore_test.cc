@@ -477,6 +477,25 @@ BOOST_AUTO_TEST_CASE(all_agree_whatever_happens_meanwhile) {
 }
 
 // Whenever the power goes: what was said to be staged is there, whole, at the next start.
+// Below the watermark writes are refused; a copy of the whole state must not be what brings a node there.
+BOOST_AUTO_TEST_CASE(no_snapshot_is_written_below_the_watermark) {
+  ModelDisk disk(1);
+  store::MemoryBackend backend;
+  store::MemoryTarget target(backend);
+  const auto desk = std::move(SnapshotDesk::open(disk, "spool", target, 1u << 20)).value();
+  const auto written = [&] {
+    std::promise<Status> told;
+    BOOST_REQUIRE(desk->write(std::move(backend.view()).value(), store::SnapshotMeta(),
+                              [&](const Result<std::string>& path) { told.set_value(path.status()); }));
+    return told.get_future().get();
+  };
+  BOOST_TEST(written().ok());
+  const std::size_t files = std::move(disk.list("spool")).value().size();
+  disk.set_free_bytes((1u << 20) - 1);
+  BOOST_TEST((written().code() == Code::kUnavailable));
+  BOOST_TEST(std::move(disk.list("spool")).value().size() == files);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_staged_outlives_a_power_cut) {
   std::string bytes;
   {
