@@ -1,7 +1,7 @@
 // Whom this node admits: who is a member by the state, who was named when it came, and who asks while nobody leads.
 #pragma once
 
-#include <cstddef>
+#include <utility>
 
 #include "core/cluster.h"
 #include "raft/types.h"

@@ -476,7 +476,6 @@ BOOST_AUTO_TEST_CASE(all_agree_whatever_happens_meanwhile) {
   }
 }
 
-// Whenever the power goes: what was said to be staged is there, whole, at the next start.
 // Below the watermark writes are refused; a copy of the whole state must not be what brings a node there.
 BOOST_AUTO_TEST_CASE(no_snapshot_is_written_below_the_watermark) {
   ModelDisk disk(1);
@@ -496,6 +495,7 @@ BOOST_AUTO_TEST_CASE(no_snapshot_is_written_below_the_watermark) {
   BOOST_TEST(std::move(disk.list("spool")).value().size() == files);
 }
 
+// Whenever the power goes: what was said to be staged is there, whole, at the next start.
 BOOST_AUTO_TEST_CASE(what_is_staged_outlives_a_power_cut) {
   std::string bytes;
   {

@@ -39,6 +39,14 @@ class Restore(Nodes):
         self.vault(n, "secrets enable -version=2 kv")
         return keys
 
+    def saved_elsewhere(self, n):
+        """Saves the state of a cluster of node n alone, which then stops: its keys and its token."""
+        keys = self.one(n)
+        self.put(n, "theirs")
+        self.save(n)
+        self.nodes[n].stop()
+        return keys, self.token
+
 
 class OneNode(Restore):
     def test_S0_10_S0_33_SNP_02_SNP_04_restore(self):
@@ -124,11 +132,7 @@ class OneNode(Restore):
         self.assertEqual(self.vault(3, "operator raft join http://127.0.0.1:8100", token=None), JOINED)
 
     def test_S1_35_SNP_03_SNP_06_other_keys(self):
-        theirs = self.one(2)
-        self.put(2, "theirs")
-        self.save(2)
-        their_token = self.token
-        self.nodes[2].stop()
+        theirs, their_token = self.saved_elsewhere(2)
         ours = self.one(1)
         self.put(1, "ours")
         self.assertIn(WRONG_KEYS, self.restore(1, code=2))
@@ -179,11 +183,7 @@ class ThreeNodes(Restore):
         self.assertEqual({name: row[2] for name, row in self.peers(leader).items()}, {"n1": "true", "n2": "true", "n3": "true"})
 
     def test_SNP_03_the_state_of_another_cluster(self):
-        theirs = self.one(4)
-        self.put(4, "theirs")
-        self.save(4)
-        their_token = self.token
-        self.nodes[4].stop()
+        theirs, their_token = self.saved_elsewhere(4)
         self.shell(f"rm -rf {NODES}/d4")
         self.three()
         self.put(1, "ours")

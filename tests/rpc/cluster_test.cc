@@ -283,25 +283,23 @@ class Rogue {
 
   // How the stream ends after these frames, each of one message.
   grpc::StatusCode raft(const std::vector<std::string>& messages) {
-    grpc::ClientContext context;
-    auto stream = stub_->Raft(&context);
-    for (const std::string& message : messages) {
-      wire::RaftFrame frame;
-      frame.add_messages(message);
-      stream->Write(frame);
-    }
-    stream->WritesDone();
-    wire::RaftNews news;
-    BOOST_TEST(!stream->Read(&news));
-    return stream->Finish().error_code();
+    std::vector<wire::RaftFrame> frames;
+    for (const std::string& message : messages)
+      frames.emplace_back().add_messages(message);
+    return raft_frames(frames);
   }
+  // And after one frame of them all.
   grpc::StatusCode raft_frame(const std::vector<std::string>& messages) {
-    grpc::ClientContext context;
-    auto stream = stub_->Raft(&context);
     wire::RaftFrame frame;
     for (const std::string& message : messages)
       frame.add_messages(message);
-    stream->Write(frame);
+    return raft_frames({frame});
+  }
+  grpc::StatusCode raft_frames(const std::vector<wire::RaftFrame>& frames) {
+    grpc::ClientContext context;
+    auto stream = stub_->Raft(&context);
+    for (const wire::RaftFrame& frame : frames)
+      stream->Write(frame);
     stream->WritesDone();
     wire::RaftNews news;
     BOOST_TEST(!stream->Read(&news));
