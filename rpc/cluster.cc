@@ -1,9 +1,12 @@
 #include "rpc/cluster.h"
 
-#include <grpcpp/resource_quota.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +15,7 @@
 #include "base/listen.h"
 #include "rpc/acceptor.h"
 #include "rpc/cluster_channel.h"
+#include "rpc/cluster_door.h"
 #include "rpc/cluster_service.h"
 #include "rpc/disk_worker.h"
 #include "rpc/forward_calls.h"
@@ -22,10 +26,12 @@
 namespace coffer::rpc {
 namespace {
 
-constexpr std::size_t kBufferedBytesMax = 512u << 20;   // that gRPC may hold for all connections of others
-constexpr std::size_t kMessageHeadBytesMax = 64u << 10;  // of a message of gRPC around the bytes that are bounded
-constexpr std::size_t kStreamsBesideForwards = 16;       // on one connection
-constexpr std::chrono::seconds kHandshakeTimeMax{5};
+constexpr std::chrono::milliseconds kTendingPause{5};      // while something moves
+constexpr std::chrono::milliseconds kCrossTimeMax{250};    // until a member has read an old stream to its end
+constexpr std::chrono::seconds kMovePause{1};              // between two moves that a member asks for
+constexpr std::chrono::seconds kMoveOutTimeMax{10};        // for members to leave an old server by themselves
+// From the last stream's end until an old server takes no calls: a request may just be on its way to it.
+constexpr std::chrono::milliseconds kLeftPause{500};
 
 }  // namespace
 
@@ -35,11 +41,11 @@ class Cluster::Impl {
       : config_(std::move(config)),
         ports_(ports),
         log_(std::move(log)),
-        credentials_(cluster_channel_credentials(config_.certificate)),
         worker_(ports.clock, config_.bounds.transfer_silence),
         service_(config_.self, config_.bounds, ports, worker_, log_),
         snapshots_(worker_, ports.clock, outstanding_),
-        forwards_(config_.bounds, outstanding_) {}
+        forwards_(config_.bounds, outstanding_),
+        credentials_(cluster_channel_credentials(config_.certificate)) {}
 
   ~Impl() { stop(); }
 
@@ -47,18 +53,18 @@ class Cluster::Impl {
     remove_stale_snapshots(ports_.inbox.spool_folder());
     COFFER_ASSIGN(const int fd, listen_tcp(config_.host, config_.port));
     port_ = bound_port(fd);
-    if (const Status status = build(); !status.ok()) {
+    auto door = ClusterDoor::open(config_.certificate, config_.bounds, service_, next_door_++);
+    if (!door.ok()) {
       ::close(fd);
-      return status;
+      return door.status();
     }
+    door_ = std::move(door).value();
     const auto handover = [this](std::size_t, int listener_fd, int connection) {
-      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
-      parameters.listener_fd = listener_fd;
-      parameters.fd = connection;
-      door_->HandleNewConnection(&parameters);
+      newest_door()->take(listener_fd, connection);
     };
-    const Acceptor::Limits limits{config_.bounds.connections, config_.bounds.connections, kHandshakeTimeMax};
+    const Acceptor::Limits limits{config_.bounds.connections, config_.bounds.connections, kClusterHandshakeTimeMax};
     acceptor_ = std::make_unique<Acceptor>(std::vector<int>{fd}, limits, handover, log_);
+    keeper_ = std::thread([this] { keep(); });
     return ok_status();
   }
 
@@ -127,6 +133,40 @@ class Cluster::Impl {
     return out;
   }
 
+  Status renew(const crypto::NodeCertificate& certificate) {
+    COFFER_TRY(crypto::check_node_certificate(certificate, config_.self.get()));
+    const std::lock_guard renewing(renewing_);
+    {
+      const std::lock_guard lock(mutex_);
+      if (stopped_)
+        return Status(Code::kUnavailable, "cluster: it was stopped");
+      if (retired_.size() >= kServersRetiringMax)
+        return Status(Code::kExhausted, "cluster: servers of earlier certificates have yet to end");
+    }
+    COFFER_ASSIGN(auto door, ClusterDoor::open(certificate, config_.bounds, service_, next_door_++));
+    const std::lock_guard lock(mutex_);
+    if (stopped_) {
+      door->shut(Nanos(0));
+      return Status(Code::kUnavailable, "cluster: it was stopped");
+    }
+    credentials_ = cluster_channel_credentials(certificate);
+    retired_.push_back(std::make_unique<Retired>());
+    retired_.back()->door = std::exchange(door_, std::move(door));
+    retired_.back()->move_out_end = ports_.clock.boot_now() + kMoveOutTimeMax;
+    for (auto& [number, peer] : peers_) {
+      peer.is_asked = true;
+      peer.moved = {};
+    }
+    changed_.notify_one();
+    return ok_status();
+  }
+
+  bool settled() const {
+    const std::lock_guard lock(mutex_);
+    return retired_.empty() &&
+           std::ranges::none_of(peers_, [](const auto& one) { return one.second.move || one.second.is_asked; });
+  }
+
   void stop() {
     {
       const std::lock_guard lock(mutex_);
@@ -135,75 +175,165 @@ class Cluster::Impl {
       for (const auto& [number, peer] : peers_)
         peer.stream->close();
       peers_.clear();
+      changed_.notify_one();
     }
+    if (keeper_.joinable())
+      keeper_.join();
     snapshots_.cancel_all();
     forwards_.cancel_all();
     // The last channel or server that is shut down ends gRPC's threads for callbacks, and none of these can do that
-    // itself: so the server comes when no call holds a channel any more.
+    // itself: so the servers come when no call holds a channel any more.
     outstanding_.await_none();
-    stop_server();
+    stop_servers();
   }
 
  private:
+  // A peer's way to other connections. Its channels are new, and used once it crosses.
+  struct Move {
+    std::shared_ptr<grpc::Channel> bulk;  // null until the stream's connection stands
+    std::shared_ptr<grpc::Channel> requests;
+    BootTime end{};  // of the wait for the connections, then of the wait for the old stream's end
+    bool crosses = false;
+  };
   struct Peer {
     std::string address;
     std::shared_ptr<PeerStream> stream;
     std::shared_ptr<grpc::Channel> bulk;
     std::shared_ptr<grpc::Channel> requests;
+    std::optional<Move> move;
+    bool is_asked = false;  // a move is due
+    BootTime moved{};       // when the last one began
+  };
+  struct Retired {
+    std::shared_ptr<ClusterDoor> door;
+    BootTime move_out_end{};
+    std::optional<BootTime> left;  // since when there is no stream
+    std::thread shutting;
+    std::atomic<bool> is_over{false};
   };
 
-  Status build() {
-    grpc::ServerBuilder builder;
-    grpc::ResourceQuota quota("cluster");
-    quota.Resize(kBufferedBytesMax);
-    builder.SetResourceQuota(quota);
-    builder.SetMaxReceiveMessageSize(static_cast<int>(config_.bounds.forward_bytes + kMessageHeadBytesMax));
-    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_DEFLATE, false);
-    builder.SetCompressionAlgorithmSupportStatus(GRPC_COMPRESS_GZIP, false);
-    builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
-                               static_cast<int>(config_.bounds.forwards + kStreamsBesideForwards));
-    builder.AddChannelArgument(
-        GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS,
-        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(kHandshakeTimeMax).count()));
-    set_cluster_keepalive(builder);
-    using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
-    door_ = builder.experimental().AddExternalConnectionAcceptor(Type::FROM_FD,
-                                                                 cluster_server_credentials(config_.certificate));
-    builder.RegisterService(&service_);
-    server_ = builder.BuildAndStart();
-    return server_ ? ok_status() : Status(Code::kInternal, "cluster listener: gRPC did not start");
+  std::shared_ptr<ClusterDoor> newest_door() const {
+    const std::lock_guard lock(mutex_);
+    return door_;
   }
 
-  void stop_server() {
-    if (!server_)
+  // The keeper's thread: looks after what moves.
+  void keep() {
+    std::unique_lock lock(mutex_);
+    while (!stopped_) {
+      const BootTime now = ports_.clock.boot_now();
+      bool is_busy = false;
+      for (auto& [number, peer] : peers_) {
+        tend(number, peer, now);
+        is_busy = is_busy || peer.move || peer.is_asked;
+      }
+      std::erase_if(retired_, [&](const std::unique_ptr<Retired>& one) { return tend(*one, now); });
+      if (is_busy || !retired_.empty())
+        changed_.wait_for(lock, kTendingPause);
+      else
+        changed_.wait(lock);
+    }
+  }
+
+  // mutex_ is held, as in what follows.
+  void tend(raft::NodeId number, Peer& peer, BootTime now) {
+    if (!peer.move) {
+      if (peer.is_asked && (peer.moved == BootTime{} || now >= peer.moved + kMovePause))
+        begin_move(number, peer, now);
+      return;
+    }
+    Move& move = *peer.move;
+    if (!move.crosses) {
+      // The stream's connection comes first: by whatever door of the member's the others come, it is none that the
+      // stream would not be asked to leave.
+      if (move.bulk == nullptr && (peer.stream->prepared() || now >= move.end)) {
+        move.bulk = open_channel(number, peer.address, kBulkPingTimeMax);
+        move.requests = open_channel(number, peer.address, kRequestPingTimeMax);
+      }
+      const bool is_ready = move.bulk != nullptr && move.bulk->GetState(true) == GRPC_CHANNEL_READY &&
+                            move.requests->GetState(true) == GRPC_CHANNEL_READY && peer.stream->prepared();
+      if (!is_ready && now < move.end)
+        return;
+      peer.bulk = move.bulk;
+      peer.requests = move.requests;
+      move.crosses = true;
+      move.end = now + kCrossTimeMax;
+      peer.stream->cross();
+    }
+    if (peer.stream->settled())
+      peer.move.reset();
+    else if (now >= move.end)
+      peer.stream->hurry();
+  }
+
+  void begin_move(raft::NodeId number, Peer& peer, BootTime now) {
+    peer.is_asked = false;
+    peer.moved = now;
+    peer.move.emplace().end = now + kRenewTimeMax;
+    peer.stream->prepare(open_channel(number, peer.address, kRaftPingTimeMax));
+  }
+
+  // True: it is over, and may go. A door that still takes over a connection stays.
+  bool tend(Retired& retired, BootTime now) {
+    if (retired.shutting.joinable()) {
+      if (retired.is_over)
+        retired.shutting.join();
+      return retired.is_over;
+    }
+    if (service_.move_streams(retired.door->number()) != 0)
+      retired.left.reset();
+    else if (!retired.left)
+      retired.left = now;
+    const bool is_left = (retired.left && now >= *retired.left + kLeftPause) || now >= retired.move_out_end;
+    if (is_left && retired.door.use_count() == 1)
+      shut(retired, kDrainTimeMax);
+    return false;
+  }
+
+  static void shut(Retired& retired, Nanos drain) {
+    retired.shutting = std::thread([&retired, drain] {
+      retired.door->shut(drain);
+      retired.is_over = true;
+    });
+  }
+
+  void stop_servers() {
+    if (door_ == nullptr)
       return;
     if (acceptor_)
       acceptor_->close();
-    std::thread closing([this] { server_->Shutdown(gpr_now(GPR_CLOCK_MONOTONIC)); });
+    std::thread closing([this] { door_->shut(Nanos(0)); });
     if (acceptor_)
       acceptor_->disconnect();
+    // The older ones, for gRPC's threads end with the last.
+    for (const auto& retired : retired_) {
+      if (!retired->shutting.joinable())
+        shut(*retired, Nanos(0));
+      retired->shutting.join();
+    }
     closing.join();
-    server_->Wait();
     acceptor_.reset();
+    retired_.clear();
     door_.reset();
-    server_.reset();
+  }
+
+  std::shared_ptr<grpc::Channel> open_channel(raft::NodeId to, const std::string& address,
+                                              std::chrono::seconds ping_time_max) const {
+    return open_cluster_channel(credentials_, address, to,
+                                config_.bounds.forward_bytes + kClusterMessageHeadBytesMax, ping_time_max);
   }
 
   // mutex_ is held, as in part().
   Peer meet(const core::Member& member) {
-    const auto open = [&](std::chrono::seconds ping_time_max) {
-      return open_cluster_channel(credentials_, member.cluster_address, member.number,
-                                  config_.bounds.forward_bytes + kMessageHeadBytesMax, ping_time_max);
-    };
-    Peer peer{member.cluster_address, nullptr, open(kBulkPingTimeMax), open(kRequestPingTimeMax)};
-    // A channel that lost its connection makes another only when it is asked to.
-    const auto wake = [bulk = peer.bulk, requests = peer.requests] {
-      bulk->GetState(true);
-      requests->GetState(true);
-    };
-    peer.stream = std::make_shared<PeerStream>(member.number, open(kRaftPingTimeMax), config_.bounds, outstanding_,
-                                               PeerStream::Hooks{wake, log_});
+    Peer peer;
+    peer.address = member.cluster_address;
+    peer.bulk = open_channel(member.number, peer.address, kBulkPingTimeMax);
+    peer.requests = open_channel(member.number, peer.address, kRequestPingTimeMax);
+    const auto asked = [this, number = member.number] { ask_move(number); };
+    const auto wake = [this, number = member.number] { wake_channels(number); };
+    peer.stream = std::make_shared<PeerStream>(member.number,
+                                               open_channel(member.number, peer.address, kRaftPingTimeMax),
+                                               config_.bounds, outstanding_, PeerStream::Hooks{wake, asked, log_});
     peer.stream->open();
     return peer;
   }
@@ -212,6 +342,25 @@ class Cluster::Impl {
     peer.stream->close();
     snapshots_.cancel(number);
     forwards_.cancel(number);
+  }
+
+  // A channel that lost its connection makes another only when it is asked to.
+  void wake_channels(raft::NodeId number) {
+    const std::lock_guard lock(mutex_);
+    const auto peer = peers_.find(number);
+    if (peer == peers_.end())
+      return;
+    peer->second.bulk->GetState(true);
+    peer->second.requests->GetState(true);
+  }
+
+  void ask_move(raft::NodeId number) {
+    const std::lock_guard lock(mutex_);
+    const auto peer = peers_.find(number);
+    if (peer == peers_.end())
+      return;
+    peer->second.is_asked = true;
+    changed_.notify_one();
   }
 
   std::shared_ptr<PeerStream> stream_to(raft::NodeId to) const {
@@ -229,18 +378,22 @@ class Cluster::Impl {
   const ClusterConfig config_;
   const ClusterPorts ports_;
   const LogFn log_;
-  const std::shared_ptr<grpc::ChannelCredentials> credentials_;
   std::uint16_t port_ = 0;
   Outstanding outstanding_;  // before all that counts in it
   DiskWorker worker_;
   ClusterService service_;
   SnapshotSender snapshots_;
   ForwardCalls forwards_;
-  std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> door_;
-  std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Acceptor> acceptor_;
+  std::thread keeper_;
 
-  mutable std::mutex mutex_;  // guards what follows
+  std::mutex renewing_;          // one renew() at a time
+  std::uint64_t next_door_ = 1;  // guarded by renewing_, once open() is over
+  mutable std::mutex mutex_;     // guards what follows
+  std::condition_variable changed_;
+  std::shared_ptr<grpc::ChannelCredentials> credentials_;
+  std::shared_ptr<ClusterDoor> door_;
+  std::vector<std::unique_ptr<Retired>> retired_;
   std::unordered_map<raft::NodeId, Peer> peers_;
   bool stopped_ = false;
 };
@@ -266,6 +419,8 @@ void Cluster::send_snapshot(raft::Message message, std::string path, std::functi
 void Cluster::forward(raft::NodeId to, std::string request, Nanos time_max, Done done) {
   impl_->forward(to, std::move(request), time_max, std::move(done));
 }
+Status Cluster::renew(crypto::NodeCertificate certificate) { return impl_->renew(certificate); }
+bool Cluster::settled() const { return impl_->settled(); }
 std::vector<PeerStatus> Cluster::peers() const { return impl_->peers(); }
 void Cluster::stop() { impl_->stop(); }
 

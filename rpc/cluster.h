@@ -30,6 +30,10 @@ struct ClusterBounds {
   std::size_t connections = 1024;                 // from others
 };
 
+inline constexpr Nanos kRenewTimeMax = std::chrono::seconds(5);    // for the new connections to a member
+inline constexpr Nanos kDrainTimeMax = std::chrono::seconds(120);  // for calls that came by an older certificate
+inline constexpr std::size_t kServersRetiringMax = 4;
+
 struct ClusterConfig {
   std::string host;         // to listen on; IPv6 without brackets
   std::uint16_t port = 0;   // 0: the system chooses
@@ -68,6 +72,16 @@ class Cluster final : public raft::Transport, public core::ClusterLink {
   // Who the other nodes are, and where; `self` among them is skipped. Connections of who left are closed, in both
   // directions, of who moved are made anew. Whoever is not named here is refused. Any thread.
   void set_members(const std::vector<core::Member>& members);
+
+  // Shows this certificate from now on and trusts whom it names, in both directions: new connections come to a second
+  // server behind the same socket, and to each member new ones are made. When these stand, or after kRenewTimeMax,
+  // what goes to the member moves over, without a message lost or overtaken; members who came with the old certificate
+  // are asked to do the same, and the old server ends when their calls have, after kDrainTimeMax at the latest.
+  // kInvalid for a certificate that is not `self`'s, kExhausted while kServersRetiringMax older servers have not ended.
+  // Any thread; returns before that has happened.
+  Status renew(crypto::NodeCertificate certificate);
+  // Neither streams nor servers of an earlier certificate are left.
+  bool settled() const;
 
   // raft::Transport. Appends reach a peer in their order and so does all else; what is no append may overtake appends.
   void send(std::vector<raft::Message> messages) override;

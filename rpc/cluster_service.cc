@@ -1,5 +1,6 @@
 #include "rpc/cluster_service.h"
 
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -25,22 +26,48 @@ grpc::Status malformed(const std::string& why) { return grpc::Status(grpc::INVAL
 class ClusterService::RaftReader final
     : public grpc::ServerBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews> {
  public:
-  RaftReader(ClusterService& service, grpc::CallbackServerContext& context, raft::NodeId from)
-      : service_(service), context_(context), from_(from) {}
+  RaftReader(ClusterService& service, grpc::CallbackServerContext& context, raft::NodeId from, std::uint64_t door)
+      : service_(service), context_(context), from_(from), door_(door) {}
 
+  raft::NodeId from() const { return from_; }
+  std::uint64_t door() const { return door_; }
+  void cancel() { context_.TryCancel(); }
   void start() {
     StartSendInitialMetadata();
     StartRead(&frame_);
   }
+  // The service's mutex is held. True: tell() is due, and the reader stays until it is done.
+  bool claim_telling() { return !ending_ && !std::exchange(told_, true) && (telling_ = true); }
+  void tell() { StartWrite(&news_); }
+  void end(const grpc::Status& status) {
+    {
+      const std::lock_guard lock(service_.mutex_);
+      ending_ = status;
+      if (telling_)
+        return;
+    }
+    Finish(status);
+  }
+
   void OnReadDone(bool ok) override {
     if (!ok)
-      return Finish(grpc::Status::OK);
-    if (const grpc::Status status = service_.take(from_, frame_); !status.ok())
-      return Finish(status);
+      return end(grpc::Status::OK);
+    if (const grpc::Status status = service_.take(*this, frame_); !status.ok())
+      return end(status);
     StartRead(&frame_);
   }
+  void OnWriteDone(bool) override {
+    std::optional<grpc::Status> ending;
+    {
+      const std::lock_guard lock(service_.mutex_);
+      telling_ = false;
+      ending = ending_;
+    }
+    if (ending)
+      Finish(*ending);
+  }
   void OnDone() override {
-    service_.end_raft(from_, context_);
+    service_.end_raft(*this);
     delete this;
   }
 
@@ -48,7 +75,12 @@ class ClusterService::RaftReader final
   ClusterService& service_;
   grpc::CallbackServerContext& context_;
   const raft::NodeId from_;
+  const std::uint64_t door_;
   cluster::v1::RaftFrame frame_;
+  cluster::v1::RaftNews news_;
+  bool told_ = false;                   // guarded by the service's mutex, as what follows
+  bool telling_ = false;
+  std::optional<grpc::Status> ending_;  // waits while it tells
 };
 
 // One snapshot on its way into a file. Reactions and the worker's jobs take turns. Whatever goes wrong, no file stays.
@@ -206,8 +238,9 @@ void ClusterService::set_members(std::unordered_set<raft::NodeId> members) {
       ++at;
       continue;
     }
-    if (at->second.raft != nullptr)
-      at->second.raft->TryCancel();
+    for (RaftReader* const reader : {at->second.raft, at->second.next})
+      if (reader != nullptr)
+        reader->cancel();
     if (at->second.snapshot != nullptr)
       at->second.snapshot->TryCancel();
     at = members_.erase(at);
@@ -233,22 +266,49 @@ grpc::Status ClusterService::admit(const grpc::CallbackServerContext& context, r
   return members_.contains(from) ? grpc::Status::OK : denied("not a member of this cluster");
 }
 
-bool ClusterService::begin_raft(raft::NodeId from, grpc::CallbackServerContext& context) {
+// A second stream waits: its node lets the first one end before it speaks on it, so nothing is lost or overtaken.
+bool ClusterService::begin_raft(RaftReader& reader) {
   const std::lock_guard lock(mutex_);
-  const auto member = members_.find(from);
+  const auto member = members_.find(reader.from());
   if (member == members_.end())
     return false;
-  if (member->second.raft != nullptr)
-    member->second.raft->TryCancel();
-  member->second.raft = &context;
+  RaftReader*& place = member->second.raft == nullptr ? member->second.raft : member->second.next;
+  if (place != nullptr)
+    place->cancel();
+  place = &reader;
   return true;
 }
 
-void ClusterService::end_raft(raft::NodeId from, const grpc::CallbackServerContext& context) {
+void ClusterService::end_raft(const RaftReader& reader) {
   const std::lock_guard lock(mutex_);
-  const auto member = members_.find(from);
-  if (member != members_.end() && member->second.raft == &context)
-    member->second.raft = nullptr;
+  const auto member = members_.find(reader.from());
+  if (member == members_.end())
+    return;
+  Guest& guest = member->second;
+  if (guest.raft == &reader)
+    guest.raft = std::exchange(guest.next, nullptr);
+  else if (guest.next == &reader)
+    guest.next = nullptr;
+}
+
+std::size_t ClusterService::move_streams(std::uint64_t door) {
+  std::vector<RaftReader*> to_tell;
+  std::size_t streams = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [number, guest] : members_) {
+      for (RaftReader* const reader : {guest.raft, guest.next}) {
+        if (reader == nullptr || reader->door() != door)
+          continue;
+        ++streams;
+        if (reader->claim_telling())
+          to_tell.push_back(reader);
+      }
+    }
+  }
+  for (RaftReader* const reader : to_tell)
+    reader->tell();
+  return streams;
 }
 
 bool ClusterService::begin_snapshot(raft::NodeId from, grpc::CallbackServerContext& context) {
@@ -281,14 +341,21 @@ Result<raft::Message> ClusterService::decode(raft::NodeId from, const std::strin
   return message;
 }
 
-grpc::Status ClusterService::take(raft::NodeId from, const cluster::v1::RaftFrame& frame) {
+grpc::Status ClusterService::take(RaftReader& reader, const cluster::v1::RaftFrame& frame) {
+  const raft::NodeId from = reader.from();
   {
     const std::lock_guard lock(mutex_);
     const auto member = members_.find(from);
     if (member == members_.end() && !mutant(Mutant::kStrangersFramesRead))
       return denied("not a member of this cluster");
-    if (member != members_.end())
-      member->second.heard = ports_.clock.boot_now();
+    if (member != members_.end()) {
+      Guest& guest = member->second;
+      guest.heard = ports_.clock.boot_now();
+      if (guest.next == &reader) {
+        guest.raft->cancel();
+        guest.raft = std::exchange(guest.next, nullptr);
+      }
+    }
   }
   if (frame.ByteSizeLong() > kFrameBytesMax && !mutant(Mutant::kClusterFramesUnbounded))
     return malformed("raft frame: too long");
@@ -306,26 +373,26 @@ grpc::Status ClusterService::take(raft::NodeId from, const cluster::v1::RaftFram
   return grpc::Status::OK;
 }
 
-grpc::ServerBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews>* ClusterService::Raft(
-    grpc::CallbackServerContext* context) {
+grpc::ServerBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews>* ClusterService::raft(
+    grpc::CallbackServerContext& context, std::uint64_t door) {
   raft::NodeId from;
-  grpc::Status status = admit(*context, from);
-  auto* const reader = new RaftReader(*this, *context, from);
-  if (status.ok() && !begin_raft(from, *context))
+  grpc::Status status = admit(context, from);
+  auto* const reader = new RaftReader(*this, context, from, door);
+  if (status.ok() && !begin_raft(*reader))
     status = denied("not a member of this cluster");
   if (status.ok() || mutant(Mutant::kStrangersFramesRead))
     reader->start();
   else
-    reader->Finish(status);
+    reader->end(status);
   return reader;
 }
 
-grpc::ServerReadReactor<cluster::v1::SnapshotPiece>* ClusterService::Snapshot(grpc::CallbackServerContext* context,
-                                                                              cluster::v1::SnapshotTaken*) {
+grpc::ServerReadReactor<cluster::v1::SnapshotPiece>* ClusterService::snapshot(
+    grpc::CallbackServerContext& context) {
   raft::NodeId from;
-  grpc::Status status = admit(*context, from);
-  auto* const reader = new SnapshotReader(*this, *context, from);
-  if (status.ok() && !begin_snapshot(from, *context))
+  grpc::Status status = admit(context, from);
+  auto* const reader = new SnapshotReader(*this, context, from);
+  if (status.ok() && !begin_snapshot(from, context))
     status = grpc::Status(grpc::RESOURCE_EXHAUSTED, "a snapshot of this node is already under way");
   if (status.ok())
     reader->start();
@@ -334,27 +401,27 @@ grpc::ServerReadReactor<cluster::v1::SnapshotPiece>* ClusterService::Snapshot(gr
   return reader;
 }
 
-grpc::ServerUnaryReactor* ClusterService::Forward(grpc::CallbackServerContext* context,
-                                                  const cluster::v1::ForwardRequest* request,
-                                                  cluster::v1::ForwardReply* reply) {
+grpc::ServerUnaryReactor* ClusterService::forward(grpc::CallbackServerContext& context,
+                                                  const cluster::v1::ForwardRequest& request,
+                                                  cluster::v1::ForwardReply& reply) {
   raft::NodeId from;
-  const grpc::Status admitted = admit(*context, from);
+  const grpc::Status admitted = admit(context, from);
   const bool is_stranger = !admitted.ok() && from != raft::kNobody;
-  if (!admitted.ok() && !(is_stranger && ports_.forward.takes_of_strangers(request->request()))) {
-    auto* const reactor = context->DefaultReactor();
+  if (!admitted.ok() && !(is_stranger && ports_.forward.takes_of_strangers(request.request()))) {
+    auto* const reactor = context.DefaultReactor();
     reactor->Finish(admitted);
     return reactor;
   }
-  const std::size_t bytes = request->request().size();
+  const std::size_t bytes = request.request().size();
   if (!begin_forward(bytes)) {
-    reply->set_refused(true);
-    auto* const reactor = context->DefaultReactor();
+    reply.set_refused(true);
+    auto* const reactor = context.DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
   }
-  auto* const call = new ForwardCall(*this, *reply, bytes);
+  auto* const call = new ForwardCall(*this, reply, bytes);
   const auto slot = call->slot();
-  ports_.forward.take(from, request->request(), [slot](std::string answer) {
+  ports_.forward.take(from, request.request(), [slot](std::string answer) {
     if (ForwardCall* const waiting = slot->claim())
       waiting->answer(std::move(answer));
   });

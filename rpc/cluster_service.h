@@ -15,9 +15,10 @@
 
 namespace coffer::rpc {
 
-class ClusterService final : public cluster::v1::Cluster::CallbackService {
+// Behind one door after another (rpc/cluster_door.h): a node's stream moves from an old one to a new one.
+class ClusterService final {
  public:
-  // All outlive it; so does it the server that it is registered with, and that server's calls.
+  // All outlive it; so does it the doors, and their calls.
   ClusterService(raft::NodeId self, const ClusterBounds& bounds, const ClusterPorts& ports, DiskWorker& worker,
                  LogFn log);
 
@@ -26,12 +27,14 @@ class ClusterService final : public cluster::v1::Cluster::CallbackService {
   // When the last message of `node` came; the epoch: never since it is a member.
   BootTime heard(raft::NodeId node) const;
 
-  grpc::ServerBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews>* Raft(
-      grpc::CallbackServerContext* context) override;
-  grpc::ServerReadReactor<cluster::v1::SnapshotPiece>* Snapshot(grpc::CallbackServerContext* context,
-                                                                cluster::v1::SnapshotTaken* taken) override;
-  grpc::ServerUnaryReactor* Forward(grpc::CallbackServerContext* context, const cluster::v1::ForwardRequest* request,
-                                    cluster::v1::ForwardReply* reply) override;
+  // Asks whoever has a stream through door number `door` to come by the newest one, each once. How many there are.
+  std::size_t move_streams(std::uint64_t door);
+
+  grpc::ServerBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews>* raft(grpc::CallbackServerContext& context,
+                                                                               std::uint64_t door);
+  grpc::ServerReadReactor<cluster::v1::SnapshotPiece>* snapshot(grpc::CallbackServerContext& context);
+  grpc::ServerUnaryReactor* forward(grpc::CallbackServerContext& context, const cluster::v1::ForwardRequest& request,
+                                    cluster::v1::ForwardReply& reply);
 
  private:
   class RaftReader;
@@ -40,17 +43,18 @@ class ClusterService final : public cluster::v1::Cluster::CallbackService {
   // What a member has open here.
   struct Guest {
     BootTime heard{};
-    grpc::CallbackServerContext* raft = nullptr;      // the newest stream
+    RaftReader* raft = nullptr;  // the stream that speaks
+    RaftReader* next = nullptr;  // a newer one: it ends the other with its first word
     grpc::CallbackServerContext* snapshot = nullptr;
   };
 
   // The caller, or why it is refused.
   grpc::Status admit(const grpc::CallbackServerContext& context, raft::NodeId& from) const;
-  bool begin_raft(raft::NodeId from, grpc::CallbackServerContext& context);
-  void end_raft(raft::NodeId from, const grpc::CallbackServerContext& context);
+  bool begin_raft(RaftReader& reader);
+  void end_raft(const RaftReader& reader);
   bool begin_snapshot(raft::NodeId from, grpc::CallbackServerContext& context);
   void end_snapshot(raft::NodeId from, const grpc::CallbackServerContext& context);
-  grpc::Status take(raft::NodeId from, const cluster::v1::RaftFrame& frame);
+  grpc::Status take(RaftReader& reader, const cluster::v1::RaftFrame& frame);
   Result<raft::Message> decode(raft::NodeId from, const std::string& bytes) const;
   bool begin_forward(std::size_t bytes);
   void end_forward(std::size_t bytes);

@@ -16,19 +16,28 @@ constexpr std::size_t kFrameMessagesMax = 256;
 
 }  // namespace
 
-// One attempt. Its operations are started by whoever holds `writing_`; the read that is always under way tells of the
+// One attempt. Its operations are started by whoever holds `writing`; the read that is always under way tells of the
 // end, even while nothing is sent.
 class PeerStream::Call final : public grpc::ClientBidiReactor<cluster::v1::RaftFrame, cluster::v1::RaftNews> {
  public:
-  explicit Call(std::shared_ptr<PeerStream> stream) : stream_(std::move(stream)) { stream_->outstanding_.add(); }
+  Call(std::shared_ptr<PeerStream> stream, std::shared_ptr<grpc::Channel> channel)
+      : channel_(std::move(channel)), stub_(cluster::v1::Cluster::NewStub(channel_)), stream_(std::move(stream)) {
+    stream_->outstanding_.add();
+  }
+
+  // Guarded by the stream's mutex.
+  bool open = true;       // not broken, and holds may be taken
+  bool accepted = false;  // by the peer
+  bool writing = false;   // a frame is under way
 
   void start() {
-    stream_->stub_->async()->Raft(&context_, this);
+    stub_->async()->Raft(&context_, this);
     AddHold();
     StartRead(&news_);
     StartCall();
   }
   void cancel() { context_.TryCancel(); }
+  bool is_on(const grpc::Channel& channel) const { return channel_.get() == &channel; }
   // With a hold of the caller's.
   void write(std::vector<raft::Message> messages) {
     frame_.Clear();
@@ -41,11 +50,11 @@ class PeerStream::Call final : public grpc::ClientBidiReactor<cluster::v1::RaftF
     if (ok)
       stream_->connected(*this);
   }
-  // The peer says nothing here, so either way it is over.
   void OnReadDone(bool ok) override {
-    if (ok)
-      cancel();
-    stream_->broke(*this);
+    if (!ok)
+      return stream_->broke(*this);
+    stream_->asked(*this);
+    StartRead(&news_);
   }
   void OnWriteDone(bool ok) override {
     if (ok)
@@ -61,6 +70,8 @@ class PeerStream::Call final : public grpc::ClientBidiReactor<cluster::v1::RaftF
   }
 
  private:
+  const std::shared_ptr<grpc::Channel> channel_;
+  const std::unique_ptr<cluster::v1::Cluster::Stub> stub_;
   const std::shared_ptr<PeerStream> stream_;
   grpc::ClientContext context_;
   cluster::v1::RaftFrame frame_;
@@ -75,26 +86,17 @@ struct PeerStream::Pause {
 
 PeerStream::PeerStream(raft::NodeId to, std::shared_ptr<grpc::Channel> channel, const ClusterBounds& bounds,
                        Outstanding& outstanding, Hooks hooks)
-    : to_(to),
-      channel_(std::move(channel)),
-      stub_(cluster::v1::Cluster::NewStub(channel_)),
-      bounds_(bounds),
-      outstanding_(outstanding),
-      hooks_(std::move(hooks)) {}
+    : to_(to), bounds_(bounds), outstanding_(outstanding), hooks_(std::move(hooks)), channel_(std::move(channel)) {}
 
 void PeerStream::open() { begin(); }
 
 void PeerStream::begin() {
-  Call* call = nullptr;
-  {
-    const std::lock_guard lock(mutex_);
-    if (closed_)
-      return;
-    COFFER_CHECK(call_ == nullptr);
-    call = call_ = new Call(shared_from_this());
-    open_ = true;
-    call->start();
-  }
+  const std::lock_guard lock(mutex_);
+  if (closed_)
+    return;
+  COFFER_CHECK(call_ == nullptr && next_ == nullptr);
+  call_ = new Call(shared_from_this(), channel_);
+  call_->start();
 }
 
 void PeerStream::send(std::vector<raft::Message> messages) {
@@ -106,13 +108,13 @@ void PeerStream::send(std::vector<raft::Message> messages) {
       if (!connected_ || !enqueue(std::move(message)))
         dropped_.fetch_add(1, std::memory_order_relaxed);
     }
-    if (!connected_ || writing_)
+    if (!connected_ || leaving_ || call_->writing)
       return;
     frame = take();
     if (frame.empty())
       return;
     call = call_;
-    writing_ = true;
+    call->writing = true;
     call->AddHold();
   }
   write(*call, std::move(frame));
@@ -154,7 +156,7 @@ std::vector<raft::Message> PeerStream::take() {
   return out;
 }
 
-// Encodes outside of the lock. The caller has set writing_ and taken a hold, which goes here.
+// Encodes outside of the lock. The caller has set `writing` and taken a hold, which goes here.
 void PeerStream::write(Call& call, std::vector<raft::Message> messages) {
   sent_.fetch_add(messages.size(), std::memory_order_relaxed);
   call.write(std::move(messages));
@@ -165,7 +167,10 @@ void PeerStream::connected(Call& call) {
   bool recovered = false;
   {
     const std::lock_guard lock(mutex_);
-    if (call_ != &call || !open_ || closed_)
+    if (!call.open || closed_)
+      return;
+    call.accepted = true;
+    if (call_ != &call)
       return;
     connected_ = true;
     recovered = !std::exchange(last_error_, "").empty();
@@ -175,15 +180,27 @@ void PeerStream::connected(Call& call) {
     hooks_.log("cluster: " + crypto::node_dns_name(to_.get()) + ": connected again");
 }
 
+void PeerStream::asked(const Call& call) {
+  {
+    const std::lock_guard lock(mutex_);
+    // The one that was prepared hears of it itself, if it came by the old door too.
+    if (closed_ || (call_ == &call && next_ != nullptr))
+      return;
+  }
+  hooks_.asked();
+}
+
 void PeerStream::wrote(Call& call) {
   std::vector<raft::Message> frame;
   {
     const std::lock_guard lock(mutex_);
-    COFFER_CHECK(writing_ && call_ == &call);
-    if (open_)
+    COFFER_CHECK(call.writing && call_ == &call);
+    if (call.open && !leaving_)
       frame = take();
     if (frame.empty()) {
-      writing_ = false;
+      call.writing = false;
+      if (leaving_)
+        leave();
       return;
     }
     call.AddHold();
@@ -194,31 +211,100 @@ void PeerStream::wrote(Call& call) {
 void PeerStream::broke(Call& call) {
   {
     const std::lock_guard lock(mutex_);
-    COFFER_CHECK(call_ == &call && open_);
-    open_ = false;
-    connected_ = false;
-    drop_queue();
+    COFFER_CHECK(call.open);
+    call.open = false;
+    if (call_ == &call && !leaving_) {
+      connected_ = false;
+      drop_queue();
+    }
   }
   call.RemoveHold();
 }
 
 void PeerStream::ended(Call& call, const grpc::Status& status) {
   std::string line;
+  Call* next = nullptr;
+  std::vector<raft::Message> frame;
   {
     const std::lock_guard lock(mutex_);
-    COFFER_CHECK(call_ == &call && !open_);
-    call_ = nullptr;
-    writing_ = false;
+    COFFER_CHECK((call_ == &call || next_ == &call) && !call.open);
+    const bool moves = call_ == &call && leaving_;
+    (call_ == &call ? call_ : next_) = nullptr;
     const std::string error = status.ok() ? "the stream ended" : status.error_message();
-    if (!closed_ && error != last_error_) {
+    if (!closed_ && !(moves && status.ok()) && error != last_error_) {
       last_error_ = error;
       line = "cluster: " + crypto::node_dns_name(to_.get()) + ": " + error;
     }
-    if (!closed_)
-      rest();
+    if (call_ == nullptr)
+      next = promote(frame);
   }
+  if (next != nullptr)
+    write(*next, std::move(frame));
   if (!line.empty() && hooks_.log)
     hooks_.log(line);
+}
+
+// mutex_ is held; there is no call. The one that was prepared goes on with the queue: it is returned with a hold if
+// there is something to write. Without one another is made after a pause.
+PeerStream::Call* PeerStream::promote(std::vector<raft::Message>& frame) {
+  leaving_ = false;
+  call_ = std::exchange(next_, nullptr);
+  connected_ = !closed_ && call_ != nullptr && call_->open && call_->accepted;
+  if (!connected_)
+    drop_queue();
+  if (call_ == nullptr && !closed_)
+    rest();
+  if (connected_)
+    last_error_.clear();
+  if (!connected_ || (frame = take()).empty())
+    return nullptr;
+  call_->writing = true;
+  call_->AddHold();
+  return call_;
+}
+
+void PeerStream::prepare(std::shared_ptr<grpc::Channel> channel) {
+  const std::lock_guard lock(mutex_);
+  channel_ = std::move(channel);
+  if (closed_ || call_ == nullptr)
+    return;
+  COFFER_CHECK(next_ == nullptr);
+  next_ = new Call(shared_from_this(), channel_);
+  next_->start();
+}
+
+bool PeerStream::prepared() const {
+  const std::lock_guard lock(mutex_);
+  if (next_ != nullptr)
+    return next_->open && next_->accepted;
+  return connected_ && call_->is_on(*channel_);
+}
+
+void PeerStream::cross() {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || call_ == nullptr || call_->is_on(*channel_))
+    return;
+  if (next_ == nullptr || !next_->open || !next_->accepted)
+    return call_->cancel();
+  leaving_ = true;
+  leave();
+}
+
+// mutex_ is held. An open call has a hold, so it can be told.
+void PeerStream::leave() {
+  if (call_->open && !call_->writing)
+    call_->StartWritesDone();
+}
+
+void PeerStream::hurry() {
+  const std::lock_guard lock(mutex_);
+  if (call_ != nullptr && !call_->is_on(*channel_))
+    call_->cancel();
+}
+
+bool PeerStream::settled() const {
+  const std::lock_guard lock(mutex_);
+  return next_ == nullptr && (call_ == nullptr || call_->is_on(*channel_));
 }
 
 // mutex_ is held.
@@ -253,8 +339,9 @@ void PeerStream::close() {
   closed_ = true;
   connected_ = false;
   drop_queue();
-  if (call_ != nullptr)
-    call_->cancel();
+  for (Call* const call : {call_, next_})
+    if (call != nullptr)
+      call->cancel();
   if (pause_ != nullptr)
     pause_->alarm.Cancel();
 }

@@ -1,5 +1,8 @@
 // The stream of Raft's messages to one other node: a bounded queue, and the call that drains it. When the call breaks,
-// what is queued is dropped and a new one is tried after a pause; the core sends again what matters. Internal to rpc/.
+// what is queued is dropped and a new one is tried after a pause; the core sends again what matters.
+//
+// It can move to another channel without losing anything: a second call is made there, the first one is ended behind
+// its last message, and when the peer has read to that end the second one goes on with the queue. Internal to rpc/.
 #pragma once
 
 #include <atomic>
@@ -22,6 +25,7 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   // Both are called on threads of gRPC, and none after close() and the end of what is outstanding.
   struct Hooks {
     std::function<void()> connected;  // the peer has accepted a stream
+    std::function<void()> asked;      // it wants another connection
     LogFn log;
   };
 
@@ -36,6 +40,14 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   // No stream is opened any more, and the one there is ends soon.
   void close();
 
+  // A move: begin with a connection on `channel`; when it is prepared(), or has had its time, cross over; until it is
+  // settled() hurry() ends the wait for what the peer has yet to read, which may lose it. One at a time.
+  void prepare(std::shared_ptr<grpc::Channel> channel);
+  bool prepared() const;
+  void cross();
+  void hurry();
+  bool settled() const;
+
   bool connected() const;
   std::uint64_t sent() const noexcept { return sent_.load(std::memory_order_relaxed); }
   std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
@@ -48,7 +60,10 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   bool enqueue(raft::Message message);
   std::vector<raft::Message> take();
   void connected(Call& call);
+  void asked(const Call& call);
   void wrote(Call& call);
+  void leave();
+  Call* promote(std::vector<raft::Message>& frame);
   // The first sign that the call is over.
   void broke(Call& call);
   void ended(Call& call, const grpc::Status& status);
@@ -57,18 +72,17 @@ class PeerStream final : public std::enable_shared_from_this<PeerStream> {
   void write(Call& call, std::vector<raft::Message> messages);
 
   const raft::NodeId to_;
-  const std::shared_ptr<grpc::Channel> channel_;
-  const std::unique_ptr<cluster::v1::Cluster::Stub> stub_;
   const ClusterBounds bounds_;
   Outstanding& outstanding_;
   const Hooks hooks_;
 
   mutable std::mutex mutex_;  // guards what follows
+  std::shared_ptr<grpc::Channel> channel_;  // of the next call
   bool closed_ = false;
   Call* call_ = nullptr;      // under way; deletes itself after ended()
-  bool open_ = false;         // `call_` is not broken, and holds are taken on it
-  bool connected_ = false;    // the peer has accepted it
-  bool writing_ = false;      // a frame is under way
+  Call* next_ = nullptr;      // of a move; silent until `call_` has ended
+  bool leaving_ = false;      // `call_` says no more than it has begun to
+  bool connected_ = false;    // the peer has accepted `call_`, or `next_` when that leaves
   Pause* pause_ = nullptr;    // before the next call; deletes itself
   std::deque<raft::Message> appends_;
   std::deque<raft::Message> others_;
