@@ -194,14 +194,16 @@ void Forwarder::again(Item item) {
 }
 
 void Forwarder::hold(Item item) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (!stopped_) {
-      held_.push_back(std::move(item));
-      return;
-    }
+  std::unique_lock lock(mutex_);
+  if (stopped_) {
+    lock.unlock();
+    return refuse(std::move(item), Status(Code::kUnavailable, "the server stops, nothing was changed"));
   }
-  refuse(std::move(item), Status(Code::kUnavailable, "the server stops, nothing was changed"));
+  held_.push_back(std::move(item));
+  const bool first = !std::exchange(looked_after_, true);
+  lock.unlock();
+  if (first && ports_.waits)
+    ports_.waits();
 }
 
 void Forwarder::refuse(Item item, const Status& why) {
@@ -264,6 +266,13 @@ void Forwarder::tick() {
   }
   for (Item& item : waiting)
     attempt(std::move(item));
+  const std::lock_guard lock(mutex_);
+  looked_after_ = !held_.empty();
+}
+
+bool Forwarder::waits() const {
+  const std::lock_guard lock(mutex_);
+  return looked_after_;
 }
 
 void Forwarder::stop() {

@@ -36,9 +36,9 @@ class Forwarder {
     raft::NodeId self = raft::kNobody;          // this node: nothing is sent to it, whatever `Leader::node` says
     std::size_t requests_max = 1024;            // that wait or are under way
     std::size_t bytes_max = 64u << 20;          // of their messages
-    unsigned sends_max = 8;                     // of one request
+    unsigned sends_max = 12;                    // of one request
     Nanos patience_max{std::chrono::seconds(5)};  // how long it is held for want of a leader that takes it
-    Nanos pause_min{std::chrono::milliseconds(50)};   // before the same node is asked again; doubles...
+    Nanos pause_min{std::chrono::milliseconds(5)};    // before the same node is asked again; doubles...
     Nanos pause_max{std::chrono::seconds(1)};         // ...up to this
     Nanos time_max{std::chrono::seconds(90)};   // of a request that has no bound of its own
   };
@@ -49,6 +49,8 @@ class Forwarder {
     std::function<Leader()> leader;  // any thread; must not call back
     // The node that leads has counted the client (PipelineState::client_mark). Any thread; may be empty.
     std::function<void(std::uint64_t mark)> counted = {};
+    // A request waits where none did: tick() is wanted every few milliseconds. Any thread; may be empty.
+    std::function<void()> waits = {};
   };
   struct Counts {
     std::uint64_t sent = 0;
@@ -71,8 +73,10 @@ class Forwarder {
   void redirect(std::unique_ptr<Exchange> exchange);
   bool knows_leader() const;
 
-  // Looks after those that wait. Every 50 ms, and as soon as somebody else leads; any thread.
+  // Looks after those that wait. Every kLookPeriod while waits(), and as soon as somebody else leads; any thread.
+  static constexpr Nanos kLookPeriod{std::chrono::milliseconds(5)};
   void tick();
+  bool waits() const;
   // Answers those that wait, and refuses what comes; what is under way is answered when the link does.
   void stop();
   Counts counts() const;
@@ -106,6 +110,7 @@ class Forwarder {
   std::vector<Item> held_;      // guarded by mutex_; at most requests_max
   std::size_t requests_ = 0;    // guarded by mutex_
   std::size_t bytes_ = 0;       // guarded by mutex_
+  bool looked_after_ = false;   // guarded by mutex_; tick() is on its way for those that wait
   bool stopped_ = false;        // guarded by mutex_
   std::atomic<std::uint64_t> sent_{0};
   std::atomic<std::uint64_t> sent_again_{0};

@@ -231,7 +231,7 @@ void Core::on_append_reply(const Message& message) {
   }
   if (message.index > log_.last_index())
     return;
-  peer->acknowledged(message.index);
+  peer->acknowledged(message.index, clock_.boot_now());
   if (peer->catch_up_to() != Index(0) && peer->match() >= peer->catch_up_to() && !message.catching_up)
     peer->caught_up();
   maybe_commit();
@@ -321,7 +321,7 @@ bool Core::send_append(Progress& peer) {
     for (const store::LogRecord& entry : message.entries)
       bytes += entry.payload->size();
   }
-  peer.sent(message.entries.empty() ? before : message.entries.back().index, bytes);
+  peer.sent(message.entries.empty() ? before : message.entries.back().index, bytes, clock_.boot_now());
   peer.commit_told = std::max(peer.commit_told, std::min(visible(), peer.match()));
   send(std::move(message));
   return true;

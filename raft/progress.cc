@@ -6,11 +6,19 @@
 
 namespace coffer::raft {
 
+namespace {
+
+constexpr int kAnswersSmoothed = 8;
+
+}  // namespace
+
 bool Progress::can_send(const Options& options) const noexcept {
   switch (state_) {
     case State::kProbe:
       return !probe_sent_;
     case State::kReplicate:
+      if (!inflight_.empty() && answer_time_ < kNearAnswerTimeMax)
+        return false;
       return inflight_.size() < options.inflight_messages_max && inflight_bytes_ < options.inflight_bytes_max;
     case State::kSnapshot:
       return false;
@@ -18,7 +26,7 @@ bool Progress::can_send(const Options& options) const noexcept {
   return false;
 }
 
-void Progress::sent(Index last, std::size_t bytes) {
+void Progress::sent(Index last, std::size_t bytes, BootTime now) {
   COFFER_CHECK(state_ != State::kSnapshot);
   if (state_ == State::kProbe) {
     probe_sent_ = true;
@@ -26,13 +34,18 @@ void Progress::sent(Index last, std::size_t bytes) {
   }
   if (last < next_)
     return;  // without entries
-  inflight_.push_back({last, bytes});
+  inflight_.push_back({last, bytes, now});
   inflight_bytes_ += bytes;
   next_ = last.next();
 }
 
-bool Progress::acknowledged(Index match) {
+void Progress::note_answer(Nanos taken) noexcept {
+  answer_time_ = answer_time_ == Nanos(0) ? taken : answer_time_ + (taken - answer_time_) / kAnswersSmoothed;
+}
+
+bool Progress::acknowledged(Index match, BootTime now) {
   while (!inflight_.empty() && inflight_.front().last <= match) {
+    note_answer(now - inflight_.front().sent);
     inflight_bytes_ -= inflight_.front().bytes;
     inflight_.pop_front();
   }

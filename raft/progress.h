@@ -3,11 +3,17 @@
 // Threads: one (the node's).
 #pragma once
 
+#include <chrono>
 #include <deque>
 
 #include "raft/types.h"
 
 namespace coffer::raft {
+
+// To a peer that answers faster than this one append is under way at a time: what comes meanwhile goes out together with
+// its answer, in one message and one sync of the peer's disk, where more would wait for that disk all the same. A peer
+// farther away is sent the next append before it has answered.
+inline constexpr Nanos kNearAnswerTimeMax{std::chrono::milliseconds(10)};
 
 class Progress {
  public:
@@ -27,9 +33,9 @@ class Progress {
   // Entries are under way: the answer to them lets more go out.
   bool waits() const noexcept { return !inflight_.empty(); }
   // An append with entries up to `last` was sent (in probe: any append).
-  void sent(Index last, std::size_t bytes);
+  void sent(Index last, std::size_t bytes, BootTime now);
   // The peer has everything up to `match`. False when that was known.
-  bool acknowledged(Index match);
+  bool acknowledged(Index match, BootTime now);
   // The peer refused what followed `rejected`; its log may match at `hint`. False when the refusal is of no use any
   // more.
   bool refused(Index rejected, Index hint);
@@ -58,7 +64,10 @@ class Progress {
   struct Inflight {
     Index last;
     std::size_t bytes;
+    BootTime sent;
   };
+
+  void note_answer(Nanos taken) noexcept;
 
   NodeId id_;
   State state_ = State::kProbe;
@@ -71,6 +80,7 @@ class Progress {
   BootTime heard_;
   std::deque<Inflight> inflight_;
   std::size_t inflight_bytes_ = 0;
+  Nanos answer_time_{0};  // smoothed; 0: none was measured
 };
 
 }  // namespace coffer::raft

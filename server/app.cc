@@ -431,6 +431,7 @@ Status App::Impl::compose_cluster(actors::Node::Options& node) {
   part.call = options_.call_peer;
   part.retry_join = options_.retry_join;
   part.serves_reads = options_.standby_reads;
+  part.wake = [this] { host_->wake_expiry(); };
   node.spool_folder = options_.storage_path + "/spool";
   cluster_ = std::make_unique<ClusterPart>(std::move(part), calls_, logger_);
   return Status();
@@ -467,6 +468,7 @@ Status App::Impl::create_node() {
       if (const Status begun = lifecycle_->begin(); !begun.ok())
         return fatal_(begun);
     serves_.set();
+    host_->wake_expiry();  // requests may wait for this node to lead
   };
   if (cluster_ != nullptr) {
     ports.transport = &cluster_->transport();
@@ -550,6 +552,8 @@ Nanos App::Impl::housekeeping() {
   if (keeper_ != nullptr)
     keeper_->tick(system_clock().boot_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();
+  if (cluster_ != nullptr && cluster_->hurries())
+    return core::Forwarder::kLookPeriod;
   return more || tends ? kHousekeepingPause : kHousekeepingInterval;
 }
 

@@ -58,7 +58,8 @@ void ClusterPart::attach(core::Pipeline& pipeline, core::Lifecycle& lifecycle) {
       options, core::Forwarder::Ports{hub_, system_clock(), [this] { return leader(); },
                                       [this](std::uint64_t mark) {
                                         services_->activity->note_counted(mark, node_->cluster_now());
-                                      }});
+                                      },
+                                      options_.wake});
   pipeline.set_forwarder(*forwarder_);
   if (!options_.serves_reads)
     return;

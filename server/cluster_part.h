@@ -31,6 +31,7 @@ class ClusterPart final : private core::ForwardHandler {
     core::PeerCall call;
     std::vector<core::JoinTarget> retry_join;
     bool serves_reads = true;      // while another node leads
+    std::function<void()> wake = {};  // tick() is wanted at once; any thread
   };
 
   ClusterPart(Options options, core::CallPool& threads, Logger& logger);
@@ -56,8 +57,10 @@ class ClusterPart final : private core::ForwardHandler {
   void restored();
   // Any thread. Who is in the cluster now, this node among them.
   core::Members members_now() const;
-  // Scheduler's thread, about ten times a second.
+  // Scheduler's thread, about ten times a second; and with `hurries` every core::Forwarder::kLookPeriod.
   void tick(BootTime now);
+  // Requests wait for somebody to lead.
+  bool hurries() const { return forwarder_->waits(); }
   // Leads no more, if anybody else can, and passes nothing on any more.
   void hand_over();
   // What went to other nodes, and what was read here while another leads. Any thread.

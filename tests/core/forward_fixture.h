@@ -1,6 +1,7 @@
 // Two nodes in one process, one of which leads, and a link between them that does what the test says.
 #pragma once
 
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <map>
 
@@ -105,7 +106,8 @@ struct Cluster {
                             [this](std::uint64_t mark) {
                               if (counted)
                                 counted(mark);
-                            }}) {
+                            },
+                            [this] { ++waits; }}) {
     leader.committer.keep = true;
     standby.committer.leading = false;
     standby.pipeline->set_forwarder(forwarder);
@@ -142,6 +144,7 @@ struct Cluster {
   ForwardDoor standby_door{*standby.pipeline};
   Forwarder::Leader seen;
   std::function<void(std::uint64_t mark)> counted;  // of clients that the leader has counted
+  std::atomic<int> waits{0};                        // how often it was told that requests wait
   Forwarder forwarder;
 };
 
