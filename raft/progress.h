@@ -10,9 +10,9 @@
 
 namespace coffer::raft {
 
-// To a peer that answers faster than this one append is under way at a time: what comes meanwhile goes out together with
-// its answer, in one message and one sync of the peer's disk, where more would wait for that disk all the same. A peer
-// farther away is sent the next append before it has answered.
+// To a peer that answers faster than this one append is under way at a time: what comes meanwhile goes out together
+// with its answer, in one message and one sync of the disk there, where more would wait for that disk all the same. A
+// peer farther away is sent the next append before it has answered.
 inline constexpr Nanos kNearAnswerTimeMax{std::chrono::milliseconds(10)};
 
 class Progress {

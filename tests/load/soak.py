@@ -22,6 +22,7 @@ from nodes import BUILD, Cluster  # noqa: E402
 
 CLIENTS = 7
 SAMPLE_SECONDS = 10
+SAMPLES_A_LINE = 6
 SLOPE_MIB_PER_HOUR_MAX = 24.0  # of a minute's noise: a page here and there; the row's bound is for a day
 
 
@@ -56,6 +57,9 @@ def main():
             stop.wait(SAMPLE_SECONDS)
             for node in cluster.nodes:
                 samples[node.number].append((time.monotonic() - begun, anonymous_mib(node)))
+            if len(samples[1]) % SAMPLES_A_LINE == 0:
+                done = sum(client.done for client in clients)
+                print(f"{(time.monotonic() - begun) / 60:.0f} min, {done} operations: " + ", ".join(f"{of[-1][1]:.1f}" for of in samples.values()) + " MiB", flush=True)
         stop.set()
         for client in clients:
             client.join()
