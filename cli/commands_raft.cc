@@ -92,6 +92,49 @@ int change_peer(Context& context, std::string_view verb, std::string_view done) 
   return 0;
 }
 
+int rotate_certificates(Context& context) {
+  if (!context.arity(0, 0))
+    return 1;
+  Client* client = context.client();
+  if (client == nullptr)
+    return 2;
+  Reply reply = client->call({.method = "POST", .path = "sys/storage/raft/rotate-certificates"});
+  if (report(context, reply, "Error rotating the cluster's certificates"))
+    return 2;
+  context.ui().out("Success! The nodes go over to certificates of a new authority.");
+  return 0;
+}
+
+int certificates(Context& context) {
+  if (!context.arity(0, 0))
+    return 1;
+  Client* client = context.client();
+  if (client == nullptr)
+    return 2;
+  Reply reply = client->call({.method = "GET", .path = "sys/storage/raft/certificates"});
+  if (report(context, reply, "Error reading the cluster's certificates"))
+    return 2;
+  if (!context.ui().is_table())
+    return output_data(context, reply.json);
+  std::vector<Row> rows = {{"Key", "Value"}, {"---", "-----"}};
+  const json::Value* data = member(reply.json, "data");
+  const auto add = [&](std::string_view part, std::string_view field, std::string title) {
+    const json::Value* of = data == nullptr ? nullptr : member(*data, part);
+    if (const json::Value* value = of == nullptr ? nullptr : member(*of, field); value != nullptr)
+      rows.push_back({std::move(title), value_text(*value)});
+  };
+  add("cluster", "generation", "Generation");
+  add("cluster", "phase", "Phase");
+  add("cluster", "since", "Since");
+  add("cluster", "next_rotation", "Next Rotation");
+  add("cluster", "trusted_generations", "Trusted Generations");
+  add("node", "node_id", "Node");
+  add("node", "generation", "Node Generation");
+  add("node", "expires", "Node Certificate Expires");
+  context.ui().out(columns(rows));
+  return 0;
+}
+
 int step_down(Context& context) {
   if (!context.arity(0, 0))
     return 1;
@@ -183,6 +226,20 @@ void add_raft_commands(std::vector<Command>& commands) {
   change("promote", "Let a node vote", "A node that receives data becomes a voter once it has caught up.", "promoted");
   change("demote", "Let a voter only receive data", "A voter becomes a node that receives all data and does not vote.",
          "demoted");
+  commands.push_back({.name = "operator raft rotate-certificates",
+                      .synopsis = "Take the nodes to certificates of a new authority",
+                      .usage = "[options]",
+                      .help = "The nodes make themselves certificates of the cluster's next authority and then trust "
+                              "the last one no more. No connection breaks, and no request fails. Needs a token with "
+                              "sudo on sys/storage/raft/rotate-certificates.",
+                      .run = rotate_certificates});
+  commands.push_back({.name = "operator raft certificates",
+                      .synopsis = "Show which certificates the nodes use",
+                      .usage = "[options]",
+                      .help = "Prints which authority of the cluster counts, how far a rotation is, and until when the "
+                              "certificate of the node that answers is valid.",
+                      .format = true,
+                      .run = certificates});
   commands.push_back({.name = "operator step-down",
                       .synopsis = "Make the active node hand over",
                       .usage = "[options]",

@@ -16,6 +16,7 @@
 namespace coffer::core {
 
 class ActivityLog;
+class CertificateBoard;
 class EventBus;
 class Group;
 class JoinGate;
@@ -45,6 +46,7 @@ struct Services {
   const PilotBoard* pilot = nullptr;  // null: there is no autopilot
   const SnapshotPlace* snapshots = nullptr;  // set with `group`
   JoinGate* join_gate = nullptr;   // null: nobody is bounded
+  const CertificateBoard* certificate = nullptr;  // null: this node shows none to others
 };
 
 // One run of one handler.

@@ -8,6 +8,7 @@ namespace coffer::core {
 namespace {
 
 constexpr std::size_t kClusterTextBytesMax = 512;
+constexpr std::size_t kNonceBytes = 16;
 
 std::string first_error(const json::Value& answer) {
   const json::Value* errors = answer.find("errors");
@@ -50,6 +51,15 @@ Result<std::string> bytes_of(const json::Value& data, std::string_view field) {
   return bytes;
 }
 
+// Only who opened the keyring can say this, and not before this node asked.
+Result<CertificatePlan> proven_plan(const json::Value& data, const seal::Keyring& keyring, std::string_view nonce) {
+  COFFER_ASSIGN(const std::string plan, bytes_of(data, "certificates"));
+  COFFER_ASSIGN(const std::string proof, bytes_of(data, "certificates_proof"));
+  if (!is_plan_proven(keyring, nonce, plan, proof))
+    return Status(Code::kDenied, "the answer does not prove which certificates the cluster has");
+  return decode_certificate_plan(plan);
+}
+
 }  // namespace
 
 Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& target, const Member& self) {
@@ -72,16 +82,19 @@ Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& t
   return out;
 }
 
-Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
-                                 const ClusterRecords& records, const Member& self) {
+Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
+                               const ClusterRecords& records, const Member& self, RandomSource& random) {
+  std::string nonce(kNonceBytes, '\0');
+  COFFER_TRY(random.fill({reinterpret_cast<std::uint8_t*>(nonce.data()), nonce.size()}));
   json::Arena arena;
   std::string body;
-  json::write(json::ObjectBuilder(arena, 9)
+  json::write(json::ObjectBuilder(arena, 10)
                   .add("answer", base64_encode(answer_challenge(keyring, records.challenge, self)))
                   .add("api_addr", self.api_address)
                   .add("challenge", base64_encode(records.challenge))
                   .add("cluster_addr", self.cluster_address)
                   .add("non_voter", self.non_voter)
+                  .add("nonce", base64_encode(nonce))
                   .add("server_id", self.id)
                   .add("upgrade_version", self.upgrade_version)
                   .add("version", self.version)
@@ -90,7 +103,8 @@ Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target,
               body);
   COFFER_ASSIGN(const json::Value data,
                 ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena, Reason::kTold));
-  Members members;
+  LetIn out;
+  COFFER_ASSIGN(out.certificates, proven_plan(data, keyring, nonce));
   const json::Value* list = data.find("members");
   if (list == nullptr || !list->is_array())
     return Status(Code::kInvalid, target.url + ": the answer does not name the members");
@@ -101,9 +115,9 @@ Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target,
     member.api_address = one.string_or("api_addr", "");
     COFFER_TRY(check_member(member).with_context(target.url));
     member.number = member_number(member.id);
-    members.push_back(std::move(member));
+    out.members.push_back(std::move(member));
   }
-  return members;
+  return out;
 }
 
 }  // namespace coffer::core

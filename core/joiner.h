@@ -6,7 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "base/rng.h"
 #include "base/status.h"
+#include "core/certificate_plan.h"
 #include "core/cluster.h"
 #include "seal/keyring.h"
 #include "seal/seal_config.h"
@@ -47,9 +49,14 @@ struct ClusterRecords {
 // kUnavailable when the node cannot be reached or does not serve; kInvalid when it answers what no Coffer would.
 Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& target, const Member& self);
 
-// Shows `keyring`, opened with the records, and asks to be let in; the others, as the cluster knows them. kDenied: this
-// node's keys are not the cluster's.
-Result<Members> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
-                                 const ClusterRecords& records, const Member& self);
+struct LetIn {
+  Members members;               // the others, as the cluster knows them
+  CertificatePlan certificates;  // as of now, whatever this node's state says: it was proven
+};
+
+// Shows `keyring`, opened with the records, and asks to be let in, or back. kDenied: this node's keys are not the
+// cluster's.
+Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
+                               const ClusterRecords& records, const Member& self, RandomSource& random);
 
 }  // namespace coffer::core

@@ -58,9 +58,8 @@ class Lifecycle final : public LifecycleHandler {
     // Makes this node, which has nothing yet, the sole voter of a group of its own. `done` when it leads, on any
     // thread.
     std::function<void(std::function<void(const Status&)> done)> lead_alone;
-    // Begins to talk to `members`, with certificates of the authority that the keyring gives, and to take part. Any
-    // thread.
-    std::function<void(const seal::Keyring& keyring, const Members& members)> meet;
+    // Begins to talk to those members, with certificates that they take, and to take part. Any thread.
+    std::function<void(const seal::Keyring& keyring, const LetIn& let_in)> meet;
   };
   // All borrowed; they outlive this. `automatic` is null for Shamir's seal.
   struct Ports {
@@ -166,7 +165,7 @@ class Lifecycle final : public LifecycleHandler {
   void enter(std::shared_ptr<seal::Unsealed> keys, std::function<void(const Status&)> done);
   Status may_join() const;
   Status may_restore_here() const;
-  Result<Members> ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
+  Result<LetIn> ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
   Status be_let_in(const PendingJoin& pending, const seal::Keyring& keyring);
   void try_targets();
   Result<bool> state_arrived() const;

@@ -184,25 +184,26 @@ bool Lifecycle::is_entering() const {
   return pending_ && busy_;
 }
 
-Result<Members> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
+Result<LetIn> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
   const PeerCall& call = ports_.cluster->call;
   for (Nanos waited{0};; waited += kRetryPause) {
     Result<ClusterRecords> records = ask_for_records(call, pending.target, pending.self);
     if (records.ok() && records->cluster_id != pending.records.cluster_id)
       return Status(Code::kInvalid, pending.target.url + ": belongs to another cluster by now");
-    Result<Members> members =
-        records.ok() ? ask_to_be_let_in(call, pending.target, keyring, *records, pending.self) : records.status();
+    Result<LetIn> let_in = records.ok() ? ask_to_be_let_in(call, pending.target, keyring, *records, pending.self,
+                                                           ports_.random)
+                                        : records.status();
     // An election, or another node that is just being let in.
-    if (members.ok() || members.code() != Code::kUnavailable || waited >= kLetInTimeMax)
-      return members;
+    if (let_in.ok() || let_in.code() != Code::kUnavailable || waited >= kLetInTimeMax)
+      return let_in;
     if (!pause(kRetryPause))
       return Status(Code::kUnavailable, "the server is stopping");
   }
 }
 
 Status Lifecycle::be_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
-  COFFER_ASSIGN(const Members members, ask_until_let_in(pending, keyring));
-  ports_.cluster->meet(keyring, members);
+  COFFER_ASSIGN(const LetIn let_in, ask_until_let_in(pending, keyring));
+  ports_.cluster->meet(keyring, let_in);
   for (Nanos waited{0}; waited < kStateTimeMax; waited += kStatePause) {
     COFFER_ASSIGN(const bool arrived, state_arrived());
     if (arrived)

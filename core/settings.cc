@@ -117,6 +117,11 @@ Status take_setting(std::string_view name, const std::string* plaintext, ServerS
     if (plaintext != nullptr) {
       COFFER_ASSIGN(settings.autopilot, decode_autopilot_settings(*plaintext));
     }
+  } else if (name == kCertificatesRecord) {
+    settings.certificates = CertificatePlan();
+    if (plaintext != nullptr) {
+      COFFER_ASSIGN(settings.certificates, decode_certificate_plan(*plaintext));
+    }
   }
   return status.with_context("a setting's record");
 }

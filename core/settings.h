@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "core/autopilot_settings.h"
+#include "core/certificate_plan.h"
 
 namespace coffer::core {
 
@@ -26,6 +27,7 @@ struct ServerSettings {
   bool metrics_enabled = true;
   Nanos approval_ttl_max{0};         // longest wait for others; 0: what policies say
   AutopilotSettings autopilot;
+  CertificatePlan certificates;
   bool engines_see_headers = false;  // not stored: some mount is tuned to pass headers of requests
 };
 
@@ -36,6 +38,7 @@ inline constexpr std::string_view kUiHeadersRecord = "ui-headers";
 inline constexpr std::string_view kMetricsRecord = "metrics";
 inline constexpr std::string_view kApprovalRecord = "control-group";
 inline constexpr std::string_view kAutopilotRecord = "autopilot";
+inline constexpr std::string_view kCertificatesRecord = "certificates";
 
 std::string encode_audited_headers(const ServerSettings& settings);
 std::string encode_cors(const ServerSettings& settings);

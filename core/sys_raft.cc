@@ -13,6 +13,7 @@
 #include "core/join.h"
 #include "core/join_gate.h"
 #include "core/sys_autopilot.h"
+#include "core/sys_certificates.h"
 #include "core/sys_engine.h"
 
 namespace coffer::core {
@@ -237,7 +238,14 @@ Status handle_answer(HandlerContext& base) {
     if (const Member* known = find_member(members, joiner.number); known != nullptr)
       joiner.non_voter = known->non_voter;
   COFFER_TRY(put_member(ctx, joiner));
-  ctx.response.data = json::ObjectBuilder(ctx.arena, 1).add("members", members_value(ctx.arena, members)).build();
+  COFFER_ASSIGN(const std::string nonce, decoded("nonce"));
+  const std::string plan = encode(ctx.published.settings->certificates);
+  ctx.response.data =
+      json::ObjectBuilder(ctx.arena, 3)
+          .add("certificates", base64_encode(plan))
+          .add("certificates_proof", base64_encode(prove_plan(*ctx.published.barrier->keyring(), nonce, plan)))
+          .add("members", members_value(ctx.arena, members))
+          .build();
   if (!inside)
     ctx.outside = OutsideWork{[group, number = joiner.number](Nanos, Response&, json::Arena&) {
                                 return change_and_wait(*group, {raft::Change::Kind::kAddLearner, number});
@@ -288,6 +296,7 @@ std::vector<PathSpec> sys_raft_specs() {
       server_id,
       {"challenge", FieldType::kString, "The challenge that was given, in base64.", true},
       {"answer", FieldType::kString, "The answer to it, in base64.", true},
+      {"nonce", FieldType::kString, "Random bytes in base64, so that what is told of certificates is not of before."},
       {"cluster_addr", FieldType::kString, "Host and port where other nodes reach this one.", true},
       {"api_addr", FieldType::kString, "Where clients reach it."},
       {"version", FieldType::kString, "Its version."},
@@ -316,6 +325,7 @@ std::vector<PathSpec> sys_raft_specs() {
                    {{Operation::kWrite, Effect::kOutside, handle_step_down, "Makes the active node hand over."}},
                    nullptr, false, true});
   add_autopilot_specs(specs);
+  add_certificate_specs(specs);
   return specs;
 }
 

@@ -501,7 +501,8 @@ Status App::Impl::start_node() {
                                      options_.introspection, events_.get(),
                                      cluster_ != nullptr ? node_.get() : nullptr,
                                      cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get(),
-                                     cluster_ != nullptr ? &cluster_->join_gate() : nullptr});
+                                     cluster_ != nullptr ? &cluster_->join_gate() : nullptr,
+                                     cluster_ != nullptr ? &cluster_->certificate() : nullptr});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,

@@ -10,8 +10,7 @@
 namespace coffer::server {
 namespace {
 
-// Made anew at each unseal.
-constexpr unsigned kCertificateDays = 3650;
+WallTime expiry_of(WallTime issued) { return issued + std::chrono::hours(24) * core::kNodeCertificateDays; }
 
 }  // namespace
 
@@ -30,7 +29,28 @@ std::shared_ptr<rpc::Cluster> ClusterHub::network() const {
   return network_;
 }
 
-Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& members) {
+// The own authority's certificate comes first.
+Result<crypto::NodeCertificate> ClusterHub::issue(const seal::Keyring& keyring, const core::CertificatePlan& plan,
+                                                  WallTime now) const {
+  crypto::NodeCertificate out;
+  std::string others;
+  for (const std::uint64_t generation : plan.trusted()) {
+    COFFER_ASSIGN(const crypto::Authority authority,
+                  crypto::derive_authority(keyring.derive(core::authority_purpose(generation)), now,
+                                           core::kAuthorityDays));
+    if (generation != plan.shown()) {
+      others += authority.cert_pem;
+      continue;
+    }
+    COFFER_ASSIGN(out, crypto::issue_node_certificate(authority, config_.self.get(), now, core::kNodeCertificateDays,
+                                                      system_random()));
+  }
+  out.authority_pem += others;
+  return out;
+}
+
+Status ClusterHub::meet(const seal::Keyring& keyring, const core::CertificatePlan& plan,
+                        const core::Members& members) {
   COFFER_CHECK(inbox_ != nullptr && handler_ != nullptr);
   const std::lock_guard meeting(meeting_);
   if (closed_)
@@ -44,14 +64,11 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
     return ok_status();
   }
   const WallTime now = clock_.wall_now();
-  COFFER_ASSIGN(const crypto::Authority authority,
-                crypto::derive_authority(keyring.derive(core::kAuthorityPurpose), now, kCertificateDays));
   rpc::ClusterConfig config;
   config.host = config_.host;
   config.port = config_.port;
   config.self = config_.self;
-  COFFER_ASSIGN(config.certificate, crypto::issue_node_certificate(authority, config_.self.get(), now,
-                                                                   kCertificateDays, system_random()));
+  COFFER_ASSIGN(config.certificate, issue(keyring, plan, now));
   COFFER_ASSIGN(std::unique_ptr<rpc::Cluster> made,
                 rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},
                                      [this](std::string_view line) { logger_.info("cluster", line); }));
@@ -63,7 +80,44 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::Members& membe
   });
   const std::lock_guard lock(mutex_);
   network_ = std::move(made);
+  shown_ = {plan, expiry_of(now)};
   return ok_status();
+}
+
+Status ClusterHub::renew(const seal::Keyring& keyring, const core::CertificatePlan& plan) {
+  const std::lock_guard meeting(meeting_);
+  const std::shared_ptr<rpc::Cluster> there = network();
+  if (there == nullptr || !is_renewal_due(plan))
+    return ok_status();
+  const WallTime now = clock_.wall_now();
+  COFFER_ASSIGN(crypto::NodeCertificate certificate, issue(keyring, plan, now));
+  COFFER_TRY(there->renew(std::move(certificate)));
+  const std::lock_guard lock(mutex_);
+  shown_ = {plan, expiry_of(now)};
+  return ok_status();
+}
+
+bool ClusterHub::is_renewal_due(const core::CertificatePlan& plan) const {
+  const std::lock_guard lock(mutex_);
+  if (network_ == nullptr)
+    return false;
+  const Nanos left = shown_.expires - clock_.wall_now();
+  return shown_.plan.step() != plan.step() ||
+         left <= std::chrono::hours(24) * core::kNodeCertificateDays - core::kNodeCertificateAgeMax;
+}
+
+std::optional<core::ShownCertificate> ClusterHub::shown() const {
+  std::shared_ptr<rpc::Cluster> there;
+  core::ShownCertificate out;
+  {
+    const std::lock_guard lock(mutex_);
+    there = network_;
+    out = shown_;
+  }
+  if (there == nullptr)
+    return std::nullopt;
+  out.settled = there->settled();
+  return out;
 }
 
 // What is known last is told last.

@@ -6,16 +6,21 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/certificate_board.h"
 #include "core/cluster.h"
 #include "core/member_book.h"
 #include "raft/transport.h"
 #include "seal/keyring.h"
 
+namespace coffer::crypto {
+struct NodeCertificate;
+}
 namespace coffer::rpc {
 class Cluster;
 }
@@ -36,9 +41,16 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
 
   // Who takes what comes in; both outlive the last leave(). Once, before meet().
   void attach(raft::Inbox& inbox, core::ForwardHandler& handler);
-  // Listens, with a certificate of the authority that `keyring` gives, and talks to `members`. When it does already,
-  // only the members are told. The failure names the address.
-  Status meet(const seal::Keyring& keyring, const core::Members& members);
+  // Listens, with a certificate of the authority that `keyring` and `plan` give, and talks to `members`. When it does
+  // already, only the members are told. The failure names the address.
+  Status meet(const seal::Keyring& keyring, const core::CertificatePlan& plan, const core::Members& members);
+  // Goes over to `plan`, and to a new certificate when the own one is old. Blocks for the making of it; nothing to do
+  // while there is no network. A failure says why the next attempt may succeed.
+  Status renew(const seal::Keyring& keyring, const core::CertificatePlan& plan);
+  // Whether renew() has anything to do.
+  bool is_renewal_due(const core::CertificatePlan& plan) const;
+  // Nothing while there is no network.
+  std::optional<core::ShownCertificate> shown() const;
   // Takes effect while the network is there.
   void set_members(const core::Members& members);
   // Admits those as well, until the state knows them.
@@ -69,6 +81,8 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   raft::Inbox* inbox_ = nullptr;
   core::ForwardHandler* handler_ = nullptr;
   void end();
+  Result<crypto::NodeCertificate> issue(const seal::Keyring& keyring, const core::CertificatePlan& plan,
+                                        WallTime now) const;
   // Changes the book, and tells the network if `change` says so.
   void tell(rpc::Cluster& network, const std::function<bool(core::MemberBook&)>& change);
 
@@ -78,6 +92,7 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
   mutable std::mutex mutex_;
   std::shared_ptr<rpc::Cluster> network_;  // guarded by mutex_
   std::uint64_t meetings_ = 0;             // guarded by mutex_
+  core::ShownCertificate shown_;           // guarded by mutex_; of network_
   core::MemberBook book_;                  // guarded by telling_
 };
 

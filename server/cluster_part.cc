@@ -34,17 +34,22 @@ ClusterPart::ClusterPart(Options options, core::CallPool& threads, Logger& logge
     : options_(std::move(options)),
       threads_(threads),
       logger_(logger),
-      hub_({options_.listen_host, options_.listen_port, options_.self.number}, system_clock(), logger) {}
+      hub_({options_.listen_host, options_.listen_port, options_.self.number}, system_clock(), logger),
+      certificates_({options_.self, options_.call, options_.retry_join}, hub_, threads, logger) {}
 
 ClusterPart::~ClusterPart() = default;
 
 core::Lifecycle::Cluster& ClusterPart::attach(actors::Node& node, const core::Services& services) {
   node_ = &node;
   services_ = &services;
+  certificates_.attach(node, services);
   port_.reset(new core::Lifecycle::Cluster{
       node, options_.self, options_.call, threads_, options_.serves_reads,
       [this](std::function<void(const Status&)> done) { node_->lead_alone(std::move(done)); },
-      [this](const seal::Keyring& keyring, const core::Members& members) { meet(keyring, members); }});
+      [this](const seal::Keyring& keyring, const core::LetIn& let_in) {
+        certificates_.tell(let_in.certificates, nullptr);
+        meet(keyring, let_in.certificates, let_in.members);
+      }});
   return *port_;
 }
 
@@ -87,8 +92,9 @@ void ClusterPart::begin_joining() {
     lifecycle_->keep_joining(options_.retry_join);
 }
 
-void ClusterPart::meet(const seal::Keyring& keyring, const core::Members& members) {
-  const Status met = hub_.meet(keyring, members);
+void ClusterPart::meet(const seal::Keyring& keyring, const core::CertificatePlan& plan,
+                       const core::Members& members) {
+  const Status met = hub_.meet(keyring, plan, members);
   if (met.code() == Code::kUnavailable)  // the server stops
     return;
   if (!met.ok())
@@ -127,6 +133,7 @@ core::Members ClusterPart::members_now() const {
 
 void ClusterPart::restored() {
   ++partings_;
+  certificates_.forget();
   const auto leave = [this] {
     if (!threads_.submit([this] { part(); })) {
       logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
@@ -154,7 +161,7 @@ void ClusterPart::state_changed(bool unsealed) {
   if (unsealed) {
     const auto attachment = services_->backend.attachment();
     if (const core::Published* published = open_state(attachment))
-      meet(*published->barrier->keyring(), known_members(*published));
+      meet(*published->barrier->keyring(), certificates_.plan(published), known_members(*published));
     return;
   }
   // A sole voter leads on: nobody waits for it, and nobody can be told.
@@ -175,8 +182,17 @@ void ClusterPart::tick(BootTime now) {
   }
   hub_.settle(node_->leader(), node_->group_status().configuration);
   ask_around(now);
+  keep_certificates(now);
   announce(now);
   pilot(now);
+}
+
+void ClusterPart::keep_certificates(BootTime now) {
+  const auto attachment = services_->backend.attachment();
+  if (const core::Published* published = open_state(attachment))
+    certificates_.tick(attachment, *published, now);
+  else
+    certificates_.clear_board();
 }
 
 // Who was away while others joined does not know them, and one of them may lead: those whom it knows tell. And who
@@ -212,6 +228,8 @@ void ClusterPart::take(raft::NodeId from, std::string request, std::function<voi
     take_announcement(from, std::string_view(request).substr(kHereIAm.size()));
     return reply({});
   }
+  if (request == CertificateKeeper::kQuestion)
+    return reply(certificates_.step());
   if (!request.starts_with(kWhoIsThere))
     return door_->take(from, std::move(request), std::move(reply));
   const auto attachment = services_->backend.attachment();

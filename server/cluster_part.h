@@ -17,7 +17,7 @@
 #include "core/join_gate.h"
 #include "core/lifecycle.h"
 #include "core/standby_reader.h"
-#include "server/cluster_hub.h"
+#include "server/certificate_keeper.h"
 
 namespace coffer::server {
 
@@ -43,6 +43,7 @@ class ClusterPart final : private core::ForwardHandler {
 
   const core::PilotBoard& pilot() const { return board_; }
   core::JoinGate& join_gate() { return gate_; }
+  const core::CertificateBoard& certificate() const { return certificates_.board(); }
 
   // Once each, in this order, before anything runs.
   core::Lifecycle::Cluster& attach(actors::Node& node, const core::Services& services);
@@ -70,7 +71,8 @@ class ClusterPart final : private core::ForwardHandler {
 
  private:
   core::Forwarder::Leader leader() const;
-  void meet(const seal::Keyring& keyring, const core::Members& members);
+  void meet(const seal::Keyring& keyring, const core::CertificatePlan& plan, const core::Members& members);
+  void keep_certificates(BootTime now);
   void announce(BootTime now);
   void store_members(const core::Members& members, std::function<void(const Status&)> done);
   void take_announcement(raft::NodeId from, std::string_view record);
@@ -87,6 +89,7 @@ class ClusterPart final : private core::ForwardHandler {
   core::CallPool& threads_;
   Logger& logger_;
   ClusterHub hub_;
+  CertificateKeeper certificates_;
   actors::Node* node_ = nullptr;
   const core::Services* services_ = nullptr;
   core::Lifecycle* lifecycle_ = nullptr;

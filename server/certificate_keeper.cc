@@ -1,0 +1,203 @@
+#include "server/certificate_keeper.h"
+
+#include <utility>
+
+#include "core/call.h"
+#include "core/jobs.h"
+#include "core/layout.h"
+
+namespace coffer::server {
+namespace {
+
+constexpr std::chrono::seconds kRenewalPause{1};  // after an attempt
+constexpr std::chrono::milliseconds kQuestionPause{300};
+constexpr std::chrono::seconds kQuestionTimeMax{2};
+constexpr std::chrono::seconds kLiveContactMax{10};  // heard longer ago: away, and nobody waits for it
+constexpr std::chrono::seconds kAloneTimeMax{3};     // without a leader; then this node asks to be let in again
+constexpr std::chrono::seconds kReturnPause{5};
+
+}  // namespace
+
+CertificateKeeper::CertificateKeeper(Options options, ClusterHub& hub, core::CallPool& threads, Logger& logger)
+    : options_(std::move(options)), hub_(hub), threads_(threads), logger_(logger) {}
+
+void CertificateKeeper::attach(actors::Node& node, const core::Services& services) {
+  node_ = &node;
+  services_ = &services;
+}
+
+core::CertificatePlan CertificateKeeper::plan(const core::Published* published) {
+  const core::CertificatePlan stored =
+      published == nullptr ? core::CertificatePlan() : published->settings->certificates;
+  const std::lock_guard lock(mutex_);
+  if (told_ && (told_->seen_step == stored.step() || stored.step() < told_->plan.step()))
+    return told_->plan;
+  told_.reset();
+  return stored;
+}
+
+void CertificateKeeper::tell(const core::CertificatePlan& plan, const core::Published* published) {
+  const std::uint64_t seen = published == nullptr ? 0 : published->settings->certificates.step();
+  const std::lock_guard lock(mutex_);
+  told_ = Told{plan, seen};
+}
+
+void CertificateKeeper::forget() {
+  const std::lock_guard lock(mutex_);
+  told_.reset();
+  steps_.clear();
+}
+
+std::string CertificateKeeper::step() const {
+  const auto shown = hub_.shown();
+  return shown ? core::encode(core::CertificateStep{shown->plan.step(), shown->settled}) : std::string();
+}
+
+void CertificateKeeper::tick(const std::shared_ptr<const store::Attachment>& attachment,
+                             const core::Published& published, BootTime now) {
+  board_.put(hub_.shown());
+  renew(attachment, published, now);
+  if (node_->is_leader())
+    lead(published, now);
+  ask_back(attachment, published, now);
+}
+
+void CertificateKeeper::renew(const std::shared_ptr<const store::Attachment>& attachment,
+                              const core::Published& published, BootTime now) {
+  const core::CertificatePlan wanted = plan(&published);
+  if (now < next_renewal_ || !hub_.is_renewal_due(wanted) || renewing_.exchange(true))
+    return;
+  next_renewal_ = now + kRenewalPause;
+  const auto work = [this, attachment, &published, wanted] {
+    if (const Status status = hub_.renew(*published.barrier->keyring(), wanted); !status.ok())
+      warn("this node's certificate could not be renewed: " + status.message());
+    else
+      logger_.info("cluster", "this node has a new certificate",
+                   {{"generation", std::to_string(wanted.shown())}, {"phase", core::phase_name(wanted.phase)}});
+    renewing_ = false;
+  };
+  if (!threads_.submit(work))
+    renewing_ = false;
+}
+
+void CertificateKeeper::lead(const core::Published& published, BootTime now) {
+  const core::CertificatePlan& current = published.settings->certificates;
+  const bool steady = current.phase == core::CertificatePlan::Phase::kSteady;
+  const core::GroupStatus group = node_->group_status();
+  if (!group.serving || (steady && group.peers.empty()))
+    return;
+  const auto shown = hub_.shown();
+  std::vector<std::optional<core::CertificateStep>> alive;
+  alive.push_back(shown ? std::optional(core::CertificateStep{shown->plan.step(), shown->settled}) : std::nullopt);
+  const bool asks = !steady && now >= next_question_;
+  if (asks)
+    next_question_ = now + kQuestionPause;
+  for (const core::GroupPeer& peer : group.peers) {
+    if (peer.last_contact > kLiveContactMax)
+      continue;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto said = steps_.find(peer.id);
+      alive.push_back(said == steps_.end() ? std::nullopt : std::optional(said->second));
+    }
+    if (!asks)
+      continue;
+    hub_.forward(peer.id, std::string(kQuestion), kQuestionTimeMax,
+                 [this, id = peer.id](core::ClusterLink::Fate fate, const std::string& reply) {
+                   const auto said = core::decode_certificate_step(reply);
+                   if (fate != core::ClusterLink::Fate::kAnswered || !said.ok())
+                     return;
+                   const std::lock_guard lock(mutex_);
+                   if (steps_.size() < core::kMembersMax || steps_.contains(id))
+                     steps_[id] = *said;
+                 });
+  }
+  if (const auto next = core::due_plan(current, alive, node_->cluster_now()))
+    store(current, *next);
+}
+
+// Whoever changed the plan meanwhile was first.
+void CertificateKeeper::store(const core::CertificatePlan& now, const core::CertificatePlan& next) {
+  if (storing_.exchange(true))
+    return;
+  core::SystemTask::start(
+      *services_,
+      [now, next](core::TxnImpl& txn, const core::Published&, json::Arena& arena) {
+        const store::StoreKey key = core::layout::core_key(
+            arena.copy(std::string(core::layout::kConfigPrefix).append(core::kCertificatesRecord)));
+        core::CertificatePlan stored;
+        COFFER_ASSIGN(const auto record, txn.get(key));
+        if (record) {
+          COFFER_ASSIGN(stored, core::decode_certificate_plan(*record));
+        }
+        return stored == now ? txn.put(key, core::encode(next)) : ok_status();
+      },
+      [this, next](const Status& status) {
+        if (!status.ok())
+          warn("the plan of certificates could not be stored: " + status.message());
+        else
+          logger_.info("cluster", "the cluster's certificates go on",
+                       {{"generation", std::to_string(next.generation)}, {"phase", core::phase_name(next.phase)}});
+        storing_ = false;
+      });
+}
+
+// Who slept while the authority changed is not taken by anybody, and takes nobody: it asks over the API, as who joins.
+void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>& attachment,
+                                 const core::Published& published, BootTime now) {
+  if (node_->leader() != raft::kNobody || !hub_.is_open()) {
+    alone_since_.reset();
+    return;
+  }
+  if (!alone_since_)
+    alone_since_ = now;
+  if (now - *alone_since_ < kAloneTimeMax || now < next_return_ || published.members->size() < 2 ||
+      returning_.exchange(true))
+    return;
+  next_return_ = now + kReturnPause;
+  const auto work = [this, attachment, &published] {
+    std::vector<core::JoinTarget> targets = options_.targets;
+    core::Member self = options_.self;
+    for (const core::Member& member : *published.members) {
+      if (member.number == self.number) {
+        self.non_voter = member.non_voter;
+        continue;
+      }
+      // As the configuration says how a node's API is trusted.
+      core::JoinTarget target = options_.targets.empty() ? core::JoinTarget() : options_.targets.front();
+      target.url = member.api_address;
+      targets.push_back(std::move(target));
+    }
+    Status status;
+    for (const core::JoinTarget& target : targets)
+      if (status = ask_back_at(target, self, published); status.ok())
+        break;
+    if (!status.ok())
+      warn("hears of no leader, and nobody says which certificates the cluster has: " + status.message());
+    returning_ = false;
+  };
+  if (!threads_.submit(work))
+    returning_ = false;
+}
+
+Status CertificateKeeper::ask_back_at(const core::JoinTarget& target, const core::Member& self,
+                                      const core::Published& published) {
+  COFFER_ASSIGN(const core::ClusterRecords records, core::ask_for_records(options_.call, target, self));
+  COFFER_ASSIGN(const core::LetIn let_in, core::ask_to_be_let_in(options_.call, target, *published.barrier->keyring(),
+                                                                 records, self, services_->random));
+  tell(let_in.certificates, &published);
+  hub_.invite(let_in.members);
+  return ok_status();
+}
+
+// Each once until another one comes.
+void CertificateKeeper::warn(const std::string& about) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(last_warning_, about) == about)
+      return;
+  }
+  logger_.warn("cluster", about);
+}
+
+}  // namespace coffer::server
