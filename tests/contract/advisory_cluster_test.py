@@ -14,6 +14,8 @@ RAFT_VERBS = [
     ("POST", "storage/raft/remove-peer", {"server_id": "n2"}),
     ("POST", "storage/raft/promote", {"server_id": "n2"}),
     ("POST", "storage/raft/demote", {"server_id": "n2"}),
+    ("GET", "storage/raft/certificates", None),
+    ("POST", "storage/raft/rotate-certificates", None),
     ("PUT", "step-down", None),
     ("GET", "ha-status", None),
 ]
