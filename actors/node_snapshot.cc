@@ -205,9 +205,9 @@ void Node::begin_save(const Owed& owed, const std::shared_ptr<core::SavedState>&
   meta->time = applied_time_;
   saved->index = meta->index;
   saved->term = meta->term;
-  const auto done = [owed, saved](const Result<std::string>& path) {
+  const auto done = [this, owed, saved](const Result<std::string>& path) {
     if (path.ok())
-      saved->path = *path;
+      saved->file = core::SpoolFile(*ports_.disk, *path);
     owed->tell(path.status());
   };
   if (!desk_->write(std::move(view).value(), header_of(*meta), done))

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/status.h"
+#include "core/spool_file.h"
 #include "raft/types.h"
 
 namespace coffer::core {
@@ -39,9 +40,9 @@ struct GroupStatus {
 
 // The whole state as of one index, as a stream of store/snapshot.h in a file of the spool folder.
 struct SavedState {
-  std::string path;  // whose it is told removes it
+  SpoolFile file;  // goes with it, also when nobody waits for it any more
   Index index;
-  Term term;         // of the entry `index`
+  Term term;       // of the entry `index`
 };
 
 // All calls may come from any thread.

@@ -3,6 +3,8 @@
 #include <system_error>
 #include <utility>
 
+#include "core/contained.h"
+
 namespace coffer::core {
 
 bool CallThreads::submit(std::function<void()> task) {
@@ -33,7 +35,11 @@ void CallThreads::work() {
     std::function<void()> task = std::move(queue_.front());
     queue_.pop_front();
     lock.unlock();
-    task();
+    // Whoever wants to know why hears it from the task itself; the others still have this thread.
+    static_cast<void>(contained([&task] {
+      task();
+      return ok_status();
+    }));
     task = nullptr;
     lock.lock();
   }

@@ -8,6 +8,7 @@
 #include "base/metrics.h"
 #include "base/mutant.h"
 #include "core/audit_format.h"
+#include "core/contained.h"
 #include "core/events.h"
 #include "core/finished.h"
 #include "core/forward_paths.h"
@@ -113,11 +114,12 @@ bool Pipeline::restore_here(std::unique_ptr<Exchange>& exchange) {
   Exchange* held = exchange.get();
   const bool taken = services_.calls->submit([this, held] {
     std::unique_ptr<Exchange> back(held);
-    const Status restored =
-        restore_snapshot(*services_.snapshots, *back->request.body, nullptr,
-                         [this](std::string path, const RestoreScan& scan, auto done) {
-                           lifecycle_->restore_uninitialized(std::move(path), scan, std::move(done));
-                         });
+    const Status restored = contained([&] {
+      return restore_snapshot(*services_.snapshots, *back->request.body, nullptr,
+                              [this](std::string path, const RestoreScan& scan, auto done) {
+                                lifecycle_->restore_uninitialized(std::move(path), scan, std::move(done));
+                              });
+    });
     if (!restored.ok())
       fail(*back, restored);
     respond(std::move(back));

@@ -13,6 +13,14 @@ namespace {
 constexpr std::string_view kSealPurpose = "snapshot sums";
 constexpr std::string_view kSealKind = "hmac-sha256 ";
 constexpr std::uint64_t kRoomCheckedBytes = 16u << 20;
+// Of a client that sends a snapshot. Without it one that sends a byte now and then keeps all others out.
+constexpr std::chrono::minutes kUploadGraceTime{1};
+constexpr std::uint64_t kUploadBytesPerSecondMin = 256u << 10;
+
+Nanos upload_time_max(std::uint64_t bytes) {
+  const std::chrono::seconds paid(bytes / kUploadBytesPerSecondMin);
+  return std::min<Nanos>(kUploadGraceTime + paid, limits::kPipedRequestTimeMax);
+}
 
 // Writes the state that is in an archive, within the bounds of the place.
 class StateFile {
@@ -71,11 +79,6 @@ Result<RestoreScan> check_state(Disk& disk, const std::string& path, const store
 
 }  // namespace
 
-SpoolFile::~SpoolFile() {
-  if (!path_.empty())
-    static_cast<void>(disk_->remove(path_));  // what stays is removed at the next start
-}
-
 SumsSeal::SumsSeal(const seal::Keyring& keyring) : key_(keyring.derive(kSealPurpose)) {}
 
 std::string SumsSeal::seal(std::string_view sums) const {
@@ -103,7 +106,7 @@ ArchiveSource::ArchiveSource(SpoolFile spool, std::unique_ptr<File> file, const 
 
 Result<std::unique_ptr<ArchiveSource>> ArchiveSource::open(Disk& disk, SavedState saved, store::ArchiveMeta meta,
                                                            std::shared_ptr<const SumsSeal> seal) {
-  SpoolFile spool(disk, std::move(saved.path));
+  SpoolFile spool = std::move(saved.file);
   COFFER_ASSIGN(std::unique_ptr<File> file, disk.open(spool.path(), OpenMode::kRead));
   COFFER_ASSIGN(meta.state_bytes, file->size());
   meta.index = saved.index;
@@ -133,11 +136,16 @@ Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::strin
   StateFile state(place, *file);
   store::ArchiveReader reader([&](const store::ArchiveMeta& meta) { return state.begin(meta); },
                               [&](std::string_view piece) { return state.append(piece); });
+  const BootTime begun = place.clock->boot_now();
   for (std::uint64_t taken = 0;;) {
     COFFER_ASSIGN(const std::string piece, body.take(limits::kPipeSilenceMax));
     if (piece.empty())
       break;
     taken += piece.size();
+    if (place.clock->boot_now() - begun > upload_time_max(taken))
+      return Status(Code::kUnavailable, "the snapshot came too slowly, try again from a nearer place");
+    if (place.stopping)
+      return Status(Code::kUnavailable, "the node is stopping");
     if (taken > place.archive_bytes_max)
       return Status(Code::kTooLarge, "the snapshot is larger than max_snapshot_size allows");
     COFFER_TRY(reader.take(piece));

@@ -6,12 +6,11 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <utility>
 
-#include "base/disk.h"
 #include "core/body_pipe.h"
 #include "core/group.h"
 #include "core/restored.h"
+#include "core/spool_file.h"
 #include "crypto/hmac.h"
 #include "seal/keyring.h"
 #include "store/archive.h"
@@ -26,23 +25,8 @@ struct SnapshotPlace {
   std::uint64_t archive_bytes_max = 0;  // that is taken from a client
   std::uint64_t free_bytes_min = 0;     // of the disk, that it must leave
   std::string server_version;
+  const Clock* clock = &system_clock();
   std::atomic<bool> stopping{false};    // the process ends: whoever waits for a snapshot gives up
-};
-
-// A file of the spool folder that goes with its owner.
-class SpoolFile {
- public:
-  SpoolFile(Disk& disk, std::string path) : disk_(&disk), path_(std::move(path)) {}
-  SpoolFile(SpoolFile&& other) noexcept : disk_(other.disk_), path_(std::exchange(other.path_, {})) {}
-  SpoolFile& operator=(SpoolFile&&) = delete;
-  ~SpoolFile();
-  const std::string& path() const noexcept { return path_; }
-  // It is somebody else's from here on.
-  std::string release() { return std::exchange(path_, {}); }
-
- private:
-  Disk* disk_;
-  std::string path_;  // empty: none
 };
 
 // What only nodes with the cluster's keys can say of an archive's sums. Any thread.

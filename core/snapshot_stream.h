@@ -2,52 +2,54 @@
 // amount, so that neither a slow disk nor a slow client holds up anybody else.
 #pragma once
 
-#include <atomic>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
-#include <thread>
+#include <utility>
 
 #include "core/request.h"
 #include "core/snapshot_file.h"
 
 namespace coffer::core {
 
+// One of the limits::kSnapshotStreamsMax that may be under way in a process. Taken before the state is saved, so that
+// whoever is refused has cost nothing.
+class SnapshotSlot {
+ public:
+  static Result<SnapshotSlot> take();  // kUnavailable: none is left
+  SnapshotSlot(SnapshotSlot&& other) noexcept : held_(std::exchange(other.held_, false)) {}
+  SnapshotSlot& operator=(SnapshotSlot&&) = delete;
+  ~SnapshotSlot();
+
+ private:
+  SnapshotSlot() = default;
+
+  bool held_ = true;
+};
+
 class SnapshotStream final : public ByteStream {
  public:
-  // kUnavailable when limits::kSnapshotStreamsMax are under way. `failed` is told why it broke, on the stream's thread;
-  // it may be empty.
-  static Result<std::shared_ptr<SnapshotStream>> begin(std::unique_ptr<ArchiveSource> source,
+  // `failed` is told why it broke, on the stream's thread; it may be empty.
+  static Result<std::shared_ptr<SnapshotStream>> begin(SnapshotSlot slot, std::unique_ptr<ArchiveSource> source,
                                                        std::function<void(const Status&)> failed);
+  // Does not wait for the thread, which ends after the piece that it reads.
   ~SnapshotStream() override;
   SnapshotStream(const SnapshotStream&) = delete;
   SnapshotStream& operator=(const SnapshotStream&) = delete;
+
+  // Breaks off all that are under way and waits for their threads. Before what these use is gone: the disk, the log.
+  static void stop_all();
 
   Next next(std::string& out) override;
   void on_ready(std::function<void()> ready) override;
   bool must_be_whole() const override { return true; }
 
  private:
-  enum class State : std::uint8_t { kGoesOn, kWhole, kBroken };
+  class Work;  // what the thread and the stream share
 
-  SnapshotStream(std::unique_ptr<ArchiveSource> source, std::function<void(const Status&)> failed)
-      : source_(std::move(source)), failed_(std::move(failed)) {}
-  void run();
-  bool put(std::string& piece, State state);
+  explicit SnapshotStream(std::shared_ptr<Work> work) : work_(std::move(work)) {}
 
-  static std::atomic<unsigned> under_way_;
-
-  const std::unique_ptr<ArchiveSource> source_;  // the thread's
-  const std::function<void(const Status&)> failed_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::function<void()> ready_;  // the rest is guarded by mutex_
-  std::string held_;             // limits::kSnapshotHeldBytesMax and one piece at most
-  State state_ = State::kGoesOn;
-  bool stopping_ = false;
-  std::thread thread_;
+  const std::shared_ptr<Work> work_;
 };
 
 }  // namespace coffer::core

@@ -30,13 +30,15 @@ std::shared_ptr<const SumsSeal> seal_of(const CallContext& ctx) {
 // Answers while the state goes out: what was begun is whole or breaks off.
 Status answer_saved(const Tools& tools, Nanos time_max, store::ArchiveMeta meta, std::shared_ptr<const SumsSeal> seal,
                     Logger* log, Response& response) {
+  COFFER_ASSIGN(SnapshotSlot slot, SnapshotSlot::take());
   COFFER_ASSIGN(SavedState saved, save_and_wait(*tools.place, *tools.group, time_max));
   COFFER_ASSIGN(auto source,
                 ArchiveSource::open(tools.place->disk, std::move(saved), std::move(meta), std::move(seal)));
-  COFFER_ASSIGN(response.stream, SnapshotStream::begin(std::move(source), [log](const Status& status) {
-                  if (log != nullptr)
-                    log->error("storage", "a snapshot that was being sent broke off: " + status.message());
-                }));
+  const auto broke = [log](const Status& status) {
+    if (log != nullptr)
+      log->error("storage", "a snapshot that was being sent broke off: " + status.message());
+  };
+  COFFER_ASSIGN(response.stream, SnapshotStream::begin(std::move(slot), std::move(source), broke));
   response.content_type = "application/gzip";
   return ok_status();
 }

@@ -29,6 +29,7 @@
 #include "core/pipeline.h"
 #include "core/quota_count.h"
 #include "core/snapshot_keeper.h"
+#include "core/snapshot_stream.h"
 #include "core/sys_engine.h"
 #include "core/tending.h"
 #include "core/token_engine.h"
@@ -665,6 +666,7 @@ void App::Impl::stop() {
   if (keeper_ != nullptr)
     keeper_->stop();
   calls_.stop();
+  core::SnapshotStream::stop_all();
   if (host_ != nullptr)
     host_->stop_node();
   if (audit_ != nullptr)

@@ -7,6 +7,7 @@
 #include "base/disk.h"
 #include "base/json.h"
 #include "base/time_text.h"
+#include "core/contained.h"
 #include "server/options.h"
 
 namespace coffer::server {
@@ -188,13 +189,13 @@ void ServiceRegistrar::run() {
   }
   lock.unlock();
   if (const auto request = registration_.farewell())
-    if (const auto answer = ports_.call(*request); !answer.ok())
+    if (const auto answer = core::contained([&] { return ports_.call(*request); }); !answer.ok())
       ports_.logger.warn("service_registration", "the node was not taken out: " + answer.status().message());
 }
 
 // A failure is told once, until it is another one or over.
 void ServiceRegistrar::perform(const core::WebRequest& request) {
-  const Result<core::WebAnswer> answer = ports_.call(request);
+  const Result<core::WebAnswer> answer = core::contained([&] { return ports_.call(request); });
   registration_.told(answer, ports_.clock.boot_now());
   std::string failure;
   if (!answer.ok())
