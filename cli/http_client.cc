@@ -63,11 +63,14 @@ struct Patience {
   CURL* handle;
   curl_off_t silence_us;  // while something is to be sent or received
   curl_off_t work_us;     // after all was sent
+  const std::function<bool()>* gives_up = nullptr;  // null: nobody is asked
   curl_off_t moved = 0;
   curl_off_t moved_at = 0;
 
   static int look(void* with, curl_off_t, curl_off_t received, curl_off_t to_send, curl_off_t sent) {
     auto* patience = static_cast<Patience*>(with);
+    if (patience->gives_up != nullptr && (*patience->gives_up)())
+      return 1;
     curl_off_t now = 0;
     curl_easy_getinfo(patience->handle, CURLINFO_TOTAL_TIME_T, &now);
     if (received + sent != patience->moved) {
@@ -183,6 +186,8 @@ class CurlTransport final : public Transport {
     Patience patience{handle_, microseconds(options_.timeout), microseconds(kServerWorkTimeMax)};
     if (request.whole || !request.body_file.empty())
       set_patience(patience);
+    else if (request.gives_up || request.silence_max.count() > 0)
+      watch(request, patience);
     set_connection();
     curl_slist* headers = nullptr;
     curl_slist* route = redirect_to_server_name(request, headers);
@@ -241,6 +246,17 @@ class CurlTransport final : public Transport {
   void set_patience(Patience& patience) {
     curl_easy_setopt(handle_, CURLOPT_TIMEOUT_MS, 0L);
     curl_easy_setopt(handle_, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    curl_easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, Patience::look);
+    curl_easy_setopt(handle_, CURLOPT_XFERINFODATA, &patience);
+  }
+
+  // Beside the timeout for the whole.
+  void watch(const HttpRequest& request, Patience& patience) {
+    if (request.silence_max.count() > 0)
+      patience.silence_us = patience.work_us = microseconds(request.silence_max);
+    if (request.gives_up)
+      patience.gives_up = &request.gives_up;
     curl_easy_setopt(handle_, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(handle_, CURLOPT_XFERINFOFUNCTION, Patience::look);
     curl_easy_setopt(handle_, CURLOPT_XFERINFODATA, &patience);

@@ -98,6 +98,8 @@ Result<core::WebAnswer> call_web(const TransportFactory& make, const core::WebRe
   request.headers = asked.headers;
   request.body = asked.body;
   request.has_body = !asked.body.empty();
+  request.gives_up = asked.gives_up;
+  request.silence_max = std::chrono::duration_cast<std::chrono::milliseconds>(asked.silence_max);
   COFFER_ASSIGN(HttpResponse response, transport->perform(request));
   return core::WebAnswer{response.status, std::move(response.headers), std::move(response.body)};
 }

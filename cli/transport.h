@@ -29,6 +29,10 @@ struct HttpRequest {
   bool whole = false;
   // When set, the body is this file, which is sent piece by piece and not before the server wants it.
   std::string body_file;
+  // Asked about once a second while it lasts; true: it is given up. May be empty.
+  std::function<bool()> gives_up;
+  // Ends what neither sends nor receives anything for so long; 0: the timeout alone does.
+  std::chrono::milliseconds silence_max{0};
   bool websocket = false;  // ask for one: each of its messages is a piece
 };
 

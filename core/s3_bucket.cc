@@ -54,9 +54,12 @@ Result<bool> fill(const S3Bucket::Source& next, std::string& part) {
 
 }  // namespace
 
-S3Bucket::S3Bucket(SnapshotPlan::S3 target, WebCall call, const Clock& clock)
-    : target_(std::move(target)), call_(std::move(call)), clock_(clock) {
-  const std::string where = target_.endpoint.empty() ? "s3." + target_.region + ".amazonaws.com" : target_.endpoint;
+S3Bucket::S3Bucket(SnapshotPlan::S3 target, WebCall call, const Clock& clock, std::function<bool()> gives_up)
+    : target_(std::move(target)), call_(std::move(call)), clock_(clock), gives_up_(std::move(gives_up)) {
+  std::string where = target_.endpoint.empty() ? "s3." + target_.region + ".amazonaws.com" : target_.endpoint;
+  // HTTP leaves the scheme's own port out of Host, and what is signed must be what is sent.
+  if (const std::string_view usual = target_.disable_tls ? ":80" : ":443"; where.ends_with(usual))
+    where.resize(where.size() - usual.size());
   host_ = target_.force_path_style ? where : target_.bucket + "." + where;
 }
 
@@ -82,6 +85,8 @@ aws::NamedTexts S3Bucket::encryption() const {
 Result<WebAnswer> S3Bucket::ask(const Ask& request) {
   const aws::Keys keys{target_.access_key_id, target_.secret_access_key, target_.session_token};
   for (unsigned tries = 1;; ++tries) {
+    if (gives_up_ && gives_up_())
+      return Status(Code::kUnavailable, "the node is stopping");
     const aws::SignedRequest to_sign{request.method, host_,           path_of(request.key),
                                      request.query,  request.headers, request.body};
     WebRequest out;
@@ -91,6 +96,8 @@ Result<WebAnswer> S3Bucket::ask(const Ask& request) {
       out.url += "?" + aws::query_text(request.query);
     out.headers = aws::sign(to_sign, keys, target_.region, "s3", clock_.wall_now());
     out.body = request.body;
+    out.silence_max = kSilenceMax;
+    out.gives_up = gives_up_;
     Result<WebAnswer> answer = call_(out);
     if (answer.ok() && answer->status >= 200 && answer->status < 300)
       return answer;

@@ -19,6 +19,8 @@ struct WebRequest {
   aws::NamedTexts headers;
   std::string body;
   Nanos time_max{std::chrono::minutes(5)};
+  Nanos silence_max{0};             // without a byte either way; 0: no bound of its own
+  std::function<bool()> gives_up;   // asked about once a second; may be empty
   std::string ca_file;  // empty: what the system trusts
   std::string cert_file;
   std::string key_file;
@@ -35,8 +37,8 @@ using WebCall = std::function<Result<WebAnswer>(const WebRequest&)>;
 // One thread at a time.
 class S3Bucket {
  public:
-  // `clock` outlives it.
-  S3Bucket(SnapshotPlan::S3 target, WebCall call, const Clock& clock);
+  // `clock` outlives it. `gives_up`, which may be empty, is asked before each exchange and about once a second in it.
+  S3Bucket(SnapshotPlan::S3 target, WebCall call, const Clock& clock, std::function<bool()> gives_up = nullptr);
 
   // Appends the next piece; false: that was the last.
   using Source = std::function<Result<bool>(std::string& out)>;
@@ -50,6 +52,7 @@ class S3Bucket {
   static constexpr std::size_t kPartBytes = 16u << 20;
   static constexpr std::size_t kPartsMax = 10'000;
   static constexpr std::size_t kKeysMax = 100'000;
+  static constexpr std::chrono::seconds kSilenceMax{30};  // of the storage, in one exchange
 
  private:
   struct Ask {
@@ -69,6 +72,7 @@ class S3Bucket {
   const SnapshotPlan::S3 target_;
   const WebCall call_;
   const Clock& clock_;
+  const std::function<bool()> gives_up_;
   std::string host_;
 };
 

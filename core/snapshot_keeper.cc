@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "core/contained.h"
 #include "core/jobs.h"
 #include "core/layout.h"
 
@@ -74,8 +75,13 @@ void SnapshotKeeper::tick(BootTime now) {
   due_ = now + kLookInterval;
   busy_ = true;
   if (!thread_.submit([this] {
-        look();
+        const Status looked = contained([this] {
+          look();
+          return ok_status();
+        });
         busy_ = false;
+        if (!looked.ok() && services_.log != nullptr)
+          services_.log->error("snapshot", "automated snapshots were not looked after: " + looked.message());
       }))
     busy_ = false;
 }
@@ -83,18 +89,39 @@ void SnapshotKeeper::tick(BootTime now) {
 void SnapshotKeeper::stop() {
   stopping_ = true;
   thread_.stop();
+  runners_.stop();
 }
 
 void SnapshotKeeper::look() {
-  Result<std::vector<Planned>> planned = due();
+  Result<std::vector<Planned>> planned = contained([this] { return due(); });
   if (!planned.ok()) {
     if (planned.code() != Code::kSealed && services_.log != nullptr)
       services_.log->warn("snapshot", "automated snapshots cannot be looked up: " + planned.status().message());
     return;
   }
-  for (Planned& one : *planned)
-    if (!stopping_ && services_.committer.lease_valid())
-      run(std::move(one));
+  for (Planned& one : *planned) {
+    const std::string name = one.plan.name;
+    {
+      const std::lock_guard lock(mutex_);
+      running_.insert(name);
+    }
+    const auto held = std::make_shared<Planned>(std::move(one));
+    const bool taken = runners_.submit([this, held] {
+      static_cast<void>(contained([this, &held] {
+        if (!stopping_ && services_.committer.lease_valid())
+          run(*held);
+        return ok_status();
+      }));
+      ended(held->plan.name);
+    });
+    if (!taken)
+      ended(name);
+  }
+}
+
+void SnapshotKeeper::ended(const std::string& name) {
+  const std::lock_guard lock(mutex_);
+  running_.erase(name);
 }
 
 Result<std::vector<SnapshotKeeper::Planned>> SnapshotKeeper::due() {
@@ -108,6 +135,7 @@ Result<std::vector<SnapshotKeeper::Planned>> SnapshotKeeper::due() {
   const WallTime now = services_.committer.cluster_now();
   TxnImpl txn(*view, *published->barrier, arena, now, buffers);
   COFFER_ASSIGN(const ListPage page, txn.list(layout::token_key(kSnapshotPlanPrefix), {}, kSnapshotPlansMax));
+  const std::lock_guard lock(mutex_);
   std::erase_if(last_start_, [&](const auto& ran) {
     return std::ranges::find(page.names, ran.first) == page.names.end();
   });
@@ -116,17 +144,20 @@ Result<std::vector<SnapshotKeeper::Planned>> SnapshotKeeper::due() {
     COFFER_ASSIGN(SnapshotPlanStatus status, stored_snapshot_status(txn, name));
     if (const auto ran = last_start_.find(std::string(name)); ran != last_start_.end())
       status.last_start = std::max(status.last_start, ran->second);
-    if (plan && next_snapshot(*plan, status, now) <= now)
+    if (plan && !running_.contains(std::string(name)) && next_snapshot(*plan, status, now) <= now)
       out.push_back({std::move(*plan), std::move(status)});
   }
   return out;
 }
 
-void SnapshotKeeper::run(Planned planned) {
+void SnapshotKeeper::run(Planned& planned) {
   SnapshotPlanStatus& status = planned.status;
   status.last_start = services_.committer.cluster_now();
-  last_start_[planned.plan.name] = status.last_start;
-  const Result<std::string> url = save(planned.plan);
+  {
+    const std::lock_guard lock(mutex_);
+    last_start_[planned.plan.name] = status.last_start;
+  }
+  const Result<std::string> url = contained([&] { return save(planned.plan); });
   status.last_end = services_.committer.cluster_now();
   if (url.ok()) {
     status.consecutive_errors = 0;
@@ -215,7 +246,7 @@ Result<std::string> SnapshotKeeper::keep_local(const SnapshotPlan& plan, Archive
 Result<std::string> SnapshotKeeper::keep_s3(const SnapshotPlan& plan, ArchiveSource& source, const std::string& name) {
   if (!call_)
     return Status(Code::kUnavailable, "this server calls no other system");
-  S3Bucket bucket(plan.s3, call_, clock_);
+  S3Bucket bucket(plan.s3, call_, clock_, [this] { return stopping_.load(); });
   const std::string folder = plan.path_prefix.empty() ? "" : plan.path_prefix + "/";
   COFFER_TRY(bucket.put(folder + name, [&](std::string& out) { return next_piece(source, out); }));
   COFFER_ASSIGN(std::vector<std::string> keys, bucket.list(folder + plan.file_prefix));

@@ -1,11 +1,13 @@
 // Automated snapshots: while this node leads, saves the state as the stored plans say, to the configured folder or to
-// S3, and removes what is superseded. On a thread of its own; whatever fails is noted, logged, and tried again when the
+// S3, and removes what is superseded. On threads of its own; whatever fails is noted, logged, and tried again when the
 // next one is due. Nothing of it holds up a request or ends the process.
 #pragma once
 
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <set>
 #include <string>
 
 #include "core/call.h"
@@ -30,17 +32,20 @@ class SnapshotKeeper {
 
   // From one thread, the shell's timer. Looks about once a second whether one is due.
   void tick(BootTime now);
-  // What is under way is given up at the next piece; waits for that.
+  // What is under way is given up at the next piece, or within a second or so of a silent storage; waits for that.
   void stop();
 
  private:
+  static constexpr std::size_t kPlansAtOnceMax = 4;
+
   struct Planned {
     SnapshotPlan plan;
     SnapshotPlanStatus status;
   };
   void look();
   Result<std::vector<Planned>> due();
-  void run(Planned planned);
+  void run(Planned& planned);
+  void ended(const std::string& name);
   Result<std::string> save(const SnapshotPlan& plan);
   Result<std::unique_ptr<ArchiveSource>> source();
   Result<std::string> keep_local(const SnapshotPlan& plan, ArchiveSource& source, const std::string& name);
@@ -51,11 +56,15 @@ class SnapshotKeeper {
   const Services& services_;
   const WebCall call_;
   const Clock& clock_;
-  CallThreads thread_{1, 1};
+  CallThreads thread_{1, 1};  // looks what is due
+  // An endpoint that is silent holds up its own plan alone, as long as not all of these have one.
+  CallThreads runners_{kPlansAtOnceMax, kSnapshotPlansMax};
   std::atomic<bool> busy_{false};
   std::atomic<bool> stopping_{false};
   BootTime due_{};                              // tick's
-  std::map<std::string, WallTime> last_start_;  // the thread's: of plans that ran here, whatever became of their status
+  std::mutex mutex_;
+  std::set<std::string> running_;               // guarded by mutex_; or waits for a runner
+  std::map<std::string, WallTime> last_start_;  // likewise: of plans that ran here, whatever became of their status
 };
 
 }  // namespace coffer::core

@@ -146,6 +146,42 @@ BOOST_AUTO_TEST_CASE(a_known_signature) {
              "Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
 }
 
+// Clients of HTTP leave the port that the scheme means anyhow out of Host, so it must not be signed.
+BOOST_AUTO_TEST_CASE(the_usual_port_is_not_named) {
+  const FixedClock clock;
+  const auto url = [&clock](const char* endpoint, bool disable_tls) {
+    SnapshotPlan::S3 target = s3().s3;
+    target.endpoint = endpoint;
+    target.disable_tls = disable_tls;
+    target.force_path_style = true;
+    return S3Bucket(std::move(target), nullptr, clock).url_of("k");
+  };
+  BOOST_TEST(url("s3.example.com:443", false) == "https://s3.example.com/backups/k");
+  BOOST_TEST(url("s3.example.com:80", false) == "https://s3.example.com:80/backups/k");
+  BOOST_TEST(url("s3.example.com:80", true) == "http://s3.example.com/backups/k");
+  BOOST_TEST(url("s3.example.com:8443", false) == "https://s3.example.com:8443/backups/k");
+}
+
+BOOST_AUTO_TEST_CASE(who_stops_asks_no_more) {
+  const FixedClock clock;
+  int asked = 0;
+  bool stopping = false;
+  const WebCall silent = [&](const WebRequest& request) -> Result<WebAnswer> {
+    ++asked;
+    BOOST_TEST((request.silence_max > Nanos(0) && request.silence_max <= std::chrono::minutes(1)));
+    stopping = true;
+    BOOST_TEST(request.gives_up());
+    return Status(Code::kUnavailable, "given up");
+  };
+  S3Bucket bucket(s3().s3, silent, clock, [&stopping] { return stopping; });
+  const S3Bucket::Source one_byte = [](std::string& out) -> Result<bool> {
+    out += "x";
+    return false;
+  };
+  BOOST_TEST((bucket.put("k", one_byte).code() == Code::kUnavailable));
+  BOOST_TEST(asked == 1);
+}
+
 BOOST_AUTO_TEST_CASE(encoding) {
   BOOST_TEST(aws::encode_uri("a/b c~é", true) == "a/b%20c~%C3%A9");
   BOOST_TEST(aws::encode_uri("a/b", false) == "a%2Fb");
