@@ -135,7 +135,7 @@ void ClusterPart::restored() {
   ++partings_;
   certificates_.forget();
   const auto leave = [this] {
-    if (!threads_.submit([this] { part(); })) {
+    if (!leaves_.submit([this] { part(); })) {
       logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
       if (--partings_ == 0)
         state_changed(true);  // whoever unsealed meanwhile has left the meeting to this
@@ -168,7 +168,7 @@ void ClusterPart::state_changed(bool unsealed) {
   if (node_->group_status().configuration.voters.size() < 2)
     return;
   node_->take_part(false, [this, meetings = hub_.meetings()] {
-    if (!threads_.submit([this, meetings] { hub_.leave(meetings); }))
+    if (!leaves_.submit([this, meetings] { hub_.leave(meetings); }))
       logger_.warn("cluster", "the connections to other nodes stay open: too many calls wait");
   });
 }
@@ -389,6 +389,7 @@ void ClusterPart::stop() {
   if (door_ != nullptr)
     door_->stop();
   hub_.close();
+  leaves_.stop();
   door_.reset();
 }
 

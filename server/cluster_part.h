@@ -107,6 +107,9 @@ class ClusterPart final : private core::ForwardHandler {
   std::atomic<bool> changing_{false};       // the autopilot's last action is under way
   std::atomic<bool> announcing_{false};
   std::atomic<int> partings_{0};            // restores whose connections have yet to end
+  // Not behind calls to other systems, each of which may take its time: a node that is sealed goes at once.
+  static constexpr std::size_t kLeavesQueuedMax = 16;
+  core::CallThreads leaves_{1, kLeavesQueuedMax};
 };
 
 }  // namespace coffer::server
