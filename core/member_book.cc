@@ -1,6 +1,7 @@
 #include "core/member_book.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace coffer::core {
 namespace {
@@ -10,10 +11,9 @@ bool is_needed(const Member& asker, const Members& members, raft::NodeId leader,
   const Member* known = find_member(members, asker.number);
   if (known != nullptr && *known == asker)
     return false;
-  // The leader's own record comes with the log, which it can send only while it is admitted.
-  if (leader == raft::kNobody || leader == asker.number)
-    return true;
-  return known == nullptr && configuration.contains(asker.number);
+  // The leader's own record comes with the log, which it can send only while it is admitted. And a leader may need the
+  // member that has moved to go on leading: its new record is committed with its own acknowledgement.
+  return leader == raft::kNobody || leader == asker.number || configuration.contains(asker.number);
 }
 
 void put(Members& members, const Member& member) {
@@ -25,6 +25,15 @@ void put(Members& members, const Member& member) {
 }
 
 }  // namespace
+
+void MemberBook::publish(Members members) {
+  std::erase_if(askers_, [&](const Member& asker) {
+    const Member* before = find_member(members_, asker.number);
+    const Member* now = find_member(members, asker.number);
+    return now != nullptr && (before == nullptr || !(*before == *now));
+  });
+  members_ = std::move(members);
+}
 
 bool MemberBook::ask(const Member& asker) {
   const Member* known = find_member(members_, asker.number);

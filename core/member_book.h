@@ -16,8 +16,8 @@ namespace coffer::core {
 // Not thread-safe.
 class MemberBook {
  public:
-  // As the state says.
-  void publish(Members members) { members_ = std::move(members); }
+  // As the state says. A record that is new there is newer than what its member said when it asked.
+  void publish(Members members);
   // Who was there when the network was made, or was named by members since; kept until the state knows them all.
   void invite(Members guests) { guests_ = std::move(guests); }
   // `asker` says where it is. False where that changes nothing, or kMembersMax others have asked.

@@ -58,7 +58,7 @@ BOOST_AUTO_TEST_CASE(who_asked_stays_while_the_log_brings_its_record) {
   BOOST_TEST(!book.settle(kC, {{kA, kB}, {}}));      // it leads: what names it comes from it
   BOOST_TEST(!book.settle(kB, {{kA, kB, kC}, {}}));  // the log names it
   book.publish({member(kA), member(kB), member(kC)});
-  BOOST_TEST(book.settle(kB, {{kA, kB, kC}, {}}));
+  BOOST_TEST(!book.settle(kB, {{kA, kB, kC}, {}}));  // forgotten when the state told
   book.publish({member(kA), member(kB)});
   BOOST_TEST((numbers(book) == Numbers{kA, kB}));
 }
@@ -78,8 +78,25 @@ BOOST_AUTO_TEST_CASE(an_askers_address_is_newer_than_the_states) {
   BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9201"));
   BOOST_TEST(book.ask(member(kB, "127.0.0.1:9301")));
   BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9301" && book.all().size() == 2u));
-  BOOST_TEST(book.settle(kA, {{kA, kB}, {}}));  // from here on the state tells
-  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:8201"));
+  book.publish({member(kA), member(kB)});  // nothing new
+  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9301"));
+  book.publish({member(kA), member(kB, "127.0.0.1:9401")});  // it moved again, and the leader has stored that
+  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9401" && book.all().size() == 2u));
+}
+
+// Of three with one dead the leader needs the other, and its answers must go where that one is now.
+BOOST_AUTO_TEST_CASE(a_voter_that_moved_stays_where_it_says_until_the_state_says_so) {
+  MemberBook book;
+  book.publish({member(kA), member(kB), member(kC)});
+  BOOST_TEST(book.ask(member(kB, "127.0.0.1:9201")));
+  BOOST_TEST(!book.settle(kA, {{kA, kB, kC}, {}}));
+  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9201"));
+  book.publish({member(kA), member(kB, "127.0.0.1:9201"), member(kC)});
+  BOOST_TEST(!book.settle(kA, {{kA, kB, kC}, {}}));
+  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9201" && book.all().size() == 3u));
+  BOOST_TEST(book.ask(member(kB, "127.0.0.1:9301")));
+  BOOST_TEST(book.settle(kA, {{kA, kC}, {}}));  // it was removed
+  BOOST_TEST((book.all()[1].cluster_address == "127.0.0.1:9201"));
 }
 
 BOOST_AUTO_TEST_CASE(no_more_askers_than_a_cluster_has_members) {
