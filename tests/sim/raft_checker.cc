@@ -20,10 +20,13 @@ bool RaftChecker::stepped(const Core& core, const raft::Ready& ready) {
   Seen& seen = nodes_[core.id()];
   if (!ready.failure.ok())
     return true;  // the shell decides whether the failure had a cause
-  // What a later leader cuts was not committed, and cannot be any more: a majority has left the term in which it was
-  // acknowledged. A crash may keep the cut and forget the later term.
+  // What a later leader cuts, or leaves out of the state that it sends, was not committed, and cannot be any more: a
+  // majority has left the term in which it was acknowledged. A crash may keep the cut, or the state, and forget the
+  // later term.
   if (ready.truncate_from && core.term() > seen.ack_term && *ready.truncate_from <= seen.acknowledged)
     seen.acknowledged = Index(ready.truncate_from->get() - 1);
+  if (ready.install && core.term() > seen.ack_term)
+    seen.acknowledged = std::min(seen.acknowledged, ready.install->index);
   if (ready.install)
     seen.snapshot = std::max(seen.snapshot, ready.install->index);
   return check_progress(core, seen) && check_messages(core, ready, seen) && check_appended(ready) &&
