@@ -229,6 +229,7 @@ void Node::handle(Input& input) {
       return fail(input.status);
     persist_reported_ = input.persisted;
     core_->persisted(input.persisted);
+    cut_off_.erase(cut_off_.begin(), cut_off_.upper_bound(input.persisted));
     if (Status noted = note_installed(input.persisted); !noted.ok())
       fail(noted);
     return;
@@ -383,7 +384,10 @@ bool Node::perform() {
 Status Node::write_log(raft::Ready& ready) {
   if (ready.truncate_from) {
     COFFER_TRY(ports_.log.truncate_from(*ready.truncate_from));
-    replaced_.erase(replaced_.lower_bound(*ready.truncate_from), replaced_.end());
+    const auto first = replaced_.lower_bound(*ready.truncate_from);
+    for (auto at = first; at != replaced_.end(); ++at)
+      cut_off_.emplace(ready.persist, at->second);
+    replaced_.erase(first, replaced_.end());
   }
   if (!ready.append.empty()) {
     COFFER_TRY(ports_.log.append(ready.append));

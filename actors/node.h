@@ -283,6 +283,7 @@ class Node final : public core::Committer,
   void update_drain();
   void stream_arrived(const raft::Message& message, Result<SnapshotDesk::Staged> staged);
   void keep_stream(SnapshotDesk::Staged staged);
+  void part_with_streams(BootTime now);
   void drop_streams(BootTime now);
   bool is_named(const std::string& digest) const;
   void end_at_missing(raft::Message& message) const;
@@ -336,6 +337,8 @@ class Node final : public core::Committer,
   std::uint64_t installed_by_ = 0;  // the sync that makes the last installation durable; 0 for none
   std::map<std::string, StagedStream> staged_;  // by digest
   std::map<Index, std::string> replaced_;       // entries kReplaced of the own log that are not applied: digests
+  // Entries that were cut off, by the sync that makes the cut durable: until then a crash brings them back.
+  std::multimap<std::uint64_t, std::string> cut_off_;
   std::optional<Restore> restore_;
   core::StreamOffers stream_offers_;
   std::uint64_t restores_ = 0;

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kReadBytes = 1u << 20;
 // A stream that no entry names goes after this, or when another one comes.
 constexpr std::chrono::hours kStreamKept{1};
+// An entry that is in hand may name one that no entry names yet.
+constexpr std::chrono::seconds kUnnamedStreamKept{5};
 // A leader that shall fall silent after a restore stays so long for the others to hear of the commit, and then
 // kSettleTime for the messages to go out.
 constexpr std::chrono::seconds kSettleTimeMax{3};
@@ -188,8 +190,7 @@ void Node::end_restore(const Status& status) {
     ports_.logger.warn("raft", "a snapshot was not restored: " + status.message());
   const BootTime now = ports_.clock.boot_now();
   if (const auto stream = staged_.find(ended.digest); stream != staged_.end())
-    stream->second.until = now;
-  drop_streams(now);
+    stream->second.until = now + kUnnamedStreamKept;
   if (ended.owed != nullptr)
     ended.owed->tell(status);
 }
@@ -211,6 +212,9 @@ void Node::stream_arrived(const raft::Message& message, Result<SnapshotDesk::Sta
   reply.to = message.from;
   reply.term = core_->term();
   reply.context = message.context;
+  // A replacement that was applied meanwhile has taken the file of its digest with it, the second copy's too.
+  if (staged.ok() && !desk_->is_staged(staged->digest))
+    staged = Status(Code::kUnavailable, "its file is gone: the same state was restored meanwhile");
   reply.reject = !staged.ok() || context_of(staged->digest) != message.context;
   if (!staged.ok())
     ports_.logger.warn("raft", "a snapshot to restore is of no use: " + staged.status().message());
@@ -223,14 +227,19 @@ void Node::stream_arrived(const raft::Message& message, Result<SnapshotDesk::Sta
 // Takes the place of any other that the log does not name.
 void Node::keep_stream(SnapshotDesk::Staged staged) {
   const BootTime now = ports_.clock.boot_now();
-  for (auto& [digest, stream] : staged_)
-    stream.until = now;
+  part_with_streams(now);
   staged_[staged.digest] = {std::move(staged.scan), std::move(staged.replacement), now + kStreamKept};
-  drop_streams(now);
+}
+
+// Those that no entry names are dropped soon.
+void Node::part_with_streams(BootTime now) {
+  for (auto& [digest, stream] : staged_)
+    stream.until = std::min(stream.until, now + kUnnamedStreamKept);
 }
 
 bool Node::is_named(const std::string& digest) const {
-  return std::ranges::any_of(replaced_, [&digest](const auto& entry) { return entry.second == digest; });
+  const auto names = [&digest](const auto& entry) { return entry.second == digest; };
+  return std::ranges::any_of(replaced_, names) || std::ranges::any_of(cut_off_, names);
 }
 
 void Node::drop_streams(BootTime now) {

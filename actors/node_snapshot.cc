@@ -157,6 +157,7 @@ Status Node::install(const raft::Ready& ready) {
     ports_.observer.on_replaced(*state);
   state.reset();
   replaced_.clear();
+  part_with_streams(ports_.clock.boot_now());  // the installed state has what they would have brought
   publish_state();
   applied_.store(meta.index.get(), std::memory_order_relaxed);
   installed_by_ = ready.persist;

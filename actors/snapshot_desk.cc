@@ -184,6 +184,11 @@ void SnapshotDesk::received_done(Received received) {
 
 std::string SnapshotDesk::staged_path(const std::string& digest) const { return folder_ + "/" + staged_name(digest); }
 
+bool SnapshotDesk::is_staged(const std::string& digest) const {
+  const Result<bool> there = disk_.exists(staged_path(digest));
+  return there.ok() && *there;
+}
+
 bool SnapshotDesk::stage(std::string path, std::function<void(Result<Staged>)> done) {
   if (staging_.exchange(true, std::memory_order_acq_rel))
     return false;

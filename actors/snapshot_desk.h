@@ -65,6 +65,7 @@ class SnapshotDesk {
   // Reads once more what is kept. kDataLoss when it is not what it was. Any thread; takes its time.
   Result<Staged> restage(const std::string& digest);
   void forget_staged(const std::string& digest) { remove(staged_path(digest)); }
+  bool is_staged(const std::string& digest) const;
   std::string staged_path(const std::string& digest) const;
 
   // An installation: from begin_install(), which keeps the file, to end_install() the two steps "state replaced" and
