@@ -155,7 +155,6 @@ Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::strin
     return Status(Code::kInvalid,
                   "could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the "
                   "snapshot-force API to bypass this check");
-  COFFER_TRY(file->sync_data());
   COFFER_ASSIGN(RestoreScan scan, check_state(place.disk, spool.path(), reader.meta()));
   return TakenSnapshot{std::move(spool), reader.meta(), std::move(scan)};
 }

@@ -61,8 +61,7 @@ Status SnapshotWriter::finish() {
     COFFER_TRY(write_chunk(kRecordsChunk, body_));
   std::string end;
   ByteWriter(end).u64(records_).u64(hash_.sum().low).u64(hash_.sum().high);
-  COFFER_TRY(write_chunk(kEndChunk, end));
-  return out_.sync_data();
+  return write_chunk(kEndChunk, end);
 }
 
 Status write_snapshot(const View& view, SnapshotMeta meta, File& out) {

@@ -27,7 +27,7 @@ class SnapshotWriter {
   static Result<std::unique_ptr<SnapshotWriter>> begin(File& out, const SnapshotMeta& meta);
   // In ascending order of keys.
   Status add(std::string_view key, std::string_view value);
-  // Ends the stream and syncs the file.
+  // Ends the stream. The file is not synced: it is on its way to somebody, and who keeps it syncs it.
   Status finish();
 
  private:

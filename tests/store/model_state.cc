@@ -55,6 +55,7 @@ Status ModelState::write(const Records& records, Index applied) {
   for (const auto& [key, value] : records)
     COFFER_TRY(writer->add(key, value));
   COFFER_TRY(writer->finish());
+  COFFER_TRY(file->sync_data());
   COFFER_TRY(disk_.sync_folder(folder_));
   COFFER_TRY(write_current(disk_, folder_, name));
   const std::string old = std::exchange(file_, name);
