@@ -3,6 +3,7 @@
 #include <fstream>
 #include <utility>
 
+#include <malloc.h>
 #include <unistd.h>
 
 #include "base/time_text.h"
@@ -24,9 +25,11 @@ void add_process(metrics::Reading& reading) {
   std::uint64_t resident = 0;
   if (statm >> size >> resident) {
     const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-    reading.gauges.push_back({"vault.runtime.sys_bytes", static_cast<double>(size * page)});
-    reading.gauges.push_back({"vault.runtime.alloc_bytes", static_cast<double>(resident * page)});
+    reading.gauges.push_back({"vault.runtime.sys_bytes", static_cast<double>(resident * page)});
   }
+  // What is in use: without the rooms that the allocator keeps for later, so that growth shows at once.
+  const struct mallinfo2 heap = ::mallinfo2();
+  reading.gauges.push_back({"vault.runtime.alloc_bytes", static_cast<double>(heap.uordblks + heap.hblkhd)});
   std::ifstream status("/proc/self/status");
   std::string word;
   double threads = 0;

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""The memory of standbys over time (advisory K7): three nodes, clients that write, read, log in and revoke through all of them at a steady pace, and the resident
-memory of each node every ten seconds. After the first third, in which caches fill, a line is fitted: its slope is the figure.
+"""The memory of standbys over time (advisory K7): three nodes, clients that write, read, log in and revoke through all of them at a steady pace, and the memory of
+each node every ten seconds: what is allocated and not freed (vault.runtime.alloc_bytes), and what the system gave (RssAnon, with the allocator's own rooms). After
+the first third, in which caches fill, a line is fitted through what is allocated: its slope is the figure.
 
 usage: soak.py [--minutes N] [--pace SECONDS]
 """
@@ -31,6 +32,13 @@ def anonymous_mib(node):
     return int(re.search(r"RssAnon:\s+(\d+)", status).group(1)) / 1024
 
 
+def allocated_mib(cluster, node):
+    status, answer = node.request("GET", "/v1/sys/metrics", cluster.token)
+    if status != 200:
+        sys.exit(f"no metrics: {answer}")
+    return next(gauge["Value"] for gauge in answer["Gauges"] if gauge["Name"] == "vault.runtime.alloc_bytes") / (1 << 20)
+
+
 def slope_per_hour(samples):
     times, values = zip(*samples)
     return statistics.linear_regression(times, values).slope * 3600
@@ -56,10 +64,11 @@ def main():
         while time.monotonic() - begun < options.minutes * 60:
             stop.wait(SAMPLE_SECONDS)
             for node in cluster.nodes:
-                samples[node.number].append((time.monotonic() - begun, anonymous_mib(node)))
+                samples[node.number].append((time.monotonic() - begun, allocated_mib(cluster, node)))
             if len(samples[1]) % SAMPLES_A_LINE == 0:
                 done = sum(client.done for client in clients)
-                print(f"{(time.monotonic() - begun) / 60:.0f} min, {done} operations: " + ", ".join(f"{of[-1][1]:.1f}" for of in samples.values()) + " MiB", flush=True)
+                print(f"{(time.monotonic() - begun) / 60:.0f} min, {done} operations: " +
+                      ", ".join(f"{samples[node.number][-1][1]:.1f} of {anonymous_mib(node):.1f}" for node in cluster.nodes) + " MiB", flush=True)
         stop.set()
         for client in clients:
             client.join()
@@ -67,9 +76,9 @@ def main():
             sys.exit(f"clients saw what they must not: {errors[:3]}")
         leader = cluster.leader()
         figures = {number: slope_per_hour(of[len(of) // 3:]) for number, of in samples.items()}
-        last = {number: of[-1][1] for number, of in samples.items()}
+        last = {node.number: f"{samples[node.number][-1][1]:.1f} of {anonymous_mib(node):.1f}" for node in cluster.nodes}
         print(f"{options.minutes:.0f} minutes, {sum(client.done for client in clients)} operations: " + ", ".join(
-            f"n{number} {'(leads) ' if leader and leader.number == number else ''}{last[number]:.1f} MiB, {figures[number]:+.2f} MiB/h" for number in figures))
+            f"n{number} {'(leads) ' if leader and leader.number == number else ''}{last[number]} MiB, {figures[number]:+.2f} MiB/h" for number in figures))
         standbys = [figures[number] for number in figures if not leader or leader.number != number]
         if max(standbys) > SLOPE_MIB_PER_HOUR_MAX:
             sys.exit("the memory of a standby grows")
