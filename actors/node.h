@@ -183,6 +183,12 @@ class Node final : public core::Committer,
     std::unique_ptr<store::Replacement> replacement;  // null: read once more when it is needed
     BootTime until;                                   // it goes then, unless the log names it
   };
+  // What this node said of a stream that it was sent. It may get lost, and the leader waits for it.
+  struct Told {
+    raft::Message reply;
+    BootTime again;
+    unsigned left;  // times
+  };
   // The leader's, from restore() until its entry is applied or can be in no log any more.
   struct Restore {
     explicit Restore(BootTime now) : staging(now) {}
@@ -285,6 +291,7 @@ class Node final : public core::Committer,
   void keep_stream(SnapshotDesk::Staged staged);
   void part_with_streams(BootTime now);
   void drop_streams(BootTime now);
+  void tell_again(BootTime now);
   bool is_named(const std::string& digest) const;
   void end_at_missing(raft::Message& message) const;
   void note_replacements(const std::vector<store::LogRecord>& appended);
@@ -340,6 +347,7 @@ class Node final : public core::Committer,
   // Entries that were cut off, by the sync that makes the cut durable: until then a crash brings them back.
   std::multimap<std::uint64_t, std::string> cut_off_;
   std::optional<Restore> restore_;
+  std::optional<Told> told_;
   core::StreamOffers stream_offers_;
   std::uint64_t restores_ = 0;
   Index restored_;                  // the entry of the last replacement that is in the state; 0 for none

@@ -337,6 +337,7 @@ void Node::expire_waiters(BootTime now) {
   reads_.expire(now);
   retry_snapshots(now);
   drop_streams(now);
+  tell_again(now);
   if (change_ && now >= change_->deadline)
     std::exchange(change_, std::nullopt)
         ->owed->tell(Status(Code::kOutcomeUnknown, "the change was neither committed nor given up in time"));

@@ -19,6 +19,8 @@ constexpr std::size_t kReadBytes = 1u << 20;
 constexpr std::chrono::hours kStreamKept{1};
 // An entry that is in hand may name one that no entry names yet.
 constexpr std::chrono::seconds kUnnamedStreamKept{5};
+constexpr std::chrono::seconds kToldAgainPause{1};
+constexpr unsigned kToldAgainMax = 60;  // times; who hears nothing for so long hears no heartbeat either
 // A leader that shall fall silent after a restore stays so long for the others to hear of the commit, and then
 // kSettleTime for the messages to go out.
 constexpr std::chrono::seconds kSettleTimeMax{3};
@@ -222,6 +224,21 @@ void Node::stream_arrived(const raft::Message& message, Result<SnapshotDesk::Sta
     keep_stream(std::move(staged).value());
   if (participating_)
     ports_.transport->send({reply});
+  told_ = Told{std::move(reply), ports_.clock.boot_now() + kToldAgainPause, kToldAgainMax};
+}
+
+// Until what it was for stands in the log, or another leads.
+void Node::tell_again(BootTime now) {
+  if (!told_ || now < told_->again)
+    return;
+  if (told_->left == 0 || told_->reply.term != core_->term() || !replaced_.empty()) {
+    told_.reset();
+    return;
+  }
+  --told_->left;
+  told_->again = now + kToldAgainPause;
+  if (participating_)
+    ports_.transport->send({told_->reply});
 }
 
 // Takes the place of any other that the log does not name.

@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "core/group_record.h"
+#include "core/room.h"
 #include "crypto/sha256.h"
 #include "raft/entry.h"
 
@@ -132,18 +133,25 @@ Result<std::string> SnapshotDesk::write_file(const store::View& view, store::Sna
   meta.hash_key = target_.hash_key();
   const std::string path = folder_ + "/out-" + std::to_string(++files_made_);
   COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kCreateOrEmpty));
-  const auto has_room = [this]() -> Status {
-    COFFER_ASSIGN(const std::uint64_t free_bytes, disk_.free_bytes(folder_));
-    if (free_bytes >= free_bytes_min_)
-      return Status();
-    return Status(Code::kUnavailable, "the disk of the storage path has no room for a snapshot");
-  };
-  StoppableFile out(std::move(file), stopping_, has_room);
+  StoppableFile out(std::move(file), stopping_, [this] { return check_room(0); });
   if (const Status status = store::write_snapshot(view, std::move(meta), out); !status.ok()) {
     remove(path);
     return status;
   }
   return path;
+}
+
+Status SnapshotDesk::check_room(std::uint64_t more) {
+  COFFER_ASSIGN(const bool there, core::has_room(disk_, folder_, free_bytes_min_, more));
+  return there ? Status()
+               : Status(Code::kUnavailable, "the disk of the storage path has no room for a snapshot");
+}
+
+// The state that is loaded from a stream is about as large as that.
+Status SnapshotDesk::check_room_to_load(const std::string& path) {
+  COFFER_ASSIGN(const std::unique_ptr<File> file, disk_.open(path, OpenMode::kRead));
+  COFFER_ASSIGN(const std::uint64_t bytes, file->size());
+  return check_room(bytes);
 }
 
 bool SnapshotDesk::receive(raft::Message message, std::string path, std::function<void(Result<Received>)> done) {
@@ -173,6 +181,7 @@ Result<std::unique_ptr<store::Replacement>> SnapshotDesk::read_file(const raft::
   if (reader->meta().applied != told.index || reader->meta().term != told.term ||
       extra.configuration != told.configuration || told.index == Index(0))
     return Status(Code::kInvalid, "snapshot " + path + " is not the one that was announced");
+  COFFER_TRY(check_room_to_load(path));
   return target_.prepare(*reader);
 }
 
@@ -205,6 +214,7 @@ bool SnapshotDesk::stage(std::string path, std::function<void(Result<Staged>)> d
 }
 
 Result<SnapshotDesk::Staged> SnapshotDesk::stage_file(const std::string& path) {
+  COFFER_TRY(check_room_to_load(path));
   COFFER_ASSIGN(Staged staged, read_staged(path));
   {
     COFFER_ASSIGN(const std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite));

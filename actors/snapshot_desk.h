@@ -81,6 +81,8 @@ class SnapshotDesk {
   std::string installing_path() const;
   bool post(std::function<void()> job);
   void run();
+  Status check_room(std::uint64_t more);
+  Status check_room_to_load(const std::string& path);
   Result<std::string> write_file(const store::View& view, store::SnapshotMeta meta);
   Result<std::unique_ptr<store::Replacement>> read_file(const raft::Message& message, const std::string& path);
   Result<Staged> stage_file(const std::string& path);

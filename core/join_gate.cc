@@ -6,16 +6,34 @@
 
 namespace coffer::core {
 
-Status JoinGate::may_ask(WallTime now) {
+void JoinGate::Allowance::refill(double held_max, double per_second, WallTime now) {
+  if (now <= at)
+    return;
+  left = std::min(held_max, left + std::chrono::duration<double>(now - at).count() * per_second);
+  at = now;
+}
+
+Status JoinGate::may_ask(std::string_view address, WallTime now) {
+  const Status refused(Code::kUnavailable, "too many nodes ask to join: try again later");
   const std::lock_guard lock(mutex_);
-  if (now > allowed_at_) {
-    const double seconds = std::chrono::duration<double>(now - allowed_at_).count();
-    allowed_ = std::min(kChallengesHeldMax, allowed_ + seconds * kChallengesPerSecond);
-    allowed_at_ = now;
+  of_all_.refill(kChallengesHeldMax, kChallengesPerSecond, now);
+  auto source = of_sources_.find(address);
+  if (source == of_sources_.end() && of_sources_.size() >= kSourcesKeptMax)
+    std::erase_if(of_sources_, [now](const auto& one) {
+      Allowance then = one.second;
+      then.refill(kSourceChallengesHeldMax, kSourceChallengesPerSecond, now);
+      return then.left >= kSourceChallengesHeldMax;  // as one that never asked
+    });
+  if (source == of_sources_.end()) {
+    if (of_sources_.size() >= kSourcesKeptMax)
+      return refused;
+    source = of_sources_.emplace(address, Allowance{kSourceChallengesHeldMax, now}).first;
   }
-  if (allowed_ < 1)
-    return Status(Code::kUnavailable, "too many nodes ask to join: try again later");
-  allowed_ -= 1;
+  source->second.refill(kSourceChallengesHeldMax, kSourceChallengesPerSecond, now);
+  if (source->second.left < 1 || of_all_.left < 1)
+    return refused;
+  source->second.left -= 1;
+  of_all_.left -= 1;
   return ok_status();
 }
 

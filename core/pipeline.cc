@@ -167,7 +167,10 @@ void Pipeline::stand_by(std::unique_ptr<Exchange> exchange) {
     refuse(*exchange, no_leader());
     return respond(std::move(exchange));
   }
-  run_here(std::move(exchange));
+  // Whether the token still counts the leader knows, and this node once it shows what the leader does.
+  exchange->pipeline->local = true;
+  if (reader_ == nullptr || !read_here(exchange))
+    run_here(std::move(exchange));
 }
 
 void Pipeline::run_here(std::unique_ptr<Exchange> exchange) {
@@ -181,7 +184,7 @@ bool Pipeline::read_here(std::unique_ptr<Exchange>& exchange) {
   if (!mutant(Mutant::kStandbyReadUnasked))
     return reader_->ask(exchange);
   exchange->pipeline->read = StandbyRead::kConfirmed;
-  run(std::move(exchange));
+  resume(std::move(exchange));
   return true;
 }
 
@@ -293,6 +296,12 @@ void Pipeline::respond(std::unique_ptr<Exchange> exchange) {
 void Pipeline::resume(std::unique_ptr<Exchange> exchange) {
   if (std::exchange(exchange->pipeline->comes_back, false)) [[unlikely]]
     return begin(std::move(exchange));
+  if (exchange->pipeline->local && exchange->pipeline->read != StandbyRead::kNone) {
+    if (std::exchange(exchange->pipeline->read, StandbyRead::kNone) == StandbyRead::kConfirmed)
+      return begin(std::move(exchange));
+    refuse(*exchange, no_leader());
+    return respond(std::move(exchange));
+  }
   if (exchange->pipeline->read == StandbyRead::kUnconfirmed) [[unlikely]]
     return pass_on(std::move(exchange));
   if (exchange->pipeline->login)

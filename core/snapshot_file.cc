@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "base/limits.h"
+#include "core/room.h"
 #include "store/snapshot.h"
 
 namespace coffer::core {
@@ -43,8 +44,8 @@ class StateFile {
 
  private:
   Status check_room(std::uint64_t more) const {
-    COFFER_ASSIGN(const std::uint64_t free, place_.disk.free_bytes(place_.spool));
-    if (free >= place_.free_bytes_min && free - place_.free_bytes_min >= more)
+    COFFER_ASSIGN(const bool there, has_room(place_.disk, place_.spool, place_.free_bytes_min, more));
+    if (there)
       return ok_status();
     return Status(Code::kTooLarge, "the disk of the storage path has no room for this snapshot");
   }

@@ -152,7 +152,7 @@ Status handle_challenge(HandlerContext& base) {
   if (id.empty())
     return Status(Code::kInvalid, "no server_id provided");
   if (ctx.services.join_gate != nullptr)
-    COFFER_TRY(ctx.services.join_gate->may_ask(ctx.now));
+    COFFER_TRY(ctx.services.join_gate->may_ask(ctx.request.remote_address, ctx.now));
   const auto record = [&ctx](const store::StoreKey& key) -> Result<std::string> {
     COFFER_ASSIGN(const auto found, ctx.txn.get_as_is(key));
     return found ? Result<std::string>(base64_encode(*found)) : Status(Code::kDataLoss, "a record of the seal is gone");

@@ -117,6 +117,8 @@ void Member::flush() {
 void Member::send(std::vector<raft::Message> messages) {
   for (raft::Message& message : messages) {
     ++sent;
+    if (message.kind == raft::MessageKind::kStaged && std::exchange(loses_staged, false))
+      continue;
     handed_over |= message.kind == raft::MessageKind::kTimeoutNow;
     const raft::NodeId to = message.to;
     auto shared = std::make_shared<raft::Message>(std::move(message));

@@ -70,6 +70,7 @@ class Member final : public raft::Transport {
   Status failure;  // why it stopped, if it did
   std::size_t sent = 0;
   bool handed_over = false;  // it told another to campaign
+  bool loses_staged = false;  // the next answer to a stream
   bool takes_streams = true;  // else what is staged for it does not arrive
   int told_restored = 0;
 

@@ -205,6 +205,18 @@ BOOST_AUTO_TEST_CASE(without_a_majority_nothing_is_restored) {
   all_are_the_same(cluster);
 }
 
+// The answer to a stream may be lost as any message; nobody waits for half an hour because of it.
+BOOST_AUTO_TEST_CASE(a_lost_answer_to_a_stream_holds_nothing_up) {
+  Cluster cluster(false);
+  Member& leader = cluster.form();
+  for (const std::uint64_t id : {1, 2, 3})
+    cluster[id].loses_staged = true;
+  BOOST_REQUIRE(cluster.restore(leader, {{"new", "2"}}).ok());
+  BOOST_TEST(cluster.all_have("new", "2"));
+  for (const std::uint64_t id : {1, 2, 3})
+    BOOST_TEST((cluster[id].id == leader.id || !cluster[id].loses_staged));
+}
+
 BOOST_AUTO_TEST_CASE(what_is_no_state_of_a_server_leaves_everything_as_it_was) {
   Cluster cluster(true);
   Member& leader = cluster.form();
@@ -493,6 +505,14 @@ BOOST_AUTO_TEST_CASE(no_snapshot_is_written_below_the_watermark) {
   disk.set_free_bytes((1u << 20) - 1);
   BOOST_TEST((written().code() == Code::kUnavailable));
   BOOST_TEST(std::move(disk.list("spool")).value().size() == files);
+  // Nor is one loaded that would.
+  disk.set_free_bytes((1u << 20) + (64u << 10));
+  BOOST_REQUIRE(replace_file(disk, "spool", "upload", std::string(60u << 10, 'x')).ok());
+  std::promise<Status> told;
+  BOOST_REQUIRE(desk->stage("spool/upload", [&](const Result<SnapshotDesk::Staged>& staged) {
+    told.set_value(staged.status());
+  }));
+  BOOST_TEST(told.get_future().get().message().find("has no room") != std::string::npos);
 }
 
 // Whenever the power goes: what was said to be staged is there, whole, at the next start.

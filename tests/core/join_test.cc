@@ -83,12 +83,33 @@ BOOST_AUTO_TEST_CASE(the_records_are_not_given_without_end) {
   JoinGate gate;
   int given = 0;
   for (int i = 0; i < 1000; ++i)
-    given += gate.may_ask(at(1000)).ok() ? 1 : 0;
+    given += gate.may_ask("10.0.0." + std::to_string(i % 20), at(1000)).ok() ? 1 : 0;
   BOOST_TEST(given == 60);
-  BOOST_TEST((gate.may_ask(at(999)).code() == Code::kUnavailable));
-  BOOST_TEST(gate.may_ask(at(1001)).ok());
-  BOOST_TEST(gate.may_ask(at(1001)).ok());
-  BOOST_TEST(!gate.may_ask(at(1001)).ok());
+  BOOST_TEST((gate.may_ask("10.0.1.1", at(999)).code() == Code::kUnavailable));
+  BOOST_TEST(gate.may_ask("10.0.1.1", at(1001)).ok());
+  BOOST_TEST(gate.may_ask("10.0.1.1", at(1001)).ok());
+  BOOST_TEST(!gate.may_ask("10.0.1.1", at(1001)).ok());
+}
+
+BOOST_AUTO_TEST_CASE(nobody_is_kept_out_by_one_who_asks_again_and_again) {
+  JoinGate gate;
+  int given = 0;
+  for (int i = 0; i < 1000; ++i)
+    given += gate.may_ask("10.0.0.1", at(1000)).ok() ? 1 : 0;
+  BOOST_TEST(given == 12);
+  BOOST_TEST(gate.may_ask("10.0.0.2", at(1000)).ok());
+  // For as long as it likes.
+  for (int second = 1001; second < 1100; ++second) {
+    for (int i = 0; i < 100; ++i)
+      static_cast<void>(gate.may_ask("10.0.0.1", at(second)));
+    BOOST_TEST(gate.may_ask("10.0." + std::to_string(second) + ".1", at(second)).ok());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(addresses_are_forgotten_when_they_may_be) {
+  JoinGate gate;
+  for (std::size_t i = 0; i < 3 * JoinGate::kSourcesKeptMax; ++i)
+    BOOST_TEST(gate.may_ask("source" + std::to_string(i), at(1000 + static_cast<std::int64_t>(i))).ok());
 }
 
 BOOST_AUTO_TEST_CASE(a_members_record) {

@@ -105,6 +105,26 @@ BOOST_FIXTURE_TEST_CASE(g12_what_is_acknowledged_is_read_at_once, Reading) {
   BOOST_TEST(standby.read("secret/data/x").text("data|data|a") == "v4");
 }
 
+// What each node answers itself, it answers to those whom the leader still knows.
+BOOST_FIXTURE_TEST_CASE(a_token_that_was_revoked_is_known_nowhere, Reading) {
+  static constexpr int kLetIn = 404;  // these nodes have no instruments
+  const auto revoked = [this] {
+    const std::string token = leader.token(R"(["root"])");
+    BOOST_TEST(standby.read("sys/host-info", token).status == kLetIn);
+    BOOST_TEST(leader.write("auth/token/revoke", "{\"token\":\"" + token + "\"}").status < 300);
+    return token;
+  };
+  BOOST_TEST(standby.read("sys/host-info", revoked()).status == 403);
+  BOOST_TEST(standby.read("sys/loggers", revoked()).status == 403);
+  BOOST_TEST(link.asked.empty());
+  group.refusal = Status(Code::kUnavailable, "no leader");
+  BOOST_TEST(standby.read("sys/host-info").status == 503);
+  group.refusal = ok_status();
+  const std::string token = revoked();
+  const ScopedMutant unasked(Mutant::kStandbyReadUnasked);
+  BOOST_TEST(standby.read("sys/host-info", token).status == kLetIn);
+}
+
 BOOST_FIXTURE_TEST_CASE(answers_are_the_leaders_word_for_word, Reading) {
   BOOST_TEST_REQUIRE(leader.write("secret/data/x", R"({"data":{"a":1.10}})").status == 200);
   const std::string token = leader.token(R"(["default"])");
