@@ -242,7 +242,7 @@ const std::vector<Planted>& planted() {
       {Mutant::kSpeculationAnswered, seeds(1, 20)},
       {Mutant::kRestoreBeforeMajority, majority_before_the_entry},
       {Mutant::kReplacedWithoutStream, seeds(1, 60)},
-      {Mutant::kRestoreOfOtherTerm, seeds(1, 400)},
+      {Mutant::kRestoreOfOtherTerm, seeds(2400, 2900)},
       {Mutant::kStreamSentOnce, seeds(1, 600)},
       {Mutant::kReplacementUnmarked, seeds(1, 400)},
   };
