@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The memory of standbys over time (advisory K7): three nodes, clients that write, read, log in and revoke through all of them at a steady pace, and the memory of
 each node every ten seconds: what is allocated and not freed (vault.runtime.alloc_bytes), and what the system gave (RssAnon, with the allocator's own rooms). After
-the first third, in which caches fill, a line is fitted through what is allocated: its slope is the figure.
+the first third, in which caches fill, a line is fitted through what is allocated: its slope is the figure. What a node keeps of its log, 100,000 entries with
+their places, is bounded and takes long to fill at a steady pace: so twice as many are written first, as fast as they are taken.
 
 usage: soak.py [--minutes N] [--pace SECONDS]
 """
 import argparse
+import http.client
 import pathlib
 import re
 import shutil
@@ -22,6 +24,8 @@ from history import History  # noqa: E402
 from nodes import BUILD, Cluster  # noqa: E402
 
 CLIENTS = 7
+FILLERS = 8
+FILL_ENTRIES = 200_000
 SAMPLE_SECONDS = 10
 SAMPLES_A_LINE = 6
 SLOPE_MIB_PER_HOUR_MAX = 24.0  # of a minute's noise: a page here and there; the row's bound is for a day
@@ -39,6 +43,34 @@ def allocated_mib(cluster, node):
     return next(gauge["Value"] for gauge in answer["Gauges"] if gauge["Name"] == "vault.runtime.alloc_bytes") / (1 << 20)
 
 
+def fill(cluster, entries):
+    """Writes one small secret after the other until the log has so many entries."""
+    leader = cluster.leader()
+
+    def applied():
+        return leader.request("GET", "/v1/sys/leader")[1]["raft_applied_index"]
+
+    goal, full = applied() + entries, threading.Event()
+
+    def work(number):
+        connection = http.client.HTTPConnection(leader.address, 8200, timeout=30)
+        while not full.is_set():
+            connection.request("POST", f"/v1/secret/data/fill{number}", headers={"X-Vault-Token": cluster.token}, body='{"data":{"a":"b"}}')
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 200:
+                sys.exit(f"a write was answered with {answer.status}")
+
+    threads = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(FILLERS)]
+    for thread in threads:
+        thread.start()
+    while applied() < goal:
+        full.wait(1)
+    full.set()
+    for thread in threads:
+        thread.join()
+
+
 def slope_per_hour(samples):
     times, values = zip(*samples)
     return statistics.linear_regression(times, values).slope * 3600
@@ -54,6 +86,8 @@ def main():
     try:
         cluster.begin()
         cluster.nodes[0].request("POST", "/v1/sys/mounts/secret", cluster.token, {"type": "kv", "options": {"version": "2"}})
+        fill(cluster, FILL_ENTRIES)
+        print("filled", flush=True)
         history, errors, stop = History(), [], threading.Event()
         history.add = lambda name, operation: None  # it would be the driver's memory
         clients = [Client(cluster, history, number, 1, stop, errors, options.pace) for number in range(CLIENTS)]
