@@ -168,9 +168,13 @@ void Pipeline::stand_by(std::unique_ptr<Exchange> exchange) {
     return respond(std::move(exchange));
   }
   // Whether the token still counts the leader knows, and this node once it shows what the leader does.
+  if (reader_ == nullptr)
+    return run_here(std::move(exchange));
   exchange->pipeline->local = true;
-  if (reader_ == nullptr || !read_here(exchange))
-    run_here(std::move(exchange));
+  if (read_here(exchange))
+    return;
+  refuse(*exchange, Status(Code::kUnavailable, "too many requests wait for the node that leads, try again"));
+  respond(std::move(exchange));
 }
 
 void Pipeline::run_here(std::unique_ptr<Exchange> exchange) {

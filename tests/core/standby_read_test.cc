@@ -120,6 +120,9 @@ BOOST_FIXTURE_TEST_CASE(a_token_that_was_revoked_is_known_nowhere, Reading) {
   group.refusal = Status(Code::kUnavailable, "no leader");
   BOOST_TEST(standby.read("sys/host-info").status == 503);
   group.refusal = ok_status();
+  group.known = raft::kNobody;  // what asks knows none, what forwards still does
+  BOOST_TEST(standby.read("sys/host-info").status == 503);
+  group.known = kLeader;
   const std::string token = revoked();
   const ScopedMutant unasked(Mutant::kStandbyReadUnasked);
   BOOST_TEST(standby.read("sys/host-info", token).status == kLetIn);

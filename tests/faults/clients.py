@@ -33,11 +33,15 @@ class Client(threading.Thread):
         self.connections = {}
         self.fresh = itertools.count()
         self.done = 0
+        self.turn = threading.Lock()  # held while an operation is under way and until it is noted
 
     def run(self):
         work = (self.secrets, self.secrets, self.secrets, self.tokens, self.policies, self.mounts, self.times)[self.number % 7]
         try:
-            for _ in work():
+            steps = work()
+            while True:
+                with self.turn:  # what was asked is also noted
+                    next(steps)
                 self.done += 1
                 if self.stop.wait(self.pace * self.random.random() * 2):
                     return
