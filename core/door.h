@@ -26,7 +26,7 @@ class Gate {
 };
 
 struct DoorSettings {
-  bool keep_headers = false;              // somebody audits or traces them
+  bool keep_headers = false;              // somebody audits or traces them, or may by the time of the answer
   bool cors = false;
   bool cors_credentials = false;
   std::vector<std::string> cors_origins;  // "*" allows all

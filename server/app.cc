@@ -126,7 +126,9 @@ class App::Impl {
 
  private:
   void compose_instruments();
+  void members_changed(const core::Members& members);
   void settings_changed(const core::ServerSettings& settings);
+  void tell_doors();
   void read_gauges(metrics::Reading& reading) const;
   std::vector<core::Instruments::InFlight> in_flight() const;
   void note_version();
@@ -174,6 +176,8 @@ class App::Impl {
 
   // What is told of all this.
   std::shared_ptr<core::DoorBoard> board_ = std::make_shared<core::DoorBoard>();
+  core::DoorSettings doors_;  // as the settings have it; node's thread, as the next
+  bool in_company_ = false;   // other nodes belong to the cluster
   std::unique_ptr<UsageCounter> usage_;
   std::unique_ptr<ServerInstruments> instruments_;
   std::unique_ptr<OtlpExporter> exporter_;
@@ -299,24 +303,35 @@ Status App::Impl::compose_core() {
   audit_ = std::make_unique<core::AuditRegistry>(std::move(environment));
   deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
   deriver_->on_settings([this](const core::ServerSettings& settings) { settings_changed(settings); });
-  deriver_->on_members([this](const core::Members& members) {
-    if (cluster_ != nullptr)
-      cluster_->members_changed(members);
-  });
+  deriver_->on_members([this](const core::Members& members) { members_changed(members); });
   deriver_->on_rate_quotas([this](bool any) { board_->put_gate(any ? pipeline_.get() : nullptr); });
   options_.http.board = options_.rpc.board = board_;
   return Status();
 }
 
+void App::Impl::members_changed(const core::Members& members) {
+  if (cluster_ != nullptr)
+    cluster_->members_changed(members);
+  // A standby takes a request in before it knows of the settings that the leader has acknowledged meanwhile, and these
+  // may ask for the headers.
+  in_company_ = members.size() > 1;
+  tell_doors();
+}
+
 void App::Impl::settings_changed(const core::ServerSettings& settings) {
-  auto told = std::make_shared<core::DoorSettings>();
-  told->keep_headers = settings.audited_headers != nullptr || settings.engines_see_headers ||
-                       options_.tracing.has_value();
-  told->cors = settings.cors_enabled;
-  told->cors_credentials = settings.cors_credentials;
-  told->cors_origins = settings.cors_origins;
-  told->cors_headers = core::kCorsHeadersAlways;
-  told->cors_headers.insert(told->cors_headers.end(), settings.cors_headers.begin(), settings.cors_headers.end());
+  doors_.keep_headers = settings.audited_headers != nullptr || settings.engines_see_headers ||
+                        options_.tracing.has_value();
+  doors_.cors = settings.cors_enabled;
+  doors_.cors_credentials = settings.cors_credentials;
+  doors_.cors_origins = settings.cors_origins;
+  doors_.cors_headers = core::kCorsHeadersAlways;
+  doors_.cors_headers.insert(doors_.cors_headers.end(), settings.cors_headers.begin(), settings.cors_headers.end());
+  tell_doors();
+}
+
+void App::Impl::tell_doors() {
+  auto told = std::make_shared<core::DoorSettings>(doors_);
+  told->keep_headers |= in_company_;
   board_->put(std::move(told));
 }
 

@@ -174,8 +174,6 @@ class Reads(Standbys):
         self.status(1, "sys/config/auditing/request-headers/x-canary", "POST", self.token, {"hmac": True})
         self.status(1, "kv/x", "POST", self.token, {"v": "canary-value"})
         two = Client(2, self.token)
-        self.assertEqual(two("GET", "sys/config/auditing/request-headers/x-canary")[0], 200)
-        self.assertEqual(two("GET", "kv/x")[0], 200)
         before = (folder / "audit.log").read_text().count("\n")
         answer = two("GET", "kv/x", headers={"X-Canary": "canary-header"})
         self.assertEqual(answer[1]["data"]["v"], "canary-value")
@@ -254,6 +252,24 @@ class Faults(Standbys):
         self.nodes[3].process.send_signal(signal.SIGCONT)
         answer = asleep.connection.getresponse()
         self.assertEqual((answer.status, json.loads(answer.read())["data"]["v"]), (200, "new-199"))
+
+    def test_h3_a_standby_that_slept_audits_the_headers_set_meanwhile(self):
+        """Advisory H3: the request is read before the node knows that its headers are audited, and answered after that."""
+        log = self.folder / "audit.log"
+        self.vault(1, f"audit enable file file_path={log}")
+        self.assertEqual(self.status(1, "kv/x", "POST", self.token, {"v": "1"})[0], 204)
+        asleep = Client(3, self.token)
+        for i in range(10):
+            self.assertEqual(asleep("GET", "kv/x")[0], 200)
+            self.pause(3)
+            self.assertEqual(self.status(1, f"sys/config/auditing/request-headers/x-late-{i}", "POST", self.token, {})[0], 204)
+            asleep.connection.request("GET", "/v1/kv/x", headers={"X-Vault-Token": self.token, f"X-Late-{i}": "seen"})
+            self.nodes[3].process.send_signal(signal.SIGCONT)
+            answer = asleep.connection.getresponse()
+            self.assertEqual((answer.status, json.loads(answer.read())["data"]["v"]), (200, "1"))
+            last = json.loads(log.read_text().splitlines()[-1])
+            self.assertEqual(last["request"]["headers"][f"x-late-{i}"], ["seen"])
+            self.assertEqual(self.status(1, f"sys/config/auditing/request-headers/x-late-{i}", "DELETE", self.token)[0], 204)
 
 
 class Mutants(Standbys):
