@@ -140,7 +140,8 @@ void Node::begin_change(const raft::Change& change, const Owed& owed) {
   if (!serving())
     return owed->tell(not_leading());
   if (change_ || hand_over_ || restore_)
-    return owed->tell(Status(Code::kUnavailable, "another change of leader or members, or a restore, is under way"));
+    return owed->tell(Status(Code::kUnavailable, "another change of leader or members, or a restore, is under way"),
+                      change_ ? change_->index : Index(0));
   const Result<Index> index = core_->propose_change(core_->term(), change);
   if (!index.ok())
     return owed->tell(index.status());

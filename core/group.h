@@ -52,7 +52,7 @@ class Group {
 
   // `done` gets the entry's index once the change is committed and applied here; an error when it is refused (this node
   // does not lead, another change is under way, a learner that is promoted has not caught up), or kOutcomeUnknown after
-  // Node::Options::commit_time_max.
+  // Node::Options::commit_time_max. With the refusal for another change of members comes the index of that.
   virtual void change_membership(raft::Change change, std::function<void(Status, Index)> done) = 0;
   // Stops taking writes, lets those under way end, and hands leadership to `to`, or to the best voter for kNobody.
   // `done` is told when another leads; writes are taken again if that fails.

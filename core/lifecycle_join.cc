@@ -11,6 +11,7 @@ namespace coffer::core {
 namespace {
 
 constexpr Nanos kRetryPause = std::chrono::seconds(2);
+constexpr Nanos kLetInPauseMin = std::chrono::milliseconds(250);  // then twice as long each time
 constexpr Nanos kLetInTimeMax = std::chrono::seconds(20);
 constexpr std::size_t kTargetsMax = 16;
 constexpr Nanos kStatePause = std::chrono::milliseconds(20);
@@ -186,7 +187,8 @@ bool Lifecycle::is_entering() const {
 
 Result<LetIn> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal::Keyring& keyring) {
   const PeerCall& call = ports_.cluster->call;
-  for (Nanos waited{0};; waited += kRetryPause) {
+  Nanos pause_time = kLetInPauseMin;
+  for (Nanos waited{0};; waited += pause_time, pause_time = std::min(2 * pause_time, kRetryPause)) {
     Result<ClusterRecords> records = ask_for_records(call, pending.target, pending.self);
     if (records.ok() && records->cluster_id != pending.records.cluster_id)
       return Status(Code::kInvalid, pending.target.url + ": belongs to another cluster by now");
@@ -196,7 +198,8 @@ Result<LetIn> Lifecycle::ask_until_let_in(const PendingJoin& pending, const seal
     // An election, or another node that is just being let in.
     if (let_in.ok() || let_in.code() != Code::kUnavailable || waited >= kLetInTimeMax)
       return let_in;
-    if (!pause(kRetryPause))
+    ports_.logger.info("core", "is not let into the cluster yet, and asks again: " + let_in.status().message());
+    if (!pause(pause_time))
       return Status(Code::kUnavailable, "the server is stopping");
   }
 }

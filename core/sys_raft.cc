@@ -29,34 +29,39 @@ Result<Group*> group_of(const CallContext& ctx) {
   return ctx.services.group;
 }
 
-Status ask_once(Group& group, raft::Change change) {
-  auto told = std::make_shared<std::promise<Status>>();
-  std::future<Status> outcome = told->get_future();
-  group.change_membership(change, [told](Status status, Index) { told->set_value(std::move(status)); });
+struct Asked {
+  Status status;
+  Index index;  // of another change that is in the way, if it is known
+};
+
+Asked ask_once(Group& group, raft::Change change) {
+  auto told = std::make_shared<std::promise<Asked>>();
+  std::future<Asked> outcome = told->get_future();
+  group.change_membership(change, [told](Status status, Index index) { told->set_value({std::move(status), index}); });
   if (outcome.wait_for(kChangeTimeMax) != std::future_status::ready)
-    return Status(Code::kOutcomeUnknown, "the cluster did not confirm the change in time");
+    return {Status(Code::kOutcomeUnknown, "the cluster did not confirm the change in time"), Index(0)};
   return outcome.get();
 }
 
-// Everything that stands in the log by now, another change with it, is applied.
-void await_applied(Group& group) {
+void await_applied(Group& group, Index index) {
   auto told = std::make_shared<std::promise<void>>();
   std::future<void> applied = told->get_future();
-  group.when_applied(group.group_status().last, [told](const Status&) { told->set_value(); });
+  group.when_applied(index, [told](const Status&) { told->set_value(); });
   applied.wait_for(kChangeTimeMax);
 }
 
 // What the group is asked for, awaited on a thread for calls outside. One change is made at a time: one that is under
-// way is waited for.
+// way is waited for, and so is what stands in the log by now: it may be another leader's change.
 Status change_and_wait(Group& group, raft::Change change) {
-  Status status = ask_once(group, change);
-  for (unsigned tries = 1; tries < kChangeTriesMax && status.code() == Code::kUnavailable; ++tries) {
-    if (!group.group_status().serving)
-      return status;
-    await_applied(group);
-    status = ask_once(group, change);
+  Asked asked = ask_once(group, change);
+  for (unsigned tries = 1; tries < kChangeTriesMax && asked.status.code() == Code::kUnavailable; ++tries) {
+    const GroupStatus status = group.group_status();
+    if (!status.serving)
+      return asked.status;
+    await_applied(group, std::max(asked.index, status.last));
+    asked = ask_once(group, change);
   }
-  return status;
+  return asked.status;
 }
 
 json::Value server_value(json::Arena& arena, const GroupStatus& status, const Members& members, raft::NodeId number) {

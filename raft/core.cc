@@ -310,8 +310,6 @@ Status Core::note_configuration(const store::LogRecord& record) {
 void Core::configuration_changed() {
   if (role_ != Role::kLeader)
     return;
-  // A lease that was earned from the old voters says nothing about the new ones.
-  lease_.drop();
   const Configuration& now = membership_.current();
   std::erase_if(peers_, [&now](const Progress& peer) { return !now.contains(peer.id()); });
   const auto add = [this](NodeId id) {

@@ -49,8 +49,14 @@ Result<Index> Core::propose_change(Term term, const Change& change) {
   const Index index = log_.last_index().next();
   append_to_log({index, hard_.term, static_cast<std::uint8_t>(EntryKind::kConfiguration),
                  std::make_shared<const std::string>(std::move(payload))});
+  // A lease that was earned from the old voters says nothing about the new ones. These are asked at once.
+  const bool other_voters = to.voters != membership_.current().voters;
+  if (other_voters)
+    lease_.drop();
   membership_.append(index, std::move(to));
   configuration_changed();
+  if (other_voters)
+    start_round(clock_.boot_now());
   return index;
 }
 

@@ -373,11 +373,19 @@ BOOST_AUTO_TEST_CASE(changes_of_members_are_made_one_at_a_time_by_the_leader) {
   Member& fourth = cluster.add(4);
   BOOST_TEST((cluster.change(follower, Kind::kAddLearner, fourth).code() == Code::kUnavailable));
   Told<Status> first, second;
-  leader.node->change_membership({Kind::kAddLearner, fourth.id}, [&](Status s, Index) { first.came = std::move(s); });
-  leader.node->change_membership({Kind::kDemote, follower.id}, [&](Status s, Index) { second.came = std::move(s); });
+  Index made, in_the_way;
+  leader.node->change_membership({Kind::kAddLearner, fourth.id}, [&](Status s, Index index) {
+    first.came = std::move(s);
+    made = index;
+  });
+  leader.node->change_membership({Kind::kDemote, follower.id}, [&](Status s, Index index) {
+    second.came = std::move(s);
+    in_the_way = index;
+  });
   BOOST_REQUIRE(cluster.run_until([&] { return first.came && second.came; }));
   BOOST_TEST(first.came->ok());
   BOOST_TEST((second.came->code() == Code::kUnavailable));
+  BOOST_TEST((made == in_the_way));
   // It was never heard of: it would only raise the majority.
   BOOST_TEST((cluster.change(leader, Kind::kPromote, fourth).code() == Code::kUnavailable));
   BOOST_TEST(cluster.change(leader, Kind::kRemove, fourth).ok());
