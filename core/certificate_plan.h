@@ -59,14 +59,15 @@ std::string encode(const CertificateStep& step);
 Result<CertificateStep> decode_certificate_step(std::string_view bytes);
 
 // The leader's next change of the plan, if one is due. `alive`: what those said last who are in touch, the leader among
-// them; nothing of who has not said it. Who is away finds its way back by the join's challenge.
+// them; nothing of who has not said it. Who is away asks when it is back (core/certificate_news.h).
 std::optional<CertificatePlan> due_plan(const CertificatePlan& now,
                                         const std::vector<std::optional<CertificateStep>>& alive, WallTime time);
 
 // What the seed of that generation's authority is derived for.
 std::string authority_purpose(std::uint64_t generation);
 
-// For who was away: the plan, and that it is of somebody who opened the keyring, and no older than `nonce`.
+// For who joins or was away: that what is told of the plan is of somebody who opened the keyring, and no older than
+// `nonce`.
 std::string prove_plan(const seal::Keyring& keyring, std::string_view nonce, std::string_view plan);
 bool is_plan_proven(const seal::Keyring& keyring, std::string_view nonce, std::string_view plan,
                     std::string_view proof);

@@ -21,6 +21,9 @@ constexpr Row kLocalPaths[] = {
     {"unseal", Way::kHereAlways},
     // Whoever seals a node means that one, and a node that is cut off above all.
     {"seal", Way::kHereAlways},
+    // Who asks may be one of those without whom nobody leads.
+    {"storage/raft/bootstrap/certificates", Way::kHereAlways},
+    {"storage/raft/bootstrap/certificates-challenge", Way::kHereAlways},
     // What this process counts, and how its host is.
     {"metrics", Way::kHere},
     {"host-info", Way::kHere},

@@ -9,8 +9,13 @@
 namespace coffer::core {
 namespace {
 
-constexpr std::string_view kChallengePurpose = "raft join challenge";
-constexpr std::string_view kAnswerPurpose = "raft join answer";
+// What keys are derived for.
+struct Purposes {
+  std::string_view challenge;
+  std::string_view answer;
+};
+constexpr Purposes kJoinPurposes{"raft join challenge", "raft join answer"};
+constexpr Purposes kCertificatePurposes{"raft certificates challenge", "raft certificates answer"};
 constexpr std::size_t kRandomBytes = 16;
 constexpr std::size_t kBodyBytes = 8 + kRandomBytes;
 constexpr std::size_t kTagBytes = 32;
@@ -35,6 +40,8 @@ std::string with_joiner(std::string_view challenge, const Member& joiner) {
   return out;
 }
 
+const Purposes& purposes_of(Asked asked) { return asked == Asked::kToJoin ? kJoinPurposes : kCertificatePurposes; }
+
 crypto::HmacKey key_for(const seal::Keyring& keyring, std::string_view purpose) {
   return crypto::HmacKey(keyring.derive(purpose));
 }
@@ -42,30 +49,31 @@ crypto::HmacKey key_for(const seal::Keyring& keyring, std::string_view purpose) 
 }  // namespace
 
 Result<std::string> make_challenge(const seal::Keyring& keyring, std::string_view server_id, WallTime now,
-                                   RandomSource& random) {
+                                   RandomSource& random, Asked asked) {
   std::array<std::uint8_t, kRandomBytes> drawn;
   COFFER_TRY(random.fill(drawn));
   std::string out;
   ByteWriter(out)
       .u64(static_cast<std::uint64_t>(now.time_since_epoch().count()))
       .raw({reinterpret_cast<const char*>(drawn.data()), drawn.size()});
-  return out + text_of(key_for(keyring, kChallengePurpose).mac(with_id(out, server_id)));
+  return out + text_of(key_for(keyring, purposes_of(asked).challenge).mac(with_id(out, server_id)));
 }
 
-std::string answer_challenge(const seal::Keyring& keyring, std::string_view challenge, const Member& joiner) {
-  return text_of(key_for(keyring, kAnswerPurpose).mac(with_joiner(challenge, joiner)));
+std::string answer_challenge(const seal::Keyring& keyring, std::string_view challenge, const Member& joiner,
+                             Asked asked) {
+  return text_of(key_for(keyring, purposes_of(asked).answer).mac(with_joiner(challenge, joiner)));
 }
 
 Status check_answer(const seal::Keyring& keyring, std::string_view challenge, std::string_view answer,
-                    const Member& joiner, WallTime now) {
+                    const Member& joiner, WallTime now, Asked asked) {
   const Status refused(Code::kDenied, "the challenge was not answered");
   if (challenge.size() != kBodyBytes + kTagBytes || answer.size() != kTagBytes)
     return refused;
   const std::string_view body = challenge.substr(0, kBodyBytes);
-  const bool ours = key_for(keyring, kChallengePurpose)
+  const bool ours = key_for(keyring, purposes_of(asked).challenge)
                         .verify(bytes_of(with_id(body, joiner.id)), bytes_of(challenge.substr(kBodyBytes)));
   const bool right =
-      key_for(keyring, kAnswerPurpose).verify(bytes_of(with_joiner(challenge, joiner)), bytes_of(answer));
+      key_for(keyring, purposes_of(asked).answer).verify(bytes_of(with_joiner(challenge, joiner)), bytes_of(answer));
   const WallTime made{Nanos(static_cast<std::int64_t>(load_u64(body.data())))};
   const bool fresh = made <= now && now - made <= kChallengeTimeMax;
   return ours && right && fresh ? ok_status() : refused;

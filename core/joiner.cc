@@ -51,13 +51,20 @@ Result<std::string> bytes_of(const json::Value& data, std::string_view field) {
   return bytes;
 }
 
+Result<std::string> make_nonce(RandomSource& random) {
+  std::string nonce(kNonceBytes, '\0');
+  COFFER_TRY(random.fill({reinterpret_cast<std::uint8_t*>(nonce.data()), nonce.size()}));
+  return nonce;
+}
+
 // Only who opened the keyring can say this, and not before this node asked.
-Result<CertificatePlan> proven_plan(const json::Value& data, const seal::Keyring& keyring, std::string_view nonce) {
-  COFFER_ASSIGN(const std::string plan, bytes_of(data, "certificates"));
-  COFFER_ASSIGN(const std::string proof, bytes_of(data, "certificates_proof"));
-  if (!is_plan_proven(keyring, nonce, plan, proof))
+Result<std::string> proven(const json::Value& data, std::string_view field, std::string_view proof_field,
+                           const seal::Keyring& keyring, std::string_view nonce) {
+  COFFER_ASSIGN(const std::string text, bytes_of(data, field));
+  COFFER_ASSIGN(const std::string proof, bytes_of(data, proof_field));
+  if (!is_plan_proven(keyring, nonce, text, proof))
     return Status(Code::kDenied, "the answer does not prove which certificates the cluster has");
-  return decode_certificate_plan(plan);
+  return text;
 }
 
 }  // namespace
@@ -84,8 +91,7 @@ Result<ClusterRecords> ask_for_records(const PeerCall& call, const JoinTarget& t
 
 Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
                                const ClusterRecords& records, const Member& self, RandomSource& random) {
-  std::string nonce(kNonceBytes, '\0');
-  COFFER_TRY(random.fill({reinterpret_cast<std::uint8_t*>(nonce.data()), nonce.size()}));
+  COFFER_ASSIGN(const std::string nonce, make_nonce(random));
   json::Arena arena;
   std::string body;
   json::write(json::ObjectBuilder(arena, 10)
@@ -104,7 +110,8 @@ Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, c
   COFFER_ASSIGN(const json::Value data,
                 ask(call, target, "sys/storage/raft/bootstrap/answer", body, arena, Reason::kTold));
   LetIn out;
-  COFFER_ASSIGN(out.certificates, proven_plan(data, keyring, nonce));
+  COFFER_ASSIGN(const std::string plan, proven(data, "certificates", "certificates_proof", keyring, nonce));
+  COFFER_ASSIGN(out.certificates, decode_certificate_plan(plan));
   const json::Value* list = data.find("members");
   if (list == nullptr || !list->is_array())
     return Status(Code::kInvalid, target.url + ": the answer does not name the members");
@@ -118,6 +125,31 @@ Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, c
     out.members.push_back(std::move(member));
   }
   return out;
+}
+
+Result<CertificateNews> ask_for_news(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
+                                     const std::string& id, RandomSource& random) {
+  const std::string path = "sys/storage/raft/bootstrap/certificates";
+  json::Arena arena;
+  std::string body;
+  json::write(json::ObjectBuilder(arena, 1).add("server_id", id).build(), body);
+  COFFER_ASSIGN(const json::Value given, ask(call, target, path + "-challenge", body, arena, Reason::kTold));
+  COFFER_ASSIGN(const std::string challenge, bytes_of(given, "challenge"));
+  Member self;
+  self.id = id;
+  self.number = member_number(id);
+  COFFER_ASSIGN(const std::string nonce, make_nonce(random));
+  body.clear();
+  json::write(json::ObjectBuilder(arena, 4)
+                  .add("answer", base64_encode(answer_challenge(keyring, challenge, self, Asked::kCertificates)))
+                  .add("challenge", base64_encode(challenge))
+                  .add("nonce", base64_encode(nonce))
+                  .add("server_id", id)
+                  .build(),
+              body);
+  COFFER_ASSIGN(const json::Value data, ask(call, target, path, body, arena, Reason::kTold));
+  COFFER_ASSIGN(const std::string news, proven(data, "news", "proof", keyring, nonce));
+  return decode_certificate_news(news);
 }
 
 }  // namespace coffer::core

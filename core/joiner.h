@@ -1,5 +1,6 @@
 // A node's way into a cluster, as seen from the node: it asks another one for the seal's records and a challenge,
-// and, once it can open them, answers (core/join.h). What calls the other node is a port; nothing is kept here.
+// and, once it can open them, answers (core/join.h). A member that was away asks in the same way for nothing but the
+// news. What calls the other node is a port; nothing is kept here.
 #pragma once
 
 #include <functional>
@@ -8,6 +9,7 @@
 
 #include "base/rng.h"
 #include "base/status.h"
+#include "core/certificate_news.h"
 #include "core/certificate_plan.h"
 #include "core/cluster.h"
 #include "seal/keyring.h"
@@ -54,9 +56,13 @@ struct LetIn {
   CertificatePlan certificates;  // as of now, whatever this node's state says: it was proven
 };
 
-// Shows `keyring`, opened with the records, and asks to be let in, or back. kDenied: this node's keys are not the
+// Shows `keyring`, opened with the records, and asks to be let in. kDenied: this node's keys are not the
 // cluster's.
 Result<LetIn> ask_to_be_let_in(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
                                const ClusterRecords& records, const Member& self, RandomSource& random);
+
+// Of a member that stands in the group, as the other node knows it; kDenied when it does not, or has other keys.
+Result<CertificateNews> ask_for_news(const PeerCall& call, const JoinTarget& target, const seal::Keyring& keyring,
+                                     const std::string& id, RandomSource& random);
 
 }  // namespace coffer::core

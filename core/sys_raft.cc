@@ -225,13 +225,8 @@ Status handle_answer(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(Group* const group, group_of(ctx));
   COFFER_ASSIGN(Member joiner, joiner_of(ctx));
-  const auto decoded = [&ctx](std::string_view field) -> Result<std::string> {
-    COFFER_ASSIGN(const std::string_view text, ctx.string_field(field, ""));
-    const Result<std::string> bytes = base64_decode(text);
-    return bytes.ok() ? bytes : Status(Code::kInvalid, std::string(field) + " must be base64");
-  };
-  COFFER_ASSIGN(const std::string challenge, decoded("challenge"));
-  COFFER_ASSIGN(const std::string answer, decoded("answer"));
+  COFFER_ASSIGN(const std::string challenge, base64_field(ctx, "challenge"));
+  COFFER_ASSIGN(const std::string answer, base64_field(ctx, "answer"));
   COFFER_TRY(check_answer(*ctx.published.barrier->keyring(), challenge, answer, joiner, ctx.now));
   if (ctx.services.join_gate != nullptr)
     COFFER_TRY(ctx.services.join_gate->answered(challenge, ctx.request.id, ctx.now));
@@ -243,7 +238,7 @@ Status handle_answer(HandlerContext& base) {
     if (const Member* known = find_member(members, joiner.number); known != nullptr)
       joiner.non_voter = known->non_voter;
   COFFER_TRY(put_member(ctx, joiner));
-  COFFER_ASSIGN(const std::string nonce, decoded("nonce"));
+  COFFER_ASSIGN(const std::string nonce, base64_field(ctx, "nonce"));
   const std::string plan = encode(ctx.published.settings->certificates);
   ctx.response.data =
       json::ObjectBuilder(ctx.arena, 3)

@@ -142,7 +142,7 @@ void CertificateKeeper::store(const core::CertificatePlan& now, const core::Cert
       });
 }
 
-// Who slept while the authority changed is not taken by anybody, and takes nobody: it asks over the API, as who joins.
+// Who slept while the authority changed is not taken by anybody, and takes nobody: it asks over the API.
 void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>& attachment,
                                  const core::Published& published, BootTime now) {
   if (node_->leader() != raft::kNobody || !hub_.is_open()) {
@@ -155,14 +155,12 @@ void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>&
       returning_.exchange(true))
     return;
   next_return_ = now + kReturnPause;
+  logger_.log(LogLevel::kDebug, "cluster", "hears of no leader, asks the others which certificates they have");
   const auto work = [this, attachment, &published] {
     std::vector<core::JoinTarget> targets = options_.targets;
-    core::Member self = options_.self;
     for (const core::Member& member : *published.members) {
-      if (member.number == self.number) {
-        self.non_voter = member.non_voter;
+      if (member.number == options_.self.number)
         continue;
-      }
       // As the configuration says how a node's API is trusted.
       core::JoinTarget target = options_.targets.empty() ? core::JoinTarget() : options_.targets.front();
       target.url = member.api_address;
@@ -170,7 +168,7 @@ void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>&
     }
     Status status;
     for (const core::JoinTarget& target : targets)
-      if (status = ask_back_at(target, self, published); status.ok())
+      if (status = ask_back_at(target, published); status.ok())
         break;
     if (!status.ok())
       warn("hears of no leader, and nobody says which certificates the cluster has: " + status.message());
@@ -180,13 +178,15 @@ void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>&
     returning_ = false;
 }
 
-Status CertificateKeeper::ask_back_at(const core::JoinTarget& target, const core::Member& self,
-                                      const core::Published& published) {
-  COFFER_ASSIGN(const core::ClusterRecords records, core::ask_for_records(options_.call, target, self));
-  COFFER_ASSIGN(const core::LetIn let_in, core::ask_to_be_let_in(options_.call, target, *published.barrier->keyring(),
-                                                                 records, self, services_->random));
-  tell(let_in.certificates, &published);
-  hub_.invite(let_in.members);
+// Fails as well when it was told nothing new.
+Status CertificateKeeper::ask_back_at(const core::JoinTarget& target, const core::Published& published) {
+  COFFER_ASSIGN(const core::CertificateNews news,
+                core::ask_for_news(options_.call, target, *published.barrier->keyring(), options_.self.id,
+                                   services_->random));
+  hub_.invite(news.members);
+  if (!core::is_newer(news, plan(&published)))
+    return Status(Code::kUnavailable, target.url + ": knows of none but this node's own");
+  tell(news.plan, &published);
   return ok_status();
 }
 

@@ -59,7 +59,7 @@ class CertificateKeeper {
   void store(const core::CertificatePlan& now, const core::CertificatePlan& next);
   void ask_back(const std::shared_ptr<const store::Attachment>& attachment, const core::Published& published,
                 BootTime now);
-  Status ask_back_at(const core::JoinTarget& target, const core::Member& self, const core::Published& published);
+  Status ask_back_at(const core::JoinTarget& target, const core::Published& published);
   void warn(const std::string& about);
 
   const Options options_;

@@ -65,6 +65,8 @@ OPEN = {
     "sys/internal/ui/version", "sys/internal/ui/feature-flags", "sys/internal/ui/default-auth-methods", "sys/wrapping/pubkey",
     # How a node gets into a cluster: it shows that it can open the seal.
     "sys/storage/raft/bootstrap/challenge", "sys/storage/raft/bootstrap/answer",
+    # And how one that is a member is told which certificates the others have: it shows the same.
+    "sys/storage/raft/bootstrap/certificates-challenge", "sys/storage/raft/bootstrap/certificates",
 }
 
 

@@ -1,5 +1,6 @@
 """The certificates of a cluster's nodes are rotated: nothing fails meanwhile, nobody is elected, and who slept comes back."""
 import json
+import signal
 import threading
 import time
 
@@ -79,6 +80,41 @@ class Certificates(cluster_test.Nodes):
         harness.wait_until(lambda: (self.told(3) or {"node": {}})["node"].get("generation") == 3, "the sleeper's return", 40)
         harness.wait_until(lambda: self.shell("vault kv get -field=x kv/a; true", env={"VAULT_ADDR": "http://127.0.0.1:8300", "VAULT_TOKEN": self.token}) == "1",
                            "what was written meanwhile", 20)
+
+    def test_who_was_removed_stays_out(self):
+        self.settings = 'log_level = "debug"'
+        self.cluster()
+        removed = self.nodes[3]
+        self.assertEqual(self.vault(1, "operator raft remove-peer n3"), "Peer removed successfully!\n")
+        # It hears of no leader any more, and asks those whom it knows which certificates they have.
+        harness.wait_until(lambda: "not a member of the cluster" in removed.output() or len(self.peers(1)) != 2, "it was told", 40)
+        asked = removed.output().count("asks the others which certificates")
+        harness.wait_until(lambda: removed.output().count("asks the others which certificates") > asked or len(self.peers(1)) != 2, "it asked again", 20)
+        self.assertEqual(self.peers(1), {"n1": ("127.0.0.1:8101", "leader", "true"), "n2": ("127.0.0.1:8201", "follower", "true")})
+
+    def test_who_is_told_of_certificates(self):
+        self.cluster()
+        path = "sys/storage/raft/bootstrap/certificates"
+        for n in (1, 2):
+            challenge = self.status(n, path + "-challenge", "POST", None, {"server_id": "n2"})[1]["data"]["challenge"]
+            for one in (challenge, "AAAA", ""):
+                made_up = {"server_id": "n2", "challenge": one, "answer": "A" * 43 + "=", "nonce": "AAAA"}
+                status, answer = self.status(n, path, "POST", None, made_up)
+                self.assertEqual((status, answer.get("data")), (403, None))
+
+    # One slept over two rotations, another is away: the two that are there take each other for strangers.
+    def test_who_slept_is_told_while_nobody_leads(self):
+        keys = self.cluster()
+        self.vault(1, "secrets enable -version=2 kv")
+        self.nodes[3].stop()
+        self.rotate(1, 2, (1, 2))
+        self.rotate(1, 3, (1, 2))
+        self.vault(1, "kv put kv/a x=1")
+        self.nodes[1].stop(signal.SIGKILL)
+        self.node(3)
+        self.unseal(3, keys)
+        harness.wait_until(lambda: self.leader((2, 3)), "a leader of the two", 40)
+        self.assertEqual(self.vault(3, "kv get -field=x kv/a"), "1")
 
     def test_who_joins_later_is_let_in(self):
         self.node(1)
