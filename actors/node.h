@@ -131,6 +131,8 @@ class Node final : public core::Committer,
   void save(std::function<void(Result<core::SavedState>)> done) override;
   core::GroupStatus group_status() const override;
   raft::NodeId leader() const override { return raft::NodeId(leader_.load(std::memory_order_acquire)); }
+  // When the last message came of whom this node followed then. Any thread.
+  BootTime leader_heard() const { return BootTime{Nanos(leader_heard_.load(std::memory_order_relaxed))}; }
 
   // raft::Inbox.
   bool receive(raft::Message message) override;
@@ -362,6 +364,7 @@ class Node final : public core::Committer,
   std::atomic<std::uint64_t> applied_{0};
   std::atomic<std::uint64_t> committed_{0};
   std::atomic<std::uint64_t> leader_{0};
+  std::atomic<std::int64_t> leader_heard_{0};  // boot time
   std::atomic<bool> takes_part_{false};
   raft::Role last_role_ = raft::Role::kFollower;     // node's thread
   std::array<std::atomic<std::uint64_t>, 3> roles_{};  // leader, candidate, follower

@@ -25,11 +25,16 @@ bool Node::take_messages() {
   if (!messages_.drain(message_batch_))
     return false;
   std::size_t bytes = 0;
+  bool is_led = false;
   for (raft::Message& message : message_batch_) {
     for (const store::LogRecord& entry : message.entries)
       bytes += entry.payload->size();
+    const raft::NodeId from = message.from;
     step(std::move(message));
+    is_led = is_led || from == core_->leader();
   }
+  if (is_led)
+    leader_heard_.store(ports_.clock.boot_now().time_since_epoch().count(), std::memory_order_relaxed);
   message_batch_.clear();
   message_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
   return true;

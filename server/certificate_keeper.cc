@@ -13,7 +13,6 @@ constexpr std::chrono::seconds kRenewalPause{1};  // after an attempt
 constexpr std::chrono::milliseconds kQuestionPause{300};
 constexpr std::chrono::seconds kQuestionTimeMax{2};
 constexpr std::chrono::seconds kLiveContactMax{10};  // heard longer ago: away, and nobody waits for it
-constexpr std::chrono::seconds kAloneTimeMax{3};     // without a leader; then this node asks to be let in again
 constexpr std::chrono::seconds kReturnPause{5};
 
 }  // namespace
@@ -54,12 +53,13 @@ std::string CertificateKeeper::step() const {
 }
 
 void CertificateKeeper::tick(const std::shared_ptr<const store::Attachment>& attachment,
-                             const core::Published& published, BootTime now) {
+                             const core::Published& published, bool is_out_of_touch, BootTime now) {
   board_.put(hub_.shown());
   renew(attachment, published, now);
   if (node_->is_leader())
     lead(published, now);
-  ask_back(attachment, published, now);
+  if (is_out_of_touch)
+    ask_back(attachment, published, now);
 }
 
 void CertificateKeeper::renew(const std::shared_ptr<const store::Attachment>& attachment,
@@ -145,13 +145,7 @@ void CertificateKeeper::store(const core::CertificatePlan& now, const core::Cert
 // Who slept while the authority changed is not taken by anybody, and takes nobody: it asks over the API.
 void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>& attachment,
                                  const core::Published& published, BootTime now) {
-  if (node_->leader() != raft::kNobody || !hub_.is_open()) {
-    alone_since_.reset();
-    return;
-  }
-  if (!alone_since_)
-    alone_since_ = now;
-  if (now - *alone_since_ < kAloneTimeMax || now < next_return_ || published.members->size() < 2 ||
+  if (now < next_return_ || published.members->size() < 2 ||
       returning_.exchange(true))
     return;
   next_return_ = now + kReturnPause;

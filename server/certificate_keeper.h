@@ -40,9 +40,9 @@ class CertificateKeeper {
   // What the leader asks; no forwarded request begins so (core/forward.h).
   static constexpr std::string_view kQuestion = "which certificates? ";
 
-  // `published`, which `attachment` is: not sealed.
+  // `published`, which `attachment` is: not sealed. With `is_out_of_touch` nobody was heard for long who leads.
   void tick(const std::shared_ptr<const store::Attachment>& attachment, const core::Published& published,
-            BootTime now);
+            bool is_out_of_touch, BootTime now);
   const core::CertificateBoard& board() const { return board_; }
   // Without a network there is nothing to show.
   void clear_board() { board_.put(std::nullopt); }
@@ -72,7 +72,6 @@ class CertificateKeeper {
   BootTime next_renewal_{};
   BootTime next_question_{};
   BootTime next_return_{};
-  std::optional<BootTime> alone_since_;  // without a leader
   std::atomic<bool> renewing_{false};
   std::atomic<bool> storing_{false};
   std::atomic<bool> returning_{false};

@@ -4,6 +4,7 @@
 #include <future>
 #include <utility>
 
+#include "base/metrics.h"
 #include "core/activity.h"
 #include "core/jobs.h"
 #include "core/layout.h"
@@ -180,6 +181,10 @@ void ClusterPart::tick(BootTime now) {
     next_meeting_ = now + kMeetingPause;
     state_changed(true);
   }
+  if (hub_.is_open())
+    watch_.look(options_.self.number, node_->leader(), node_->leader_heard(), now);
+  else
+    watch_.reset();
   hub_.settle(node_->leader(), node_->group_status().configuration);
   ask_around(now);
   keep_certificates(now);
@@ -190,7 +195,7 @@ void ClusterPart::tick(BootTime now) {
 void ClusterPart::keep_certificates(BootTime now) {
   const auto attachment = services_->backend.attachment();
   if (const core::Published* published = open_state(attachment))
-    certificates_.tick(attachment, *published, now);
+    certificates_.tick(attachment, *published, watch_.is_out_of_touch(), now);
   else
     certificates_.clear_board();
 }
@@ -198,7 +203,7 @@ void ClusterPart::keep_certificates(BootTime now) {
 // Who was away while others joined does not know them, and one of them may lead: those whom it knows tell. And who
 // joined while others were away says where it is: without it they may not be enough to elect one.
 void ClusterPart::ask_around(BootTime now) {
-  const bool is_led = node_->leader() != raft::kNobody;
+  const bool is_led = node_->leader() != raft::kNobody && !watch_.is_out_of_touch();
   if (!is_led && now < next_question_)
     return;
   next_question_ = now + kQuestionPause;

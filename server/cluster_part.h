@@ -9,15 +9,19 @@
 #include <vector>
 
 #include "actors/node.h"
-#include "base/metrics.h"
 #include "core/autopilot_board.h"
 #include "core/call.h"
 #include "core/forward_door.h"
 #include "core/forwarder.h"
 #include "core/join_gate.h"
+#include "core/leader_watch.h"
 #include "core/lifecycle.h"
 #include "core/standby_reader.h"
 #include "server/certificate_keeper.h"
+
+namespace coffer::metrics {
+struct Reading;
+}
 
 namespace coffer::server {
 
@@ -100,6 +104,7 @@ class ClusterPart final : private core::ForwardHandler {
   core::JoinGate gate_;
   std::unique_ptr<core::StandbyReader> reader_;  // null: reads are forwarded
   core::Autopilot autopilot_;               // scheduler's thread, as what follows
+  core::LeaderWatch watch_;
   BootTime next_meeting_{};
   BootTime next_question_{};
   BootTime next_announcement_{};

@@ -81,6 +81,18 @@ class Certificates(cluster_test.Nodes):
         harness.wait_until(lambda: self.shell("vault kv get -field=x kv/a; true", env={"VAULT_ADDR": "http://127.0.0.1:8300", "VAULT_TOKEN": self.token}) == "1",
                            "what was written meanwhile", 20)
 
+    # It runs on, never campaigns, and names the leader that it knew.
+    def test_who_stood_still_without_a_vote_comes_back(self):
+        self.cluster()
+        self.vault(1, "operator raft demote n3")
+        self.nodes[3].process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.nodes[3].process.send_signal, signal.SIGCONT)
+        self.rotate(1, 2, (1, 2))
+        self.rotate(1, 3, (1, 2))
+        self.nodes[3].process.send_signal(signal.SIGCONT)
+        harness.wait_until(lambda: (self.told(3) or {"node": {}})["node"].get("generation") == 3, "its return", 40)
+        self.assertEqual(self.peers(1)["n3"][2], "false")
+
     def test_who_was_removed_stays_out(self):
         self.settings = 'log_level = "debug"'
         self.cluster()
