@@ -130,6 +130,11 @@ void Node::on_applier(std::function<void()> step, std::function<void()> then) {
   push(std::move(input), kStepsQueuedMax);
 }
 
+void Node::flush_state() {
+  if (ports_.state != nullptr)
+    on_applier([this] { ports_.state->freeze(); }, {});
+}
+
 WallTime Node::cluster_now() const {
   const Nanos offset(time_offset_.load(std::memory_order_relaxed));
   return WallTime(ports_.clock.boot_now().time_since_epoch() + offset);

@@ -117,6 +117,8 @@ class Node final : public core::Committer,
   bool lease_valid() const override;
   bool overloaded() const override { return overload_.overloaded(); }
   void on_applier(std::function<void()> step, std::function<void()> then) override;
+  // What is published by now goes to the disk of the state soon (store::Backend::durable_index()). Any thread.
+  void flush_state();
 
   // core::Group.
   void change_membership(raft::Change change, std::function<void(Status, Index)> done) override;

@@ -48,18 +48,42 @@ void CertificateKeeper::forget() {
 }
 
 std::string CertificateKeeper::step() const {
+  const auto own = own_step();
+  return own ? core::encode(*own) : std::string();
+}
+
+std::optional<core::CertificateStep> CertificateKeeper::own_step() const {
   const auto shown = hub_.shown();
-  return shown ? core::encode(core::CertificateStep{shown->plan.step(), shown->settled}) : std::string();
+  if (!shown || shown->plan.step() > kept_step_.load())
+    return std::nullopt;
+  return core::CertificateStep{shown->plan.step(), shown->settled};
 }
 
 void CertificateKeeper::tick(const std::shared_ptr<const store::Attachment>& attachment,
                              const core::Published& published, bool is_out_of_touch, BootTime now) {
   board_.put(hub_.shown());
+  keep(published);
   renew(attachment, published, now);
   if (node_->is_leader())
     lead(published, now);
   if (is_out_of_touch)
     ask_back(attachment, published, now);
+}
+
+void CertificateKeeper::keep(const core::Published& published) {
+  const std::uint64_t step = published.settings->certificates.step();
+  if (kept_step_.load() == step)
+    return;
+  if (std::exchange(seen_step_, step) != step || seen_at_ == Index(0)) {
+    const auto view = services_->backend.view();
+    seen_at_ = view.ok() ? (*view)->index() : Index(0);
+  }
+  if (seen_at_ == Index(0))
+    return;
+  if (services_->backend.durable_index() >= seen_at_)
+    kept_step_ = step;
+  else
+    node_->flush_state();
 }
 
 void CertificateKeeper::renew(const std::shared_ptr<const store::Attachment>& attachment,
@@ -86,34 +110,37 @@ void CertificateKeeper::lead(const core::Published& published, BootTime now) {
   const core::GroupStatus group = node_->group_status();
   if (!group.serving || (steady && group.peers.empty()))
     return;
-  const auto shown = hub_.shown();
-  std::vector<std::optional<core::CertificateStep>> alive;
-  alive.push_back(shown ? std::optional(core::CertificateStep{shown->plan.step(), shown->settled}) : std::nullopt);
+  std::vector<std::optional<core::CertificateStep>> alive{own_step()};
   const bool asks = !steady && now >= next_question_;
   if (asks)
     next_question_ = now + kQuestionPause;
   for (const core::GroupPeer& peer : group.peers) {
     if (peer.last_contact > kLiveContactMax)
       continue;
-    {
-      const std::lock_guard lock(mutex_);
-      const auto said = steps_.find(peer.id);
-      alive.push_back(said == steps_.end() ? std::nullopt : std::optional(said->second));
-    }
-    if (!asks)
-      continue;
-    hub_.forward(peer.id, std::string(kQuestion), kQuestionTimeMax,
-                 [this, id = peer.id](core::ClusterLink::Fate fate, const std::string& reply) {
-                   const auto said = core::decode_certificate_step(reply);
-                   if (fate != core::ClusterLink::Fate::kAnswered || !said.ok())
-                     return;
-                   const std::lock_guard lock(mutex_);
-                   if (steps_.size() < core::kMembersMax || steps_.contains(id))
-                     steps_[id] = *said;
-                 });
+    alive.push_back(said_by(peer.id));
+    if (asks)
+      ask_step(peer.id);
   }
   if (const auto next = core::due_plan(current, alive, node_->cluster_now()))
     store(current, *next);
+}
+
+std::optional<core::CertificateStep> CertificateKeeper::said_by(raft::NodeId member) const {
+  const std::lock_guard lock(mutex_);
+  const auto said = steps_.find(member);
+  return said == steps_.end() ? std::nullopt : std::optional(said->second);
+}
+
+void CertificateKeeper::ask_step(raft::NodeId member) {
+  hub_.forward(member, std::string(kQuestion), kQuestionTimeMax,
+               [this, member](core::ClusterLink::Fate fate, const std::string& reply) {
+                 const auto said = core::decode_certificate_step(reply);
+                 if (fate != core::ClusterLink::Fate::kAnswered || !said.ok())
+                   return;
+                 const std::lock_guard lock(mutex_);
+                 if (steps_.size() < core::kMembersMax || steps_.contains(member))
+                   steps_[member] = *said;
+               });
 }
 
 // Whoever changed the plan meanwhile was first.

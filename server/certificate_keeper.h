@@ -35,7 +35,9 @@ class CertificateKeeper {
   void tell(const core::CertificatePlan& plan, const core::Published* published);
   // Any thread. Another state took the place of this one's.
   void forget();
-  // Any thread. How far this node is, for the leader: core::decode_certificate_step().
+  // Any thread. How far this node is, for the leader: core::decode_certificate_step(). Empty while it could not come
+  // back to that: after a start without a leader a node has of the state what its disk had, and if the plan were older
+  // there, enough nodes might take each other for strangers to have no leader.
   std::string step() const;
   // What the leader asks; no forwarded request begins so (core/forward.h).
   static constexpr std::string_view kQuestion = "which certificates? ";
@@ -53,9 +55,13 @@ class CertificateKeeper {
     std::uint64_t seen_step;  // of the state's plan at that time
   };
 
+  void keep(const core::Published& published);
+  std::optional<core::CertificateStep> own_step() const;
   void renew(const std::shared_ptr<const store::Attachment>& attachment, const core::Published& published,
              BootTime now);
   void lead(const core::Published& published, BootTime now);
+  std::optional<core::CertificateStep> said_by(raft::NodeId member) const;
+  void ask_step(raft::NodeId member);
   void store(const core::CertificatePlan& now, const core::CertificatePlan& next);
   void ask_back(const std::shared_ptr<const store::Attachment>& attachment, const core::Published& published,
                 BootTime now);
@@ -69,6 +75,9 @@ class CertificateKeeper {
   actors::Node* node_ = nullptr;
   const core::Services* services_ = nullptr;
   core::CertificateBoard board_;
+  std::uint64_t seen_step_ = 0;  // of the state's plan
+  Index seen_at_;                // of the state that it was seen in
+  std::atomic<std::uint64_t> kept_step_{0};  // likewise, and on the disk
   BootTime next_renewal_{};
   BootTime next_question_{};
   BootTime next_return_{};
