@@ -15,6 +15,23 @@ constexpr std::chrono::seconds kQuestionTimeMax{2};
 constexpr std::chrono::seconds kLiveContactMax{10};  // heard longer ago: away, and nobody waits for it
 constexpr std::chrono::seconds kReturnPause{5};
 
+// One task of a kind at a time. Whoever holds this carries it out, or never will: it is let go also when that throws,
+// or when nobody has room for it.
+class Turn {
+ public:
+  // Null: another one is under way.
+  static std::shared_ptr<Turn> take(std::atomic<bool>& taken) {
+    return taken.exchange(true) ? nullptr : std::make_shared<Turn>(taken);
+  }
+  explicit Turn(std::atomic<bool>& taken) : taken_(taken) {}
+  ~Turn() { taken_ = false; }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  std::atomic<bool>& taken_;
+};
+
 }  // namespace
 
 CertificateKeeper::CertificateKeeper(Options options, ClusterHub& hub, core::CallPool& threads, Logger& logger)
@@ -89,19 +106,19 @@ void CertificateKeeper::keep(const core::Published& published) {
 void CertificateKeeper::renew(const std::shared_ptr<const store::Attachment>& attachment,
                               const core::Published& published, BootTime now) {
   const core::CertificatePlan wanted = plan(&published);
-  if (now < next_renewal_ || !hub_.is_renewal_due(wanted) || renewing_.exchange(true))
+  if (now < next_renewal_ || !hub_.is_renewal_due(wanted))
+    return;
+  std::shared_ptr<Turn> turn = Turn::take(renewing_);
+  if (turn == nullptr)
     return;
   next_renewal_ = now + kRenewalPause;
-  const auto work = [this, attachment, &published, wanted] {
+  static_cast<void>(threads_.submit([this, attachment, &published, wanted, turn = std::move(turn)] {
     if (const Status status = hub_.renew(*published.barrier->keyring(), wanted); !status.ok())
       warn("this node's certificate could not be renewed: " + status.message());
     else
       logger_.info("cluster", "this node has a new certificate",
                    {{"generation", std::to_string(wanted.shown())}, {"phase", core::phase_name(wanted.phase)}});
-    renewing_ = false;
-  };
-  if (!threads_.submit(work))
-    renewing_ = false;
+  }));
 }
 
 void CertificateKeeper::lead(const core::Published& published, BootTime now) {
@@ -145,7 +162,8 @@ void CertificateKeeper::ask_step(raft::NodeId member) {
 
 // Whoever changed the plan meanwhile was first.
 void CertificateKeeper::store(const core::CertificatePlan& now, const core::CertificatePlan& next) {
-  if (storing_.exchange(true))
+  std::shared_ptr<Turn> turn = Turn::take(storing_);
+  if (turn == nullptr)
     return;
   core::SystemTask::start(
       *services_,
@@ -159,25 +177,26 @@ void CertificateKeeper::store(const core::CertificatePlan& now, const core::Cert
         }
         return stored == now ? txn.put(key, core::encode(next)) : ok_status();
       },
-      [this, next](const Status& status) {
+      [this, next, turn = std::move(turn)](const Status& status) {
         if (!status.ok())
           warn("the plan of certificates could not be stored: " + status.message());
         else
           logger_.info("cluster", "the cluster's certificates go on",
                        {{"generation", std::to_string(next.generation)}, {"phase", core::phase_name(next.phase)}});
-        storing_ = false;
       });
 }
 
 // Who slept while the authority changed is not taken by anybody, and takes nobody: it asks over the API.
 void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>& attachment,
                                  const core::Published& published, BootTime now) {
-  if (now < next_return_ || published.members->size() < 2 ||
-      returning_.exchange(true))
+  if (now < next_return_ || published.members->size() < 2)
+    return;
+  std::shared_ptr<Turn> turn = Turn::take(returning_);
+  if (turn == nullptr)
     return;
   next_return_ = now + kReturnPause;
   logger_.log(LogLevel::kDebug, "cluster", "hears of no leader, asks the others which certificates they have");
-  const auto work = [this, attachment, &published] {
+  static_cast<void>(threads_.submit([this, attachment, &published, turn = std::move(turn)] {
     std::vector<core::JoinTarget> targets = options_.targets;
     for (const core::Member& member : *published.members) {
       if (member.number == options_.self.number)
@@ -193,10 +212,7 @@ void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>&
         break;
     if (!status.ok())
       warn("hears of no leader, and nobody says which certificates the cluster has: " + status.message());
-    returning_ = false;
-  };
-  if (!threads_.submit(work))
-    returning_ = false;
+  }));
 }
 
 // Fails as well when it was told nothing new.

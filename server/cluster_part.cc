@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "core/activity.h"
+#include "core/contained.h"
 #include "core/jobs.h"
 #include "core/layout.h"
 #include "core/pipeline.h"
@@ -150,7 +151,12 @@ void ClusterPart::restored() {
 }
 
 void ClusterPart::part() {
-  hub_.leave(hub_.meetings());
+  const Status left = core::contained([this] {
+    hub_.leave(hub_.meetings());
+    return ok_status();
+  });
+  if (!left.ok())
+    logger_.warn("cluster", "connections to other nodes may stay open: " + left.message());
   // Whoever unsealed meanwhile has left the meeting to this.
   if (--partings_ == 0)
     state_changed(true);
