@@ -2,6 +2,8 @@
 // (core/joiner.h).
 #include <boost/test/unit_test.hpp>
 
+#include <functional>
+
 #include "base/encoding.h"
 #include "base/json.h"
 #include "core/join.h"
@@ -75,6 +77,18 @@ struct Peer {
     return {200, body};
   }
 
+  // `told`: the data of the answer to who joins.
+  Result<LetIn> join(std::function<std::string(const std::string& nonce)> told) {
+    const PeerCall call = [&](const JoinTarget&, const std::string&, const std::string& body) -> Result<PeerAnswer> {
+      json::Arena arena;
+      const json::Value root = *json::parse_copy(arena, body, json::Limits());
+      return PeerAnswer{200, "{\"data\":{" + told(*base64_decode(root.string_or("nonce", ""))) + "\"members\":[]}}"};
+    };
+    ClusterRecords records;
+    records.challenge = "challenge";
+    return ask_to_be_let_in(call, JoinTarget(), *keyring, records, member("b"), system_random());
+  }
+
   Result<CertificateNews> ask(const seal::Keyring& keys) {
     const PeerCall call = [this](const JoinTarget&, const std::string& path, const std::string& body) {
       return (*this)(path, body);
@@ -125,6 +139,22 @@ BOOST_AUTO_TEST_CASE(only_the_leader_names_an_earlier_plan) {
     BOOST_TEST(!is_newer({steady(4), by_leader, {}}, steady(4)));
     BOOST_TEST(is_newer({steady(3), by_leader, {}}, steady(4)) == by_leader);
   }
+}
+
+BOOST_AUTO_TEST_CASE(an_older_leader_lets_in_without_a_word_of_certificates) {
+  Peer peer;
+  const std::string plan = encode(steady(3));
+  const auto field = [](std::string_view name, const std::string& bytes) {
+    return "\"" + std::string(name) + "\":\"" + base64_encode(bytes) + "\",";
+  };
+  const auto proof = [&](const std::string& nonce) {
+    return field("certificates_proof", prove_plan(*peer.keyring, nonce, plan));
+  };
+  BOOST_TEST((peer.join([](const std::string&) { return ""; })->certificates == CertificatePlan()));
+  const auto whole = [&](const std::string& nonce) { return field("certificates", plan) + proof(nonce); };
+  BOOST_TEST((peer.join(whole)->certificates == steady(3)));
+  BOOST_TEST(!peer.join([&](const std::string&) { return field("certificates", plan); }).ok());
+  BOOST_TEST(!peer.join(proof).ok());
 }
 
 BOOST_AUTO_TEST_CASE(it_reads_as_it_was_written) {
