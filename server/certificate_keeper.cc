@@ -83,6 +83,8 @@ void CertificateKeeper::tick(const std::shared_ptr<const store::Attachment>& att
   renew(attachment, published, now);
   if (node_->is_leader())
     lead(published, now);
+  else
+    forget_steps();
   if (is_out_of_touch)
     ask_back(attachment, published, now);
 }
@@ -127,6 +129,7 @@ void CertificateKeeper::lead(const core::Published& published, BootTime now) {
   const core::GroupStatus group = node_->group_status();
   if (!group.serving || (steady && group.peers.empty()))
     return;
+  keep_steps(group.configuration);
   std::vector<std::optional<core::CertificateStep>> alive{own_step()};
   const bool asks = !steady && now >= next_question_;
   if (asks)
@@ -140,6 +143,17 @@ void CertificateKeeper::lead(const core::Published& published, BootTime now) {
   }
   if (const auto next = core::due_plan(current, alive, node_->cluster_now()))
     store(current, *next);
+}
+
+void CertificateKeeper::keep_steps(const raft::Configuration& group) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(steps_, [&](const auto& said) { return !group.contains(said.first); });
+}
+
+// What was said to an earlier leadership may hold no more.
+void CertificateKeeper::forget_steps() {
+  const std::lock_guard lock(mutex_);
+  steps_.clear();
 }
 
 std::optional<core::CertificateStep> CertificateKeeper::said_by(raft::NodeId member) const {

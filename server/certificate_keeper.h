@@ -61,6 +61,8 @@ class CertificateKeeper {
              BootTime now);
   void lead(const core::Published& published, BootTime now);
   std::optional<core::CertificateStep> said_by(raft::NodeId member) const;
+  void keep_steps(const raft::Configuration& group);
+  void forget_steps();
   void ask_step(raft::NodeId member);
   void store(const core::CertificatePlan& now, const core::CertificatePlan& next);
   void ask_back(const std::shared_ptr<const store::Attachment>& attachment, const core::Published& published,
