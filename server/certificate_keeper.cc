@@ -5,6 +5,7 @@
 #include "core/call.h"
 #include "core/jobs.h"
 #include "core/layout.h"
+#include "core/return_targets.h"
 
 namespace coffer::server {
 namespace {
@@ -211,17 +212,9 @@ void CertificateKeeper::ask_back(const std::shared_ptr<const store::Attachment>&
   next_return_ = now + kReturnPause;
   logger_.log(LogLevel::kDebug, "cluster", "hears of no leader, asks the others which certificates they have");
   static_cast<void>(threads_.submit([this, attachment, &published, turn = std::move(turn)] {
-    std::vector<core::JoinTarget> targets = options_.targets;
-    for (const core::Member& member : *published.members) {
-      if (member.number == options_.self.number)
-        continue;
-      // As the configuration says how a node's API is trusted.
-      core::JoinTarget target = options_.targets.empty() ? core::JoinTarget() : options_.targets.front();
-      target.url = member.api_address;
-      targets.push_back(std::move(target));
-    }
     Status status;
-    for (const core::JoinTarget& target : targets)
+    for (const core::JoinTarget& target :
+         core::return_targets(options_.targets, *published.members, options_.self.number))
       if (status = ask_back_at(target, published); status.ok())
         break;
     if (!status.ok())

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "core/join.h"
 #include "core/joiner.h"
+#include "core/return_targets.h"
 #include "tests/core/core_fixture.h"
 
 namespace coffer::core {
@@ -155,6 +156,31 @@ BOOST_AUTO_TEST_CASE(an_older_leader_lets_in_without_a_word_of_certificates) {
   BOOST_TEST((peer.join(whole)->certificates == steady(3)));
   BOOST_TEST(!peer.join([&](const std::string&) { return field("certificates", plan); }).ok());
   BOOST_TEST(!peer.join(proof).ok());
+}
+
+BOOST_AUTO_TEST_CASE(members_are_trusted_as_the_configuration_says) {
+  Members members{member("self"), member("a"), member("b"), member("silent")};
+  members[0].api_address = "https://self:8200";
+  members[1].api_address = "https://a:8200";
+  members[2].api_address = "https://b:8200";
+  const auto targets = [&](const std::vector<JoinTarget>& configured) {
+    return return_targets(configured, members, member_number("self"));
+  };
+  BOOST_TEST(targets({}).size() == 2u);
+  JoinTarget first;
+  first.url = "https://a:8200";
+  first.ca_file = "ca.pem";
+  first.server_name = "cluster";
+  std::vector<JoinTarget> all = targets({first});
+  BOOST_REQUIRE(all.size() == 2u);  // nobody is asked twice
+  BOOST_TEST((all[1].url == "https://b:8200" && all[1].ca_file == "ca.pem" && all[1].server_name == "cluster"));
+  JoinTarget other = first;
+  other.url = "https://elsewhere:8200";
+  other.server_name = "elsewhere";
+  all = targets({first, other});
+  BOOST_REQUIRE(all.size() == 3u);
+  BOOST_TEST((all[0] == first && all[1] == other));
+  BOOST_TEST((all[2].url == "https://b:8200" && all[2].ca_file == "ca.pem" && all[2].server_name.empty()));
 }
 
 BOOST_AUTO_TEST_CASE(it_reads_as_it_was_written) {
