@@ -380,6 +380,11 @@ void ClusterPart::hand_over() {
 }
 
 void ClusterPart::read_counts(metrics::Reading& reading) const {
+  if (const auto shown = certificates_.board().get()) {
+    const auto left = std::chrono::duration<double>(shown->expires - system_clock().wall_now());
+    reading.gauges.push_back({"vault.raft.certificate.generation", static_cast<double>(shown->plan.shown())});
+    reading.gauges.push_back({"vault.raft.certificate.seconds_left", left.count()});
+  }
   if (forwarder_ == nullptr)
     return;
   const core::Forwarder::Counts counts = forwarder_->counts();

@@ -68,7 +68,7 @@ class ClusterPart final : private core::ForwardHandler {
   bool hurries() const { return forwarder_->waits(); }
   // Leads no more, if anybody else can, and passes nothing on any more.
   void hand_over();
-  // What went to other nodes, and what was read here while another leads. Any thread.
+  // This node's certificate, what went to other nodes, and what was read here while another leads. Any thread.
   void read_counts(metrics::Reading& reading) const;
   // Nothing goes in or out any more. Before the node stops.
   void stop();

@@ -62,6 +62,10 @@ class Certificates(cluster_test.Nodes):
         self.rotate(3, 3, (1, 2, 3))
         writers.end()
         self.assertEqual(writers.failures, [])
+        for n in (1, 2, 3):
+            gauges = {row["Name"]: row["Value"] for row in self.status(n, "sys/metrics", token=self.token)[1]["Gauges"]}
+            self.assertEqual(gauges["vault.raft.certificate.generation"], 3)
+            self.assertLess(44 * 86400, gauges["vault.raft.certificate.seconds_left"])
         self.assertGreater(writers.written, 100)
         self.assertEqual(self.lead(), before)
         self.assertEqual(self.peers(1), {"n1": ("127.0.0.1:8101", "leader", "true"), "n2": ("127.0.0.1:8201", "follower", "true"),
