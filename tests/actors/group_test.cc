@@ -187,6 +187,35 @@ BOOST_AUTO_TEST_CASE(one_that_waits_to_join_may_begin_alone_instead) {
   BOOST_TEST((refused.came->code() == Code::kInvalid));
 }
 
+// Who has no vote never campaigns, and goes on naming the leader from whom it is cut off.
+BOOST_AUTO_TEST_CASE(a_member_knows_when_it_heard_of_its_leader) {
+  Cluster cluster(false);
+  Member& leader = cluster.form();
+  Member& learner = cluster.add(4);
+  BOOST_REQUIRE(learner.start(Node::Begin::kJoining).ok());
+  learner.node->take_part(true, {});
+  BOOST_REQUIRE(cluster.change(leader, raft::Change::Kind::kAddLearner, learner).ok());
+  const auto hears = [&] { return cluster.clock.boot_now() - learner.node->leader_heard() < std::chrono::seconds(1); };
+  BOOST_TEST(cluster.run_until(hears));
+  cluster.cut(learner);
+  cluster.run_for(std::chrono::seconds(5));
+  BOOST_TEST((learner.node->leader() == leader.id));
+  BOOST_TEST(!hears());
+  cluster.mend();
+  BOOST_TEST(cluster.run_until(hears));
+}
+
+// Long before a generation is full or old.
+BOOST_AUTO_TEST_CASE(what_shall_be_on_the_disk_goes_there_at_once) {
+  Cluster cluster(true);
+  Member& leader = cluster.form();
+  BOOST_REQUIRE((cluster.write(leader, "a", "1") == kCommitted));
+  const Index written = leader.node->applied_index();
+  BOOST_TEST((leader.backend->durable_index() < written));
+  leader.node->flush_state();
+  BOOST_TEST(cluster.run_until([&] { return leader.backend->durable_index() >= written; }));
+}
+
 BOOST_AUTO_TEST_CASE(a_node_that_is_silent_neither_hears_nor_speaks) {
   Cluster cluster(false);
   Member& leader = cluster.form();
