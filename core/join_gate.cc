@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutant.h"
 #include "core/join.h"
 
 namespace coffer::core {
@@ -18,14 +19,15 @@ Status JoinGate::may_ask(std::string_view address, WallTime now) {
   const std::lock_guard lock(mutex_);
   of_all_.refill(kChallengesHeldMax, kChallengesPerSecond, now);
   auto source = of_sources_.find(address);
-  if (source == of_sources_.end() && of_sources_.size() >= kSourcesKeptMax)
+  const bool full = of_sources_.size() >= kSourcesKeptMax && !mutant(Mutant::kJoinAsksUnbounded);
+  if (source == of_sources_.end() && full)
     std::erase_if(of_sources_, [now](const auto& one) {
       Allowance then = one.second;
       then.refill(kSourceChallengesHeldMax, kSourceChallengesPerSecond, now);
       return then.left >= kSourceChallengesHeldMax;  // as one that never asked
     });
   if (source == of_sources_.end()) {
-    if (of_sources_.size() >= kSourcesKeptMax)
+    if (full && of_sources_.size() >= kSourcesKeptMax)
       return refused;
     source = of_sources_.emplace(address, Allowance{kSourceChallengesHeldMax, now}).first;
   }
@@ -44,10 +46,15 @@ Status JoinGate::answered(std::string_view challenge, std::string_view request_i
   if (found != answers_.end())
     return found->second.request_id == request_id ? ok_status()
                                                   : Status(Code::kDenied, "the challenge was not answered");
-  if (answers_.size() >= kAnswersKeptMax)
+  if (answers_.size() >= kAnswersKeptMax && !mutant(Mutant::kJoinAnswersUnbounded))
     return Status(Code::kUnavailable, "too many nodes join: try again later");
   answers_.emplace(challenge, Answer{std::string(request_id), now});
   return ok_status();
+}
+
+JoinGate::Kept JoinGate::kept() const {
+  const std::lock_guard lock(mutex_);
+  return {of_sources_.size(), answers_.size()};
 }
 
 }  // namespace coffer::core

@@ -2,6 +2,7 @@
 // challenges were answered. Both are bounded, whoever asks.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <mutex>
 #include <string>
@@ -28,6 +29,13 @@ class JoinGate {
   // A challenge counts once: kDenied when another request answered it. The same request may run again.
   Status answered(std::string_view challenge, std::string_view request_id, WallTime now);
 
+  // What is remembered at the moment.
+  struct Kept {
+    std::size_t sources;
+    std::size_t answers;
+  };
+  Kept kept() const;
+
  private:
   struct Allowance {
     double left;
@@ -38,7 +46,7 @@ class JoinGate {
     std::string request_id;
     WallTime at;
   };
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   Allowance of_all_{kChallengesHeldMax};        // guarded by mutex_
   std::map<std::string, Allowance, std::less<>> of_sources_;  // guarded by mutex_
   std::map<std::string, Answer, std::less<>> answers_;  // guarded by mutex_

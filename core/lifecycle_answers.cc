@@ -129,6 +129,8 @@ void Lifecycle::answer_leader(Exchange& exchange) const {
   if (info_.ha_enabled) {
     body.add("raft_committed_index", ports_.committed_index().get());
     body.add("raft_applied_index", ports_.applied_index().get());
+    if (ports_.cluster != nullptr && !ports_.cluster->group.group_status().may_vote)
+      body.add("raft_catching_up", true);
   }
   exchange.response.bare = true;
   exchange.response.data = body.build();

@@ -1,12 +1,20 @@
 #include "core/standby_reader.h"
 
+#include <cstddef>
 #include <iterator>
+#include <new>
 #include <utility>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "core/pipeline_state.h"
 
 namespace coffer::core {
+namespace {
+
+constexpr std::size_t kKeptByMutantBytes = 1024;
+
+}  // namespace
 
 StandbyReader::~StandbyReader() { COFFER_CHECK(rounds_ == 0 && waiting_.empty()); }
 
@@ -53,6 +61,8 @@ void StandbyReader::end(Round round, bool confirmed) {
   if (!next.empty())
     begin(std::move(next));
   for (std::unique_ptr<Exchange>& exchange : round) {
+    if (mutant(Mutant::kStandbyKeepsReads)) [[unlikely]]
+      static_cast<void>(::operator new(kKeptByMutantBytes));
     exchange->pipeline->read = confirmed ? StandbyRead::kConfirmed : StandbyRead::kUnconfirmed;
     Home* home = exchange->home;
     home->resume_later(std::move(exchange));

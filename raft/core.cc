@@ -13,6 +13,15 @@ namespace {
 constexpr std::uint64_t kCommitHintEntries = 4096;
 constexpr std::size_t kReplayBytes = 1u << 20;
 
+constexpr unsigned kIncarnationStepBits = 24;
+
+// Two lives that begin from the same image of a disk have different incarnations, but for one case in 2^24.
+std::uint64_t incarnation_step(std::uint64_t seed) {
+  if (mutant(Mutant::kLivesAlike))
+    return 1;
+  return 1 + (seed * 0x9e3779b97f4a7c15u >> (64 - kIncarnationStepBits));
+}
+
 }  // namespace
 
 Core::Core(const Options& options, const Clock& clock, const store::Log& log, const Start& start)
@@ -35,7 +44,7 @@ Core::Core(const Options& options, const Clock& clock, const store::Log& log, co
   // Once it has started, what the disk says counts.
   if (start.joining && hard_.incarnation == 0)
     hard_.voted_for = kNoVote;
-  hard_.incarnation += 1;
+  hard_.incarnation += incarnation_step(options.random_seed);
   mark_hard_state();
   quiet_until_ = clock_.boot_now() + options_.election_timeout;
   reset_election_deadline();
@@ -86,8 +95,12 @@ void Core::tick() {
     tick_leader(now);
     return;
   }
-  if (!voter() || !may_vote())
+  if (!voter() || !may_vote()) {
+    // It does not campaign, and would believe in a leader that is gone for ever.
+    if (leader_ != kNobody && now - leader_heard_ >= 2 * options_.election_timeout)
+      become_follower(hard_.term, kNobody);
     return;
+  }
   if (sole_voter()) {
     if (role_ != Role::kCandidate)  // as a candidate it only waits for its own disk
       campaign(false, false);

@@ -272,7 +272,41 @@ class Faults(Standbys):
             self.assertEqual(self.status(1, f"sys/config/auditing/request-headers/x-late-{i}", "DELETE", self.token)[0], 204)
 
 
-class Mutants(Standbys):
+class Memory(Standbys):
+    READS, GROWTH_BYTES_MAX = 6000, 2 << 20
+
+    def growth(self):
+        """Of what is allocated at a standby over so many reads there, and a tenth as many writes that it forwards."""
+        self.cluster()
+        self.vault(1, "secrets enable -version=1 -path=kv kv")
+        two = Client(2, self.token)
+
+        def work(reads):
+            for i in range(reads):
+                self.assertEqual(two("GET", "kv/x")[0], 200)
+                if i % 10 == 0:
+                    self.assertEqual(two("POST", "kv/x", {"v": str(i)})[0], 204)
+
+        def allocated():
+            return next(row["Value"] for row in two("GET", "sys/metrics")[1]["Gauges"] if row["Name"] == "vault.runtime.alloc_bytes")
+        self.assertEqual(two("POST", "kv/x", {"v": "first"})[0], 204)
+        work(1000)
+        before = allocated()
+        work(self.READS)
+        return allocated() - before
+
+    def test_k7_a_standby_keeps_no_memory(self):
+        """Advisory K7; `scripts/long soak` draws the line over half an hour."""
+        self.assertLess(self.growth(), self.GROWTH_BYTES_MAX)
+
+
+class Mutants(Memory):
+    test_k7_a_standby_keeps_no_memory = None
+
+    def test_k7_what_keeps_a_kilobyte_a_read_is_found(self):
+        self.binary, self.mutant = str(harness.BINARY_FOLDER / "coffer_mutants"), "k7_standby_keeps_reads"
+        self.assertGreater(self.growth(), self.GROWTH_BYTES_MAX)
+
     def test_g12_a_read_that_asks_nobody_is_found(self):
         """Advisory G12: a standby that answers from what it has is found at once."""
         self.binary, self.mutant = str(harness.BINARY_FOLDER / "coffer_mutants"), "g12_standby_read_unasked"

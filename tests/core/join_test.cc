@@ -4,6 +4,7 @@
 #include "core/join.h"
 #include "core/join_gate.h"
 #include "tests/core/core_fixture.h"
+#include "tests/mutant_on.h"
 
 namespace coffer::core {
 namespace {
@@ -110,6 +111,32 @@ BOOST_AUTO_TEST_CASE(addresses_are_forgotten_when_they_may_be) {
   JoinGate gate;
   for (std::size_t i = 0; i < 3 * JoinGate::kSourcesKeptMax; ++i)
     BOOST_TEST(gate.may_ask("source" + std::to_string(i), at(1000 + static_cast<std::int64_t>(i))).ok());
+}
+
+// Asked by so many addresses, and answered so often, as one who wants the memory of a leader would.
+JoinGate::Kept kept_after_a_flood() {
+  constexpr std::int64_t kRequests = 100'000;
+  JoinGate gate;
+  for (std::int64_t i = 0; i < kRequests; ++i) {
+    static_cast<void>(gate.may_ask("source" + std::to_string(i), at(1000)));
+    static_cast<void>(gate.answered("challenge" + std::to_string(i), "request", at(1000)));
+  }
+  return gate.kept();
+}
+
+BOOST_AUTO_TEST_CASE(k4_a_flood_of_joiners_takes_no_memory) {
+  const JoinGate::Kept kept = kept_after_a_flood();
+  BOOST_TEST(kept.sources <= JoinGate::kSourcesKeptMax);
+  BOOST_TEST(kept.answers <= JoinGate::kAnswersKeptMax);
+}
+
+BOOST_AUTO_TEST_CASE(k4_the_bounds_make_the_difference) {
+  {
+    const coffer::testing::ScopedMutant on(Mutant::kJoinAsksUnbounded);
+    BOOST_TEST(kept_after_a_flood().sources > JoinGate::kSourcesKeptMax);
+  }
+  const coffer::testing::ScopedMutant on(Mutant::kJoinAnswersUnbounded);
+  BOOST_TEST(kept_after_a_flood().answers > JoinGate::kAnswersKeptMax);
 }
 
 BOOST_AUTO_TEST_CASE(a_members_record) {

@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests/contract")]
 from harness import wait_until  # noqa: E402
 
+CAUGHT_UP_SECONDS_MAX = 20
 BUILD = pathlib.Path(os.environ.get("COFFER_BUILD", ROOT / "build/release"))
 CONFIG = '''
 storage "raft" {{
@@ -174,12 +175,23 @@ class Cluster:
         return 0
 
     def wait_whole(self, seconds):
-        """Every node answers, all vote, one leads, and each takes a write."""
+        """Every node answers, all vote, one leads, each takes a write, and all have what the one that leads has: a disk that is lost before
+        the last one is made good would be one more than a majority can bear."""
         def each_takes_a_write():
             try:
                 return all(node.request("PUT", "/v1/sys/policies/acl/whole", self.token, {"policy": f"# {node.number}"}, timeout=5.0)[0] == 204
                            for node in self.nodes)
             except (OSError, http.client.HTTPException, ValueError):
+                return False
+
+        def all_told():
+            return [node.request("GET", "/v1/sys/leader", self.token, timeout=5.0)[1] for node in self.nodes]
+
+        def all_have_all():
+            try:
+                goal = max(told["raft_committed_index"] for told in all_told())
+                return all(self.reaches(node, goal) for node in self.nodes) and not any(told.get("raft_catching_up") for told in all_told())
+            except (OSError, KeyError, http.client.HTTPException, ValueError):
                 return False
 
         def told():
@@ -188,6 +200,13 @@ class Cluster:
         wait_until(lambda: all(node.health() in (200, 429, 473) for node in self.nodes), lambda: "every node answers\n" + told(), seconds)
         wait_until(lambda: self.voters() == self.size, lambda: f"{self.size} voters\n" + told(), seconds)
         wait_until(each_takes_a_write, lambda: "a write through each\n" + told(), seconds)
+        wait_until(all_have_all, lambda: "what the leader has at each\n" + told(), seconds)
+
+    def reaches(self, node, index):
+        """Soon: clients go on writing, so that it is behind by a few at any moment."""
+        wait_until(lambda: node.request("GET", "/v1/sys/leader", self.token, timeout=5.0)[1]["raft_applied_index"] >= index,
+                   lambda: f"entry {index} at n{node.number}\n{node.log_tail()}", CAUGHT_UP_SECONDS_MAX)
+        return True
 
     def cut(self, a, b):
         """What `a` sends to `b` is lost, until heal()."""

@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(keeps_what_was_committed_over_a_restart) {
   node.core->tick();
   node.settle();
   BOOST_CHECK_EQUAL(node.core->term().get(), 2u);
-  BOOST_CHECK_EQUAL(node.core->incarnation(), 2u);
+  BOOST_CHECK_GT(node.core->incarnation(), 1u);
   BOOST_REQUIRE_EQUAL(node.applied.size(), 12u);  // ten and two empty ones
   BOOST_CHECK_EQUAL(node.applied[10], "9");
   BOOST_CHECK(node.core->cluster_time() >= before);

@@ -71,7 +71,7 @@ Scenario::Member& Scenario::member(const std::string& id) {
 void Scenario::start(Member& m) {
   raft::Options options;
   options.id = NodeId(m.id);
-  options.random_seed = m.id;
+  options.random_seed = m.id + (m.lives << 32);
   options.append_bytes_max = 64;
   options.inflight_messages_max = 2;
   Core::Start start{m.applied, m.applied_configuration, WallTime(), m.joining};
@@ -82,7 +82,7 @@ void Scenario::start(Member& m) {
   }
   m.core = std::move(core).value();
   m.unsynced.clear();
-  checker_.restarted(*m.core, m.joining);
+  checker_.restarted(*m.core, m.joining || m.lives != 0);
   perform(m);
 }
 
@@ -427,6 +427,17 @@ bool Scenario::run_process(const Words& words) {
     m.applied = Index(0);
     m.applied_configuration = raft::Configuration();
     m.joining = true;
+  } else if (words[0] == "image") {
+    Member& m = member(words[1]);
+    COFFER_CHECK(m.core == nullptr);
+    m.image = m.log;
+    m.image_applied = m.applied;
+  } else if (words[0] == "roll-back") {
+    Member& m = member(words[1]);
+    m.core.reset();
+    m.log = m.image;
+    m.applied = m.image_applied;
+    ++m.lives;
   } else if (words[0] == "cut") {
     COFFER_CHECK(member(words[1]).log.cut_below(Index(std::stoull(words[2]))).ok());
   } else if (words[0] == "snapshot") {

@@ -28,6 +28,9 @@ class Scenario {
     std::uint64_t id = 0;
     ManualClock clock;
     MemoryLog log;
+    MemoryLog image;          // of its disk, as the last `image` found it
+    Index image_applied;
+    std::uint64_t lives = 0;  // on a disk that was rolled back
     std::unique_ptr<raft::Core> core;
     raft::Configuration initial;
     bool joining = false;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/mutant_on.h"
 #include "tests/raft/scenario.h"
 
 namespace coffer::testing {
@@ -58,6 +59,15 @@ BOOST_AUTO_TEST_CASE(transcripts_hold) {
     else
       BOOST_CHECK_MESSAGE(fresh == text, path << " went another way:\n" << fresh);
   }
+}
+
+// Who counts both lives alike never sends the second what only the first had.
+BOOST_AUTO_TEST_CASE(lives_that_look_alike_are_found) {
+  std::ifstream in(std::string(kFolder) + "/rolled_back.txt");
+  const std::string text((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
+  const ScopedMutant on(Mutant::kLivesAlike);
+  bool broken = false;
+  BOOST_TEST(replay(text, broken) != text);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
