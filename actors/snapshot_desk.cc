@@ -56,6 +56,35 @@ class StoppableFile final : public File {
   std::uint64_t check_at_ = 0;
 };
 
+// Hashes a file that is read from its beginning to its end while somebody else reads it.
+class HashedFile final : public File {
+ public:
+  HashedFile(std::unique_ptr<File> file, crypto::Sha256& sha) : file_(std::move(file)), sha_(sha) {}
+  Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) const override {
+    COFFER_CHECK(offset <= hashed_);
+    COFFER_ASSIGN(const std::size_t got, file_->read_at(offset, out));
+    const std::uint64_t end = offset + got;
+    if (end > hashed_) {
+      sha_.update(std::string_view(out.data(), got).substr(static_cast<std::size_t>(hashed_ - offset)));
+      hashed_ = end;
+    }
+    return got;
+  }
+  Status write_at(std::uint64_t, std::string_view) override { return read_only(); }
+  Status append(std::string_view) override { return read_only(); }
+  Status preallocate(std::uint64_t) override { return read_only(); }
+  Status truncate(std::uint64_t) override { return read_only(); }
+  Status sync_data() override { return read_only(); }
+  Result<std::uint64_t> size() const override { return file_->size(); }
+
+ private:
+  static Status read_only() { return Status(Code::kInternal, "a stream is only read"); }
+
+  const std::unique_ptr<File> file_;
+  crypto::Sha256& sha_;
+  mutable std::uint64_t hashed_ = 0;  // bytes from the beginning
+};
+
 }  // namespace
 
 SnapshotDesk::SnapshotDesk(Disk& disk, std::string folder, store::SnapshotTarget& target,
@@ -240,24 +269,15 @@ Result<SnapshotDesk::Staged> SnapshotDesk::restage(const std::string& digest) {
 Result<SnapshotDesk::Staged> SnapshotDesk::read_staged(const std::string& path) {
   Staged staged;
   crypto::Sha256 sha;
-  COFFER_ASSIGN(std::unique_ptr<File> bytes, disk_.open(path, OpenMode::kRead));
-  const StoppableFile whole(std::move(bytes), stopping_);
-  std::string buffer(kDigestReadBytes, '\0');
-  for (std::uint64_t at = 0;;) {
-    COFFER_ASSIGN(const std::size_t got, whole.read_at(at, buffer));
-    sha.update(std::string_view(buffer).substr(0, got));
-    at += got;
-    if (got < buffer.size())
-      break;
-  }
-  const crypto::Digest256 digest = sha.finish();
-  staged.digest.assign(reinterpret_cast<const char*>(digest.data()), digest.size());
   COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kRead));
+  auto stoppable = std::make_unique<StoppableFile>(std::move(file), stopping_);
   COFFER_ASSIGN(const auto reader,
-                store::SnapshotReader::open(std::make_unique<StoppableFile>(std::move(file), stopping_), path));
+                store::SnapshotReader::open(std::make_unique<HashedFile>(std::move(stoppable), sha), path));
   reader->on_record([&staged](std::string_view key, std::string_view value) { staged.scan.see(key, value); });
   COFFER_ASSIGN(staged.replacement, target_.prepare(*reader));
   COFFER_TRY(staged.scan.verdict());
+  const crypto::Digest256 digest = sha.finish();
+  staged.digest.assign(reinterpret_cast<const char*>(digest.data()), digest.size());
   return staged;
 }
 

@@ -1,6 +1,7 @@
 #include "store/lmdb_state.h"
 
 #include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <lmdb.h>
 #include <sys/mman.h>
@@ -23,6 +24,9 @@ constexpr std::size_t kChecksumBytes = 4;
 constexpr std::size_t kTrimAfterRecords = 16384;   // walked by the scrub
 constexpr std::size_t kTrimAfterCommitted = 1024;  // each may touch a page of its own, and the system maps 16 around it
 constexpr std::chrono::milliseconds kGrowRecheckTime{1};
+// Of the map, for one transaction of a load: its records, the last of which may be as long as a chunk, on pages that
+// may be half empty.
+constexpr std::uint64_t kLoadRoomBytes = 2 * (limits::kSnapshotInstallBytes + limits::kSnapshotChunkBytesMax);
 
 MDB_val to_val(std::string_view bytes) { return {bytes.size(), const_cast<char*>(bytes.data())}; }
 std::string_view to_view(const MDB_val& val) { return {static_cast<const char*>(val.mv_data), val.mv_size}; }
@@ -404,6 +408,25 @@ Status LmdbState::grow_map() {
   return error == 0 ? ok_status() : failed("enlarge the map of", error);
 }
 
+Status LmdbState::ensure_map(std::uint64_t bytes) {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  while (true) {
+    COFFER_CHECK(mdb_env_info(env_, &info) == 0 && mdb_env_stat(env_, &stat) == 0);
+    if (info.me_mapsize >= (info.me_last_pgno + 1) * stat.ms_psize + bytes)
+      return ok_status();
+    COFFER_TRY(grow_map());
+  }
+}
+
+// The disk begins to write what was committed without a sync, so that the sync at the end finds little left. Whether it
+// could is known by that sync only.
+void LmdbState::begin_writeback() noexcept {
+  mdb_filehandle_t file = -1;
+  COFFER_CHECK(mdb_env_get_fd(env_, &file) == 0);
+  static_cast<void>(::sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE));
+}
+
 Status LmdbState::put_summary(MDB_txn* txn, const StateSummary& summary) {
   std::string bytes;
   ByteWriter(bytes)
@@ -498,6 +521,63 @@ Status LmdbState::commit(const Generation& generation, Index applied) {
   }
   dead_ = status;
   return status;
+}
+
+LmdbState::Load::Load(LmdbState& state) : state_(state) {
+  COFFER_CHECK(state.summary_.applied == Index(0) && state.summary_.records == 0);
+  COFFER_CHECK(mdb_env_set_flags(state.env_, MDB_NOSYNC, 1) == 0);
+}
+
+LmdbState::Load::~Load() {
+  if (txn_ != nullptr)
+    mdb_txn_abort(txn_);
+}
+
+// A transaction that finds the map full is lost, so the room is made before.
+Status LmdbState::Load::begin() {
+  COFFER_TRY(state_.ensure_map(kLoadRoomBytes));
+  const int error = mdb_txn_begin(state_.env_, nullptr, 0, &txn_);
+  return error == 0 ? ok_status() : state_.failed("write", error);
+}
+
+Status LmdbState::Load::commit() {
+  if (const int error = mdb_txn_commit(std::exchange(txn_, nullptr)); error != 0)
+    return state_.failed("commit to", error);
+  bytes_ = 0;
+  state_.begin_writeback();
+  state_.trim_memory();
+  return ok_status();
+}
+
+Status LmdbState::Load::put(std::string_view key, std::string_view value) {
+  if (txn_ == nullptr)
+    COFFER_TRY(begin());
+  MDB_val at = to_val(key);
+  MDB_val stored{value.size() + kChecksumBytes, nullptr};
+  // Behind the last key, or not at all: no page is split, and no record takes the place of another.
+  const int error = mdb_put(txn_, state_.dbi_, &at, &stored, MDB_APPEND | MDB_RESERVE);
+  if (error == MDB_KEYEXIST)
+    return state_.damaged("its records come out of order");
+  if (error != 0)
+    return state_.failed("write", error);
+  store_u32(stored.mv_data, record_checksum(key, value));
+  std::copy(value.begin(), value.end(), static_cast<char*>(stored.mv_data) + kChecksumBytes);
+  ++summary_.records;
+  bytes_ += key.size() + value.size();
+  return bytes_ < limits::kSnapshotInstallBytes ? ok_status() : commit();
+}
+
+Status LmdbState::Load::finish(const Hash128& set_hash) {
+  summary_.set_hash = set_hash;
+  if (txn_ == nullptr)
+    COFFER_TRY(begin());
+  COFFER_TRY(state_.put_summary(txn_, summary_));
+  COFFER_TRY(commit());
+  COFFER_CHECK(mdb_env_set_flags(state_.env_, MDB_NOSYNC, 0) == 0);
+  if (const int error = mdb_env_sync(state_.env_, 1); error != 0)
+    return state_.failed("sync", error);
+  state_.summary_ = summary_;
+  return ok_status();
 }
 
 Result<bool> LmdbState::scrub_step(std::size_t records_max) {

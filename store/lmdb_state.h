@@ -50,6 +50,29 @@ class LmdbState final : public StateTable {
   Index durable_index() const override { return Index(durable_.load(std::memory_order_acquire)); }
   Result<bool> scrub_step(std::size_t records_max) override;
 
+  // Fills a file that was just created and is nobody else's yet, much faster than by commits: nothing is synced before
+  // finish(), so until then a crash leaves a file that may be read by nobody.
+  class Load {
+   public:
+    explicit Load(LmdbState& state);
+    ~Load();
+    Load(const Load&) = delete;
+    Load& operator=(const Load&) = delete;
+    // In ascending order of keys.
+    Status put(std::string_view key, std::string_view value);
+    // All is on stable storage, at index 0. `set_hash` is of all that was put.
+    Status finish(const Hash128& set_hash);
+
+   private:
+    Status begin();
+    Status commit();
+
+    LmdbState& state_;
+    MDB_txn* txn_ = nullptr;
+    std::size_t bytes_ = 0;  // put in this transaction
+    StateSummary summary_;
+  };
+
   // Flusher thread, or before the table is shared.
   const StateSummary& summary() const noexcept { return summary_; }
   const SetHashKey& hash_key() const noexcept { return hash_key_; }
@@ -75,6 +98,8 @@ class LmdbState final : public StateTable {
                     StateSummary& summary, Scrub& scrub);
   Status put_summary(MDB_txn* txn, const StateSummary& summary);
   Status grow_map();
+  Status ensure_map(std::uint64_t bytes);
+  void begin_writeback() noexcept;
   Result<Reader*> make_reader();
   void trim_memory() noexcept;
   void find_map();

@@ -133,13 +133,17 @@ Status SnapshotReader::check_end() const {
   sum.high = in.u64();
   if (!in.finish().ok() || records != records_ || sum != hash_.sum())
     return damaged("its records do not add up");
-  return ok_status();
+  char behind = 0;
+  COFFER_ASSIGN(const std::size_t more, file_->read_at(offset_, {&behind, 1}));
+  return more == 0 ? ok_status() : damaged("something follows its end");
 }
 
 Result<bool> SnapshotReader::next() {
   if (ended_)
     return false;
   if (body_.empty()) {
+    last_key_ = key_;
+    key_ = last_key_;
     COFFER_ASSIGN(const std::uint8_t kind, read_chunk());
     if (kind == kEndChunk) {
       COFFER_TRY(check_end());
@@ -154,6 +158,8 @@ Result<bool> SnapshotReader::next() {
   const std::string_view value = in.bytes();
   if (!in.ok() || !parse_key(key).ok())
     return damaged("a record is malformed");
+  if (key <= key_)
+    return damaged("its records are out of order");
   body_ = in.raw(in.left());
   key_ = key;
   value_ = value;
@@ -167,21 +173,13 @@ Result<bool> SnapshotReader::next() {
 namespace {
 
 Status load(LmdbState& state, SnapshotReader& snapshot) {
-  auto batch = std::make_unique<Generation>();
+  LmdbState::Load into(state);
   while (true) {
     COFFER_ASSIGN(const bool more, snapshot.next());
-    if (more)
-      batch->put(Index(0), snapshot.key(), snapshot.value());
-    if (more && batch->bytes() < limits::kSnapshotInstallBytes)
-      continue;
-    COFFER_TRY(state.commit(*batch, Index(0)));
     if (!more)
-      break;
-    batch = std::make_unique<Generation>();
+      return into.finish(snapshot.set_hash());
+    COFFER_TRY(into.put(snapshot.key(), snapshot.value()));
   }
-  if (state.summary().set_hash != snapshot.set_hash())
-    return Status(Code::kDataLoss, "the state installed from a snapshot does not add up to the snapshot's set hash");
-  return ok_status();
 }
 
 }  // namespace

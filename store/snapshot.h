@@ -74,6 +74,7 @@ class SnapshotReader {
   SetHash hash_;
   std::string chunk_bytes_;
   std::string_view body_;  // of the chunk, not read yet
+  std::string last_key_;   // of the chunk before
   std::string_view key_;
   std::string_view value_;
   std::uint64_t records_ = 0;
@@ -87,12 +88,12 @@ struct LoadedState {
   std::string name;  // in the folder
   std::unique_ptr<LmdbState> state;
 };
-// Writes the snapshot into the next generation file of `folder` and checks it against the stream's set hash. The file
-// stands at index 0 until a commit says otherwise; its name is durable. Nothing is left of it after a failure.
+// Writes the snapshot into the next generation file of `folder`. The file is synced and stands at index 0 until a
+// commit says otherwise; its name is durable. Nothing is left of it after a failure.
 Result<LoadedState> load_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                   RandomSource& random, SnapshotReader& snapshot);
-// Writes the snapshot into the next generation file of `folder`, checks it against the stream's set hash, and switches
-// CURRENT. After a failure the state in use is what it was.
+// Writes the snapshot into the next generation file of `folder` and switches CURRENT. After a failure the state in use
+// is what it was.
 Result<std::unique_ptr<LmdbState>> install_snapshot(Disk& disk, const std::string& folder, const LmdbOptions& options,
                                                     RandomSource& random, SnapshotReader& snapshot);
 

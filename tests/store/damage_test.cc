@@ -277,9 +277,54 @@ BOOST_AUTO_TEST_CASE(a_damaged_snapshot_changes_nothing) {
     BOOST_TEST((install(bad).code() == Code::kDataLoss));
     BOOST_TEST((install(std::string_view(good).substr(0, at)).code() == Code::kDataLoss));
   }
+  BOOST_TEST((install(good + '\0').code() == Code::kDataLoss));
   BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000001.mdb");
   BOOST_TEST(install(good).ok());
   BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000002.mdb");
+}
+
+// Not even when each chunk and the sum over all records fit.
+BOOST_AUTO_TEST_CASE(a_snapshot_out_of_order_is_refused) {
+  const testing::TempFolder folder;
+  make_state(folder.path());
+  const std::string spool = folder.path() + "/spool";
+  const std::string long_value(100'000, 'v');  // ends a chunk
+  for (const auto& [first, second] : {std::pair(2, 1), std::pair(1, 1)})
+    for (const std::string& value : {std::string("short"), long_value}) {
+      const auto file = std::move(*posix_disk().open(spool, OpenMode::kCreateOrEmpty));
+      const auto writer = std::move(*SnapshotWriter::begin(*file, {}));
+      BOOST_REQUIRE(writer->add(key(first), value).ok());
+      BOOST_REQUIRE(writer->add(key(second), value).ok());
+      BOOST_REQUIRE(writer->finish().ok());
+      const auto snapshot =
+          std::move(*SnapshotReader::open(std::move(*posix_disk().open(spool, OpenMode::kRead)), spool));
+      const auto state = install_snapshot(posix_disk(), folder.path(), {}, system_random(), *snapshot);
+      BOOST_TEST((state.code() == Code::kDataLoss));
+    }
+  BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000001.mdb");
+}
+
+// More than one transaction of the load, and more than the map that it begins with.
+BOOST_AUTO_TEST_CASE(a_large_snapshot_becomes_the_next_state) {
+  const testing::TempFolder folder;
+  make_state(folder.path());
+  const std::string spool = folder.path() + "/spool";
+  const std::string value(256u << 10, 'v');
+  const auto file = std::move(*posix_disk().open(spool, OpenMode::kCreateNew));
+  const auto writer = std::move(*SnapshotWriter::begin(*file, {.applied = Index(9)}));
+  for (std::uint64_t i = 100; i < 200; ++i)
+    BOOST_REQUIRE(writer->add(key(i), value + std::to_string(i)).ok());
+  BOOST_REQUIRE(writer->finish().ok());
+  const auto snapshot = std::move(*SnapshotReader::open(std::move(*posix_disk().open(spool, OpenMode::kRead)), spool));
+  BOOST_REQUIRE(
+      install_snapshot(posix_disk(), folder.path(), {.map_bytes = 1u << 20}, system_random(), *snapshot).ok());
+  const auto state = std::move(*open_state(posix_disk(), folder.path(), {}, system_random()));
+  BOOST_TEST(state->summary().records == 100u);
+  BOOST_TEST((state->durable_index() == Index(9)));
+  BOOST_TEST(scrub_all(*state).ok());
+  const ReaderHold reader(*state, **state->acquire());
+  std::string found;
+  BOOST_TEST((*reader->get(key(150), found) && found == value + "150"));
 }
 
 BOOST_AUTO_TEST_CASE(the_flush_thread_commits_scrubs_and_reports_damage) {

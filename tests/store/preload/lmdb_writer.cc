@@ -1,4 +1,5 @@
-// Commits a known row of states to an LMDB state file and marks each in the trace of the preloaded recorder.
+// Loads and then commits a known row of states to an LMDB state file and marks each in the trace of the preloaded
+// recorder.
 // Usage: coffer_lmdb_writer FILE SEED COMMITS
 #include <cstdio>
 #include <cstdlib>
@@ -7,6 +8,20 @@
 #include "store/lmdb_state.h"
 #include "store/overlay.h"
 #include "tests/store/preload/workload.h"
+
+namespace {
+
+coffer::Status load(coffer::store::LmdbState& state, std::uint64_t seed) {
+  coffer::store::LmdbState::Load into(state);
+  coffer::store::SetHash hash(state.hash_key());
+  for (const auto& [key, value] : coffer::testing::workload_load(seed)) {
+    hash.add(key, value);
+    COFFER_TRY(into.put(key, value));
+  }
+  return into.finish(hash.sum());
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   using namespace coffer;  // NOLINT
@@ -22,8 +37,12 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", state.status().message().c_str());
     return 1;
   }
-  mark(0);
   const std::uint64_t seed = std::strtoull(argv[2], nullptr, 10);
+  if (const Status status = load(**state, seed); !status.ok()) {
+    std::fprintf(stderr, "%s\n", status.message().c_str());
+    return 1;
+  }
+  mark(0);
   const std::uint64_t commits = std::strtoull(argv[3], nullptr, 10);
   for (std::uint64_t commit = 1; commit <= commits; ++commit) {
     store::Generation generation;
