@@ -244,7 +244,10 @@ bool SnapshotDesk::stage(std::string path, std::function<void(Result<Staged>)> d
 
 Result<SnapshotDesk::Staged> SnapshotDesk::stage_file(const std::string& path) {
   COFFER_TRY(check_room_to_load(path));
-  COFFER_ASSIGN(Staged staged, read_staged(path));
+  Result<Staged> read = read_staged(path, "state.bin");
+  if (read.code() == Code::kDataLoss)  // of what was sent, not of this node's state
+    return Status(Code::kInvalid, read.status().message());
+  COFFER_ASSIGN(Staged staged, std::move(read));
   {
     COFFER_ASSIGN(const std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite));
     COFFER_TRY(file->sync_data());
@@ -255,7 +258,7 @@ Result<SnapshotDesk::Staged> SnapshotDesk::stage_file(const std::string& path) {
 }
 
 Result<SnapshotDesk::Staged> SnapshotDesk::restage(const std::string& digest) {
-  Result<Staged> staged = read_staged(staged_path(digest));
+  Result<Staged> staged = read_staged(staged_path(digest), staged_path(digest));
   if (staged.ok() && staged->digest == digest)
     return staged;
   if (staged.code() == Code::kUnavailable)
@@ -266,13 +269,13 @@ Result<SnapshotDesk::Staged> SnapshotDesk::restage(const std::string& digest) {
                     ". Clear this node's data folder and let it join its cluster anew");
 }
 
-Result<SnapshotDesk::Staged> SnapshotDesk::read_staged(const std::string& path) {
+Result<SnapshotDesk::Staged> SnapshotDesk::read_staged(const std::string& path, const std::string& name) {
   Staged staged;
   crypto::Sha256 sha;
   COFFER_ASSIGN(std::unique_ptr<File> file, disk_.open(path, OpenMode::kRead));
   auto stoppable = std::make_unique<StoppableFile>(std::move(file), stopping_);
   COFFER_ASSIGN(const auto reader,
-                store::SnapshotReader::open(std::make_unique<HashedFile>(std::move(stoppable), sha), path));
+                store::SnapshotReader::open(std::make_unique<HashedFile>(std::move(stoppable), sha), name));
   reader->on_record([&staged](std::string_view key, std::string_view value) { staged.scan.see(key, value); });
   COFFER_ASSIGN(staged.replacement, target_.prepare(*reader));
   COFFER_TRY(staged.scan.verdict());

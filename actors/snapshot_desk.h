@@ -86,7 +86,8 @@ class SnapshotDesk {
   Result<std::string> write_file(const store::View& view, store::SnapshotMeta meta);
   Result<std::unique_ptr<store::Replacement>> read_file(const raft::Message& message, const std::string& path);
   Result<Staged> stage_file(const std::string& path);
-  Result<Staged> read_staged(const std::string& path);
+  // `name` is what errors call the stream.
+  Result<Staged> read_staged(const std::string& path, const std::string& name);
 
   Disk& disk_;
   const std::string folder_;

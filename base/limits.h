@@ -94,6 +94,7 @@ inline constexpr std::uint64_t kDiskBytesKeptFree = 512u << 20;  // default wate
 inline constexpr std::size_t kSnapshotChunkBytes = 64u << 10;
 inline constexpr std::size_t kSnapshotChunkBytesMax = 64u << 20; // one that claims more is damaged
 inline constexpr std::size_t kSnapshotInstallBytes = 8u << 20;   // records per commit while a snapshot is installed
+inline constexpr std::size_t kLoadHeldBytesMax = 4u << 20;       // of a snapshot, read and not in its state file
 inline constexpr std::size_t kArchivePieceBytes = 256u << 10;    // of a snapshot, read and packed at once
 inline constexpr std::size_t kSnapshotHeldBytesMax = 512u << 10; // packed and not sent yet, for each client
 inline constexpr unsigned kSnapshotStreamsMax = 4;               // clients that are sent snapshots at once

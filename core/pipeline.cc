@@ -116,8 +116,11 @@ bool Pipeline::restore_here(std::unique_ptr<Exchange>& exchange) {
     std::unique_ptr<Exchange> back(held);
     const Status restored = contained([&] {
       return restore_snapshot(*services_.snapshots, *back->request.body, nullptr,
-                              [this](std::string path, const RestoreScan& scan, auto done) {
-                                lifecycle_->restore_uninitialized(std::move(path), scan, std::move(done));
+                              [this](std::string path, auto done) {
+                                const auto scan = scan_stream(services_.snapshots->disk, path);
+                                if (!scan.ok())
+                                  return done(scan.status());
+                                lifecycle_->restore_uninitialized(std::move(path), *scan, std::move(done));
                               });
     });
     if (!restored.ok())

@@ -67,7 +67,7 @@ Status restore_snapshot(const SnapshotPlace& place, BodyPipe& body, const SumsSe
   auto told = std::make_shared<std::promise<Status>>();
   std::future<Status> outcome = told->get_future();
   const std::string path = taken.file.release();
-  restore(path, taken.scan, [told](Status status) { told->set_value(std::move(status)); });
+  restore(path, [told](Status status) { told->set_value(std::move(status)); });
   if (!await(outcome, place, limits::kPipedRequestTimeMax))
     return Status(Code::kOutcomeUnknown, "outcome unknown: the snapshot may or may not be restored");
   Status restored = outcome.get();

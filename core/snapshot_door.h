@@ -18,13 +18,12 @@ Result<SavedState> save_and_wait(const SnapshotPlace& place, Group& group, Nanos
 // What is told of the cluster in meta.json: its name and id as the state has them, and when.
 Result<store::ArchiveMeta> archive_meta(const store::View& view, const SnapshotPlace& place, WallTime now);
 
-// As LifecycleHandler::restore_uninitialized() has it, and Group::restore() but for the scan.
-using Restore =
-    std::function<void(std::string path, const RestoreScan& scan, std::function<void(Status)> done)>;
+// As Group::restore() has it.
+using Restore = std::function<void(std::string path, std::function<void(Status)> done)>;
 
-// Takes the archive that comes through `body`, checks it whole, and only then hands its state to `restore`; waits for
-// the outcome. One at a time in a process: kUnavailable. Without a `seal` it may be of other keys. kOutcomeUnknown when
-// nothing was heard for limits::kPipedRequestTimeMax.
+// Takes the archive that comes through `body`, checks its sums, and only then hands its state to `restore`, which looks
+// at each record before anything is replaced; waits for the outcome. One at a time in a process: kUnavailable. Without
+// a `seal` it may be of other keys. kOutcomeUnknown when nothing was heard for limits::kPipedRequestTimeMax.
 Status restore_snapshot(const SnapshotPlace& place, BodyPipe& body, const SumsSeal* seal, const Restore& restore);
 
 }  // namespace coffer::core

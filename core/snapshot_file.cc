@@ -56,26 +56,23 @@ class StateFile {
   std::uint64_t checked_ = 0;
 };
 
-Result<RestoreScan> check_state(Disk& disk, const std::string& path, const store::ArchiveMeta& meta) {
-  RestoreScan scan;
+// Damage is of what the client sent, not of this server's state.
+Status as_sent(const Status& status) {
+  return status.code() == Code::kDataLoss ? Status(Code::kInvalid, status.message()) : status;
+}
+
+Result<std::unique_ptr<store::SnapshotReader>> open_stream(Disk& disk, const std::string& path) {
   COFFER_ASSIGN(std::unique_ptr<File> file, disk.open(path, OpenMode::kRead));
-  Result<std::unique_ptr<store::SnapshotReader>> reader = store::SnapshotReader::open(std::move(file), "state.bin");
-  Status status = reader.status();
-  for (bool more = status.ok(); more;) {
-    const Result<bool> next = (*reader)->next();
-    status = next.status();
-    more = next.ok() && *next;
-    if (more)
-      scan.see((*reader)->key(), (*reader)->value());
-  }
-  if (status.code() == Code::kDataLoss)  // not of this server's state
-    return Status(Code::kInvalid, status.message());
-  COFFER_TRY(status);
+  return store::SnapshotReader::open(std::move(file), "state.bin");
+}
+
+Status check_header(Disk& disk, const std::string& path, const store::ArchiveMeta& meta) {
+  const auto reader = open_stream(disk, path);
+  COFFER_TRY(as_sent(reader.status()));
   const store::SnapshotMeta& header = (*reader)->meta();
   if (header.applied != meta.index || header.term != meta.term)
     return Status(Code::kInvalid, "the snapshot is damaged: meta.json and state.bin are of different states");
-  COFFER_TRY(scan.verdict());
-  return scan;
+  return ok_status();
 }
 
 }  // namespace
@@ -156,8 +153,24 @@ Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::strin
     return Status(Code::kInvalid,
                   "could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the "
                   "snapshot-force API to bypass this check");
-  COFFER_ASSIGN(RestoreScan scan, check_state(place.disk, spool.path(), reader.meta()));
-  return TakenSnapshot{std::move(spool), reader.meta(), std::move(scan)};
+  COFFER_TRY(check_header(place.disk, spool.path(), reader.meta()));
+  return TakenSnapshot{std::move(spool), reader.meta()};
+}
+
+Result<RestoreScan> scan_stream(Disk& disk, const std::string& path) {
+  RestoreScan scan;
+  auto reader = open_stream(disk, path);
+  Status status = reader.status();
+  for (bool more = status.ok(); more;) {
+    const Result<bool> next = (*reader)->next();
+    status = next.status();
+    more = next.ok() && *next;
+    if (more)
+      scan.see((*reader)->key(), (*reader)->value());
+  }
+  COFFER_TRY(as_sent(status));
+  COFFER_TRY(scan.verdict());
+  return scan;
 }
 
 }  // namespace coffer::core

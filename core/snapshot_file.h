@@ -1,5 +1,5 @@
 // Snapshots for operators between the disk and whoever gives or takes them: a state becomes an archive
-// (store/archive.h) piece by piece, an archive that comes in becomes a state that was checked whole. Nothing here
+// (store/archive.h) piece by piece, an archive that comes in becomes a stream whose sums are right. Nothing here
 // replaces the state in use.
 #pragma once
 
@@ -63,16 +63,18 @@ class ArchiveSource {
   std::string piece_;
 };
 
-// What came in, checked from its first byte to its last.
+// What came in. Its sums are right; its records were not looked at: who loads them does.
 struct TakenSnapshot {
   SpoolFile file;  // the stream of store/snapshot.h
   store::ArchiveMeta meta;
-  RestoreScan scan;  // its verdict is good
 };
 // Takes an archive as it comes; blocks as long as that takes. Without a `seal` it may be of other keys. `name` is that
 // of a new file in the spool folder. After a failure nothing is left of it. kInvalid: it is no snapshot that this
 // server takes; kTooLarge: a bound, or the disk.
 Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::string& name, BodyPipe& body,
                                     const SumsSeal* seal);
+// Reads the stream at `path` from its first record to its last. kInvalid: it is damaged, or not the state of a server
+// that was initialized.
+Result<RestoreScan> scan_stream(Disk& disk, const std::string& path);
 
 }  // namespace coffer::core

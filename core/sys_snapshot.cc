@@ -65,7 +65,7 @@ Status take(CallContext& ctx, std::shared_ptr<const SumsSeal> seal) {
     return Status(Code::kInvalid, "the snapshot is the body of the request");
   OutsideWork work;
   work.call = [tools, body = ctx.request.body, seal = std::move(seal)](Nanos, Response&, json::Arena&) {
-    return restore_snapshot(*tools.place, *body, seal.get(), [tools](std::string path, const RestoreScan&, auto done) {
+    return restore_snapshot(*tools.place, *body, seal.get(), [tools](std::string path, auto done) {
       tools.group->restore(std::move(path), std::move(done));
     });
   };

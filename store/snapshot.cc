@@ -4,6 +4,7 @@
 #include "base/crc32c.h"
 #include "base/limits.h"
 #include "store/key.h"
+#include "store/load_thread.h"
 #include "store/overlay.h"
 
 namespace coffer::store {
@@ -173,7 +174,8 @@ Result<bool> SnapshotReader::next() {
 namespace {
 
 Status load(LmdbState& state, SnapshotReader& snapshot) {
-  LmdbState::Load into(state);
+  LoadThread into(state);
+  COFFER_TRY(into.begin());
   while (true) {
     COFFER_ASSIGN(const bool more, snapshot.next());
     if (!more)

@@ -31,6 +31,24 @@ std::string value_of(int number) {
   return value;
 }
 
+// While it stands, no file of this process grows beyond `bytes`.
+class SmallFiles {
+ public:
+  explicit SmallFiles(rlim_t bytes) : handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    BOOST_REQUIRE(::getrlimit(RLIMIT_FSIZE, &before_) == 0);
+    const rlimit small{bytes, before_.rlim_max};
+    BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  }
+  ~SmallFiles() {
+    BOOST_CHECK(::setrlimit(RLIMIT_FSIZE, &before_) == 0);
+    ::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*const handler_)(int);
+};
+
 // 500 records at index 1; returns the file's path.
 std::string make_state(const std::string& folder) {
   auto state = open_state(posix_disk(), folder, {}, system_random());
@@ -201,14 +219,10 @@ BOOST_AUTO_TEST_CASE(a_failed_commit_is_final) {
     backend.apply(Index(2), std::vector<Op>{{key(1), std::string(3u << 20, 'x')}});
     backend.publish(nullptr);
     BOOST_REQUIRE(backend.freeze());
-    rlimit before{};
-    BOOST_REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-    const rlimit small{1u << 20, before.rlim_max};
-    const auto handler = ::signal(SIGXFSZ, SIG_IGN);
-    BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
-    const auto flushed = backend.flush_step();
-    BOOST_REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
-    ::signal(SIGXFSZ, handler);
+    const auto flushed = [&] {
+      const SmallFiles small(1u << 20);
+      return backend.flush_step();
+    }();
     BOOST_TEST((flushed.code() == Code::kIo));
     BOOST_TEST(flushed.status().message().find(path) != std::string::npos);
     BOOST_TEST(backend.durable_index().get() == 1u);
@@ -325,6 +339,32 @@ BOOST_AUTO_TEST_CASE(a_large_snapshot_becomes_the_next_state) {
   const ReaderHold reader(*state, **state->acquire());
   std::string found;
   BOOST_TEST((*reader->get(key(150), found) && found == value + "150"));
+}
+
+// The reader is far ahead of the thread that writes by then, or waits for it.
+BOOST_AUTO_TEST_CASE(a_snapshot_that_cannot_be_written_changes_nothing) {
+  const testing::TempFolder folder;
+  make_state(folder.path());
+  const std::string spool = folder.path() + "/spool";
+  const std::string value(256u << 10, 'v');
+  const auto file = std::move(*posix_disk().open(spool, OpenMode::kCreateNew));
+  const auto writer = std::move(*SnapshotWriter::begin(*file, {.applied = Index(9)}));
+  for (std::uint64_t i = 100; i < 200; ++i)
+    BOOST_REQUIRE(writer->add(key(i), value).ok());
+  BOOST_REQUIRE(writer->finish().ok());
+  const auto install = [&] {
+    const auto snapshot =
+        std::move(*SnapshotReader::open(std::move(*posix_disk().open(spool, OpenMode::kRead)), spool));
+    return install_snapshot(posix_disk(), folder.path(), {}, system_random(), *snapshot).status();
+  };
+  for (const rlim_t bytes : {rlim_t{1} << 20, rlim_t{10} << 20, rlim_t{24} << 20}) {
+    const SmallFiles small(bytes);
+    BOOST_TEST((install().code() == Code::kIo));
+    BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000001.mdb");
+    BOOST_TEST(!*posix_disk().exists(folder.path() + "/state-000002.mdb"));
+  }
+  BOOST_TEST(install().ok());
+  BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000002.mdb");
 }
 
 BOOST_AUTO_TEST_CASE(the_flush_thread_commits_scrubs_and_reports_damage) {
