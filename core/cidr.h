@@ -28,6 +28,10 @@ bool in_networks(std::string_view address, std::span<const std::string> networks
 // The same for networks joined by commas.
 bool in_networks(std::string_view address, std::string_view joined);
 
+// Whom `address` counts as where clients are told apart: itself, but for one of IPv6 its network of 64 bits, which is
+// one client's own (RFC 6177): whoever has that has more addresses than can be counted.
+std::string site_of(std::string_view address);
+
 // What lies in a network of each; `joined` by commas.
 std::vector<std::string> common_networks(std::string_view joined, std::span<const std::string> networks);
 

@@ -33,6 +33,9 @@ using ExistenceCheck = Result<bool> (*)(HandlerContext& ctx);
 // The name that failed logins are counted by, however it is spelt (core/lockout.h); in the arena. Empty: not counted.
 using LoginName = Result<std::string_view> (*)(HandlerContext& ctx);
 
+// The role that whoever logs in with this request would have, for quotas; in the arena. Empty: there is none.
+using LoginRole = Result<std::string_view> (*)(HandlerContext& ctx);
+
 // Called in each run before the handler. Returns work to be performed outside before the handler is called in another
 // run, or null when ctx.prepared is what the handler needs, or when it needs nothing. Only reads.
 using Prepare = Result<std::unique_ptr<PreparedWork>> (*)(HandlerContext& ctx);
@@ -61,6 +64,7 @@ struct PathSpec {
   // What it captures are names whose case does not matter to the handler. Policies and quotas see them in lower case:
   // no spelling of a name passes by a rule for it (advisory D1, rule R2).
   bool folds_case = false;
+  LoginRole login_role = nullptr;    // of a path where clients log in and do not name their role
 
   // True for a field, and for a name that the pattern captures.
   bool knows(std::string_view name) const;

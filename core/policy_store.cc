@@ -74,6 +74,8 @@ PolicyStore::PolicyStore(Entries entries)
   Result<Policy> wrapping = parse_policy(kWrappingPolicyName, kWrappingPolicyText);
   COFFER_CHECK(wrapping.ok());
   wrapping_ = std::make_shared<const Policy>(std::move(*wrapping));
+  for (const auto& [name, entry] : entries_)
+    text_bytes_ += entry->text.size();
 }
 
 PolicyStore::~PolicyStore() {

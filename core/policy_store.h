@@ -22,6 +22,10 @@ inline constexpr std::string_view kWrappingPolicyName = "response-wrapping";
 // And what the token of a request that waits for an approval may do (core/control_group.h).
 inline constexpr std::string_view kApprovalPolicyName = "control-group";
 
+// Of one namespace: all of them are in memory on each node.
+inline constexpr std::size_t kPoliciesMax = 65'536;
+inline constexpr std::size_t kPolicyTextBytesMax = 64u << 20;  // of all of them
+
 struct PolicyEntry {
   std::string text;
   WallTime modified{};
@@ -46,6 +50,7 @@ class PolicyStore {
   PolicyStore& operator=(const PolicyStore&) = delete;
 
   const Entries& entries() const noexcept { return entries_; }
+  std::size_t text_bytes() const noexcept { return text_bytes_; }
   // Nothing when its time is over.
   const PolicyEntry* find(std::string_view name, WallTime now) const;
   // Those of a joined set that there are.
@@ -85,6 +90,7 @@ class PolicyStore {
   const Set& set_of(std::string_view joined, std::shared_ptr<const Set>& owner, WallTime now) const;
 
   Entries entries_;
+  std::size_t text_bytes_ = 0;
   std::shared_ptr<const Policy> wrapping_;
   mutable std::array<std::atomic<Node*>, kBuckets> buckets_{};  // lists that only grow
   mutable std::atomic<std::size_t> cached_{0};

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "core/cidr.h"
 #include "core/token_params.h"
 
 namespace coffer::core {
@@ -134,8 +135,10 @@ RateCounter::Taken RateCounter::take(std::string_view client, const QuotaRecord&
 QuotaSet::QuotaSet(std::vector<Rule> rules, QuotaConfig config) : rules_(std::move(rules)), config_(std::move(config)) {
   std::stable_sort(rules_.begin(), rules_.end(),
                    [](const Rule& a, const Rule& b) { return weight(a.record) > weight(b.record); });
-  for (const Rule& rule : rules_)
+  for (const Rule& rule : rules_) {
     (rule.record.kind == QuotaKind::kRate ? any_rate_ : any_leases_) = true;
+    by_role_ = by_role_ || !rule.record.role.empty();
+  }
 }
 
 const QuotaSet::Rule* QuotaSet::find(QuotaKind kind, std::string_view ns, std::string_view path,
@@ -167,7 +170,7 @@ std::optional<RateCounter::Taken> QuotaSet::take(std::string_view ns, std::strin
     return rule->rate->take(who, record, record.rate_thousandths, now);
   const bool together = record.group == QuotaGroup::kNone || record.group == QuotaGroup::kEntityThenNone;
   const bool second = by_entity(record) && record.secondary_thousandths > 0;
-  return rule->rate->take(together ? std::string_view() : address, record,
+  return rule->rate->take(together ? std::string() : site_of(address), record,
                           second ? record.secondary_thousandths : record.rate_thousandths, now);
 }
 

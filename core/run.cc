@@ -201,10 +201,15 @@ void Run::authorise() {
       note(status);
 }
 
-// A login's role, as far as the request says it.
-std::string_view Run::quota_role() const {
-  if (route_ == nullptr || route_->record.table != MountTable::kAuth || !match_)
+// A login's role, as far as the request or its handler says it.
+std::string_view Run::quota_role() {
+  if (route_ == nullptr || route_->record.table != MountTable::kAuth || !match_ || !published_.quotas->by_role())
     return {};
+  if (match_->spec->login_role != nullptr) {
+    CallContext ctx = context();
+    const Result<std::string_view> role = match_->spec->login_role(ctx);
+    return role.ok() ? *role : std::string_view();
+  }
   if (const json::Value* role = exchange_.request.data.find("role"); role != nullptr && role->is_string())
     return role->as_string();
   return match_->captures.empty() ? std::string_view() : match_->captures.front();
@@ -214,10 +219,8 @@ bool Run::admit() {
   find_namespace();
   resolve();
   // A role that stands in the body is not known yet.
-  const bool by_role = route_ != nullptr && route_->record.table == MountTable::kAuth &&
-                       std::ranges::any_of(published_.quotas->rules(), [](const QuotaSet::Rule& rule) {
-                         return rule.record.kind == QuotaKind::kRate && !rule.record.role.empty();
-                       });
+  const bool by_role =
+      route_ != nullptr && route_->record.table == MountTable::kAuth && published_.quotas->by_role();
   if (namespace_found_ && !by_role)
     take_rate();
   return !state_.rate.refused;

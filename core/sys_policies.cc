@@ -187,6 +187,19 @@ Status take_text(CallContext& ctx, std::string_view name, PolicyEntry& entry) {
   return parsed.ok() ? ok_status() : parsed.status().with_context("failed to parse policy");
 }
 
+// As of what is published: writes that are under way together may go beyond it by as much as they bring.
+Status check_room(const CallContext& ctx, const PolicyEntry& entry, const PolicyEntry* before) {
+  const PolicyStore& all = ctx.published.policies_of(ctx.mount.namespace_id);
+  if (before == nullptr && all.entries().size() >= kPoliciesMax)
+    return Status(Code::kExhausted,
+                  "there are " + std::to_string(kPoliciesMax) + " policies in this namespace already");
+  const std::size_t less = before == nullptr ? 0 : before->text.size();
+  if (entry.text.size() > less && all.text_bytes() + entry.text.size() - less > kPolicyTextBytesMax)
+    return Status(Code::kExhausted, "the policies of this namespace would be longer than " +
+                                        std::to_string(kPolicyTextBytesMax >> 20) + " MiB together");
+  return ok_status();
+}
+
 Status handle_write(HandlerContext& base) {
   CallContext& ctx = call(base);
   const std::string_view name = ctx.captures.front();
@@ -196,6 +209,7 @@ Status handle_write(HandlerContext& base) {
   COFFER_ASSIGN(entry.cas_required, ctx.bool_field("cas_required", false));
   COFFER_TRY(take_text(ctx, name, entry));
   COFFER_TRY(check_version(ctx, before.get(), entry.cas_required));
+  COFFER_TRY(check_room(ctx, entry, before.get()));
   return put_policy(ctx, name, entry, before.get());
 }
 
@@ -217,6 +231,7 @@ Status handle_patch(HandlerContext& base) {
   if (!ctx.field("policy").is_null())
     COFFER_TRY(take_text(ctx, name, entry));
   COFFER_TRY(check_version(ctx, before.get(), entry.cas_required));
+  COFFER_TRY(check_room(ctx, entry, before.get()));
   ctx.response.status = 200;
   return put_policy(ctx, name, entry, before.get());
 }

@@ -46,6 +46,12 @@ Status look_for_nobody(HandlerContext& ctx, std::string_view secret) {
 
 Result<std::string_view> login_name(HandlerContext& ctx) { return ctx.string_field("role_id", ""); }
 
+Result<std::string_view> login_role(HandlerContext& ctx) {
+  COFFER_ASSIGN(const std::string_view role_id, ctx.string_field("role_id", ""));
+  COFFER_ASSIGN(const auto role, find_role_by_id(ctx, role_id));
+  return role ? ctx.arena.copy(role->name) : std::string_view();
+}
+
 Status log_in(HandlerContext& ctx) {
   COFFER_ASSIGN(const std::string_view role_id, ctx.string_field("role_id", ""));
   COFFER_ASSIGN(const std::string_view secret, ctx.string_field("secret_id", ""));
@@ -97,6 +103,7 @@ std::vector<core::PathSpec> login_specs() {
                    true,
                    false,
                    login_name});
+  specs.back().login_role = login_role;
   return specs;
 }
 

@@ -1,6 +1,9 @@
 // Quotas: how often requests come, how many leases there are.
 #include <boost/test/unit_test.hpp>
 
+#include <map>
+
+#include "core/cidr.h"
 #include "core/quota_count.h"
 #include "tests/core/core_fixture.h"
 #include "tests/core/fake_outside.h"
@@ -139,6 +142,43 @@ BOOST_FIXTURE_TEST_CASE(c4_a_rate_is_judged_by_the_head, CoreFixture) {
   BOOST_TEST(admitted("auth/approle/login"));
   const coffer::testing::ScopedMutant on(Mutant::kQuotaAfterBody);
   BOOST_TEST(admitted("secret/data/a"));
+}
+
+BOOST_FIXTURE_TEST_CASE(logins_by_role_id_count_as_their_role, CoreFixture) {
+  BOOST_TEST(write("sys/auth/approle", R"({"type":"approle"})").status == 204);
+  std::map<std::string, std::string> bodies;
+  for (const std::string name : {"few", "many"}) {
+    write("auth/approle/role/" + name, R"({"bind_secret_id":false,"secret_id_bound_cidrs":"127.0.0.0/8"})");
+    bodies[name] =
+        "{\"role_id\":\"" + read("auth/approle/role/" + name + "/role-id").text("data|role_id") + "\"}";
+    BOOST_TEST(write("auth/approle/login", bodies[name], "").status == 200);
+  }
+  const std::string_view of_role = R"({"path":"auth/approle/","role":"few","rate":1,"interval":"1h"})";
+  BOOST_TEST(write("sys/quotas/rate-limit/role", of_role).status == 204);
+  BOOST_TEST(write("auth/approle/login", bodies["few"], "").status == 200);
+  BOOST_TEST(write("auth/approle/login", bodies["few"], "").status == 429);
+  for (int i = 0; i < 3; ++i)
+    BOOST_TEST(write("auth/approle/login", bodies["many"], "").status == 200);
+  BOOST_TEST(write("auth/approle/login", R"({"role_id":"nobody"})", "").status == 400);
+}
+
+// Who has a network of 64 bits has no more than whoever has one address.
+BOOST_AUTO_TEST_CASE(a_network_of_ipv6_is_one_client) {
+  BOOST_TEST(site_of("192.0.2.7") == "192.0.2.7");
+  BOOST_TEST(site_of("2001:db8:1:2::7") == site_of("2001:db8:1:2:ffff::8"));
+  BOOST_TEST(site_of("2001:db8:1:2::7") != site_of("2001:db8:1:3::7"));
+  BOOST_TEST(site_of("::ffff:192.0.2.7") != site_of("::ffff:192.0.2.8"));
+  BOOST_TEST(site_of("no:address") == "no:address");
+  QuotaRecord record;
+  record.name = "all";
+  record.rate_thousandths = 2000;
+  record.interval = 1s;
+  const QuotaSet set({{record, std::make_shared<RateCounter>(), std::make_shared<LeaseCount>()}}, {});
+  const auto allowed = [&](std::string_view address) {
+    return set.take("", "secret/a", "", [] { return std::string_view(); }, address, WallTime(1h))->allowed;
+  };
+  BOOST_TEST((allowed("2001:db8::1") && allowed("2001:db8::2") && !allowed("2001:db8::3")));
+  BOOST_TEST(allowed("2001:db8:0:1::3"));
 }
 
 BOOST_FIXTURE_TEST_CASE(bad_quotas_are_refused, CoreFixture) {

@@ -3,6 +3,7 @@
 
 #include "core/jobs.h"
 #include "core/layout.h"
+#include "core/policy_store.h"
 #include "tests/core/core_fixture.h"
 #include "tests/mutant_on.h"
 
@@ -148,6 +149,24 @@ BOOST_FIXTURE_TEST_CASE(keeps_policies, CoreFixture) {
   BOOST_TEST(first_error(erase("sys/policies/acl/root")) == "400 cannot delete \"root\" policy");
   BOOST_TEST(erase("sys/policies/acl/p1").status == 204);
   BOOST_TEST(list("sys/policies/acl").text("data|keys") == R"(["default","root"])");
+}
+
+// All of them are in memory.
+BOOST_FIXTURE_TEST_CASE(policies_have_a_bound_together, CoreFixture) {
+  const auto put = [this](std::string_view name, std::size_t bytes) {
+    return write("sys/policies/acl/" + std::string(name), R"({"policy":"# )" + std::string(bytes, 'x') + "\"}");
+  };
+  const std::size_t bytes = 1'000'000;
+  std::size_t taken = 0;
+  while (taken * bytes <= kPolicyTextBytesMax && put("p" + std::to_string(taken), bytes).status == 204)
+    ++taken;
+  BOOST_TEST(taken == kPolicyTextBytesMax / bytes);
+  BOOST_TEST(put("one-more", bytes).text("errors|0") ==
+             "the policies of this namespace would be longer than 64 MiB together");
+  BOOST_TEST(put("p0", bytes).status == 204);  // no more than before
+  BOOST_TEST(put("small", 10).status == 204);
+  erase("sys/policies/acl/p1");
+  BOOST_TEST(put("one-more", bytes).status == 204);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_policy_change_takes_effect_at_once, CoreFixture) {
