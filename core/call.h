@@ -39,7 +39,8 @@ struct Services {
   Lockouts* lockouts = nullptr;    // null: nobody is ever locked out
   Logger* log = nullptr;           // null: nothing is logged, as tests do
   ActivityLog* activity = nullptr;  // null: clients are not counted
-  std::optional<LogLevel> log_requests{};  // each request that is answered is a line of this level; nothing: none is
+  // Each request that is answered is a line of this level; nothing: none is. May change at any time.
+  const std::atomic<std::optional<LogLevel>>* log_requests = nullptr;
   bool introspection = false;      // sys/internal/inspect is there
   EventBus* events = nullptr;      // null: nobody is told what changed
   Group* group = nullptr;          // null: storage that no other node shares

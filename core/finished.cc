@@ -153,11 +153,11 @@ void trace(const Exchange& exchange, TraceSink& sink) {
 }
 
 // Paths, never what they hold.
-void log_request(const Exchange& exchange, const Services& services) {
+void log_request(const Exchange& exchange, const Services& services, LogLevel level) {
   const Request& request = exchange.request;
   const StageTimes& times = exchange.pipeline->times;
   const Nanos took(times.ended - times.began);
-  services.log->log(*services.log_requests, "core", "completed_request",
+  services.log->log(level, "core", "completed_request",
                     {{"client_address", std::string(request.remote_address).append(":").append(
                                             std::to_string(request.remote_port))},
                      {"duration", std::to_string(std::chrono::floor<std::chrono::milliseconds>(took).count()) + "ms"},
@@ -173,8 +173,9 @@ void log_request(const Exchange& exchange, const Services& services) {
 void note_finished(Exchange& exchange, const Services& services) {
   exchange.pipeline->times.ended = metrics::now_ns();
   count(exchange);
-  if (services.log_requests && services.log != nullptr) [[unlikely]]
-    log_request(exchange, services);
+  if (services.log_requests != nullptr && services.log != nullptr)
+    if (const auto level = services.log_requests->load(std::memory_order_relaxed)) [[unlikely]]
+      log_request(exchange, services, *level);
   if (services.traces != nullptr)
     trace(exchange, *services.traces);
 }

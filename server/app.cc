@@ -104,7 +104,9 @@ class App::Impl {
       : options_(std::move(options)), logger_(logger), fatal_([this, report = std::move(fatal)](const Status& status) {
           report(status);
           note_failure(status);
-        }) {}
+        }) {
+    log_requests(options_.log_requests);
+  }
 
   Status open_store();
   Status create_node();
@@ -116,6 +118,7 @@ class App::Impl {
   Status listen();
   void stop();
   Status reload();
+  void log_requests(std::optional<LogLevel> level) { log_requests_.store(level, std::memory_order_relaxed); }
 
   // Waits until it is set; no longer once the node has failed, or than a start may take.
   Status await(Latch& latch, const std::string& what);
@@ -140,6 +143,7 @@ class App::Impl {
   Nanos housekeeping();
 
   AppOptions options_;
+  std::atomic<std::optional<LogLevel>> log_requests_{};
   Logger& logger_;
   std::function<void(const Status&)> fatal_;  // any thread
   std::mutex failure_mutex_;
@@ -513,7 +517,7 @@ Status App::Impl::start_node() {
   compose_instruments();
   services_.reset(new core::Services{*backend_, *node_, engines_, *audit_, system_random(),
                                      std::string(kVaultVersion), pool_.get(), &calls_, instruments_.get(),
-                                     exporter_.get(), lockouts_.get(), &logger_, &activity_, options_.log_requests,
+                                     exporter_.get(), lockouts_.get(), &logger_, &activity_, &log_requests_,
                                      options_.introspection, events_.get(),
                                      cluster_ != nullptr ? node_.get() : nullptr,
                                      cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get(),
@@ -746,6 +750,8 @@ std::vector<std::string> App::grpc_addresses() const {
 }
 
 Status App::reload() { return impl_->reload(); }
+
+void App::log_requests(std::optional<LogLevel> level) { impl_->log_requests(level); }
 void App::stop() { impl_->stop(); }
 
 }  // namespace coffer::server

@@ -78,6 +78,8 @@ class App {
 
   // SIGHUP: certificates, audit files. What fails keeps its old state; the first failure is returned.
   Status reload();
+  // Each request that is answered is a line of this level from here on; nothing: none is. Any thread.
+  void log_requests(std::optional<LogLevel> level);
   // Answers what is in flight, then ends everything. Once.
   void stop();
 

@@ -325,6 +325,20 @@ Result<StartOptions> configured_options(const RunOptions& run) {
 
 }  // namespace
 
+Result<LogLevels> log_levels(const RunOptions& options) {
+  Logger::Options log;
+  LogLevels levels;
+  if (!options.dev) {
+    COFFER_ASSIGN(const Config config, load_config(options.config_paths, options.variable));
+    COFFER_TRY(validate_config(config));
+    log.level = config.log_level;
+    levels.requests = config.log_requests;
+  }
+  COFFER_TRY(log_options(options, log));
+  levels.level = log.level;
+  return levels;
+}
+
 Result<std::pair<std::string, std::uint16_t>> parse_address(std::string_view text, std::uint16_t port,
                                                             std::string_view setting) {
   const Status bad(Code::kInvalid, std::string(setting) + ": expected an address and a port, as in 127.0.0.1:8200");

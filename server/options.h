@@ -24,6 +24,16 @@ struct StartOptions {
   std::vector<std::string> warnings;  // settings that are read and have no effect yet, or none at all
 };
 
+// What SIGHUP reads anew of the configuration.
+struct LogLevels {
+  LogLevel level = LogLevel::kInfo;
+  std::optional<LogLevel> requests;
+
+  friend bool operator==(const LogLevels&, const LogLevels&) = default;
+};
+// As start_options() would have them now. kInvalid: the configuration is not good any more.
+Result<LogLevels> log_levels(const RunOptions& options);
+
 // Reads files, so call it before anything depends on the result. kInvalid names file, line and setting, never a key's
 // content.
 Result<StartOptions> start_options(const RunOptions& options);

@@ -64,22 +64,31 @@ Status start_dev(const RunOptions& options, const DevTls* tls, App& app, Logger&
   return Status();
 }
 
+// Only what is configured otherwise than before is changed: a level that was set through the API outlives the SIGHUP of
+// whoever rotates the log.
+Status reload_levels(const RunOptions& options, LogLevels& configured, App& app, Logger& logger) {
+  COFFER_ASSIGN(const LogLevels now, log_levels(options));
+  if (now.level != configured.level)
+    logger.set_level(now.level);
+  if (now.requests != configured.requests)
+    app.log_requests(now.requests);
+  configured = now;
+  return ok_status();
+}
+
 // Until a signal says stop: 0, or the node failed: 1.
-int serve(App& app, Logger& logger, Signals& signals, const std::string& product) {
+int serve(const RunOptions& options, LogLevels levels, App& app, Logger& logger, Signals& signals) {
   for (;;) {
     switch (signals.wait()) {
       case Signals::Event::kReload: {
-        logger.info("server", product + " reload triggered");
-        Status status = logger.reopen();
-        const Status reloaded = app.reload();
-        if (status.ok())
-          status = reloaded;
-        if (!status.ok())
-          logger.error("server", "reload failed in part: " + status.message());
+        logger.info("server", options.product + " reload triggered");
+        for (const Status& status : {logger.reopen(), app.reload(), reload_levels(options, levels, app, logger)})
+          if (!status.ok())
+            logger.error("server", "reload failed in part: " + status.message());
         break;
       }
       case Signals::Event::kStop:
-        logger.info("server", product + " shutdown triggered");
+        logger.info("server", options.product + " shutdown triggered");
         app.stop();
         return 0;
       case Signals::Event::kFailed:
@@ -118,6 +127,7 @@ int run(const RunOptions& options) {
     (*logger)->warn("server", note);
   if (!locked && !start->disable_mlock)
     (*logger)->warn("server", "memory for keys could not be locked: raise RLIMIT_MEMLOCK or grant CAP_IPC_LOCK");
+  const LogLevels levels{start->log.level, start->app.log_requests};
   Result<std::unique_ptr<App>> app =
       App::start(std::move(start->app), **logger, [&signals](const Status&) { signals.fail(); });
   if (!app.ok()) {
@@ -136,7 +146,7 @@ int run(const RunOptions& options) {
       return 1;
     }
   }
-  return serve(**app, **logger, signals, options.product);
+  return serve(options, levels, **app, **logger, signals);
 }
 
 }  // namespace coffer::server

@@ -2,6 +2,8 @@
 import gzip
 import json
 import pathlib
+import re
+import signal
 
 import harness
 
@@ -118,6 +120,32 @@ class Operations(harness.Contract):
             self.assertEqual(path.stat().st_mode & 0o777, 0o600)
             for line in gzip.decompress(path.read_bytes()).decode().splitlines():
                 json.loads(line)
+
+    def test_levels_of_the_log_are_taken_by_sighup(self):
+        base = 'storage "inmem" {}\nlistener "tcp" { address = "127.0.0.1:8200" tls_disable = true }\n'
+        server = self.configured(base)
+        made = json.loads(self.shell("vault operator init -key-shares=1 -key-threshold=1 -format=json"))
+        self.shell("vault operator unseal " + made["unseal_keys_b64"][0])
+
+        def reload(settings, line):
+            """Until the line is there once more."""
+            before = len(re.findall(line, server.output()))
+            (self.folder / "server.hcl").write_text(base + settings)
+            server.process.send_signal(signal.SIGHUP)
+            harness.wait_until(lambda: (GET("GET", "/v1/sys/mounts", made["root_token"]), len(re.findall(line, server.output())))[1] > before, line)
+
+        mounts = r"completed_request.*request_path=sys/mounts"
+        reload('log_requests_level = "warn"\n', r"\[WARN\].*" + mounts)
+        reload('log_requests_level = "debug"\nlog_level = "debug"\n', r"\[DEBUG\].*" + mounts)
+        # A level that was set through the API outlives the signals of whoever rotates the log.
+        GET("POST", "/v1/sys/loggers", made["root_token"], {"level": "info"})
+        reload('log_requests_level = "off"\nlog_level = "debug"\n', "reload triggered")
+        reload('log_level = "loud"\n', r"reload failed in part: .*log_level")  # so the one before is done
+        told = GET("GET", "/v1/sys/loggers", made["root_token"])[1]["data"]
+        self.assertEqual(set(told.values()), {"info"})
+        GET("GET", "/v1/sys/policies/acl", made["root_token"])
+        reload('log_requests_level = "error"\n', r"\[ERROR\].*" + mounts)
+        self.assertNotIn("request_path=sys/policies/acl", server.output())
 
     def test_listeners_with_rules_of_their_own(self):
         server = self.configured('''storage "inmem" {}
