@@ -3,9 +3,24 @@
 #include <system_error>
 #include <utility>
 
+#include "base/limits.h"
+#include "core/call.h"
 #include "core/contained.h"
 
 namespace coffer::core {
+
+void after_audit(CallContext& ctx, std::function<void()> change) {
+  if (ctx.services.calls == nullptr)
+    return change();
+  OutsideWork work;
+  work.call = [change = std::move(change)](Nanos, Response&, json::Arena&) {
+    change();
+    return ok_status();
+  };
+  work.ends = ctx.now + limits::kOutsideTimeMax;
+  work.alone = true;
+  ctx.outside = std::move(work);
+}
 
 bool CallThreads::submit(std::function<void()> task) {
   const std::lock_guard lock(mutex_);

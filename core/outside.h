@@ -31,6 +31,10 @@ struct OutsideWork {
   bool alone = false;
 };
 
+// What a handler changes in this node's memory alone: done when the line of the request was accepted, not before, so
+// that whoever cannot be audited changes nothing. At once where there is no thread for calls, as in tests.
+void after_audit(CallContext& ctx, std::function<void()> change);
+
 // Threads for calls that may hang, and a bounded queue before them.
 class CallPool {
  public:

@@ -49,7 +49,8 @@ Status handle_unlock(HandlerContext& base) {
   CallContext& ctx = call(base);
   for (const Route& route : ctx.published.router->routes())
     if (is_own(ctx, route) && route.record.info.accessor == ctx.captures[0] && ctx.services.lockouts != nullptr)
-      ctx.services.lockouts->forget(ctx.captures[0], ctx.captures[1]);
+      after_audit(ctx, [lockouts = ctx.services.lockouts, accessor = std::string(ctx.captures[0]),
+                        name = std::string(ctx.captures[1])] { lockouts->forget(accessor, name); });
   return ok_status();
 }
 

@@ -153,13 +153,12 @@ Status handle_loggers_write(HandlerContext& base) {
   const Result<LogLevel> level = parse_log_level(text);
   if (!level.ok())
     return Status(Code::kInvalid, "invalid level provided: " + level.status().message());
-  if (ctx.captures.empty()) {
-    instruments->logger().set_level_of_all(*level);
-    return ok_status();
-  }
-  if (!known_logger(instruments->logger(), ctx.captures.front()))
+  if (!ctx.captures.empty() && !known_logger(instruments->logger(), ctx.captures.front()))
     return Status(Code::kInvalid, "logger \"" + std::string(ctx.captures.front()) + "\" not found");
-  instruments->logger().set_level(ctx.captures.front(), *level);
+  after_audit(ctx, [&logger = instruments->logger(), level = *level,
+                    name = ctx.captures.empty() ? std::string() : std::string(ctx.captures.front())] {
+    name.empty() ? logger.set_level_of_all(level) : logger.set_level(name, level);
+  });
   return ok_status();
 }
 
@@ -168,7 +167,10 @@ Status handle_loggers_delete(HandlerContext& base) {
   COFFER_ASSIGN(const Instruments* instruments, instruments_of(ctx));
   if (!ctx.captures.empty() && !known_logger(instruments->logger(), ctx.captures.front()))
     return Status(Code::kInvalid, "logger \"" + std::string(ctx.captures.front()) + "\" not found");
-  instruments->logger().revert_level(ctx.captures.empty() ? std::string_view() : ctx.captures.front());
+  after_audit(ctx, [&logger = instruments->logger(),
+                    name = ctx.captures.empty() ? std::string() : std::string(ctx.captures.front())] {
+    logger.revert_level(name);
+  });
   return ok_status();
 }
 

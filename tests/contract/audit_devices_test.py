@@ -20,6 +20,7 @@ class Receiver:
     def __init__(self, kind, address=None):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, kind)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.socket.bind(address if address is not None else ("127.0.0.1", 0))
         self.got = b""
         self.messages = []
@@ -149,16 +150,41 @@ class Devices(harness.Contract):
         for message in udp.messages:
             json.loads(message)
 
+    @staticmethod
+    def login(password="right"):
+        return harness.http("POST", "/v1/auth/userpass/login/alice", None, {"password": password})[0]
+
     def test_S4_174_fail_closed(self):
         server = self.dev()
         tcp = Receiver(socket.SOCK_STREAM)
         self.shell(f"vault audit enable socket address=127.0.0.1:{tcp.port}")
         self.assertEqual(harness.http("POST", "/v1/secret/data/kept", "root", {"data": {"a": 1}})[0], 200)
+        self.shell("vault auth enable userpass && vault write auth/userpass/users/alice password=right")
+        self.accessor = harness.http("GET", "/v1/sys/auth", "root")[1]["data"]["userpass/"]["accessor"]
+        self.assertEqual([self.login("wrong") for _ in range(5)], [400] * 5)
+        self.assertEqual(self.login(), 403)
+        port = tcp.port
         tcp.close()
         tcp.drop_peers()
         status, body = harness.http("POST", "/v1/secret/data/lost", "root", {"data": {"a": 1}})
         self.assertEqual((status, body["errors"]), (500, ["no audit device accepted the request"]))
         server.wait_for_line(r"audit log write failed")
+        # Nor is anything changed in the server's memory that nobody is told of.
+        for method, path, given in (("POST", "loggers", {"level": "debug"}), ("POST", "loggers/core", {"level": "debug"}),
+                                    ("POST", f"locked-users/{self.accessor}/unlock/alice", None)):
+            self.assertEqual(harness.http(method, "/v1/sys/" + path, "root", given)[0], 500, path)
+        self.assertEqual([self.login() for _ in range(2)], [500, 500])
+        again = Receiver(socket.SOCK_STREAM, ("127.0.0.1", port))
+        self.addCleanup(again.close)
+        harness.wait_until(lambda: harness.http("GET", "/v1/sys/loggers", "root")[0] == 200, "the device is back")
+        self.assertEqual(set(harness.http("GET", "/v1/sys/loggers", "root")[1]["data"].values()), {"info"})
+        self.assertEqual(self.login(), 403)  # still locked out
+        self.assertEqual(harness.http("POST", "/v1/sys/loggers", "root", {"level": "warn"})[0], 204)
+        self.assertEqual(set(harness.http("GET", "/v1/sys/loggers", "root")[1]["data"].values()), {"warn"})
+        self.assertEqual(harness.http("DELETE", "/v1/sys/loggers/core", "root")[0], 204)
+        self.assertEqual(harness.http("GET", "/v1/sys/loggers", "root")[1]["data"]["core"], "info")
+        self.assertEqual(harness.http("POST", f"/v1/sys/locked-users/{self.accessor}/unlock/alice", "root")[0], 204)
+        self.assertEqual(self.login(), 200)
 
     def test_S4_174_a_device_that_hangs_does_not_hold_the_others(self):
         self.dev()

@@ -55,6 +55,10 @@ class Health(Standbys):
         self.assertTrue(told["performance_standby"])
         self.assertGreater(told["performance_standby_last_remote_wal"], 0)
         self.assertFalse(self.status(1, "sys/leader")[1]["performance_standby"])
+        # The levels of the log are each node's own.
+        self.assertEqual(self.status(2, "sys/loggers", "POST", self.token, {"level": "warn"})[0], 204)
+        levels = [set(self.status(n, "sys/loggers", token=self.token)[1]["data"].values()) for n in (1, 2, 3)]
+        self.assertEqual(levels, [{"info"}, {"warn"}, {"info"}])
         lines = self.vault(2, "status").splitlines()
         for line in ("HA Mode                                standby", "Performance Standby Node               true"):
             self.assertIn(line, lines)
