@@ -19,6 +19,7 @@
 #include "rpc/cluster_service.h"
 #include "rpc/disk_worker.h"
 #include "rpc/forward_calls.h"
+#include "rpc/library_log.h"
 #include "rpc/peer_stream.h"
 #include "rpc/snapshot_sender.h"
 #include "rpc/steady_waits.h"
@@ -404,6 +405,7 @@ Cluster::~Cluster() = default;
 Result<std::unique_ptr<Cluster>> Cluster::create(ClusterConfig config, const ClusterPorts& ports, LogFn log) {
   COFFER_CHECK(config.self != raft::kNobody);
   wait_steadily();
+  quiet_library_log();
   COFFER_TRY(crypto::check_node_certificate(config.certificate, config.self.get()));
   auto impl = std::make_unique<Impl>(std::move(config), ports, std::move(log));
   COFFER_TRY(impl->open());

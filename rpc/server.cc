@@ -22,6 +22,7 @@
 #include "crypto/tls.h"
 #include "rpc/acceptor.h"
 #include "rpc/gateway.h"
+#include "rpc/library_log.h"
 #include "rpc/services.h"
 #include "rpc/ticker.h"
 
@@ -131,6 +132,7 @@ class Server::Impl {
   }
 
   Status build() {
+    quiet_library_log();
     static std::once_flag plugins;
     std::call_once(plugins, [] {
       grpc::EnableDefaultHealthCheckService(true);

@@ -64,6 +64,10 @@ class Idlers(threading.Thread):
         self.join()
 
 
+def h2_frame(kind, flags, stream, payload):
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
 class Floods(harness.Contract):
     def test_what_is_compressed_is_not_unfolded(self):
         server = self.dev()
@@ -83,17 +87,15 @@ class Floods(harness.Contract):
     def test_a_header_that_never_ends(self):
         server = self.dev()
 
-        def frame(kind, payload, stream=1):
-            return struct.pack(">I", len(payload))[1:] + bytes([kind, 0]) + struct.pack(">I", stream) + payload
         # A name, and a value of 1 GiB of which as much comes as the server takes.
         head = b"\x00\x01a\x7f" + b"\x81\xff\xff\xff\x03"
         before = resident_kib(server, "VmRSS")
         with socket.create_connection(("127.0.0.1", 8210), timeout=5) as connection:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, b"", 0) + frame(1, head))
+            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b"") + h2_frame(1, 0, 1, head))
             sent = 0
             with contextlib.suppress(OSError):  # reset, or nobody reads any more
                 while sent < 64 * MIB:
-                    connection.sendall(frame(9, b"x" * 16384))
+                    connection.sendall(h2_frame(9, 0, 1, b"x" * 16384))
                     sent += 16384
         self.assertLess(sent, 64 * MIB)
         self.assertLess(resident_kib(server, "VmRSS") - before, 64 << 10)
@@ -102,6 +104,48 @@ class Floods(harness.Contract):
         with grpc.insecure_channel("127.0.0.1:8210") as channel:
             answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
             self.assertIn("secret/", answer.data_json)
+
+    def test_headers_that_made_grpc_abort(self):
+        """CVE-2023-1428: values of `te`, `:scheme` and of the balancer that gRPC cannot read, then more than it takes. And what it has to say about
+        them is not for the log: anybody may say that."""
+        server = self.dev()
+
+        def text(value):
+            out, left = b"\x7f", len(value) - 127
+            if left < 0:
+                return bytes([len(value)]) + value
+            while left >= 128:
+                out, left = out + bytes([left % 128 + 128]), left // 128
+            return out + bytes([left]) + value
+
+        def answer(scheme, headers, more):
+            head = b"".join(b"\0" + text(name) + text(value) for name, value in [
+                (b":method", b"POST"), (b":scheme", scheme), (b":path", b"/coffer.v1.Sys/Health"), (b":authority", b"x"),
+                (b"content-type", b"application/grpc"), *headers, (b"more", b"x" * more)])
+            parts = [head[at:at + 16000] for at in range(0, len(head), 16000)]
+            with socket.create_connection(("127.0.0.1", 8210), timeout=5) as connection:
+                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b""))
+                for at, part in enumerate(parts):
+                    connection.sendall(h2_frame(9 if at else 1, 4 if at == len(parts) - 1 else 0, 1, part))
+                connection.sendall(h2_frame(6, 0, 0, b"12345678"))  # a ping: its answer says that all was read
+                got = b""
+                with contextlib.suppress(OSError):
+                    while b"12345678" not in got and (piece := connection.recv(65536)):
+                        got += piece
+                return got
+
+        trailers = (b"te", b"trailers")
+        for more in (0, 9000, 70000, 300000):
+            for scheme, headers in ((b"http", [(b"te", b"MARK")]), (b"http", [trailers, (b"te", b"MARK")]), (b"MARK", [trailers]),
+                                    (b"http", [trailers, (b"grpclb_client_stats", b"MARK")]), (b"http", [trailers, (b"grpc-encoding", b"MARK")]),
+                                    (b"http", [trailers, (b"x-bin", b"!!MARK")])):
+                answer(scheme, headers, more)
+                self.assertIsNone(server.process.poll(), (scheme, headers, more))
+        messages, services = coffer_grpc.load("logical")
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            told = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
+            self.assertIn("secret/", told.data_json)
+        self.assertNotIn("MARK", server.output())
 
     def test_a_guess_earns_no_room_over_grpc(self):
         server = self.dev()
