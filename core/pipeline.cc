@@ -13,6 +13,7 @@
 #include "core/finished.h"
 #include "core/forward_paths.h"
 #include "core/forwarder.h"
+#include "core/group.h"
 #include "core/inline_login.h"
 #include "core/jobs.h"
 #include "core/lease_store.h"
@@ -334,6 +335,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
     return stand_by(std::move(exchange));
   if (next == Next::kCall)
     return call_alone(std::move(exchange));
+  if (next == Next::kAwaitLease)
+    return await_lease(std::move(exchange));
   if (exchange->pipeline->runs > 0)
     services_.committer.abandon(*exchange);
   answer(std::move(exchange));
@@ -370,7 +373,7 @@ Pipeline::Next Pipeline::run_once(Exchange& exchange) {
     return refuse(exchange, Status(Code::kSealed, "Vault is sealed"));
   const bool stands_by = state.read == StandbyRead::kConfirmed;
   if (!state.local && !stands_by && !services_.committer.lease_valid())
-    return refuse_without_lease(exchange);
+    return without_lease(exchange);
   state.begun = true;
   state.now = services_.committer.cluster_now();
   if (state.called)
@@ -514,6 +517,27 @@ Pipeline::Next Pipeline::refuse(Exchange& exchange, const Status& status) {
     state.audit->prepare(exchange, AuditPhase::kResponse, state.facts, services_.committer.cluster_now(),
                          first_error(exchange.response));
   return Next::kAnswer;
+}
+
+// Of a request whose call was made the answer is owed: the lease is lost for a moment by a change of voters, which may
+// be what the call made.
+Pipeline::Next Pipeline::without_lease(Exchange& exchange) {
+  PipelineState& state = *exchange.pipeline;
+  if (!state.called)
+    return refuse_without_lease(exchange);
+  if (services_.group != nullptr && !std::exchange(state.lease_awaited, true))
+    return Next::kAwaitLease;
+  return refuse(exchange, Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));
+}
+
+// A read by its index waits for as long as a leader needs to show that it leads, and no longer.
+void Pipeline::await_lease(std::unique_ptr<Exchange> exchange) {
+  Exchange* held = exchange.release();
+  services_.group->read_index([held](const Result<Index>&) {
+    std::unique_ptr<Exchange> back(held);
+    Home* home = back->home;
+    home->resume_later(std::move(back));
+  });
 }
 
 // A node that led until now may know the next one soon; whoever forwarded the request may know it already.

@@ -52,7 +52,7 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   bool knows_token(Exchange& exchange) override;
 
  private:
-  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kPassOn, kStandBy, kCall };
+  enum class Next : std::uint8_t { kAnswer, kPropose, kRunAgain, kWork, kPassOn, kStandBy, kCall, kAwaitLease };
 
   void audited(std::unique_ptr<Exchange> exchange, const Status& status) override;
   void committed(std::unique_ptr<Exchange> exchange, CommitOutcome outcome, Index index, Status status) override;
@@ -72,10 +72,12 @@ class Pipeline final : public Dispatcher, public Gate, private AuditSink, privat
   Next run_conclusion(Exchange& exchange, const store::View& view, const Published& published, Term term);
   bool restore_here(std::unique_ptr<Exchange>& exchange);
   void call_alone(std::unique_ptr<Exchange> exchange);
+  void await_lease(std::unique_ptr<Exchange> exchange);
   void call_outside(std::unique_ptr<Exchange> exchange);
   Next conclude_alone(Exchange& exchange);
   Status make_call(Exchange& exchange);
   Next refuse(Exchange& exchange, const Status& status);
+  Next without_lease(Exchange& exchange);
   Next refuse_without_lease(Exchange& exchange);
   void log_in_first(std::unique_ptr<Exchange> exchange);
   bool answer_at_door(std::unique_ptr<Exchange>& exchange);

@@ -52,6 +52,7 @@ class PipelineState {
   std::vector<std::string> leases_out;     // and keys of leases
   std::optional<OutsideWork> outside;      // what follows the first commit
   std::optional<Status> called;            // what became of it; set: the next run concludes
+  bool lease_awaited = false;              // after the call, once
   bool calls_next = false;                 // it follows the request's line at once
   Response answered;                       // as the call left it
   std::unique_ptr<Exchange> login;         // the login that a request comes with, while its thread has to go on with it

@@ -5,6 +5,7 @@
 #include "core/expiry_driver.h"
 #include "core/lease_store.h"
 #include "tests/core/core_fixture.h"
+#include "tests/core/fake_group.h"
 #include "tests/core/fake_outside.h"
 #include "tests/mutant_on.h"
 
@@ -130,6 +131,31 @@ BOOST_AUTO_TEST_CASE(made_outside_and_revoked) {
   settle();
   BOOST_TEST(outside.users.empty());
   BOOST_TEST(clean());
+}
+
+// A change of voters costs the lease for a round, and may be what the call made.
+BOOST_AUTO_TEST_CASE(the_answer_waits_for_a_lease_that_was_lost_during_the_call) {
+  FakeGroup group;
+  services.group = &group;
+  bool comes_back = true;
+  group.follow = [&] { committer.lease = comes_back; };
+  outside.fate = [&] {
+    committer.lease = false;
+    return FakeOutside::Fate::kWorks;
+  };
+  const Answer made = get("fake/creds/a");
+  BOOST_TEST(made.status == 200);
+  BOOST_TEST(!made.lease_id.empty());
+  BOOST_TEST(group.questions == 1u);
+  comes_back = false;
+  const Answer lost = get("fake/creds/b");
+  BOOST_TEST(lost.text("errors|0") == "outcome unknown: the request may or may not take effect");
+  BOOST_TEST(lost.lease_id.empty());
+  BOOST_TEST(group.questions == 2u);
+  committer.lease = true;
+  outside.fate = nullptr;
+  pass(10min);
+  BOOST_TEST(outside.users.size() == 1u);  // what nobody was told of is revoked
 }
 
 BOOST_AUTO_TEST_CASE(revoked_before_the_answer) {
