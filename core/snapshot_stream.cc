@@ -131,6 +131,7 @@ Result<std::shared_ptr<SnapshotStream>> SnapshotStream::begin(SnapshotSlot slot,
       if (const auto one = work.lock())
         one->abandon();
     };
+    census().changed.notify_all();
   }
   const auto forget = [number] {
     const std::lock_guard lock(census().mutex);
@@ -153,10 +154,17 @@ Result<std::shared_ptr<SnapshotStream>> SnapshotStream::begin(SnapshotSlot slot,
 SnapshotStream::~SnapshotStream() { work_->abandon(); }
 
 void SnapshotStream::stop_all() {
+  // Without the lock: whoever breaks off a stream may be the last who holds it, and gives its slot back.
   std::unique_lock lock(census().mutex);
-  for (const auto& [number, break_off] : census().under_way)
-    break_off();
-  census().changed.wait(lock, [] { return census().under_way.empty(); });
+  while (!census().under_way.empty()) {
+    const std::uint64_t begun = census().begun;
+    const auto all = census().under_way;
+    lock.unlock();
+    for (const auto& [number, break_off] : all)
+      break_off();
+    lock.lock();
+    census().changed.wait(lock, [begun] { return census().under_way.empty() || census().begun != begun; });
+  }
 }
 
 ByteStream::Next SnapshotStream::next(std::string& out) { return work_->next(out); }

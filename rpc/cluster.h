@@ -28,6 +28,7 @@ struct ClusterBounds {
   std::size_t forward_bytes_held = 256u << 20;    // of the requests under way together, and of those taken
   Nanos transfer_silence{std::chrono::seconds(60)};  // without a piece of a snapshot; then it is given up
   std::size_t connections = 1024;                 // from others
+  std::uint64_t disk_free_bytes_min = 0;          // that a snapshot which comes in must leave; 0: no watermark
 };
 
 inline constexpr Nanos kRenewTimeMax = std::chrono::seconds(5);    // for the new connections to a member

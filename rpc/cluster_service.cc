@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/disk.h"
 #include "base/mutant.h"
+#include "core/room.h"
 #include "raft/wire.h"
 
 namespace coffer::rpc {
@@ -122,8 +123,9 @@ class ClusterService::SnapshotReader final : public grpc::ServerReadReactor<clus
       return Status(Code::kInvalid, "behind a message of another kind");
     size_ = piece_.start().size();
     const std::string folder = service_.ports_.inbox.spool_folder();
-    COFFER_ASSIGN(const std::uint64_t free_bytes, posix_disk().free_bytes(folder));
-    if (size_ > free_bytes)
+    COFFER_ASSIGN(const bool room,
+                  core::has_room(posix_disk(), folder, service_.bounds_.disk_free_bytes_min, size_));
+    if (!room)
       return Status(Code::kUnavailable, "the disk has too little room");
     path_ = folder + "/" + service_.spool_name(from_);
     COFFER_ASSIGN(file_, posix_disk().open(path_, OpenMode::kCreateOrEmpty));

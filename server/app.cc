@@ -448,6 +448,7 @@ Status App::Impl::compose_cluster(actors::Node::Options& node) {
   }
   part.listen_host = options_.cluster_listen_host;
   part.listen_port = options_.cluster_listen_port;
+  part.free_bytes_min = options_.free_bytes_min;
   part.call = options_.call_peer;
   part.retry_join = options_.retry_join;
   part.serves_reads = options_.standby_reads;

@@ -68,6 +68,7 @@ Status ClusterHub::meet(const seal::Keyring& keyring, const core::CertificatePla
   config.host = config_.host;
   config.port = config_.port;
   config.self = config_.self;
+  config.bounds.disk_free_bytes_min = config_.free_bytes_min;
   COFFER_ASSIGN(config.certificate, issue(keyring, plan, now));
   COFFER_ASSIGN(std::unique_ptr<rpc::Cluster> made,
                 rpc::Cluster::create(std::move(config), {*inbox_, *handler_, clock_},

@@ -34,6 +34,7 @@ class ClusterHub final : public raft::Transport, public core::ClusterLink {
     std::string host;         // of the cluster address that is listened on
     std::uint16_t port = 0;
     raft::NodeId self;
+    std::uint64_t free_bytes_min = 0;  // of the disk of the state, which snapshots that come in must leave
   };
 
   ClusterHub(Config config, const Clock& clock, Logger& logger);

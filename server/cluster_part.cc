@@ -36,7 +36,8 @@ ClusterPart::ClusterPart(Options options, core::CallPool& threads, Logger& logge
     : options_(std::move(options)),
       threads_(threads),
       logger_(logger),
-      hub_({options_.listen_host, options_.listen_port, options_.self.number}, system_clock(), logger),
+      hub_({options_.listen_host, options_.listen_port, options_.self.number, options_.free_bytes_min}, system_clock(),
+           logger),
       certificates_({options_.self, options_.call, options_.retry_join}, hub_, threads, logger) {}
 
 ClusterPart::~ClusterPart() = default;

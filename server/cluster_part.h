@@ -32,6 +32,7 @@ class ClusterPart final : private core::ForwardHandler {
     core::Member self;
     std::string listen_host;       // of the cluster address
     std::uint16_t listen_port = 0;
+    std::uint64_t free_bytes_min = 0;  // of the disk of the state
     core::PeerCall call;
     std::vector<core::JoinTarget> retry_join;
     bool serves_reads = true;      // while another node leads

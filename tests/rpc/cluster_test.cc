@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -493,6 +494,15 @@ BOOST_AUTO_TEST_CASE(a_snapshot_that_is_not_taken_leaves_no_file_and_says_so) {
   BOOST_TEST((send_snapshot(a, kC, path).code() == Code::kUnavailable));
   b.inbox.take_snapshots(true);
   b.cluster->stop();
+  // Nor one that leaves less of the disk than the watermark: writes are refused below it.
+  ClusterBounds bounds;
+  bounds.disk_free_bytes_min = std::numeric_limits<std::uint64_t>::max();
+  Node full(kC);
+  full.start(0, authority(), bounds);
+  join({&a, &full});
+  const Status no_room = send_snapshot(a, kC, path);
+  BOOST_TEST(no_room.message() == "snapshot: the disk has too little room");
+  BOOST_TEST((full.inbox.folder().empty() && full.inbox.snapshots().empty()));
   BOOST_TEST(!send_snapshot(a, kB, path).ok());
   BOOST_TEST((b.inbox.folder().empty() && b.inbox.snapshots().empty()));
 }
