@@ -244,10 +244,7 @@ bool SnapshotDesk::stage(std::string path, std::function<void(Result<Staged>)> d
 
 Result<SnapshotDesk::Staged> SnapshotDesk::stage_file(const std::string& path) {
   COFFER_TRY(check_room_to_load(path));
-  Result<Staged> read = read_staged(path, "state.bin");
-  if (read.code() == Code::kDataLoss)  // of what was sent, not of this node's state
-    return Status(Code::kInvalid, read.status().message());
-  COFFER_ASSIGN(Staged staged, std::move(read));
+  COFFER_ASSIGN(Staged staged, read_staged(path, "state.bin"));
   {
     COFFER_ASSIGN(const std::unique_ptr<File> file, disk_.open(path, OpenMode::kReadWrite));
     COFFER_TRY(file->sync_data());

@@ -70,10 +70,10 @@ Status restore_snapshot(const SnapshotPlace& place, BodyPipe& body, const SumsSe
   restore(path, [told](Status status) { told->set_value(std::move(status)); });
   if (!await(outcome, place, limits::kPipedRequestTimeMax))
     return Status(Code::kOutcomeUnknown, "outcome unknown: the snapshot may or may not be restored");
-  Status restored = outcome.get();
+  const Status restored = outcome.get();
   if (!restored.ok())
     static_cast<void>(place.disk.remove(path));  // if whoever refused it left it there
-  return restored;
+  return as_sent(restored);
 }
 
 }  // namespace coffer::core

@@ -56,11 +56,6 @@ class StateFile {
   std::uint64_t checked_ = 0;
 };
 
-// Damage is of what the client sent, not of this server's state.
-Status as_sent(const Status& status) {
-  return status.code() == Code::kDataLoss ? Status(Code::kInvalid, status.message()) : status;
-}
-
 Result<std::unique_ptr<store::SnapshotReader>> open_stream(Disk& disk, const std::string& path) {
   COFFER_ASSIGN(std::unique_ptr<File> file, disk.open(path, OpenMode::kRead));
   return store::SnapshotReader::open(std::move(file), "state.bin");
@@ -76,6 +71,10 @@ Status check_header(Disk& disk, const std::string& path, const store::ArchiveMet
 }
 
 }  // namespace
+
+Status as_sent(const Status& status) {
+  return status.code() == Code::kDataLoss ? Status(Code::kInvalid, status.message()) : status;
+}
 
 SumsSeal::SumsSeal(const seal::Keyring& keyring) : key_(keyring.derive(kSealPurpose)) {}
 

@@ -63,6 +63,9 @@ class ArchiveSource {
   std::string piece_;
 };
 
+// Damage in a snapshot is of what the client sent, not of this server's state: kInvalid in the place of kDataLoss.
+Status as_sent(const Status& status);
+
 // What came in. Its sums are right; its records were not looked at: who loads them does.
 struct TakenSnapshot {
   SpoolFile file;  // the stream of store/snapshot.h
