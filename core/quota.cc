@@ -136,8 +136,9 @@ QuotaSet::QuotaSet(std::vector<Rule> rules, QuotaConfig config) : rules_(std::mo
   std::stable_sort(rules_.begin(), rules_.end(),
                    [](const Rule& a, const Rule& b) { return weight(a.record) > weight(b.record); });
   for (const Rule& rule : rules_) {
-    (rule.record.kind == QuotaKind::kRate ? any_rate_ : any_leases_) = true;
-    by_role_ = by_role_ || !rule.record.role.empty();
+    const bool rate = rule.record.kind == QuotaKind::kRate;
+    (rate ? any_rate_ : any_leases_) = true;
+    (rate ? rate_by_role_ : leases_by_role_) |= !rule.record.role.empty();
   }
 }
 

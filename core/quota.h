@@ -109,7 +109,8 @@ class QuotaSet {
     return record.group == QuotaGroup::kEntityThenIp || record.group == QuotaGroup::kEntityThenNone;
   }
   bool any(QuotaKind kind) const { return kind == QuotaKind::kRate ? any_rate_ : any_leases_; }
-  bool by_role() const noexcept { return by_role_; }  // of any rule
+  // Whether any rule of the kind asks for a role.
+  bool by_role(QuotaKind kind) const noexcept { return kind == QuotaKind::kRate ? rate_by_role_ : leases_by_role_; }
   const std::vector<Rule>& rules() const noexcept { return rules_; }
   const QuotaConfig& config() const noexcept { return config_; }
 
@@ -118,7 +119,8 @@ class QuotaSet {
   QuotaConfig config_;
   bool any_rate_ = false;
   bool any_leases_ = false;
-  bool by_role_ = false;
+  bool rate_by_role_ = false;
+  bool leases_by_role_ = false;
 };
 
 // Whether a quota holds for a request of the namespace at `ns`, by its absolute path.

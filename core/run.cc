@@ -202,8 +202,8 @@ void Run::authorise() {
 }
 
 // A login's role, as far as the request or its handler says it.
-std::string_view Run::quota_role() {
-  if (route_ == nullptr || route_->record.table != MountTable::kAuth || !match_ || !published_.quotas->by_role())
+std::string_view Run::quota_role(QuotaKind kind) {
+  if (route_ == nullptr || route_->record.table != MountTable::kAuth || !match_ || !published_.quotas->by_role(kind))
     return {};
   if (match_->spec->login_role != nullptr) {
     CallContext ctx = context();
@@ -220,7 +220,7 @@ bool Run::admit() {
   resolve();
   // A role that stands in the body is not known yet.
   const bool by_role =
-      route_ != nullptr && route_->record.table == MountTable::kAuth && published_.quotas->by_role();
+      route_ != nullptr && route_->record.table == MountTable::kAuth && published_.quotas->by_role(QuotaKind::kRate);
   if (namespace_found_ && !by_role)
     take_rate();
   return !state_.rate.refused;
@@ -242,8 +242,8 @@ void Run::take_rate() {
   const auto entity = [this] {
     return authenticate().ok() && token_ ? token_->record.entity : std::string_view();
   };
-  const auto charged = quotas.take(namespace_->path, path, quota_role(), entity, exchange_.request.remote_address,
-                                   state_.now);
+  const auto charged = quotas.take(namespace_->path, path, quota_role(QuotaKind::kRate), entity,
+                                   exchange_.request.remote_address, state_.now);
   if (!charged)
     return;
   const RateCounter::Taken& taken = *charged;
@@ -274,7 +274,7 @@ Status Run::check_lease_quota(CallContext& ctx) {
   if (!quotas.any(QuotaKind::kLeases) || (!ctx.lease && ctx.handed_out.empty()))
     return ok_status();
   const std::string path = namespace_->path + std::string(seen_path_);
-  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, namespace_->path, path, quota_role());
+  const QuotaSet::Rule* rule = quotas.find(QuotaKind::kLeases, namespace_->path, path, quota_role(QuotaKind::kLeases));
   if (rule == nullptr || !rule->leases->counted)
     return ok_status();
   const std::int64_t now = rule->leases->base + rule->changed;

@@ -62,7 +62,7 @@ class Run {
   void take_rate();
   void refuse_for_rate();
   Status check_lease_quota(CallContext& ctx);
-  std::string_view quota_role();
+  std::string_view quota_role(QuotaKind kind);
   Status check_policy();
   Status check_lockout();
   Status check_answer(CallContext& ctx);

@@ -134,8 +134,15 @@ BOOST_FIXTURE_TEST_CASE(c4_a_rate_is_judged_by_the_head, CoreFixture) {
   BOOST_TEST(write("secret/data/a", R"({"data":{"a":"b"}})").status == 429);
   BOOST_TEST(write("secret/data/a", "{}", "a guess").status == 429);
   BOOST_TEST(admitted("sys/mounts/x"));
-  // A role that stands in the body is judged when that was read.
   BOOST_TEST(write("sys/auth/approle", R"({"type":"approle"})").status == 204);
+  // A role's count of leases has nothing to do with how often somebody comes.
+  BOOST_TEST(write("sys/quotas/rate-limit/any", R"({"path":"auth/approle/","rate":1,"interval":"1h"})").status == 204);
+  const std::string_view leases = R"({"path":"auth/approle/","role":"r","max_leases":1})";
+  BOOST_TEST(write("sys/quotas/lease-count/role", leases).status == 204);
+  BOOST_TEST(admitted("auth/approle/login"));
+  BOOST_TEST(!admitted("auth/approle/login"));
+  BOOST_TEST(erase("sys/quotas/rate-limit/any").status == 204);
+  // A role that stands in the body is judged when that was read.
   const std::string_view of_role = R"({"path":"auth/approle/","role":"r","rate":1,"interval":"1h"})";
   BOOST_TEST(write("sys/quotas/rate-limit/role", of_role).status == 204);
   BOOST_TEST(admitted("auth/approle/login"));
