@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/status.h"
 #include "core/request.h"
 
 namespace coffer::core {
@@ -27,6 +28,11 @@ inline json::Value keys_answer(json::Arena& arena, const std::vector<std::string
 
 inline void warn(Response& response, json::Arena& arena, std::string_view text) {
   response.warnings.push_back(arena.copy(text));
+}
+
+// Something was sent or proposed, and what became of it did not come back.
+inline Status outcome_unknown() {
+  return Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect");
 }
 
 // An error in the numbered form that Vault's framework prints some errors in.

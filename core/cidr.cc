@@ -112,7 +112,7 @@ std::string site_of(std::string_view address) {
   if (address.find(':') == std::string_view::npos)
     return std::string(address);
   const std::optional<Address> parsed = parse_address(address);
-  const std::optional<Cidr> mapped = Cidr::parse("::ffff:0:0/96");
+  static const std::optional<Cidr> mapped = Cidr::parse("::ffff:0:0/96");
   if (!parsed || mapped->contains(parsed->bytes))
     return std::string(address);
   return std::string(parsed->bytes.begin(), parsed->bytes.begin() + 8);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "core/answers.h"
 #include "core/forward.h"
 #include "core/pipeline_state.h"
 
@@ -159,7 +160,7 @@ void Forwarder::done(Item item, ClusterLink::Fate fate, std::string reply) {
   if (fate == ClusterLink::Fate::kNotSent)
     return again(std::move(item));
   Exchange& exchange = *item.exchange;
-  const Status unknown(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect");
+  const Status unknown = outcome_unknown();
   if (fate == ClusterLink::Fate::kUnknown) {
     unknown_.fetch_add(1, std::memory_order_relaxed);
     fail(exchange, unknown);

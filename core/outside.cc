@@ -9,17 +9,21 @@
 
 namespace coffer::core {
 
+void call_alone(CallContext& ctx, Nanos time_max, decltype(OutsideWork::call) call) {
+  OutsideWork work;
+  work.call = std::move(call);
+  work.ends = ctx.now + time_max;
+  work.alone = true;
+  ctx.outside = std::move(work);
+}
+
 void after_audit(CallContext& ctx, std::function<void()> change) {
   if (ctx.services.calls == nullptr)
     return change();
-  OutsideWork work;
-  work.call = [change = std::move(change)](Nanos, Response&, json::Arena&) {
+  call_alone(ctx, limits::kOutsideTimeMax, [change = std::move(change)](Nanos, Response&, json::Arena&) {
     change();
     return ok_status();
-  };
-  work.ends = ctx.now + limits::kOutsideTimeMax;
-  work.alone = true;
-  ctx.outside = std::move(work);
+  });
 }
 
 bool CallThreads::submit(std::function<void()> task) {

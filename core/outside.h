@@ -31,6 +31,9 @@ struct OutsideWork {
   bool alone = false;
 };
 
+// A `call` alone, for at most `time_max` from now.
+void call_alone(CallContext& ctx, Nanos time_max, decltype(OutsideWork::call) call);
+
 // What a handler changes in this node's memory alone: done when the line of the request was accepted, not before, so
 // that whoever cannot be audited changes nothing. At once where there is no thread for calls, as in tests.
 void after_audit(CallContext& ctx, std::function<void()> change);

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/metrics.h"
 #include "base/mutant.h"
+#include "core/answers.h"
 #include "core/audit_format.h"
 #include "core/contained.h"
 #include "core/events.h"
@@ -527,7 +528,7 @@ Pipeline::Next Pipeline::without_lease(Exchange& exchange) {
     return refuse_without_lease(exchange);
   if (services_.group != nullptr && !std::exchange(state.lease_awaited, true))
     return Next::kAwaitLease;
-  return refuse(exchange, Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));
+  return refuse(exchange, outcome_unknown());
 }
 
 // A read by its index waits for as long as a leader needs to show that it leads, and no longer.
@@ -636,8 +637,7 @@ void Pipeline::committed(std::unique_ptr<Exchange> exchange, CommitOutcome outco
       exchange->response.late = services_.committer.cluster_now() >= state.deadline;
       return answer(std::move(exchange));
     case CommitOutcome::kOutcomeUnknown:
-      return fail_audited(std::move(exchange),
-                          Status(Code::kOutcomeUnknown, "outcome unknown: the request may or may not take effect"));
+      return fail_audited(std::move(exchange), outcome_unknown());
     case CommitOutcome::kCommitted:
       break;
   }

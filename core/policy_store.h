@@ -23,8 +23,8 @@ inline constexpr std::string_view kWrappingPolicyName = "response-wrapping";
 inline constexpr std::string_view kApprovalPolicyName = "control-group";
 
 // Of one namespace: all of them are in memory on each node.
-inline constexpr std::size_t kPoliciesMax = 65'536;
-inline constexpr std::size_t kPolicyTextBytesMax = 64u << 20;  // of all of them
+inline constexpr std::size_t kNamespacePoliciesMax = 65'536;
+inline constexpr std::size_t kNamespacePolicyBytesMax = 64u << 20;  // of all of them
 
 struct PolicyEntry {
   std::string text;

@@ -158,16 +158,13 @@ Result<TakenSnapshot> take_snapshot(const SnapshotPlace& place, const std::strin
 
 Result<RestoreScan> scan_stream(Disk& disk, const std::string& path) {
   RestoreScan scan;
-  auto reader = open_stream(disk, path);
-  Status status = reader.status();
-  for (bool more = status.ok(); more;) {
-    const Result<bool> next = (*reader)->next();
-    status = next.status();
-    more = next.ok() && *next;
-    if (more)
-      scan.see((*reader)->key(), (*reader)->value());
+  COFFER_ASSIGN(const auto reader, open_stream(disk, path));
+  for (;;) {
+    COFFER_ASSIGN(const bool more, reader->next());
+    if (!more)
+      break;
+    scan.see(reader->key(), reader->value());
   }
-  COFFER_TRY(as_sent(status));
   COFFER_TRY(scan.verdict());
   return scan;
 }

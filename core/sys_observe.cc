@@ -139,9 +139,15 @@ Status handle_loggers_read(HandlerContext& base) {
   return ok_status();
 }
 
-bool known_logger(const Logger& logger, std::string_view name) {
+// The logger that the path names; empty when it names none, which is all of them.
+Result<std::string> logger_named(const CallContext& ctx, const Logger& logger) {
+  if (ctx.captures.empty())
+    return std::string();
+  const std::string name(ctx.captures.front());
   const auto all = logger.levels();
-  return std::ranges::any_of(all, [name](const auto& row) { return row.first == name; });
+  if (std::ranges::none_of(all, [&name](const auto& row) { return row.first == name; }))
+    return Status(Code::kInvalid, "logger \"" + name + "\" not found");
+  return name;
 }
 
 Status handle_loggers_write(HandlerContext& base) {
@@ -153,10 +159,8 @@ Status handle_loggers_write(HandlerContext& base) {
   const Result<LogLevel> level = parse_log_level(text);
   if (!level.ok())
     return Status(Code::kInvalid, "invalid level provided: " + level.status().message());
-  if (!ctx.captures.empty() && !known_logger(instruments->logger(), ctx.captures.front()))
-    return Status(Code::kInvalid, "logger \"" + std::string(ctx.captures.front()) + "\" not found");
-  after_audit(ctx, [&logger = instruments->logger(), level = *level,
-                    name = ctx.captures.empty() ? std::string() : std::string(ctx.captures.front())] {
+  COFFER_ASSIGN(const std::string name, logger_named(ctx, instruments->logger()));
+  after_audit(ctx, [&logger = instruments->logger(), level = *level, name] {
     name.empty() ? logger.set_level_of_all(level) : logger.set_level(name, level);
   });
   return ok_status();
@@ -165,12 +169,8 @@ Status handle_loggers_write(HandlerContext& base) {
 Status handle_loggers_delete(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_ASSIGN(const Instruments* instruments, instruments_of(ctx));
-  if (!ctx.captures.empty() && !known_logger(instruments->logger(), ctx.captures.front()))
-    return Status(Code::kInvalid, "logger \"" + std::string(ctx.captures.front()) + "\" not found");
-  after_audit(ctx, [&logger = instruments->logger(),
-                    name = ctx.captures.empty() ? std::string() : std::string(ctx.captures.front())] {
-    logger.revert_level(name);
-  });
+  COFFER_ASSIGN(const std::string name, logger_named(ctx, instruments->logger()));
+  after_audit(ctx, [&logger = instruments->logger(), name] { logger.revert_level(name); });
   return ok_status();
 }
 

@@ -190,13 +190,13 @@ Status take_text(CallContext& ctx, std::string_view name, PolicyEntry& entry) {
 // As of what is published: writes that are under way together may go beyond it by as much as they bring.
 Status check_room(const CallContext& ctx, const PolicyEntry& entry, const PolicyEntry* before) {
   const PolicyStore& all = ctx.published.policies_of(ctx.mount.namespace_id);
-  if (before == nullptr && all.entries().size() >= kPoliciesMax)
+  if (before == nullptr && all.entries().size() >= kNamespacePoliciesMax)
     return Status(Code::kExhausted,
-                  "there are " + std::to_string(kPoliciesMax) + " policies in this namespace already");
+                  "there are " + std::to_string(kNamespacePoliciesMax) + " policies in this namespace already");
   const std::size_t less = before == nullptr ? 0 : before->text.size();
-  if (entry.text.size() > less && all.text_bytes() + entry.text.size() - less > kPolicyTextBytesMax)
+  if (entry.text.size() > less && all.text_bytes() + entry.text.size() - less > kNamespacePolicyBytesMax)
     return Status(Code::kExhausted, "the policies of this namespace would be longer than " +
-                                        std::to_string(kPolicyTextBytesMax >> 20) + " MiB together");
+                                        std::to_string(kNamespacePolicyBytesMax >> 20) + " MiB together");
   return ok_status();
 }
 

@@ -48,14 +48,11 @@ Status handle_save(HandlerContext& base) {
   COFFER_ASSIGN(const Tools tools, tools_of(ctx));
   COFFER_ASSIGN(const auto view, ctx.services.backend.view());
   COFFER_ASSIGN(store::ArchiveMeta meta, archive_meta(*view, *tools.place, ctx.now));
-  OutsideWork work;
-  work.call = [tools, meta, seal = seal_of(ctx), log = ctx.services.log](Nanos time_max, Response& response,
-                                                                         json::Arena&) {
+  const auto save = [tools, meta, seal = seal_of(ctx), log = ctx.services.log](Nanos time_max, Response& response,
+                                                                               json::Arena&) {
     return answer_saved(tools, time_max, meta, seal, log, response);
   };
-  work.ends = ctx.now + limits::kSnapshotSaveTimeMax;
-  work.alone = true;
-  ctx.outside = std::move(work);
+  call_alone(ctx, limits::kSnapshotSaveTimeMax, save);
   return ok_status();
 }
 
@@ -63,15 +60,12 @@ Status take(CallContext& ctx, std::shared_ptr<const SumsSeal> seal) {
   COFFER_ASSIGN(const Tools tools, tools_of(ctx));
   if (ctx.request.body == nullptr)
     return Status(Code::kInvalid, "the snapshot is the body of the request");
-  OutsideWork work;
-  work.call = [tools, body = ctx.request.body, seal = std::move(seal)](Nanos, Response&, json::Arena&) {
+  const auto restore = [tools, body = ctx.request.body, seal = std::move(seal)](Nanos, Response&, json::Arena&) {
     return restore_snapshot(*tools.place, *body, seal.get(), [tools](std::string path, auto done) {
       tools.group->restore(std::move(path), std::move(done));
     });
   };
-  work.ends = ctx.now + limits::kPipedRequestTimeMax;
-  work.alone = true;
-  ctx.outside = std::move(work);
+  call_alone(ctx, limits::kPipedRequestTimeMax, restore);
   return ok_status();
 }
 

@@ -28,8 +28,6 @@ struct StartOptions {
 struct LogLevels {
   LogLevel level = LogLevel::kInfo;
   std::optional<LogLevel> requests;
-
-  friend bool operator==(const LogLevels&, const LogLevels&) = default;
 };
 // As start_options() would have them now. kInvalid: the configuration is not good any more.
 Result<LogLevels> log_levels(const RunOptions& options);

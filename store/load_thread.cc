@@ -12,7 +12,16 @@ constexpr std::size_t kBatchBytes = 1u << 20;
 
 }  // namespace
 
-LoadThread::~LoadThread() { stop(); }
+LoadThread::~LoadThread() {
+  if (!thread_.joinable())
+    return;
+  {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
 
 Status LoadThread::begin() {
   try {
@@ -58,17 +67,6 @@ Status LoadThread::finish(const Hash128& set_hash) {
   changed_.notify_all();
   thread_.join();
   return outcome_;
-}
-
-void LoadThread::stop() {
-  if (!thread_.joinable())
-    return;
-  {
-    const std::lock_guard lock(mutex_);
-    abandoned_ = true;
-  }
-  changed_.notify_all();
-  thread_.join();
 }
 
 void LoadThread::run() {

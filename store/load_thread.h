@@ -42,7 +42,6 @@ class LoadThread {
   Status write();
   Status write(LmdbState::Load& into, const Batch& batch);
   Status hand_over();
-  void stop();
 
   LmdbState& state_;
   Batch filling_;  // the caller's

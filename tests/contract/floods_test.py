@@ -68,7 +68,17 @@ def h2_frame(kind, flags, stream, payload):
     return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
 
 
+def h2_begin():
+    return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b"")
+
+
 class Floods(harness.Contract):
+    def assert_grpc_answers(self):
+        messages, services = coffer_grpc.load("logical")
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
+        self.assertIn("secret/", answer.data_json)
+
     def test_what_is_compressed_is_not_unfolded(self):
         server = self.dev()
         messages, services = coffer_grpc.load("logical")
@@ -80,9 +90,7 @@ class Floods(harness.Contract):
                                                         compression=algorithm)
             self.assertEqual(caught.exception.code(), grpc.StatusCode.UNIMPLEMENTED, caught.exception.details())
         self.assertLess(resident_kib(server) - before, 64 << 10, "KiB that the server took")
-        with grpc.insecure_channel("127.0.0.1:8210") as channel:
-            answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
-            self.assertIn("secret/", answer.data_json)
+        self.assert_grpc_answers()
 
     def test_a_header_that_never_ends(self):
         server = self.dev()
@@ -91,7 +99,7 @@ class Floods(harness.Contract):
         head = b"\x00\x01a\x7f" + b"\x81\xff\xff\xff\x03"
         before = resident_kib(server, "VmRSS")
         with socket.create_connection(("127.0.0.1", 8210), timeout=5) as connection:
-            connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b"") + h2_frame(1, 0, 1, head))
+            connection.sendall(h2_begin() + h2_frame(1, 0, 1, head))
             sent = 0
             with contextlib.suppress(OSError):  # reset, or nobody reads any more
                 while sent < 64 * MIB:
@@ -100,10 +108,7 @@ class Floods(harness.Contract):
         self.assertLess(sent, 64 * MIB)
         self.assertLess(resident_kib(server, "VmRSS") - before, 64 << 10)
         server.wait_for_line("a connection was closed that sent [0-9]+ bytes without a call that ended")
-        messages, services = coffer_grpc.load("logical")
-        with grpc.insecure_channel("127.0.0.1:8210") as channel:
-            answer = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
-            self.assertIn("secret/", answer.data_json)
+        self.assert_grpc_answers()
 
     def test_headers_that_made_grpc_abort(self):
         """CVE-2023-1428: values of `te`, `:scheme` and of the balancer that gRPC cannot read, then more than it takes. And what it has to say about
@@ -124,7 +129,7 @@ class Floods(harness.Contract):
                 (b"content-type", b"application/grpc"), *headers, (b"more", b"x" * more)])
             parts = [head[at:at + 16000] for at in range(0, len(head), 16000)]
             with socket.create_connection(("127.0.0.1", 8210), timeout=5) as connection:
-                connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + h2_frame(4, 0, 0, b""))
+                connection.sendall(h2_begin())
                 for at, part in enumerate(parts):
                     connection.sendall(h2_frame(9 if at else 1, 4 if at == len(parts) - 1 else 0, 1, part))
                 connection.sendall(h2_frame(6, 0, 0, b"12345678"))  # a ping: its answer says that all was read
@@ -141,10 +146,7 @@ class Floods(harness.Contract):
                                     (b"http", [trailers, (b"x-bin", b"!!MARK")])):
                 answer(scheme, headers, more)
                 self.assertIsNone(server.process.poll(), (scheme, headers, more))
-        messages, services = coffer_grpc.load("logical")
-        with grpc.insecure_channel("127.0.0.1:8210") as channel:
-            told = services.LogicalStub(channel).Read(messages.ReadRequest(path="sys/mounts"), metadata=(("x-vault-token", "root"),), timeout=20)
-            self.assertIn("secret/", told.data_json)
+        self.assert_grpc_answers()
         self.assertNotIn("MARK", server.output())
 
     def test_a_guess_earns_no_room_over_grpc(self):

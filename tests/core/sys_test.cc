@@ -158,9 +158,9 @@ BOOST_FIXTURE_TEST_CASE(policies_have_a_bound_together, CoreFixture) {
   };
   const std::size_t bytes = 1'000'000;
   std::size_t taken = 0;
-  while (taken * bytes <= kPolicyTextBytesMax && put("p" + std::to_string(taken), bytes).status == 204)
+  while (taken * bytes <= kNamespacePolicyBytesMax && put("p" + std::to_string(taken), bytes).status == 204)
     ++taken;
-  BOOST_TEST(taken == kPolicyTextBytesMax / bytes);
+  BOOST_TEST(taken == kNamespacePolicyBytesMax / bytes);
   BOOST_TEST(put("one-more", bytes).text("errors|0") ==
              "the policies of this namespace would be longer than 64 MiB together");
   BOOST_TEST(put("p0", bytes).status == 204);  // no more than before

@@ -318,17 +318,23 @@ BOOST_AUTO_TEST_CASE(a_snapshot_out_of_order_is_refused) {
   BOOST_TEST(**read_current(posix_disk(), folder.path()) == "state-000001.mdb");
 }
 
-// More than one transaction of the load, and more than the map that it begins with.
-BOOST_AUTO_TEST_CASE(a_large_snapshot_becomes_the_next_state) {
-  const testing::TempFolder folder;
-  make_state(folder.path());
-  const std::string spool = folder.path() + "/spool";
-  const std::string value(256u << 10, 'v');
+std::string large_value(std::uint64_t i) { return std::string(256u << 10, 'v') + std::to_string(i); }
+
+// Records 100 to 199: more than one transaction of the load, and more than the map that it begins with.
+std::string write_large_snapshot(const testing::TempFolder& folder) {
+  std::string spool = folder.path() + "/spool";
   const auto file = std::move(*posix_disk().open(spool, OpenMode::kCreateNew));
   const auto writer = std::move(*SnapshotWriter::begin(*file, {.applied = Index(9)}));
   for (std::uint64_t i = 100; i < 200; ++i)
-    BOOST_REQUIRE(writer->add(key(i), value + std::to_string(i)).ok());
+    BOOST_REQUIRE(writer->add(key(i), large_value(i)).ok());
   BOOST_REQUIRE(writer->finish().ok());
+  return spool;
+}
+
+BOOST_AUTO_TEST_CASE(a_large_snapshot_becomes_the_next_state) {
+  const testing::TempFolder folder;
+  make_state(folder.path());
+  const std::string spool = write_large_snapshot(folder);
   const auto snapshot = std::move(*SnapshotReader::open(std::move(*posix_disk().open(spool, OpenMode::kRead)), spool));
   BOOST_REQUIRE(
       install_snapshot(posix_disk(), folder.path(), {.map_bytes = 1u << 20}, system_random(), *snapshot).ok());
@@ -338,20 +344,14 @@ BOOST_AUTO_TEST_CASE(a_large_snapshot_becomes_the_next_state) {
   BOOST_TEST(scrub_all(*state).ok());
   const ReaderHold reader(*state, **state->acquire());
   std::string found;
-  BOOST_TEST((*reader->get(key(150), found) && found == value + "150"));
+  BOOST_TEST((*reader->get(key(150), found) && found == large_value(150)));
 }
 
 // The reader is far ahead of the thread that writes by then, or waits for it.
 BOOST_AUTO_TEST_CASE(a_snapshot_that_cannot_be_written_changes_nothing) {
   const testing::TempFolder folder;
   make_state(folder.path());
-  const std::string spool = folder.path() + "/spool";
-  const std::string value(256u << 10, 'v');
-  const auto file = std::move(*posix_disk().open(spool, OpenMode::kCreateNew));
-  const auto writer = std::move(*SnapshotWriter::begin(*file, {.applied = Index(9)}));
-  for (std::uint64_t i = 100; i < 200; ++i)
-    BOOST_REQUIRE(writer->add(key(i), value).ok());
-  BOOST_REQUIRE(writer->finish().ok());
+  const std::string spool = write_large_snapshot(folder);
   const auto install = [&] {
     const auto snapshot =
         std::move(*SnapshotReader::open(std::move(*posix_disk().open(spool, OpenMode::kRead)), spool));
