@@ -110,8 +110,7 @@ void print_unseal_advice(Context& context, const InitRequest& request) {
   ui.out(wrap(context.named("The root key itself is kept nowhere. With fewer than " + threshold +
                             " shares left, nothing that {Name} keeps can ever be read again!")));
   ui.out("");
-  ui.out(wrap(context.named("These shares stay as they are: this version of {Name} cannot exchange them for new "
-                            "ones.")));
+  ui.out(wrap(context.named("With " + threshold + " of them, \"{cmd} operator rekey\" exchanges all for new ones.")));
 }
 
 int show_init(Context& context, const InitRequest& request, const json::Value& answer) {

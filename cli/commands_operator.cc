@@ -224,7 +224,8 @@ int key_status(Context& context) {
 
 }  // namespace
 
-void add_init_command(std::vector<Command>& commands);  // commands_init.cc
+void add_init_command(std::vector<Command>& commands);   // commands_init.cc
+void add_rekey_command(std::vector<Command>& commands);  // commands_rekey.cc
 
 void add_operator_commands(std::vector<Command>& commands) {
   add_init_command(commands);
@@ -266,6 +267,7 @@ void add_operator_commands(std::vector<Command>& commands) {
                               "readable. Needs a token with sudo on sys/rotate.\n\n$ {cmd} operator rotate",
                       .format = true,
                       .run = rotate});
+  add_rekey_command(commands);
   commands.push_back({.name = "operator key-status",
                       .synopsis = "Print the age of the encryption key",
                       .usage = "[options]",

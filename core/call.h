@@ -22,6 +22,7 @@ class Group;
 class JoinGate;
 class Lockouts;
 class PilotBoard;
+class Rekeys;
 struct SnapshotPlace;
 
 // What the server's core works with. All outlive every request; thread-safe.
@@ -48,6 +49,7 @@ struct Services {
   const SnapshotPlace* snapshots = nullptr;  // set with `group`
   JoinGate* join_gate = nullptr;   // null: nobody is bounded
   const CertificateBoard* certificate = nullptr;  // null: this node shows none to others
+  Rekeys* rekeys = nullptr;        // null: nobody's shares can be exchanged
 };
 
 // One run of one handler.

@@ -140,6 +140,7 @@ class Lifecycle final : public LifecycleHandler {
   Status load_records(const store::View& view);
   void unseal_with(seal::Unsealed unsealed, std::function<void(const Status&)> done);
 
+  seal::ShareCounts share_counts(const Status_& status) const;
   void answer_status(Exchange& exchange, const Status_& status) const;
   void answer_health(Exchange& exchange) const;
   Result<int> health_code(const json::Value& query, const Status_& status, bool leading) const;

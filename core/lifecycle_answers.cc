@@ -36,11 +36,22 @@ json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& sha
 
 }  // namespace
 
+// As the store has them now: another node may have exchanged the shares.
+seal::ShareCounts Lifecycle::share_counts(const Status_& status) const {
+  const Result<std::unique_ptr<store::View>> view = ports_.backend.view();
+  std::string record;
+  if (!status.initialized || !view.ok() || !(*view)->get(seal_key(), record).ok())
+    return status.counts;
+  const Result<seal::SealConfig> config = seal::SealConfig::decode(record);
+  return config.ok() ? config->counts : status.counts;
+}
+
 void Lifecycle::answer_status(Exchange& exchange, const Status_& status) const {
   json::ObjectBuilder body(exchange.arena, 24);
   const bool automatic = status.type != seal::kShamirKind;
   body.add("type", status.type).add("initialized", status.initialized).add("sealed", status.sealed);
-  body.add("t", status.counts.threshold).add("n", status.counts.shares);
+  const seal::ShareCounts counts = share_counts(status);
+  body.add("t", counts.threshold).add("n", counts.shares);
   body.add("progress", status.sealed ? status.progress.have : 0u)
       .add("nonce", status.sealed ? status.progress.nonce : std::string());
   body.add("version", kVaultVersion).add("build_date", build_date()).add("migration", false);

@@ -26,8 +26,8 @@ struct OutsideWork {
   // May run again after a conflict. When it fails nothing of it is kept and its failure is the answer; when the call
   // failed, that is.
   std::function<Status(CallContext& ctx, const Status& called)> then;
-  // No entry goes before it, and no run follows it: it runs when the line of the request was accepted, and what it
-  // leaves is the answer, whatever has become of the state meanwhile. There is no `then`.
+  // No entry goes before it: it runs when the line of the request was accepted. Without a `then` no run follows either,
+  // and what it leaves is the answer, whatever has become of the state meanwhile.
   bool alone = false;
 };
 

@@ -46,6 +46,7 @@ struct OperationSpec {
   Handler handler;
   std::string_view help;
   Prepare prepare = nullptr;
+  bool sudo = false;  // this operation is root-protected, whatever its path is: open to everybody, say
 };
 
 // `pattern`: literal segments; `:name` captures one segment; a last `*name` captures the rest, which may hold '/' and

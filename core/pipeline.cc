@@ -346,7 +346,8 @@ void Pipeline::run(std::unique_ptr<Exchange> exchange) {
 // What a request asks for beyond the memory that there is fails that request alone.
 Pipeline::Next Pipeline::try_once(Exchange& exchange) {
   try {
-    const bool over = exchange.pipeline->called && exchange.pipeline->outside->alone;
+    const PipelineState& state = *exchange.pipeline;
+    const bool over = state.called && state.outside->alone && !state.outside->then;
     return over ? conclude_alone(exchange) : run_once(exchange);
   } catch (const std::bad_alloc&) {
     exchange.pipeline->proposal = Proposal();

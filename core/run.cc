@@ -283,9 +283,13 @@ Status Run::check_lease_quota(CallContext& ctx) {
   return Status(Code::kExhausted, "request path \"" + std::string(full_path_) + "\": lease count quota exceeded");
 }
 
+bool Run::guarded() const {
+  return match_ && (match_->spec->sudo || (match_->operation != nullptr && match_->operation->sudo));
+}
+
 bool Run::open_path() const {
   return match_ && !root_only_ &&
-         (match_->spec->unauthenticated || (mutant(Mutant::kPathLeftOpen) && local_path_ == "mounts"));
+         ((match_->spec->unauthenticated && !guarded()) || (mutant(Mutant::kPathLeftOpen) && local_path_ == "mounts"));
 }
 
 // One answer for a missing, unknown and expired token, whatever the path leads to (advisory B5).
@@ -398,7 +402,7 @@ void Run::fill_facts() {
   }
   facts.token_ttl = record.ttl;
   facts.token_issue_time = record.created;
-  const bool counted = !(match_ && match_->spec->unauthenticated);
+  const bool counted = !open_path();
   if (record.num_uses > 0)
     facts.remaining_uses = record.num_uses - (counted ? 1 : 0);  // after this request, as users of such servers know it
 }
@@ -488,7 +492,7 @@ Status Run::check_policy() {
   state_.facts.creates = wanted == Capability::kCreate;
   state_.facts.allowed = decision.allowed;
   sudo_ = decision.sudo || decision.root;
-  if (!decision.allowed || (match_ && match_->spec->sudo && !sudo_)) {
+  if (!decision.allowed || (guarded() && !sudo_)) {
     explain_refusal(path, wanted);
     return Status(Code::kDenied, std::string(kDeniedOne));
   }
@@ -533,7 +537,7 @@ void Run::note_client() {
 }
 
 bool Run::is_leaders() {
-  const bool open = match_ && match_->spec->unauthenticated;
+  const bool open = open_path();
   if (match_ && match_->operation != nullptr && match_->operation->effect != Effect::kReads)
     return true;
   // Counting a use is a write.
@@ -753,7 +757,7 @@ void Run::answer_help() {
 // (too late, out of memory): then nothing of it is kept and nothing was answered. The last use revokes the token. What
 // needs no token uses none up: looking at a wrapping token with itself must not destroy what it wraps.
 Status Run::count_use() {
-  if (concludes_ || !token_ || token_->record.num_uses <= 0 || (match_ && match_->spec->unauthenticated))
+  if (concludes_ || !token_ || token_->record.num_uses <= 0 || open_path())
     return ok_status();
   if (token_->record.num_uses == 1)
     return tokens_.revoke_tree(token_->hash);

@@ -56,6 +56,7 @@ class Run {
   void fold_captures();
   bool reaches_namespace(const TokenRecord& token);
   std::string_view cubbyhole_key();
+  bool guarded() const;  // root-protected
   bool open_path() const;
   Status authenticate();
   Status identify();

@@ -25,6 +25,7 @@ std::vector<PathSpec> sys_password_specs();  // sys_passwords.cc
 std::vector<PathSpec> sys_explain_specs();   // sys_explain.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
+std::vector<PathSpec> sys_rekey_specs();     // sys_rekey.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc

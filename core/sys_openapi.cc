@@ -253,7 +253,7 @@ class Document {
         continue;  // a list beside a read: the same method
       item.add(verb.method, operation_value(route, spec, place, operation));
     }
-    if (spec.sudo)
+    if (spec.sudo || std::ranges::any_of(spec.operations, &OperationSpec::sudo))
       item.add("x-vault-sudo", true);
     if (spec.unauthenticated)
       item.add("x-vault-unauthenticated", true);

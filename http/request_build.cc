@@ -67,6 +67,28 @@ std::optional<Operation> operation_of(Method method, const Query& query) {
 }
 
 bool takes_query(Operation operation) { return operation != Operation::kWrite && operation != Operation::kPatch; }
+bool takes_body(Operation operation) { return !takes_query(operation) || operation == Operation::kDelete; }
+
+// A DELETE has fields in its query, in its body, or in both; none of them twice.
+std::optional<Refusal> add_query_fields(core::Exchange& exchange, const json::Value& query) {
+  json::Value& data = exchange.request.data;
+  if (!data.is_object()) {
+    data = query;  // the body is "null"
+    return std::nullopt;
+  }
+  if (!query.is_object() || query.members().empty())
+    return std::nullopt;
+  json::ObjectBuilder both(exchange.arena);
+  for (const json::Member& member : query.members()) {
+    if (data.find(member.key()) != nullptr)
+      return Refusal{400, "\"" + std::string(member.key()) + "\" stands in the query and in the body"};
+    both.add(member.key(), member.value);
+  }
+  for (const json::Member& member : data.members())
+    both.add(member.key(), member.value);
+  data = both.build();
+  return std::nullopt;
+}
 
 std::string_view media_type(std::string_view content_type) {
   content_type = content_type.substr(0, content_type.find(';'));
@@ -274,10 +296,10 @@ std::optional<Refusal> build_head(const Head& head, const Config& config, const 
   return std::nullopt;
 }
 
-std::optional<Refusal> build_body(std::string_view body, const Config& config, core::Exchange& exchange) {
+namespace {
+
+std::optional<Refusal> parse_body(std::string_view body, const Config& config, core::Exchange& exchange) {
   Request& request = exchange.request;
-  if (takes_query(request.operation) || body.find_first_not_of(" \t\r\n") == std::string_view::npos)
-    return std::nullopt;
   if (is_form(request.content_type, body)) {
     auto form = parse_form(exchange.arena, body);
     if (!form.ok())
@@ -292,11 +314,24 @@ std::optional<Refusal> build_body(std::string_view body, const Config& config, c
   if (!value.ok())
     return Refusal{value.code() == Code::kTooLarge ? 413 : 400,
                    "failed to parse JSON input: " + value.status().message()};
-  const bool array_allowed = same_ignoring_case(request.content_type, "application/json-patch+json");
+  const bool array_allowed = request.operation != Operation::kDelete &&
+                             same_ignoring_case(request.content_type, "application/json-patch+json");
   if (!value->is_object() && !value->is_null() && !(array_allowed && value->is_array()))
     return Refusal{400, "failed to parse JSON input: the body is not an object"};
   request.data = *value;
   return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Refusal> build_body(std::string_view body, const Config& config, core::Exchange& exchange) {
+  Request& request = exchange.request;
+  if (!takes_body(request.operation) || body.find_first_not_of(" \t\r\n") == std::string_view::npos)
+    return std::nullopt;
+  const json::Value query = request.data;
+  if (auto refusal = parse_body(body, config, exchange))
+    return refusal;
+  return takes_query(request.operation) ? add_query_fields(exchange, query) : std::nullopt;
 }
 
 }  // namespace coffer::http

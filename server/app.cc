@@ -28,6 +28,7 @@
 #include "core/jobs.h"
 #include "core/pipeline.h"
 #include "core/quota_count.h"
+#include "core/rekeys.h"
 #include "core/snapshot_keeper.h"
 #include "core/snapshot_stream.h"
 #include "core/sys_engine.h"
@@ -190,6 +191,7 @@ class App::Impl {
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
   std::unique_ptr<core::Lockouts> lockouts_;
+  std::unique_ptr<core::Rekeys> rekeys_;
   std::unique_ptr<core::EventBus> events_;  // http_ and rpc_ hold what subscribes to it
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::SnapshotPlace> snapshot_place_;  // null: storage that no other node shares
@@ -510,6 +512,7 @@ Status App::Impl::start_node() {
   COFFER_TRY(create_node());
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
+  rekeys_ = std::make_unique<core::Rekeys>(options_.automatic_seal.get(), system_random());
   if (cluster_ != nullptr)
     snapshot_place_.reset(new core::SnapshotPlace{posix_disk(), node_->spool_folder(), options_.snapshot_folder,
                                                   options_.snapshot_bytes_max, options_.free_bytes_min,
@@ -523,7 +526,7 @@ Status App::Impl::start_node() {
                                      cluster_ != nullptr ? node_.get() : nullptr,
                                      cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get(),
                                      cluster_ != nullptr ? &cluster_->join_gate() : nullptr,
-                                     cluster_ != nullptr ? &cluster_->certificate() : nullptr});
+                                     cluster_ != nullptr ? &cluster_->certificate() : nullptr, rekeys_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -580,6 +583,8 @@ Nanos App::Impl::housekeeping() {
 }
 
 void App::Impl::state_changed(bool unsealed) {
+  if (!unsealed)
+    rekeys_->forget();
   if (cluster_ != nullptr)
     cluster_->state_changed(unsealed);
   host_->wake_expiry();

@@ -90,6 +90,20 @@ BOOST_AUTO_TEST_CASE(methods_become_operations) {
   BOOST_TEST(read("list /v1/a HTTP/1.1\r\n\r\n").refusal.status == 405);
 }
 
+BOOST_AUTO_TEST_CASE(a_delete_has_fields_in_query_and_body) {
+  const auto erase = [](std::string_view target, std::string_view body) {
+    return read("DELETE " + std::string(target) + " HTTP/1.1\r\nContent-Length: " + std::to_string(body.size()) +
+                "\r\n\r\n" + std::string(body));
+  };
+  BOOST_TEST(erase("/v1/a", R"({"nonce":"n"})").seen.data == R"({"nonce":"n"})");
+  BOOST_TEST(erase("/v1/a?versions=1", R"({"nonce":"n"})").seen.data == R"({"versions":"1","nonce":"n"})");
+  BOOST_TEST(erase("/v1/a?versions=1", "").seen.data == R"({"versions":"1"})");
+  BOOST_TEST(erase("/v1/a?versions=1", " null ").seen.data == R"({"versions":"1"})");
+  BOOST_TEST(erase("/v1/a?nonce=1", R"({"nonce":"n"})").refusal.status == 400);
+  BOOST_TEST(erase("/v1/a", "[1]").refusal.status == 400);
+  BOOST_TEST(erase("/v1/a", "{").refusal.status == 400);
+}
+
 BOOST_AUTO_TEST_CASE(a_client_may_forbid_forwarding) {
   const auto stays = [](const char* header) {
     return read("GET /v1/a HTTP/1.1\r\n" + std::string(header) + "\r\n").stays;

@@ -1,0 +1,274 @@
+// sys/rekey, sys/rekey-recovery-key, and sys/rotate/root and sys/rotate/recovery, which are the same with a token for
+// every step: new shares for people in the place of those they hold.
+#include "base/encoding.h"
+#include "base/mutant.h"
+#include "core/answers.h"
+#include "core/call.h"
+#include "core/layout.h"
+#include "core/rekeys.h"
+#include "core/sys_engine.h"
+
+namespace coffer::core {
+namespace {
+
+Result<Rekeys*> rekeys_of(const CallContext& ctx) {
+  if (ctx.services.rekeys == nullptr)
+    return Status(Code::kUnsupported, "this server's shares cannot be exchanged");
+  return ctx.services.rekeys;
+}
+
+Rekeys::Asked asked_by(const CallContext& ctx) {
+  return {ctx.full_path.find("/recovery") != std::string_view::npos ||
+              ctx.full_path.find("-recovery-") != std::string_view::npos,
+          ctx.services.committer.leader_term(), ctx.now, ctx.token != nullptr || mutant(Mutant::kRekeyNonceTold)};
+}
+
+Result<std::string> stored_seal(CallContext& ctx) {
+  COFFER_ASSIGN(const auto record, ctx.txn.get_as_is(layout::token_key(layout::kSealConfig)));
+  return record ? Result<std::string>(std::string(*record)) : Status(Code::kDataLoss, "the record of the seal is gone");
+}
+
+void answer_state(Response& response, json::Arena& arena, const Rekeys::State& state, bool nonce_told) {
+  json::ObjectBuilder body(arena, 12);
+  body.add("nonce", nonce_told ? state.nonce : std::string()).add("started", state.started);
+  body.add("t", state.request.counts.threshold).add("n", state.request.counts.shares);
+  body.add("progress", state.given.have).add("required", state.given.counts.threshold);
+  body.add("pgp_fingerprints", json::Value::null()).add("backup", false);
+  body.add("verification_required", state.request.verify);
+  if (state.verifying && nonce_told)
+    body.add("verification_nonce", state.verification_nonce);
+  response.bare = true;
+  response.data = body.build();
+}
+
+void answer_verification(Response& response, json::Arena& arena, const Rekeys::State& state, bool nonce_told) {
+  json::ObjectBuilder body(arena, 6);
+  body.add("nonce", nonce_told ? state.verification_nonce : std::string()).add("started", true);
+  body.add("t", state.request.counts.threshold).add("n", state.request.counts.shares).add("progress", state.shown.have);
+  response.bare = true;
+  response.data = body.build();
+}
+
+json::Value texts_of(json::Arena& arena, const std::vector<SecretBytes>& shares,
+                     std::string (*encode)(std::string_view)) {
+  json::ArrayBuilder list(arena, shares.size());
+  for (const SecretBytes& share : shares)
+    list.add(encode(share.reveal_text()));
+  return list.build();
+}
+
+// The shares leave once, in this answer.
+void answer_made(Response& response, json::Arena& arena, const Rekeys::Step& step, std::string_view nonce) {
+  json::ObjectBuilder body(arena, 10);
+  body.add("complete", true).add("nonce", nonce);
+  body.add("keys", texts_of(arena, step.made->shares, hex_encode));
+  body.add("keys_base64", texts_of(arena, step.made->shares, base64_encode));
+  body.add("pgp_fingerprints", json::Value::null()).add("backup", false);
+  body.add("verification_required", step.state.verifying);
+  if (step.state.verifying)
+    body.add("verification_nonce", step.state.verification_nonce);
+  response.bare = true;
+  response.data = body.build();
+}
+
+Status handle_status(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  const Rekeys::Asked asked = asked_by(ctx);
+  Rekeys::State state = rekeys->state(asked);
+  if (!state.started) {
+    // What one would need.
+    COFFER_ASSIGN(const std::string record, stored_seal(ctx));
+    COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
+    state.given.counts = config.counts;
+  }
+  answer_state(ctx.response, ctx.arena, state, asked.by_token);
+  return ok_status();
+}
+
+Result<seal::RekeyRequest> request_of(CallContext& ctx, bool recovery) {
+  seal::RekeyRequest request;
+  request.recovery = recovery;
+  COFFER_ASSIGN(const std::int64_t shares, ctx.int_field("secret_shares", 0, 0, 256));
+  COFFER_ASSIGN(const std::int64_t threshold, ctx.int_field("secret_threshold", 0, 0, 256));
+  COFFER_ASSIGN(request.verify, ctx.bool_field("require_verification", false));
+  COFFER_ASSIGN(const auto keys, ctx.list_field("pgp_keys"));
+  COFFER_ASSIGN(const bool backup, ctx.bool_field("backup", false));
+  if (!keys.empty() || backup)
+    return Status(Code::kInvalid, std::string(backup ? "backup" : "pgp_keys") + " is not supported by this version");
+  request.counts = {static_cast<unsigned>(shares), static_cast<unsigned>(threshold)};
+  COFFER_TRY(seal::check_share_counts(request.counts));
+  return request;
+}
+
+Status handle_begin(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  const Rekeys::Asked asked = asked_by(ctx);
+  COFFER_ASSIGN(const seal::RekeyRequest request, request_of(ctx, asked.recovery));
+  COFFER_ASSIGN(std::string record, stored_seal(ctx));
+  const auto begin = [rekeys, asked, request, record = std::move(record), log = ctx.services.log](
+                         Nanos, Response& response, json::Arena& arena) -> Status {
+    COFFER_ASSIGN(const Rekeys::State state, rekeys->begin(asked, request, record));
+    if (log != nullptr)
+      log->info("core", "rekey began", {{"recovery", asked.recovery}, {"nonce", state.nonce}});
+    answer_state(response, arena, state, true);
+    return ok_status();
+  };
+  call_alone(ctx, limits::kOutsideTimeMax, begin);
+  return ok_status();
+}
+
+Status handle_cancel(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
+  const auto cancel = [rekeys, asked = asked_by(ctx), nonce = std::string(nonce)](Nanos, Response&, json::Arena&) {
+    return rekeys->cancel(asked, nonce);
+  };
+  call_alone(ctx, limits::kOutsideTimeMax, cancel);
+  return ok_status();
+}
+
+struct Given {
+  std::string nonce;
+  SecretBytes share;
+};
+
+Result<Given> given_in(const CallContext& ctx) {
+  COFFER_ASSIGN(const std::string_view key, ctx.string_field("key", ""));
+  COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
+  if (key.empty())
+    return Status(Code::kInvalid, "'key' must be specified in request body as JSON");
+  COFFER_ASSIGN(SecretBytes share, seal::parse_share(key));
+  return Given{std::string(nonce), std::move(share)};
+}
+
+// Runs `step` when the request's line was accepted. What it made takes effect in the entry that follows, unless the
+// seal is not the one any more that the shares were given for.
+template <typename Take>
+void take_share(CallContext& ctx, Take take) {
+  const auto made = std::make_shared<std::optional<seal::Rekeyed>>();
+  call_alone(ctx, limits::kOutsideTimeMax, [take, made](Nanos, Response& response, json::Arena& arena) -> Status {
+    COFFER_ASSIGN(Rekeys::Step step, take(response, arena));
+    if (step.in_effect)
+      *made = std::move(step.made);
+    return ok_status();
+  });
+  ctx.outside->then = [made](CallContext& again, const Status& called) -> Status {
+    if (!called.ok() || !*made)
+      return ok_status();
+    COFFER_ASSIGN(const std::string before, stored_seal(again));
+    if (before != (*made)->before)
+      return Status(Code::kUnavailable, "the seal was changed meanwhile, the shares stay as they are");
+    if (again.services.log != nullptr)
+      again.services.log->info("core", "rekey done: the new shares take the place of the old ones");
+    return again.txn.put_as_is(layout::token_key(layout::kSealConfig), (*made)->record);
+  };
+}
+
+Status handle_update(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  COFFER_ASSIGN(Given parsed, given_in(ctx));
+  COFFER_ASSIGN(std::string record, stored_seal(ctx));
+  const auto given = std::make_shared<const Given>(std::move(parsed));
+  take_share(ctx, [rekeys, asked = asked_by(ctx), given, record = std::move(record),
+                   root = ctx.published.root_key](Response& response, json::Arena& arena) -> Result<Rekeys::Step> {
+    COFFER_ASSIGN(Rekeys::Step step, rekeys->give(asked, given->nonce, given->share, record, *root));
+    if (step.made)
+      answer_made(response, arena, step, given->nonce);
+    else
+      answer_state(response, arena, step.state, true);
+    return step;
+  });
+  return ok_status();
+}
+
+Status handle_verification(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  const Rekeys::Asked asked = asked_by(ctx);
+  const Rekeys::State state = rekeys->state(asked);
+  if (!state.verifying)
+    return Status(Code::kInvalid, "no rekey verification in progress");
+  answer_verification(ctx.response, ctx.arena, state, asked.by_token);
+  return ok_status();
+}
+
+Status handle_show(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  COFFER_ASSIGN(Given parsed, given_in(ctx));
+  const auto given = std::make_shared<const Given>(std::move(parsed));
+  take_share(ctx, [rekeys, asked = asked_by(ctx), given, root = ctx.published.root_key](
+                      Response& response, json::Arena& arena) -> Result<Rekeys::Step> {
+    COFFER_ASSIGN(Rekeys::Step step, rekeys->show(asked, given->nonce, given->share, *root));
+    if (step.made) {
+      response.bare = true;
+      response.data = json::ObjectBuilder(arena, 2).add("nonce", given->nonce).add("complete", true).build();
+    } else {
+      answer_verification(response, arena, step.state, true);
+    }
+    return step;
+  });
+  return ok_status();
+}
+
+Status handle_show_anew(HandlerContext& base) {
+  CallContext& ctx = call(base);
+  COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
+  const auto anew = [rekeys, asked = asked_by(ctx)](Nanos, Response& response, json::Arena& arena) -> Status {
+    COFFER_ASSIGN(const Rekeys::State state, rekeys->show_anew(asked));
+    answer_verification(response, arena, state, true);
+    return ok_status();
+  };
+  call_alone(ctx, limits::kOutsideTimeMax, anew);
+  return ok_status();
+}
+
+OperationSpec guarded(OperationSpec operation) {
+  operation.sudo = true;
+  return operation;
+}
+
+}  // namespace
+
+std::vector<PathSpec> sys_rekey_specs() {
+  const Field nonce{"nonce", FieldType::kString, "Names the operation; it is told when it begins."};
+  const std::vector<Field> begin = {
+      {"secret_shares", FieldType::kInt, "Number of the new shares."},
+      {"secret_threshold", FieldType::kInt, "Number of them that is needed."},
+      {"require_verification", FieldType::kBool, "The new shares take effect when enough of them have been shown."},
+      {"pgp_keys", FieldType::kStringList, "Public keys that the new shares are encrypted to."},
+      {"backup", FieldType::kBool, "Keep the encrypted shares."},
+      nonce};
+  const std::vector<Field> share = {{"key", FieldType::kString, "One share.", true}, nonce};
+  struct Family {
+    std::string_view init, update, verify;
+    bool open;  // to whoever holds shares
+  };
+  constexpr Family kFamilies[] = {
+      {"rekey/init", "rekey/update", "rekey/verify", true},
+      {"rekey-recovery-key/init", "rekey-recovery-key/update", "rekey-recovery-key/verify", true},
+      {"rotate/root/init", "rotate/root/update", "rotate/root/verify", false},
+      {"rotate/recovery/init", "rotate/recovery/update", "rotate/recovery/verify", false}};
+  std::vector<PathSpec> specs;
+  for (const Family& family : kFamilies) {
+    specs.push_back({family.init, "Exchanging the shares that people hold for new ones.", begin,
+                     {{Operation::kRead, Effect::kReadsMemory, handle_status, "Shows how far it is."},
+                      guarded({Operation::kWrite, Effect::kOutside, handle_begin, "Begins it."}),
+                      guarded({Operation::kDelete, Effect::kOutside, handle_cancel, "Ends it before its time."})}});
+    specs.push_back({family.update, "Shares of today, one after the other, until there are enough.", share,
+                     {{Operation::kWrite, Effect::kOutside, handle_update, "Gives one."}}});
+    specs.push_back({family.verify, "New shares, one after the other, to show that they have arrived.", share,
+                     {{Operation::kRead, Effect::kReadsMemory, handle_verification, "Shows how far it is."},
+                      {Operation::kWrite, Effect::kOutside, handle_show, "Shows one."},
+                      guarded({Operation::kDelete, Effect::kOutside, handle_show_anew, "Begins the showing anew."})}});
+    for (std::size_t i = specs.size() - 3; i < specs.size(); ++i)
+      specs[i].unauthenticated = family.open;
+  }
+  return specs;
+}
+
+}  // namespace coffer::core
