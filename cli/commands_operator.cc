@@ -226,6 +226,7 @@ int key_status(Context& context) {
 
 void add_init_command(std::vector<Command>& commands);   // commands_init.cc
 void add_rekey_command(std::vector<Command>& commands);  // commands_rekey.cc
+void add_generate_root_command(std::vector<Command>& commands);  // commands_root.cc
 
 void add_operator_commands(std::vector<Command>& commands) {
   add_init_command(commands);
@@ -268,6 +269,7 @@ void add_operator_commands(std::vector<Command>& commands) {
                       .format = true,
                       .run = rotate});
   add_rekey_command(commands);
+  add_generate_root_command(commands);
   commands.push_back({.name = "operator key-status",
                       .synopsis = "Print the age of the encryption key",
                       .usage = "[options]",

@@ -1,7 +1,7 @@
 // operator rekey
 #include "cli/commands.h"
-#include "cli/kv_args.h"
 #include "cli/render.h"
+#include "cli/shares.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
@@ -98,27 +98,6 @@ int cancel(Context& context, Client& client, const Target& target) {
   return 0;
 }
 
-// One share: from the flag, the argument, standard input or the terminal.
-Result<std::string> share_of(Context& context, const Target& target, std::string_view nonce) {
-  std::string key = context.flags().text("key");
-  if (key.empty() && !context.args().empty())
-    key = trim(context.args()[0]);
-  if (key == "-") {
-    COFFER_ASSIGN(const std::string text, read_descriptor(0));
-    return std::string(trim(text));
-  }
-  if (!key.empty())
-    return key;
-  if (context.flags().boolean("non-interactive"))
-    return Status(Code::kInvalid, "A share is needed as the argument when -non-interactive forbids to ask for it.");
-  context.ui().bare("Rekey operation nonce: " + std::string(nonce) + "\n");
-  Result<std::string> typed = context.ports().read_hidden(context.invocation(), [&] {
-    context.ui().bare(target.recovery ? "Recovery Key (will be hidden): " : "Unseal Key (will be hidden): ");
-  });
-  context.ui().bare("\n");
-  return typed;
-}
-
 // As the flag says, or as the server has it.
 Result<std::string> nonce_of(Context& context, Client& client, const Target& target) {
   if (const std::string& given = context.flags().text("nonce"); !given.empty())
@@ -165,7 +144,8 @@ int give(Context& context, Client& client, const Target& target) {
   const Result<std::string> nonce = nonce_of(context, client, target);
   if (!nonce.ok())
     return context.fail(nonce.code() == Code::kInvalid ? 1 : 2, nonce.status().message());
-  const Result<std::string> share = share_of(context, target, *nonce);
+  const Result<std::string> share = share_from(context, "Rekey operation nonce: " + *nonce + "\n",
+                                               target.recovery ? "Recovery Key" : "Unseal Key");
   if (!share.ok())
     return context.fail(1, wrap(share.status().message()));
   const bool verification = context.flags().boolean("verify");

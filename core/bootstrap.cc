@@ -46,21 +46,21 @@ Status add_dev_mount(TxnImpl& txn, const BootstrapOptions& options, RandomSource
   return add_mount(txn, secret);
 }
 
-Status add_root_token(TxnImpl& txn, const Published& published, json::Arena& arena, std::string_view text, WallTime now,
+}  // namespace
+
+Status put_root_token(TxnImpl& txn, const Published& published, json::Arena& arena, std::string_view text,
                       RandomSource& random) {
   TokenStore tokens(txn, published, arena);
   COFFER_ASSIGN(const std::string accessor, new_accessor(random));
   TokenRecord record;
   record.orphan = true;
-  record.created = record.renewed = now;
+  record.created = record.renewed = txn.now();
   record.accessor = accessor;
   record.display_name = "root";
   record.path = "auth/token/root";
   record.policies = kRootPolicyName;
   return tokens.add(tokens.hash_of(text), record);
 }
-
-}  // namespace
 
 Status bootstrap_namespace(TxnImpl& txn, NamespaceId ns, RandomSource& random) {
   for (const FixedMount& fixed : kFixedMounts)
@@ -89,7 +89,7 @@ Result<Bootstrap> bootstrap_ops(const seal::Barrier& barrier, const SecretBytes&
   Published published;
   published.hasher = std::make_shared<const TokenHasher>(barrier.keyring()->derive(kTokenHashPurpose));
   published.jobs = std::make_shared<const std::vector<Job>>();
-  COFFER_TRY(add_root_token(txn, published, arena, token, options.now, random));
+  COFFER_TRY(put_root_token(txn, published, arena, token, random));
   Bootstrap made;
   COFFER_ASSIGN(Proposal proposal, txn.finish(Term(), random));
   made.ops = std::move(proposal.ops);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/rng.h"
 #include "base/secret.h"
 #include "base/strong.h"
@@ -14,6 +15,7 @@
 namespace coffer::core {
 
 class TxnImpl;
+struct Published;
 
 struct BootstrapOptions {
   WallTime now{};
@@ -26,6 +28,10 @@ struct Bootstrap {
   std::vector<store::Op> ops;  // sealed; one entry
   SecretBytes root_token;
 };
+
+// A root token with this text, of the root namespace; part of a transaction.
+Status put_root_token(TxnImpl& txn, const Published& published, json::Arena& arena, std::string_view text,
+                      RandomSource& random);
 
 // The mounts and the policy that every namespace has, the root too; part of a transaction.
 Status bootstrap_namespace(TxnImpl& txn, NamespaceId ns, RandomSource& random);

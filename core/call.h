@@ -23,6 +23,7 @@ class JoinGate;
 class Lockouts;
 class PilotBoard;
 class Rekeys;
+class RootAttempts;
 struct SnapshotPlace;
 
 // What the server's core works with. All outlive every request; thread-safe.
@@ -50,6 +51,7 @@ struct Services {
   JoinGate* join_gate = nullptr;   // null: nobody is bounded
   const CertificateBoard* certificate = nullptr;  // null: this node shows none to others
   Rekeys* rekeys = nullptr;        // null: nobody's shares can be exchanged
+  RootAttempts* root_attempts = nullptr;  // null: shares make no root token
 };
 
 // One run of one handler.

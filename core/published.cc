@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/mutant.h"
 #include "core/layout.h"
+#include "core/restored.h"
 #include "core/wrapping_jwt.h"
 #include "crypto/es512.h"
 
@@ -109,13 +110,15 @@ void StateDeriver::on_replaced(const store::View& state) {
     damage_ = std::move(status);
 }
 
-void StateDeriver::on_apply(Index, std::span<const store::Op> ops) {
+void StateDeriver::on_apply(Index index, std::span<const store::Op> ops) {
   if (!started())
     return;
   for (const store::Op& op : ops) {
     std::string_view rest;
     if (!quotas_.empty()) [[unlikely]]
       count_lease(op);
+    if (op.key == seal_key() && seal_told_) [[unlikely]]
+      seal_told_(index);
     if (!is_core_key(op.key, rest))
       continue;
     changed_ = true;

@@ -100,6 +100,9 @@ class StateDeriver final : public StateObserver {
   // Likewise: of the cluster's nodes, once at each start and whenever they change.
   void on_members(std::function<void(const Members&)> told) { members_told_ = std::move(told); }
 
+  // `told` hears, on the node's thread, that the entry at `index` changed the seal's configuration. Before start().
+  void on_seal(std::function<void(Index index)> told) { seal_told_ = std::move(told); }
+
   void on_apply(Index index, std::span<const store::Op> ops) override;
   // With the root key that it has. When that does not open the new state it is sealed, and the attachment says why.
   void on_replaced(const store::View& state) override;
@@ -131,6 +134,7 @@ class StateDeriver final : public StateObserver {
   std::function<void(bool)> rates_told_;
   std::map<std::string, Member, std::less<>> members_;
   std::function<void(const Members&)> members_told_;
+  std::function<void(Index)> seal_told_;
   bool members_changed_ = true;
   bool settings_changed_ = true;
   struct Quota {

@@ -9,6 +9,18 @@ namespace {
 
 std::size_t place(bool recovery) { return recovery ? 1 : 0; }
 
+// Until it goes, however that comes.
+class Trying {
+ public:
+  explicit Trying(std::atomic<bool>& flag) : flag_(flag) { flag_ = true; }
+  ~Trying() { flag_ = false; }
+  Trying(const Trying&) = delete;
+  Trying& operator=(const Trying&) = delete;
+
+ private:
+  std::atomic<bool>& flag_;
+};
+
 Status none_under_way() { return Status(Code::kInvalid, "no rekey in progress"); }
 
 }  // namespace
@@ -93,12 +105,11 @@ Result<Rekeys::Step> Rekeys::give(const Asked& asked, std::string_view nonce, co
     return Status(Code::kInvalid, "unseal key verification failed");
   const seal::RekeyRequest request = slot->rekey.request();
   const std::string own = slot->rekey.nonce();
-  trying_[at] = true;
+  const Trying trying(trying_[at]);
   lock.unlock();
   Result<seal::Rekeyed> made =
       seal::make_new_shares(request, record, std::move(*combined), root_key, automatic_, random_);
   lock.lock();
-  trying_[at] = false;
   COFFER_TRY(made.status());
   slot = current(asked);
   if (slot == nullptr || slot->rekey.nonce() != own)

@@ -6,8 +6,7 @@
 #pragma once
 
 #include <array>
-#include <functional>
-#include <memory>
+#include <atomic>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -85,9 +84,9 @@ class Rekeys {
 
   seal::KeyWrapper* const automatic_;
   RandomSource& random_;
-  std::mutex mutex_;  // guards the rest
-  std::array<std::optional<Slot>, 2> slots_;  // of unseal shares, of recovery shares
-  std::array<bool, 2> trying_{};              // a set of shares is being tried, without the lock
+  std::array<std::atomic<bool>, 2> trying_{};  // a set of shares is being tried, without the lock
+  std::mutex mutex_;                           // guards the rest
+  std::array<std::optional<Slot>, 2> slots_;   // of unseal shares, of recovery shares
 };
 
 }  // namespace coffer::core

@@ -26,6 +26,7 @@ std::vector<PathSpec> sys_explain_specs();   // sys_explain.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
 std::vector<PathSpec> sys_rekey_specs();     // sys_rekey.cc
+std::vector<PathSpec> sys_root_specs();      // sys_root.cc
 std::vector<PathSpec> sys_batch_specs();     // sys_batch.cc
 std::vector<PathSpec> sys_observe_specs();   // sys_observe.cc
 std::vector<PathSpec> sys_config_specs();    // sys_config.cc
@@ -46,6 +47,8 @@ struct Route;
 struct MountRecord;
 // No mount may stand where a namespace does, or above it: kInvalid "path is already in use at team/".
 Status check_no_namespace(CallContext& ctx, const MountRecord& record);
+// The stored configuration of the seal, part of what the transaction read.
+Result<std::string> stored_seal(CallContext& ctx);
 // One mount as sys/mounts shows it.
 bool is_plugin(std::string_view type);
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path);

@@ -9,6 +9,12 @@
 #include "core/sys_engine.h"
 
 namespace coffer::core {
+
+Result<std::string> stored_seal(CallContext& ctx) {
+  COFFER_ASSIGN(const auto record, ctx.txn.get_as_is(layout::token_key(layout::kSealConfig)));
+  return record ? Result<std::string>(std::string(*record)) : Status(Code::kDataLoss, "the record of the seal is gone");
+}
+
 namespace {
 
 Result<Rekeys*> rekeys_of(const CallContext& ctx) {
@@ -17,15 +23,16 @@ Result<Rekeys*> rekeys_of(const CallContext& ctx) {
   return ctx.services.rekeys;
 }
 
+// Without an envelope where Vault's path has none.
+void shape(CallContext& ctx) {
+  ctx.response.bare = ctx.full_path.starts_with("sys/rekey");
+  ctx.response.data_also_top_level = !ctx.response.bare;
+}
+
 Rekeys::Asked asked_by(const CallContext& ctx) {
   return {ctx.full_path.find("/recovery") != std::string_view::npos ||
               ctx.full_path.find("-recovery-") != std::string_view::npos,
           ctx.services.committer.leader_term(), ctx.now, ctx.token != nullptr || mutant(Mutant::kRekeyNonceTold)};
-}
-
-Result<std::string> stored_seal(CallContext& ctx) {
-  COFFER_ASSIGN(const auto record, ctx.txn.get_as_is(layout::token_key(layout::kSealConfig)));
-  return record ? Result<std::string>(std::string(*record)) : Status(Code::kDataLoss, "the record of the seal is gone");
 }
 
 void answer_state(Response& response, json::Arena& arena, const Rekeys::State& state, bool nonce_told) {
@@ -37,7 +44,6 @@ void answer_state(Response& response, json::Arena& arena, const Rekeys::State& s
   body.add("verification_required", state.request.verify);
   if (state.verifying && nonce_told)
     body.add("verification_nonce", state.verification_nonce);
-  response.bare = true;
   response.data = body.build();
 }
 
@@ -45,7 +51,6 @@ void answer_verification(Response& response, json::Arena& arena, const Rekeys::S
   json::ObjectBuilder body(arena, 6);
   body.add("nonce", nonce_told ? state.verification_nonce : std::string()).add("started", true);
   body.add("t", state.request.counts.threshold).add("n", state.request.counts.shares).add("progress", state.shown.have);
-  response.bare = true;
   response.data = body.build();
 }
 
@@ -67,12 +72,12 @@ void answer_made(Response& response, json::Arena& arena, const Rekeys::Step& ste
   body.add("verification_required", step.state.verifying);
   if (step.state.verifying)
     body.add("verification_nonce", step.state.verification_nonce);
-  response.bare = true;
   response.data = body.build();
 }
 
 Status handle_status(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   Rekeys::State state = rekeys->state(asked);
@@ -103,6 +108,7 @@ Result<seal::RekeyRequest> request_of(CallContext& ctx, bool recovery) {
 
 Status handle_begin(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   COFFER_ASSIGN(const seal::RekeyRequest request, request_of(ctx, asked.recovery));
@@ -111,7 +117,7 @@ Status handle_begin(HandlerContext& base) {
                          Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(const Rekeys::State state, rekeys->begin(asked, request, record));
     if (log != nullptr)
-      log->info("core", "rekey began", {{"recovery", asked.recovery}, {"nonce", state.nonce}});
+      log->info("core", "rekey began", {{"recovery", asked.recovery}});
     answer_state(response, arena, state, true);
     return ok_status();
   };
@@ -169,6 +175,7 @@ void take_share(CallContext& ctx, Take take) {
 
 Status handle_update(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   COFFER_ASSIGN(Given parsed, given_in(ctx));
   COFFER_ASSIGN(std::string record, stored_seal(ctx));
@@ -187,6 +194,7 @@ Status handle_update(HandlerContext& base) {
 
 Status handle_verification(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   const Rekeys::State state = rekeys->state(asked);
@@ -198,6 +206,7 @@ Status handle_verification(HandlerContext& base) {
 
 Status handle_show(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   COFFER_ASSIGN(Given parsed, given_in(ctx));
   const auto given = std::make_shared<const Given>(std::move(parsed));
@@ -205,7 +214,6 @@ Status handle_show(HandlerContext& base) {
                       Response& response, json::Arena& arena) -> Result<Rekeys::Step> {
     COFFER_ASSIGN(Rekeys::Step step, rekeys->show(asked, given->nonce, given->share, *root));
     if (step.made) {
-      response.bare = true;
       response.data = json::ObjectBuilder(arena, 2).add("nonce", given->nonce).add("complete", true).build();
     } else {
       answer_verification(response, arena, step.state, true);
@@ -217,6 +225,7 @@ Status handle_show(HandlerContext& base) {
 
 Status handle_show_anew(HandlerContext& base) {
   CallContext& ctx = call(base);
+  shape(ctx);
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const auto anew = [rekeys, asked = asked_by(ctx)](Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(const Rekeys::State state, rekeys->show_anew(asked));

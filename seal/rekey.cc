@@ -10,10 +10,7 @@
 #include "seal/keyring.h"
 
 namespace coffer::seal {
-namespace {
-
-// Whether `combined` is what people share of the seal with this configuration.
-Status check_combined(const SealConfig& config, SecretBytes combined, const SecretBytes& root_key) {
+Status check_shared_key(const SealConfig& config, SecretBytes combined, const SecretBytes& root_key) {
   if (config.automatic())
     return verify_recovery_key(config, combined);
   const auto wrapper = make_shamir_wrapper(std::move(combined));
@@ -24,8 +21,6 @@ Status check_combined(const SealConfig& config, SecretBytes combined, const Secr
   return opened->equals(root_key) ? ok_status()
                                   : Status(Code::kDataLoss, "the seal's configuration holds another root key");
 }
-
-}  // namespace
 
 Result<Rekey> Rekey::begin(const RekeyRequest& request, const SealConfig& current, RandomSource& random) {
   if (request.recovery && !current.automatic())
@@ -63,7 +58,7 @@ Result<std::optional<Rekeyed>> Rekey::show(const SecretBytes& share, const Secre
   if (!combined.ok())
     return wrong;
   COFFER_ASSIGN(const SealConfig config, SealConfig::decode(made_->record));
-  const Status right = check_combined(config, std::move(*combined), root_key);
+  const Status right = check_shared_key(config, std::move(*combined), root_key);
   if (!right.ok())
     return right.code() == Code::kInvalid ? wrong : right;
   return std::exchange(made_, std::nullopt);
@@ -73,7 +68,7 @@ Result<Rekeyed> make_new_shares(const RekeyRequest& request, std::string_view re
                                 const SecretBytes& root_key, KeyWrapper* automatic, RandomSource& random) {
   COFFER_ASSIGN(const SealConfig current, SealConfig::decode(record));
   COFFER_TRY(check_kind(current, automatic == nullptr ? kShamirKind : automatic->kind()));
-  const Status right = check_combined(current, std::move(combined), root_key);
+  const Status right = check_shared_key(current, std::move(combined), root_key);
   if (!right.ok() && !mutant(Mutant::kRekeyByAnyShares))
     return right;
   Rekeyed out;

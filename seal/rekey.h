@@ -69,6 +69,9 @@ class Rekey {
   ShareCollector shown_;
 };
 
+// Whether `combined` is what the people of the seal with this configuration share. kInvalid if not.
+Status check_shared_key(const SealConfig& config, SecretBytes combined, const SecretBytes& root_key);
+
 // New shares for the seal whose stored configuration is `record`. `combined` is what the present shares combine to;
 // kInvalid when it is not this seal's key. With an automatic seal it wraps the root key once more, which may take as
 // long as that seal does. Any thread.

@@ -29,6 +29,7 @@
 #include "core/pipeline.h"
 #include "core/quota_count.h"
 #include "core/rekeys.h"
+#include "core/root_attempts.h"
 #include "core/snapshot_keeper.h"
 #include "core/snapshot_stream.h"
 #include "core/sys_engine.h"
@@ -177,6 +178,7 @@ class App::Impl {
   std::unique_ptr<actors::Host> host_;
   std::unique_ptr<actors::Node> node_;
   Latch serves_;
+  std::atomic<std::uint64_t> seal_changed_{0};  // the entry that did so last
   bool begun_ = false;  // the lifecycle looked at the store; node's thread once that runs
 
   // What is told of all this.
@@ -192,6 +194,7 @@ class App::Impl {
   std::unique_ptr<core::WorkPool> pool_;
   std::unique_ptr<core::Lockouts> lockouts_;
   std::unique_ptr<core::Rekeys> rekeys_;
+  std::unique_ptr<core::RootAttempts> root_attempts_;
   std::unique_ptr<core::EventBus> events_;  // http_ and rpc_ hold what subscribes to it
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::SnapshotPlace> snapshot_place_;  // null: storage that no other node shares
@@ -310,6 +313,10 @@ Status App::Impl::compose_core() {
   deriver_ = std::make_unique<core::StateDeriver>(engines_, *audit_, options_.system);
   deriver_->on_settings([this](const core::ServerSettings& settings) { settings_changed(settings); });
   deriver_->on_members([this](const core::Members& members) { members_changed(members); });
+  deriver_->on_seal([this](Index index) {
+    seal_changed_ = index.get();
+    node_->flush_state();
+  });
   deriver_->on_rate_quotas([this](bool any) { board_->put_gate(any ? pipeline_.get() : nullptr); });
   options_.http.board = options_.rpc.board = board_;
   return Status();
@@ -513,6 +520,7 @@ Status App::Impl::start_node() {
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
   rekeys_ = std::make_unique<core::Rekeys>(options_.automatic_seal.get(), system_random());
+  root_attempts_ = std::make_unique<core::RootAttempts>(system_random());
   if (cluster_ != nullptr)
     snapshot_place_.reset(new core::SnapshotPlace{posix_disk(), node_->spool_folder(), options_.snapshot_folder,
                                                   options_.snapshot_bytes_max, options_.free_bytes_min,
@@ -526,7 +534,8 @@ Status App::Impl::start_node() {
                                      cluster_ != nullptr ? node_.get() : nullptr,
                                      cluster_ != nullptr ? &cluster_->pilot() : nullptr, snapshot_place_.get(),
                                      cluster_ != nullptr ? &cluster_->join_gate() : nullptr,
-                                     cluster_ != nullptr ? &cluster_->certificate() : nullptr, rekeys_.get()});
+                                     cluster_ != nullptr ? &cluster_->certificate() : nullptr, rekeys_.get(),
+                                     root_attempts_.get()});
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -564,6 +573,10 @@ Status App::Impl::start_node() {
 // The expiry actor's step: leases that are due, the server's own jobs, and audit devices that do not answer.
 Nanos App::Impl::housekeeping() {
   audit_->tick(system_clock().boot_now());
+  // A member that starts is sealed and applies nothing before it is open: what opens it must be in its state, not only
+  // in its log.
+  if (Index(seal_changed_) > backend_->durable_index())
+    node_->flush_state();
   if (lifecycle_->sealed())
     return kHousekeepingInterval;
   if (cluster_ != nullptr)
@@ -583,8 +596,10 @@ Nanos App::Impl::housekeeping() {
 }
 
 void App::Impl::state_changed(bool unsealed) {
-  if (!unsealed)
+  if (!unsealed) {
     rekeys_->forget();
+    root_attempts_->forget();
+  }
   if (cluster_ != nullptr)
     cluster_->state_changed(unsealed);
   host_->wake_expiry();

