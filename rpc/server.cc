@@ -86,8 +86,8 @@ class Server::Impl {
                                 },
                                 config.board})) {
     for (auto* make : {make_logical_service, make_kv_service, make_token_service, make_identity_service,
-                       make_sys_service, make_auth_service, make_lease_service, make_quota_service,
-                       make_namespace_service})
+                       make_sys_service, make_ceremony_service, make_auth_service, make_lease_service,
+                       make_quota_service, make_namespace_service})
       services.push_back(make(*gateway));
     services.push_back(make_watch_service(*gateway, ticker));
   }

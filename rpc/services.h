@@ -20,6 +20,7 @@ std::unique_ptr<grpc::Service> make_kv_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_token_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_identity_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_sys_service(Gateway& gateway);
+std::unique_ptr<grpc::Service> make_ceremony_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_auth_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_lease_service(Gateway& gateway);
 std::unique_ptr<grpc::Service> make_quota_service(Gateway& gateway);

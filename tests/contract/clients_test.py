@@ -533,7 +533,7 @@ class Grpc(harness.Contract):
     def test_reflection(self):
         stream = self.channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
         answer = next(iter(stream(iter([b"\x3a\x01*"]), timeout=20)))  # list_services: "*"
-        for service in (b"coffer.v1.Logical", b"coffer.v1.KV", b"coffer.v1.Token", b"coffer.v1.Sys", b"coffer.v1.Watch", b"coffer.v1.Leases",
+        for service in (b"coffer.v1.Logical", b"coffer.v1.KV", b"coffer.v1.Token", b"coffer.v1.Sys", b"coffer.v1.Ceremonies", b"coffer.v1.Watch", b"coffer.v1.Leases",
                         b"coffer.v1.Quotas", b"coffer.v1.Namespaces", b"grpc.health.v1.Health"):
             self.assertIn(service, answer)
 

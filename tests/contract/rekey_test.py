@@ -5,11 +5,16 @@ import json
 import pathlib
 import re
 import subprocess
+import sys
 import threading
 
 import cluster_test
 import harness
 from operator_test import CONFIG
+
+sys.path.insert(0, str(harness.ROOT / "tools"))
+import coffer_grpc  # noqa: E402
+import grpc  # noqa: E402
 
 STATIC = 'seal "static" {\n  current_key_id = "one"\n  current_key = "Z3M5bnR0MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY="\n}'
 STATUS_ROWS = ["Key", "---", "Nonce", "Started", "Rekey Progress", "New Shares", "New Threshold", "Verification Required"]
@@ -261,6 +266,43 @@ class Rekey(harness.Contract):
         harness.wait_until(lambda: harness.http("GET", "/v1/sys/health")[0] == 200, "unsealed by itself")
         token = self.root_token(made["recovery_keys_b64"])
         self.shell("vault token lookup", env={"VAULT_TOKEN": token})
+
+    def test_over_grpc(self):
+        _, keys = self.unsealed()
+        messages, services = coffer_grpc.load("ceremonies")
+        token = [("x-vault-token", self.environment["VAULT_TOKEN"])]
+        with grpc.insecure_channel("127.0.0.1:8210") as channel:
+            stub = services.CeremoniesStub(channel)
+
+            def fails(code, call, message, metadata=()):
+                with self.assertRaises(grpc.RpcError) as caught:
+                    call(message, metadata=metadata, timeout=20)
+                self.assertEqual(caught.exception.code(), code, caught.exception.details())
+
+            begin = messages.RekeyBeginRequest(secret_shares=3, secret_threshold=2, require_verification=True)
+            fails(grpc.StatusCode.PERMISSION_DENIED, stub.RekeyBegin, begin)
+            fails(grpc.StatusCode.INVALID_ARGUMENT, stub.RecoveryRekeyBegin, begin, token)
+            nonce = stub.RekeyBegin(begin, metadata=token, timeout=20).nonce
+            self.assertEqual(stub.RekeyStatus(messages.RekeyAsk(), timeout=20).nonce, "")  # J8
+            fails(grpc.StatusCode.PERMISSION_DENIED, stub.RekeyCancel, messages.RekeyNonce(nonce=nonce))
+            fails(grpc.StatusCode.INVALID_ARGUMENT, stub.RekeyCancel, messages.RekeyNonce(), token)
+            fails(grpc.StatusCode.INVALID_ARGUMENT, stub.RekeyGive, messages.RekeyShare(key=keys[0], nonce="x"))  # J7
+            for key in keys[:3]:
+                made = stub.RekeyGive(messages.RekeyShare(key=key, nonce=nonce), timeout=20)
+            self.assertTrue(made.complete)
+            self.assertEqual((len(made.keys), len(made.keys_base64)), (3, 3))
+            fails(grpc.StatusCode.PERMISSION_DENIED, stub.RekeyShowAnew, messages.RekeyAsk())
+            shown = stub.RekeyShowAnew(messages.RekeyAsk(), metadata=token, timeout=20).nonce
+            for key in made.keys[1:]:
+                verified = stub.RekeyShow(messages.RekeyShare(key=key, nonce=shown), timeout=20)
+            self.assertTrue(verified.complete)
+            begun = stub.BeginRoot(messages.RootBegin(), timeout=20)
+            self.assertEqual(stub.RootStatus(messages.RootAsk(nonce=begun.nonce), timeout=20).required, 2)
+            stub.CancelRoot(messages.RekeyNonce(nonce=stub.BeginRoot(messages.RootBegin(), timeout=20).nonce), timeout=20)
+            for key in made.keys_base64[:2]:
+                root = stub.GiveRoot(messages.RekeyShare(key=key, nonce=begun.nonce), timeout=20)
+            new = stub.DecodeToken(messages.EncodedToken(encoded_token=root.encoded_token, otp=begun.otp), timeout=20).token
+        self.shell("vault token lookup", env={"VAULT_TOKEN": new})
 
     def test_what_is_wrong_is_said(self):
         _, keys = self.unsealed()
