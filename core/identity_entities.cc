@@ -148,11 +148,25 @@ Status handle_list_names(HandlerContext& base) { return list_names(call(base), "
 struct Clash {
   std::string text;
   std::size_t count = 0;
+  json::ArrayBuilder aliases;  // both of each pair
 };
 
-void note_clashes(const EntityRecord& into, const EntityRecord& from, Clash& clash) {
+json::Value clashing(CallContext& ctx, const EntityRecord& entity, const AliasRecord& alias) {
+  const Route* route = mount_by_accessor(ctx, alias.mount_accessor);
+  return json::ObjectBuilder(ctx.arena, 5)
+      .add("alias", alias.name)
+      .add("entity", entity.name)
+      .add("entity_id", entity.id)
+      .add("mount", route == nullptr ? std::string_view() : std::string_view(route->record.info.type))
+      .add("mount_path", route == nullptr ? std::string_view() : std::string_view(route->prefix))
+      .build();
+}
+
+void note_clashes(CallContext& ctx, const EntityRecord& into, const EntityRecord& from, Clash& clash) {
   for (const AliasRecord& alias : from.aliases)
     if (const AliasRecord* other = alias_of(into, alias.mount)) {
+      clash.aliases.add(clashing(ctx, into, *other));
+      clash.aliases.add(clashing(ctx, from, alias));
       if (clash.count++ == 0)
         clash.text =
             "\t* toEntity and at least one fromEntity have aliases with the same mount accessor, repeat the merge "
@@ -226,7 +240,7 @@ Status handle_merge(HandlerContext& base) {
   IdentityStore store = store_of(ctx);
   COFFER_ASSIGN(Merge merge, read_merge(ctx, store));
   if (merge.keep.empty()) {
-    Clash clash;
+    Clash clash{{}, 0, json::ArrayBuilder(ctx.arena)};
     for (std::size_t i = 0; i < merge.from.size(); ++i) {
       for (std::size_t j = 0; j < i; ++j)
         for (const AliasRecord& alias : merge.from[i].aliases)
@@ -234,10 +248,15 @@ Status handle_merge(HandlerContext& base) {
             return Status(Code::kInvalid, "mount accessor " + std::string(alias.mount_accessor) +
                                               " found in multiple fromEntities, merge should be done with one "
                                               "fromEntity at a time");
-      note_clashes(merge.into, merge.from[i], clash);
+      note_clashes(ctx, merge.into, merge.from[i], clash);
     }
-    if (clash.count > 0)
-      return Status(Code::kInvalid, std::to_string(clash.count + 1) + " errors occurred:\n" + clash.text + "\n");
+    if (clash.count > 0) {
+      ctx.response.status = 400;
+      ctx.response.errors.push_back(
+          ctx.arena.copy(std::to_string(clash.count + 1) + " errors occurred:\n" + clash.text + "\n"));
+      ctx.response.data = clash.aliases.build();
+      return ok_status();
+    }
   }
   for (const EntityRecord& from : merge.from) {
     if (!merge.keep.empty())

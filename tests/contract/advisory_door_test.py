@@ -63,6 +63,10 @@ OPEN = {
     "auth/approle/login", "auth/userpass/login/cny", "sys/health", "sys/leader", "sys/seal-status", "sys/wrapping/lookup",
     "sys/internal/ui/mounts", "sys/internal/ui/mounts/cny", "sys/internal/specs/openapi", "sys/internal/ui/namespaces",
     "sys/internal/ui/version", "sys/internal/ui/feature-flags", "sys/internal/ui/default-auth-methods", "sys/wrapping/pubkey",
+    # What holders of shares do; to begin and to end a rekey is another matter (J8), tried with their own verbs.
+    "sys/rekey/init", "sys/rekey/update", "sys/rekey/verify",
+    "sys/rekey-recovery-key/init", "sys/rekey-recovery-key/update", "sys/rekey-recovery-key/verify",
+    "sys/generate-root/attempt", "sys/generate-root/update", "sys/decode-token",
     # How a node gets into a cluster: it shows that it can open the seal.
     "sys/storage/raft/bootstrap/challenge", "sys/storage/raft/bootstrap/answer",
     # And how one that is a member is told which certificates the others have: it shows the same.

@@ -249,7 +249,14 @@ BOOST_FIXTURE_TEST_CASE(a_merged_entity_lives_on_in_the_other, WithPolicy) {
   const std::string group = R"({"name":"g","policies":"reader","member_entity_ids":")" + from + R"("})";
   BOOST_TEST(made("identity/group", group).size() == 36u);
   const std::string body = R"({"from_entity_ids":[")" + from + R"("],"to_entity_id":")" + into + "\"";
-  BOOST_TEST(error(write("identity/entity/merge", body + "}")).starts_with("400 2 errors occurred:\n\t* toEntity and"));
+  const Answer clash = write("identity/entity/merge", body + "}");
+  BOOST_TEST(error(clash).starts_with("400 2 errors occurred:\n\t* toEntity and"));
+  BOOST_REQUIRE(clash.at("data").size() == 2u);
+  BOOST_TEST(clash.text("data|0|entity_id") == into);
+  BOOST_TEST(clash.text("data|0|alias") == "bob");
+  BOOST_TEST(clash.text("data|1|entity_id") == from);
+  BOOST_TEST(clash.text("data|1|mount") == "believer");
+  BOOST_TEST(clash.text("data|1|mount_path") == "auth/one/");
   const std::string choice = R"(,"conflicting_alias_ids_to_keep":[")" + alias + R"("]})";
   BOOST_TEST(write("identity/entity/merge", body + choice).status == 204);
   BOOST_TEST(reads(into_token) == 200);
