@@ -23,10 +23,13 @@ Result<Rekeys*> rekeys_of(const CallContext& ctx) {
   return ctx.services.rekeys;
 }
 
-// Without an envelope where Vault's path has none.
-void shape(CallContext& ctx) {
+// Without an envelope where Vault's path has none. Not wrapped: who has no token makes no record.
+Status shape(CallContext& ctx) {
+  if (ctx.request.wrap_ttl)
+    return Status(Code::kInvalid, "what a rekey tells is not wrapped");
   ctx.response.bare = ctx.full_path.starts_with("sys/rekey");
   ctx.response.data_also_top_level = !ctx.response.bare;
+  return ok_status();
 }
 
 Rekeys::Asked asked_by(const CallContext& ctx) {
@@ -77,7 +80,7 @@ void answer_made(Response& response, json::Arena& arena, const Rekeys::Step& ste
 
 Status handle_status(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   Rekeys::State state = rekeys->state(asked);
@@ -108,7 +111,7 @@ Result<seal::RekeyRequest> request_of(CallContext& ctx, bool recovery) {
 
 Status handle_begin(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   COFFER_ASSIGN(const seal::RekeyRequest request, request_of(ctx, asked.recovery));
@@ -175,7 +178,7 @@ void take_share(CallContext& ctx, Take take) {
 
 Status handle_update(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   COFFER_ASSIGN(Given parsed, given_in(ctx));
   COFFER_ASSIGN(std::string record, stored_seal(ctx));
@@ -194,7 +197,7 @@ Status handle_update(HandlerContext& base) {
 
 Status handle_verification(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
   const Rekeys::State state = rekeys->state(asked);
@@ -206,7 +209,7 @@ Status handle_verification(HandlerContext& base) {
 
 Status handle_show(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   COFFER_ASSIGN(Given parsed, given_in(ctx));
   const auto given = std::make_shared<const Given>(std::move(parsed));
@@ -225,7 +228,7 @@ Status handle_show(HandlerContext& base) {
 
 Status handle_show_anew(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const auto anew = [rekeys, asked = asked_by(ctx)](Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(const Rekeys::State state, rekeys->show_anew(asked));

@@ -17,10 +17,13 @@ Result<RootAttempts*> attempts_of(const CallContext& ctx) {
   return ctx.services.root_attempts;
 }
 
-// Without an envelope where Vault's path has none.
-void shape(CallContext& ctx) {
+// Without an envelope where Vault's path has none. Not wrapped: who has no token makes no record.
+Status shape(CallContext& ctx) {
+  if (ctx.request.wrap_ttl)
+    return Status(Code::kInvalid, "what a root generation tells is not wrapped");
   ctx.response.bare = ctx.full_path.starts_with("sys/generate-root/");
   ctx.response.data_also_top_level = !ctx.response.bare;
+  return ok_status();
 }
 
 RootAttempts::Asked asked_by(const CallContext& ctx) {
@@ -39,7 +42,7 @@ void answer(Response& response, json::Arena& arena, const RootAttempts::State& s
 
 Status handle_status(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(RootAttempts* const attempts, attempts_of(ctx));
   COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
   RootAttempts::State state = attempts->state(asked_by(ctx), nonce);
@@ -54,7 +57,7 @@ Status handle_status(HandlerContext& base) {
 
 Status handle_begin(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(RootAttempts* const attempts, attempts_of(ctx));
   COFFER_ASSIGN(const std::string_view key, ctx.string_field("pgp_key", ""));
   if (!key.empty())
@@ -88,7 +91,7 @@ Status handle_cancel(HandlerContext& base) {
 
 Status handle_update(HandlerContext& base) {
   CallContext& ctx = call(base);
-  shape(ctx);
+  COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(RootAttempts* const attempts, attempts_of(ctx));
   COFFER_ASSIGN(const std::string_view key, ctx.string_field("key", ""));
   COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));

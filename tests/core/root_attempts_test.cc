@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "base/encoding.h"
+#include "core/layout.h"
 #include "core/restored.h"
 #include "seal/init.h"
 #include "tests/core/core_fixture.h"
@@ -185,6 +186,16 @@ BOOST_FIXTURE_TEST_CASE(a_password_of_ones_own, Fixture) {
   BOOST_TEST(!decode_root_token("????", "abc").ok());
   BOOST_TEST(decode_root_token(*encode_root_token("hvs.abcd", "01234567"), "01234567")->reveal_text() == "hvs.abcd");
   BOOST_TEST(decode_root_token(*encode_root_token("hvs.abcd", "01234567") + "=", "01234567").ok());
+}
+
+BOOST_FIXTURE_TEST_CASE(who_has_no_token_makes_no_record, Fixture) {
+  const std::string nonce = begin().text("data|nonce");
+  const std::size_t before = records(store::KeyClass::kClusterLocal, layout::kSystemMount);
+  const std::string body = R"({"key":")" + hex_encode(shares[0].reveal_text()) + R"(","nonce":")" + nonce + R"("})";
+  for (const std::string_view path : {"sys/generate-root/attempt", "sys/generate-root/update", "sys/rekey/update"})
+    BOOST_TEST(request(Operation::kWrite, path, body, "", "1h").status == 400);
+  BOOST_TEST(records(store::KeyClass::kClusterLocal, layout::kSystemMount) == before);
+  BOOST_TEST(progress(nonce) == "0");
 }
 
 // A token whose answer nobody got is none.
