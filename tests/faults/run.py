@@ -272,15 +272,23 @@ class Run:
                     self.check()
                 print(f"{number + 1}/{self.options.faults} faults, {sum(self.history.counts().values())} operations, {time.monotonic() - begun:.0f} s", flush=True)
 
+    def end_clients(self):
+        self.stop.set()
+        for client in self.clients:
+            client.join()
+
     def go(self):
         self.prepare()
         self.clients = [Client(self.cluster, self.history, number, self.options.seed, self.stop, self.errors, self.options.pace) for number in range(CLIENTS)]
         for client in self.clients:
             client.start()
-        self.faults()
-        self.stop.set()
-        for client in self.clients:
-            client.join()
+        try:
+            self.faults()
+        except AssertionError as stuck:
+            self.end_clients()
+            self.check()  # what clients saw says more than which node is behind
+            raise Violation(f"after a fault the cluster did not become whole: {stuck}") from stuck
+        self.end_clients()
         self.check()
         self.same_everywhere()
         kinds = self.history.counts()
