@@ -24,14 +24,6 @@ const json::Value* data_of(Context& context, Reply& reply, std::string_view lead
   return data;
 }
 
-std::vector<std::string> texts_of(const json::Value& object, std::string_view key) {
-  std::vector<std::string> out;
-  if (const json::Value* list = member(object, key); list != nullptr && list->is_array())
-    for (const json::Value& one : list->elements())
-      out.push_back(value_text(one));
-  return out;
-}
-
 // "      Name:              n1": labels of one depth begin their values in one column.
 void add_line(std::string& out, std::size_t depth, std::string_view label, std::string_view value) {
   constexpr std::size_t kOuterColumn = 33;

@@ -21,14 +21,6 @@ struct InitRequest {
   bool labels_as_unseal_keys = false;  // the user spoke of key shares, but the seal opens by itself
 };
 
-std::vector<std::string> strings_of(const json::Value& answer, std::string_view key) {
-  std::vector<std::string> out;
-  const json::Value* list = member(answer, key);
-  for (const json::Value& element : list == nullptr ? json::Value::null().elements() : list->elements())
-    out.push_back(value_text(element));
-  return out;
-}
-
 json::Value list_or_null(Arena& arena, const std::vector<std::string>& strings) {
   if (strings.empty())
     return json::Value::null();
@@ -71,17 +63,17 @@ std::string request_body(Arena& arena, const InitRequest& request) {
 }
 
 json::Value machine_readable(Arena& arena, const InitRequest& request, const json::Value& answer) {
-  std::vector<std::string> keys = strings_of(answer, "keys");
-  std::vector<std::string> recovery = strings_of(answer, "recovery_keys");
+  std::vector<std::string> keys = texts_of(answer, "keys");
+  std::vector<std::string> recovery = texts_of(answer, "recovery_keys");
   bool recovered = !recovery.empty();
   std::int64_t recovery_shares = request.labels_as_unseal_keys ? request.shares : request.recovery_shares;
   std::int64_t recovery_threshold = request.labels_as_unseal_keys ? request.threshold : request.recovery_threshold;
   json::ObjectBuilder out(arena, 10);
-  out.add("unseal_keys_b64", strings_json(arena, strings_of(answer, "keys_base64")));
+  out.add("unseal_keys_b64", strings_json(arena, texts_of(answer, "keys_base64")));
   out.add("unseal_keys_hex", strings_json(arena, keys));
   out.add("unseal_shares", keys.empty() ? 1 : request.shares);  // with stored shares there is one, which the seal keeps
   out.add("unseal_threshold", keys.empty() ? 1 : request.threshold);
-  out.add("recovery_keys_b64", strings_json(arena, strings_of(answer, "recovery_keys_base64")));
+  out.add("recovery_keys_b64", strings_json(arena, texts_of(answer, "recovery_keys_base64")));
   out.add("recovery_keys_hex", strings_json(arena, recovery));
   out.add("recovery_keys_shares", recovered ? recovery_shares : request.recovery_shares);
   out.add("recovery_keys_threshold", recovered ? recovery_threshold : request.recovery_threshold);
@@ -90,9 +82,9 @@ json::Value machine_readable(Arena& arena, const InitRequest& request, const jso
 }
 
 void print_keys(Context& context, std::string_view label, const json::Value& answer, const std::string& field) {
-  std::vector<std::string> keys = strings_of(answer, field + "_base64");
+  std::vector<std::string> keys = texts_of(answer, field + "_base64");
   if (keys.empty())
-    keys = strings_of(answer, field);
+    keys = texts_of(answer, field);
   for (std::size_t i = 0; i < keys.size(); ++i)
     context.ui().out(std::string(label) + " " + std::to_string(i + 1) + ": " + keys[i]);
 }

@@ -26,14 +26,6 @@ Result<Target> target_of(const FlagSet& flags) {
   return Target{recovery, recovery ? "sys/rekey-recovery-key/" : "sys/rekey/"};
 }
 
-std::vector<std::string> texts_of(const json::Value& answer, std::string_view key) {
-  std::vector<std::string> out;
-  if (const json::Value* list = member(answer, key); list != nullptr && list->is_array())
-    for (const json::Value& one : list->elements())
-      out.push_back(value_text(one));
-  return out;
-}
-
 int show_state(Context& context, const json::Value& state) {
   if (!context.ui().is_table())
     return output_data(context, state);
@@ -151,8 +143,8 @@ int give(Context& context, Client& client, const Target& target) {
   const bool verification = context.flags().boolean("verify");
   json::ObjectBuilder body(context.arena());
   body.add("key", *share).add("nonce", *nonce);
-  // Of how many the new shares are is not told with them.
-  Reply before = client.call({.method = "GET", .path = target.path + "init", .aside = true});
+  // How many of the new shares are needed is not told with them.
+  Reply before = verification ? Reply() : client.call({.method = "GET", .path = target.path + "init", .aside = true});
   Reply reply = client.call({.method = "PUT",
                              .path = target.path + (verification ? "verify" : "update"),
                              .body = Context::body_of(body.build()),

@@ -150,4 +150,12 @@ std::string short_time(std::string_view rfc3339) {
          std::string(rfc3339.substr(2, 2)) + " " + std::string(rfc3339.substr(11, 5)) + " UTC";
 }
 
+std::vector<std::string> texts_of(const json::Value& object, std::string_view key) {
+  std::vector<std::string> out;
+  if (const json::Value* list = member(object, key); list != nullptr && list->is_array())
+    for (const json::Value& one : list->elements())
+      out.push_back(value_text(one));
+  return out;
+}
+
 }  // namespace coffer::cli

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/json.h"
 
@@ -35,5 +36,8 @@ json::Value sorted(Arena& arena, const json::Value& value);
 // time stays as it is.
 std::string long_time(std::string_view rfc3339);
 std::string short_time(std::string_view rfc3339);
+
+// Texts of a list in `object`; none where there is no list of that name.
+std::vector<std::string> texts_of(const json::Value& object, std::string_view key);
 
 }  // namespace coffer::cli

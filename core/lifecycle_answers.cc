@@ -4,6 +4,7 @@
 #include "base/encoding.h"
 #include "base/time_text.h"
 #include "base/version.h"
+#include "core/ceremony.h"
 #include "core/lifecycle.h"
 #include "seal/init.h"
 
@@ -24,14 +25,6 @@ Result<int> chosen_code(const json::Value& query, std::string_view name, int oth
   if (error != std::errc() || end != text.data() + text.size() || code < kStatusCodeMin || code > kStatusCodeMax)
     return Status(Code::kInvalid, "bad " + std::string(name) + ": expected a status code from 200 to 599");
   return code;
-}
-
-json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares,
-                         std::string (*encode)(std::string_view)) {
-  json::ArrayBuilder list(arena);
-  for (const SecretBytes& share : shares)
-    list.add(encode(share.reveal_text()));
-  return list.build();
 }
 
 }  // namespace

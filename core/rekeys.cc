@@ -119,10 +119,8 @@ Result<Rekeys::Step> Rekeys::give(const Asked& asked, std::string_view nonce, co
     slots_[at].reset();
     return step;
   }
-  seal::Rekeyed told{made->before, made->record, {}};
-  for (const SecretBytes& one : made->shares)
-    told.shares.push_back(one.clone());
-  made->shares.clear();
+  seal::Rekeyed told;
+  told.shares = std::exchange(made->shares, {});
   COFFER_TRY(slot->rekey.expect(std::move(*made), random_));
   return Step{state_of(slot), std::move(told), false};
 }

@@ -1,5 +1,5 @@
 // The exchanges of shares that are under way (seal/rekey.h): one of unseal shares, one of recovery shares. They are in
-// the memory of the node that leads and end with its leadership, with its seal, and after kRekeyTimeMax.
+// the memory of the node that leads and end with its leadership, with its seal, and after kTimeMax.
 //
 // Who begins one, and who ends one before its time, needs a token that may (core/sys_rekey.cc); who gives a share needs
 // the exchange's nonce, which only its beginner and whoever has a token are told (advisories J7, J8).
@@ -40,8 +40,8 @@ class Rekeys {
     std::string verification_nonce;
     seal::CeremonyProgress shown;
   };
-  // What a share led to. `made` is there once, for the share that completed its set: its shares are to be told, and its
-  // record is to be stored if `in_effect`.
+  // What a share led to. `made` is there for the one that completed a set: its shares are to be told when they are in
+  // it, and its record is to be stored if `in_effect`.
   struct Step {
     State state;
     std::optional<seal::Rekeyed> made;

@@ -47,8 +47,6 @@ struct Route;
 struct MountRecord;
 // No mount may stand where a namespace does, or above it: kInvalid "path is already in use at team/".
 Status check_no_namespace(CallContext& ctx, const MountRecord& record);
-// The stored configuration of the seal, part of what the transaction read.
-Result<std::string> stored_seal(CallContext& ctx);
 // One mount as sys/mounts shows it.
 bool is_plugin(std::string_view type);
 json::Value mount_value(CallContext& ctx, const Route& route, bool with_path);

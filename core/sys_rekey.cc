@@ -2,18 +2,13 @@
 // every step: new shares for people in the place of those they hold.
 #include "base/encoding.h"
 #include "base/mutant.h"
-#include "core/answers.h"
 #include "core/call.h"
+#include "core/ceremony.h"
 #include "core/layout.h"
 #include "core/rekeys.h"
 #include "core/sys_engine.h"
 
 namespace coffer::core {
-
-Result<std::string> stored_seal(CallContext& ctx) {
-  COFFER_ASSIGN(const auto record, ctx.txn.get_as_is(layout::token_key(layout::kSealConfig)));
-  return record ? Result<std::string>(std::string(*record)) : Status(Code::kDataLoss, "the record of the seal is gone");
-}
 
 namespace {
 
@@ -23,14 +18,7 @@ Result<Rekeys*> rekeys_of(const CallContext& ctx) {
   return ctx.services.rekeys;
 }
 
-// Without an envelope where Vault's path has none. Not wrapped: who has no token makes no record.
-Status shape(CallContext& ctx) {
-  if (ctx.request.wrap_ttl)
-    return Status(Code::kInvalid, "what a rekey tells is not wrapped");
-  ctx.response.bare = ctx.full_path.starts_with("sys/rekey");
-  ctx.response.data_also_top_level = !ctx.response.bare;
-  return ok_status();
-}
+Status shape(CallContext& ctx) { return shape_answer(ctx, "sys/rekey", "a rekey"); }
 
 Rekeys::Asked asked_by(const CallContext& ctx) {
   return {ctx.full_path.find("/recovery") != std::string_view::npos ||
@@ -57,20 +45,12 @@ void answer_verification(Response& response, json::Arena& arena, const Rekeys::S
   response.data = body.build();
 }
 
-json::Value texts_of(json::Arena& arena, const std::vector<SecretBytes>& shares,
-                     std::string (*encode)(std::string_view)) {
-  json::ArrayBuilder list(arena, shares.size());
-  for (const SecretBytes& share : shares)
-    list.add(encode(share.reveal_text()));
-  return list.build();
-}
-
 // The shares leave once, in this answer.
 void answer_made(Response& response, json::Arena& arena, const Rekeys::Step& step, std::string_view nonce) {
   json::ObjectBuilder body(arena, 10);
   body.add("complete", true).add("nonce", nonce);
-  body.add("keys", texts_of(arena, step.made->shares, hex_encode));
-  body.add("keys_base64", texts_of(arena, step.made->shares, base64_encode));
+  body.add("keys", encoded_list(arena, step.made->shares, hex_encode));
+  body.add("keys_base64", encoded_list(arena, step.made->shares, base64_encode));
   body.add("pgp_fingerprints", json::Value::null()).add("backup", false);
   body.add("verification_required", step.state.verifying);
   if (step.state.verifying)
@@ -86,9 +66,7 @@ Status handle_status(HandlerContext& base) {
   Rekeys::State state = rekeys->state(asked);
   if (!state.started) {
     // What one would need.
-    COFFER_ASSIGN(const std::string record, stored_seal(ctx));
-    COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
-    state.given.counts = config.counts;
+    COFFER_ASSIGN(state.given.counts, stored_counts(ctx));
   }
   answer_state(ctx.response, ctx.arena, state, asked.by_token);
   return ok_status();
@@ -139,21 +117,7 @@ Status handle_cancel(HandlerContext& base) {
   return ok_status();
 }
 
-struct Given {
-  std::string nonce;
-  SecretBytes share;
-};
-
-Result<Given> given_in(const CallContext& ctx) {
-  COFFER_ASSIGN(const std::string_view key, ctx.string_field("key", ""));
-  COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
-  if (key.empty())
-    return Status(Code::kInvalid, "'key' must be specified in request body as JSON");
-  COFFER_ASSIGN(SecretBytes share, seal::parse_share(key));
-  return Given{std::string(nonce), std::move(share)};
-}
-
-// Runs `step` when the request's line was accepted. What it made takes effect in the entry that follows, unless the
+// Runs `take` when the request's line was accepted. What it made takes effect in the entry that follows, unless the
 // seal is not the one any more that the shares were given for.
 template <typename Take>
 void take_share(CallContext& ctx, Take take) {
@@ -180,9 +144,9 @@ Status handle_update(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
-  COFFER_ASSIGN(Given parsed, given_in(ctx));
+  COFFER_ASSIGN(GivenShare parsed, given_share(ctx));
   COFFER_ASSIGN(std::string record, stored_seal(ctx));
-  const auto given = std::make_shared<const Given>(std::move(parsed));
+  const auto given = std::make_shared<const GivenShare>(std::move(parsed));
   take_share(ctx, [rekeys, asked = asked_by(ctx), given, record = std::move(record),
                    root = ctx.published.root_key](Response& response, json::Arena& arena) -> Result<Rekeys::Step> {
     COFFER_ASSIGN(Rekeys::Step step, rekeys->give(asked, given->nonce, given->share, record, *root));
@@ -211,8 +175,8 @@ Status handle_show(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
-  COFFER_ASSIGN(Given parsed, given_in(ctx));
-  const auto given = std::make_shared<const Given>(std::move(parsed));
+  COFFER_ASSIGN(GivenShare parsed, given_share(ctx));
+  const auto given = std::make_shared<const GivenShare>(std::move(parsed));
   take_share(ctx, [rekeys, asked = asked_by(ctx), given, root = ctx.published.root_key](
                       Response& response, json::Arena& arena) -> Result<Rekeys::Step> {
     COFFER_ASSIGN(Rekeys::Step step, rekeys->show(asked, given->nonce, given->share, *root));

@@ -1,9 +1,8 @@
 // sys/generate-root, sys/generate-root-token (the same with a token for every step) and sys/decode-token: a new root
 // token from shares.
-#include "core/answers.h"
 #include "core/bootstrap.h"
 #include "core/call.h"
-#include "core/layout.h"
+#include "core/ceremony.h"
 #include "core/root_attempts.h"
 #include "core/sys_engine.h"
 #include "core/token_store.h"
@@ -17,14 +16,7 @@ Result<RootAttempts*> attempts_of(const CallContext& ctx) {
   return ctx.services.root_attempts;
 }
 
-// Without an envelope where Vault's path has none. Not wrapped: who has no token makes no record.
-Status shape(CallContext& ctx) {
-  if (ctx.request.wrap_ttl)
-    return Status(Code::kInvalid, "what a root generation tells is not wrapped");
-  ctx.response.bare = ctx.full_path.starts_with("sys/generate-root/");
-  ctx.response.data_also_top_level = !ctx.response.bare;
-  return ok_status();
-}
+Status shape(CallContext& ctx) { return shape_answer(ctx, "sys/generate-root/", "a root generation"); }
 
 RootAttempts::Asked asked_by(const CallContext& ctx) {
   return {ctx.services.committer.leader_term(), ctx.now, ctx.token != nullptr, std::string(ctx.request.remote_address)};
@@ -47,9 +39,7 @@ Status handle_status(HandlerContext& base) {
   COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
   RootAttempts::State state = attempts->state(asked_by(ctx), nonce);
   if (state.nonce.empty()) {
-    COFFER_ASSIGN(const std::string record, stored_seal(ctx));
-    COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
-    state.given.counts = config.counts;
+    COFFER_ASSIGN(state.given.counts, stored_counts(ctx));
   }
   answer(ctx.response, ctx.arena, state, "", "");
   return ok_status();
@@ -63,10 +53,9 @@ Status handle_begin(HandlerContext& base) {
   if (!key.empty())
     return Status(Code::kInvalid, "pgp_key is not supported by this version");
   COFFER_ASSIGN(const std::string_view text, ctx.string_field("otp", ""));
-  COFFER_ASSIGN(const std::string record, stored_seal(ctx));
-  COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
+  COFFER_ASSIGN(const seal::ShareCounts counts, stored_counts(ctx));
   const auto otp = std::make_shared<const SecretBytes>(SecretBytes::copy_of(text));
-  const auto begin = [attempts, asked = asked_by(ctx), otp, counts = config.counts, log = ctx.services.log](
+  const auto begin = [attempts, asked = asked_by(ctx), otp, counts, log = ctx.services.log](
                          Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(const RootAttempts::Begun begun, attempts->begin(asked, otp->reveal_text(), counts));
     if (log != nullptr)
@@ -93,18 +82,15 @@ Status handle_update(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(RootAttempts* const attempts, attempts_of(ctx));
-  COFFER_ASSIGN(const std::string_view key, ctx.string_field("key", ""));
-  COFFER_ASSIGN(const std::string_view nonce, ctx.string_field("nonce", ""));
-  if (key.empty())
-    return Status(Code::kInvalid, "'key' must be specified in request body as JSON");
-  COFFER_ASSIGN(SecretBytes parsed, seal::parse_share(key));
+  COFFER_ASSIGN(GivenShare parsed, given_share(ctx));
   COFFER_ASSIGN(std::string record, stored_seal(ctx));
-  const auto share = std::make_shared<const SecretBytes>(std::move(parsed));
+  const auto given = std::make_shared<const GivenShare>(std::move(parsed));
   const auto made = std::make_shared<std::optional<SecretBytes>>();
   call_alone(ctx, limits::kOutsideTimeMax,
-             [attempts, asked = asked_by(ctx), nonce = std::string(nonce), share, record = std::move(record), made,
+             [attempts, asked = asked_by(ctx), given, record = std::move(record), made,
               root = ctx.published.root_key](Nanos, Response& response, json::Arena& arena) -> Status {
-               COFFER_ASSIGN(RootAttempts::Step step, attempts->give(asked, nonce, *share, record, *root));
+               COFFER_ASSIGN(RootAttempts::Step step,
+                             attempts->give(asked, given->nonce, given->share, record, *root));
                answer(response, arena, step.state, "", step.encoded);
                *made = std::move(step.token);
                return ok_status();

@@ -2,10 +2,7 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "base/encoding.h"
-#include "core/restored.h"
-#include "seal/init.h"
-#include "tests/core/core_fixture.h"
+#include "tests/core/shares_fixture.h"
 #include "tests/mutant_on.h"
 
 namespace coffer::core {
@@ -13,35 +10,8 @@ namespace {
 
 using testing::Answer;
 
-// Calls run at once.
-class InlineCalls final : public CallPool {
- public:
-  bool submit(std::function<void()> task) override {
-    task();
-    return true;
-  }
-};
-
-struct Fixture : testing::CoreFixture {
-  Fixture() {
-    // The fixture's keyring has a root key of its own: a seal for it, of five shares.
-    const auto shared = SecretBytes::copy_of("0123456789abcdef0123456789abcdef");
-    shares = seal::make_shares(shared, {5, 3}, random).value();
-    const auto wrapper = seal::make_shamir_wrapper(shared.clone());
-    const auto config = seal::make_seal_config(*wrapper, {5, 3}, root_key, SecretBytes(), random);
-    put_seal(config->encode());
-    services.calls = &calls;
-    services.rekeys = &rekeys;
-  }
-  void put_seal(const std::string& record) {
-    const store::Op op{seal_key(), record};
-    committer.apply({&op, 1});
-  }
-  std::string seal_record() {
-    std::string record;
-    BOOST_REQUIRE((**backend.view()).get(seal_key(), record).ok());
-    return record;
-  }
+struct Fixture : testing::SharesFixture {
+  Fixture() { services.rekeys = &rekeys; }
   std::string begin(std::string_view more = "") {
     const Answer answer =
         write("sys/rekey/init", R"({"secret_shares":4,"secret_threshold":2)" + std::string(more) + "}");
@@ -50,16 +20,13 @@ struct Fixture : testing::CoreFixture {
   }
   Answer give(std::size_t share, std::string_view nonce, std::string_view path = "sys/rekey/update",
               std::string_view token = "") {
-    return write(path, R"({"key":")" + hex_encode(shares[share].reveal_text()) + R"(","nonce":")" +
-                           std::string(nonce) + R"("})", token);
+    return write(path, given(share, nonce), token);
   }
   Answer cancel(std::string_view nonce, std::string_view token = "root") {
     return request(Operation::kDelete, "sys/rekey/init", R"({"nonce":")" + std::string(nonce) + R"("})", token);
   }
 
-  InlineCalls calls;
   Rekeys rekeys{nullptr, random};
-  std::vector<SecretBytes> shares;
 };
 
 }  // namespace

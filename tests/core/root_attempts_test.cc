@@ -2,11 +2,8 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "base/encoding.h"
 #include "core/layout.h"
-#include "core/restored.h"
-#include "seal/init.h"
-#include "tests/core/core_fixture.h"
+#include "tests/core/shares_fixture.h"
 #include "tests/mutant_on.h"
 
 namespace coffer::core {
@@ -14,33 +11,14 @@ namespace {
 
 using testing::Answer;
 
-class InlineCalls final : public CallPool {
- public:
-  bool submit(std::function<void()> task) override {
-    task();
-    return true;
-  }
-};
-
-struct Fixture : testing::CoreFixture {
-  Fixture() {
-    const auto shared = SecretBytes::copy_of("0123456789abcdef0123456789abcdef");
-    shares = seal::make_shares(shared, {5, 3}, random).value();
-    const auto wrapper = seal::make_shamir_wrapper(shared.clone());
-    const store::Op op{seal_key(), seal::make_seal_config(*wrapper, {5, 3}, root_key, SecretBytes(), random)->encode()};
-    committer.apply({&op, 1});
-    services.calls = &calls;
-    services.root_attempts = &attempts;
-  }
+struct Fixture : testing::SharesFixture {
+  Fixture() { services.root_attempts = &attempts; }
   Answer begin(std::string_view token = "", std::string_view body = "{}") {
     return write("sys/generate-root/attempt", body, token);
   }
   Answer give(std::size_t share, std::string_view nonce, std::string_view path = "sys/generate-root/update",
               std::string_view token = "") {
-    return write(path,
-                 R"({"key":")" + hex_encode(shares[share].reveal_text()) + R"(","nonce":")" + std::string(nonce) +
-                     R"("})",
-                 token);
+    return write(path, given(share, nonce), token);
   }
   Answer cancel(std::string_view nonce) {
     return request(Operation::kDelete, "sys/generate-root/attempt", R"({"nonce":")" + std::string(nonce) + R"("})", "");
@@ -50,9 +28,7 @@ struct Fixture : testing::CoreFixture {
         .text("data|progress");
   }
 
-  InlineCalls calls;
   RootAttempts attempts{random};
-  std::vector<SecretBytes> shares;
 };
 
 RootAttempts::Asked asked(std::string remote, bool by_token = false) {
@@ -191,7 +167,7 @@ BOOST_FIXTURE_TEST_CASE(a_password_of_ones_own, Fixture) {
 BOOST_FIXTURE_TEST_CASE(who_has_no_token_makes_no_record, Fixture) {
   const std::string nonce = begin().text("data|nonce");
   const std::size_t before = records(store::KeyClass::kClusterLocal, layout::kSystemMount);
-  const std::string body = R"({"key":")" + hex_encode(shares[0].reveal_text()) + R"(","nonce":")" + nonce + R"("})";
+  const std::string body = given(0, nonce);
   for (const std::string_view path : {"sys/generate-root/attempt", "sys/generate-root/update", "sys/rekey/update"})
     BOOST_TEST(request(Operation::kWrite, path, body, "", "1h").status == 400);
   BOOST_TEST(records(store::KeyClass::kClusterLocal, layout::kSystemMount) == before);
