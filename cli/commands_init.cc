@@ -1,5 +1,5 @@
 #include "cli/commands.h"
-#include "cli/kv_args.h"
+#include "cli/pgp_keys.h"
 #include "cli/render.h"
 #include "cli/text.h"
 #include "cli/value_text.h"
@@ -22,34 +22,7 @@ struct InitRequest {
 };
 
 json::Value list_or_null(Arena& arena, const std::vector<std::string>& strings) {
-  if (strings.empty())
-    return json::Value::null();
-  json::ArrayBuilder list(arena, strings.size());
-  for (const std::string& text : strings)
-    list.add(text);
-  return list.build();
-}
-
-json::Value strings_json(Arena& arena, const std::vector<std::string>& strings) {
-  json::Value list = list_or_null(arena, strings);
-  return list.is_null() ? json::Value::array({}) : list;
-}
-
-// Each entry is a file that holds a public key; what is sent is its content.
-Result<std::vector<std::string>> key_files(const std::string& flag, const std::string& list) {
-  std::vector<std::string> keys;
-  for (const std::string& entry : split(list, ',')) {
-    std::string path(trim(entry));
-    if (path.empty())
-      continue;
-    if (path.starts_with("keybase:"))
-      return Status(Code::kInvalid, "-" + flag + ": keys at Keybase are not supported; give files");
-    Result<std::string> text = read_file(path.starts_with('@') ? path.substr(1) : path);
-    if (!text.ok())
-      return text.status().with_context("-" + flag);
-    keys.emplace_back(trim(*text));
-  }
-  return keys;
+  return strings.empty() ? json::Value::null() : texts_value(arena, strings);
 }
 
 std::string request_body(Arena& arena, const InitRequest& request) {
@@ -69,12 +42,12 @@ json::Value machine_readable(Arena& arena, const InitRequest& request, const jso
   std::int64_t recovery_shares = request.labels_as_unseal_keys ? request.shares : request.recovery_shares;
   std::int64_t recovery_threshold = request.labels_as_unseal_keys ? request.threshold : request.recovery_threshold;
   json::ObjectBuilder out(arena, 10);
-  out.add("unseal_keys_b64", strings_json(arena, texts_of(answer, "keys_base64")));
-  out.add("unseal_keys_hex", strings_json(arena, keys));
+  out.add("unseal_keys_b64", texts_value(arena, texts_of(answer, "keys_base64")));
+  out.add("unseal_keys_hex", texts_value(arena, keys));
   out.add("unseal_shares", keys.empty() ? 1 : request.shares);  // with stored shares there is one, which the seal keeps
   out.add("unseal_threshold", keys.empty() ? 1 : request.threshold);
-  out.add("recovery_keys_b64", strings_json(arena, texts_of(answer, "recovery_keys_base64")));
-  out.add("recovery_keys_hex", strings_json(arena, recovery));
+  out.add("recovery_keys_b64", texts_value(arena, texts_of(answer, "recovery_keys_base64")));
+  out.add("recovery_keys_hex", texts_value(arena, recovery));
   out.add("recovery_keys_shares", recovered ? recovery_shares : request.recovery_shares);
   out.add("recovery_keys_threshold", recovered ? recovery_threshold : request.recovery_threshold);
   out.add("root_token", answer.string_or("root_token", ""));
@@ -145,7 +118,8 @@ int init_status(Context& context, Client& client) {
 }
 
 // What the user left open depends on the seal: with one that opens by itself the shares are recovery shares.
-Status complete_request(const FlagSet& flags, bool recovery_seal, InitRequest& request) {
+Status complete_request(Context& context, bool recovery_seal, InitRequest& request) {
+  const FlagSet& flags = context.flags();
   constexpr std::int64_t kShares = 5;
   constexpr std::int64_t kThreshold = 3;
   request.shares = flags.integer("key-shares");
@@ -162,9 +136,11 @@ Status complete_request(const FlagSet& flags, bool recovery_seal, InitRequest& r
     shares = kShares;
   if (threshold == 0 && !flags.given(plain ? "key-threshold" : "recovery-threshold"))
     threshold = kThreshold;
-  COFFER_ASSIGN(request.pgp_keys, key_files("pgp-keys", flags.text("pgp-keys")));
-  COFFER_ASSIGN(request.recovery_pgp_keys, key_files("recovery-pgp-keys", flags.text("recovery-pgp-keys")));
-  COFFER_ASSIGN(std::vector<std::string> root, key_files("root-token-pgp-key", flags.text("root-token-pgp-key")));
+  COFFER_ASSIGN(request.pgp_keys, pgp_keys_or_file(context, "pgp-keys"));
+  COFFER_ASSIGN(request.recovery_pgp_keys, pgp_keys_of(context, "recovery-pgp-keys"));
+  COFFER_ASSIGN(std::vector<std::string> root, pgp_keys_of(context, "root-token-pgp-key"));
+  if (root.size() > 1)
+    return Status(Code::kInvalid, "-root-token-pgp-key: one key is wanted");
   request.root_pgp_key = root.empty() ? "" : root[0];
   return ok_status();
 }
@@ -181,7 +157,7 @@ int init(Context& context) {
   if (!seal.ok())
     return context.fail(2, seal.error);
   InitRequest request;
-  if (Status ready = complete_request(context.flags(), bool_or(seal.json, "recovery_seal", false), request);
+  if (Status ready = complete_request(context, bool_or(seal.json, "recovery_seal", false), request);
       !ready.ok())
     return context.fail(1, ready.message());
   Reply reply = client->call(
@@ -213,11 +189,12 @@ void add_init_command(std::vector<Command>& commands) {
                .usage = "Number of shares that together give the root key. 3 if not given.",
                .alias = "t"},
               {.name = "pgp-keys",
-               .usage =
-                   "Files with public PGP keys, one a share, with commas between: each share is encrypted to its key.",
-               .example = "file1, file2, ..."},
+               .usage = "Public PGP keys, one a share, with commas between: each share is encrypted to its key and "
+                        "shown only so. Files, or \"keybase:\" and the name of a user.",
+               .example = "file1, keybase:user, ..."},
+              {.name = "pgp-keys-file", .usage = "File with all these keys, in base64, one after the other."},
               {.name = "root-token-pgp-key",
-               .usage = "File with a public PGP key that the root token is encrypted to.",
+               .usage = "Public PGP key that the root token is encrypted to, named as in -pgp-keys.",
                .example = "file"},
               {.name = "status",
                .kind = FlagKind::kBool,

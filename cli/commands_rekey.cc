@@ -1,5 +1,6 @@
 // operator rekey
 #include "cli/commands.h"
+#include "cli/pgp_keys.h"
 #include "cli/render.h"
 #include "cli/shares.h"
 #include "cli/table.h"
@@ -39,6 +40,10 @@ int show_state(Context& context, const json::Value& state) {
     rows.push_back({"Verification Required", bool_text(bool_or(state, "verification_required", false))});
     if (const std::string_view nonce = state.string_or("verification_nonce", ""); !nonce.empty())
       rows.push_back({"Verification Nonce", std::string(nonce)});
+    if (const std::vector<std::string> prints = texts_of(state, "pgp_fingerprints"); !prints.empty()) {
+      rows.push_back({"PGP Fingerprints", "[" + join(prints, " ") + "]"});
+      rows.push_back({"Backup", bool_text(bool_or(state, "backup", false))});
+    }
   }
   context.ui().out(table({"Key", "Value"}, rows));
   return 0;
@@ -60,18 +65,33 @@ int show(Context& context, bool verification, const json::Value& state) {
   return verification ? show_verification(context, state) : show_state(context, state);
 }
 
+void warn_of_loss(Context& context, bool encrypted) {
+  const FlagSet& flags = context.flags();
+  if (flags.boolean("verify") || flags.boolean("backup"))
+    return;
+  std::string text = "WARNING! The new shares are told once, to whoever gives the last of the old ones. What is lost "
+                     "then is lost: with -verify nothing takes effect before they have been shown";
+  text += encrypted ? ", and with -backup the encrypted shares are kept." : ".";
+  context.ui().warn(wrap(text));
+}
+
 int begin(Context& context, Client& client, const Target& target) {
   const FlagSet& flags = context.flags();
+  const Result<std::vector<std::string>> keys = pgp_keys_or_file(context, "pgp-keys");
+  if (!keys.ok())
+    return context.fail(keys.code() == Code::kInvalid ? 1 : 2, keys.status().message());
   json::ObjectBuilder body(context.arena());
   body.add("secret_shares", flags.integer("key-shares")).add("secret_threshold", flags.integer("key-threshold"));
   body.add("require_verification", flags.boolean("verify"));
+  if (!keys->empty())
+    body.add("pgp_keys", texts_value(context.arena(), *keys));
+  if (flags.boolean("backup"))
+    body.add("backup", true);
   Reply reply = client.call(
       {.method = "PUT", .path = target.path + "init", .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error initializing rekey"))
     return 2;
-  if (!flags.boolean("verify"))
-    context.ui().warn(wrap("WARNING! The new shares are told once, to whoever gives the last of the old ones. What is "
-                           "lost then is lost: with -verify nothing takes effect before they have been shown."));
+  warn_of_loss(context, !keys->empty());
   return show_state(context, reply.json);
 }
 
@@ -111,8 +131,11 @@ int show_made(Context& context, const Target& target, const json::Value& made, c
   if (!ui.is_table())
     return output_data(context, made);
   const std::vector<std::string> keys = texts_of(made, "keys_base64");
-  for (std::size_t i = 0; i < keys.size(); ++i)
-    ui.out("Key " + std::to_string(i + 1) + ": " + keys[i]);
+  const std::vector<std::string> prints = texts_of(made, "pgp_fingerprints");
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    const std::string number = "Key " + std::to_string(i + 1);
+    ui.out(i < prints.size() ? number + " fingerprint: " + prints[i] + "; value: " + keys[i] : number + ": " + keys[i]);
+  }
   ui.out("");
   ui.out("Operation nonce: " + std::string(made.string_or("nonce", "")));
   const std::string counts = std::to_string(keys.size()) + " key shares and a key threshold of " +
@@ -161,6 +184,32 @@ int give(Context& context, Client& client, const Target& target) {
   return 0;
 }
 
+int backup(Context& context, Client& client, const Target& target) {
+  const std::string path = target.recovery ? "sys/rekey/recovery-key-backup" : "sys/rekey/backup";
+  if (context.flags().boolean("backup-delete")) {
+    Reply reply = client.call({.method = "DELETE", .path = path});
+    if (report(context, reply, "Error deleting rekey backup"))
+      return 2;
+    context.ui().out("Success! Delete backup keys (if they existed)");
+    return 0;
+  }
+  Reply reply = client.call({.method = "GET", .path = path});
+  if (report(context, reply, "Error retrieving rekey backup"))
+    return 2;
+  const json::Value* const data = member(reply.json, "data");
+  if (data == nullptr)
+    return context.fail(2, "Error retrieving rekey backup: the server answered without data");
+  if (!context.ui().is_table())
+    return output_data(context, *data);
+  std::vector<Row> rows = {{"Nonce", std::string(data->string_or("nonce", ""))}};
+  if (const json::Value* const keys = member(*data, "keys_base64"); keys != nullptr && keys->is_object())
+    for (const json::Member& one : keys->members())
+      for (const std::string& value : texts_of(*keys, one.key()))
+        rows.push_back({"Fingerprint " + std::string(one.key()), value});
+  context.ui().out(table({"Key", "Value"}, rows));
+  return 0;
+}
+
 int rekey(Context& context) {
   if (!context.arity(0, 1))
     return 1;
@@ -175,6 +224,8 @@ int rekey(Context& context) {
     return begin(context, *client, *target);
   if (flags.boolean("cancel"))
     return cancel(context, *client, *target);
+  if (flags.boolean("backup-retrieve") || flags.boolean("backup-delete"))
+    return backup(context, *client, *target);
   if (!flags.boolean("status"))
     return give(context, *client, *target);
   const bool verification = flags.boolean("verify");
@@ -214,7 +265,19 @@ std::vector<FlagGroup> rekey_flags() {
         {.name = "verify",
          .kind = FlagKind::kBool,
          .usage = "With -init: nothing takes effect before enough of the new shares were shown. Otherwise: the share "
-                  "is a new one, which is shown."}}}};
+                  "is a new one, which is shown."},
+        {.name = "pgp-keys",
+         .usage = "With -init: public PGP keys, one a share, with commas between. Each new share is encrypted to its "
+                  "key and shown only so. Files, or \"keybase:\" and the name of a user.",
+         .example = "file1, keybase:user, ..."},
+        {.name = "pgp-keys-file",
+         .usage = "With -init: file with all these keys, in base64, one after the other."}}},
+      {"Backup Options",
+       {{.name = "backup",
+         .kind = FlagKind::kBool,
+         .usage = "With -init and PGP keys: the server keeps the encrypted shares."},
+        {.name = "backup-retrieve", .kind = FlagKind::kBool, .usage = "Print the encrypted shares that are kept."},
+        {.name = "backup-delete", .kind = FlagKind::kBool, .usage = "Let the server keep them no longer."}}}};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/kv_args.h"
+#include "cli/pgp_keys.h"
 #include "cli/render.h"
 #include "cli/shares.h"
 #include "cli/table.h"
@@ -27,7 +28,8 @@ int show_attempt(Context& context, const json::Value& state) {
                            {"Started", bool_text(bool_or(state, "started", false))},
                            {"Progress", progress},
                            {"Complete", bool_text(bool_or(state, "complete", false))}};
-  for (const auto& [key, title] : {std::pair{"encoded_token", "Encoded Token"}, {"otp", "OTP"}})
+  for (const auto& [key, title] :
+       {std::pair{"pgp_fingerprint", "PGP Fingerprint"}, {"encoded_token", "Encoded Token"}, {"otp", "OTP"}})
     if (const std::string_view text = state.string_or(key, ""); !text.empty())
       rows.push_back({title, std::string(text)});
   rows.push_back({"OTP Length", std::to_string(number_or(state, "otp_length", 0))});
@@ -37,13 +39,18 @@ int show_attempt(Context& context, const json::Value& state) {
 
 int begin(Context& context, Client& client) {
   const std::string& otp = context.flags().text("otp");
+  const Result<std::vector<std::string>> keys = pgp_keys_of(context, "pgp-key");
+  if (!keys.ok() || keys->size() > 1)
+    return context.fail(1, keys.ok() ? "-pgp-key: one key is wanted" : keys.status().message());
   json::ObjectBuilder body(context.arena());
   body.add("otp", otp);
+  if (!keys->empty())
+    body.add("pgp_key", keys->front());
   Reply reply = client.call(
       {.method = "PUT", .path = std::string(kAttempt), .body = Context::body_of(body.build()), .has_body = true});
   if (report(context, reply, "Error initializing root generation"))
     return 2;
-  if (otp.empty() && context.ui().is_table())
+  if (otp.empty() && keys->empty() && context.ui().is_table())
     context.ui().out(wrap("A one-time password was made for this attempt and is shown as OTP. Keep it: the token that "
                           "comes out can be read with it alone."));
   return show_attempt(context, reply.json);
@@ -184,6 +191,10 @@ void add_generate_root_command(std::vector<Command>& commands) {
               {.name = "otp",
                .usage = "With -init: the one-time password to encode with, instead of one that the server makes. With "
                         "-decode: that of the attempt."},
+              {.name = "pgp-key",
+               .usage = "With -init: public PGP key that the token is encrypted to, instead of a one-time password. A "
+                        "file, or \"keybase:\" and the name of a user.",
+               .example = "file"},
               {.name = "generate-otp", .kind = FlagKind::kBool, .usage = "Print a one-time password for -init."},
               {.name = "decode", .usage = "The encoded token to decode, or \"-\" for standard input."}}}},
        .format = true,

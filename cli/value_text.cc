@@ -158,4 +158,11 @@ std::vector<std::string> texts_of(const json::Value& object, std::string_view ke
   return out;
 }
 
+json::Value texts_value(Arena& arena, const std::vector<std::string>& texts) {
+  json::ArrayBuilder list(arena, texts.size());
+  for (const std::string& text : texts)
+    list.add(text);
+  return list.build();
+}
+
 }  // namespace coffer::cli

@@ -39,5 +39,7 @@ std::string short_time(std::string_view rfc3339);
 
 // Texts of a list in `object`; none where there is no list of that name.
 std::vector<std::string> texts_of(const json::Value& object, std::string_view key);
+// The way back.
+json::Value texts_value(Arena& arena, const std::vector<std::string>& texts);
 
 }  // namespace coffer::cli

@@ -1,5 +1,6 @@
 #include "core/ceremony.h"
 
+#include "base/encoding.h"
 #include "core/call.h"
 #include "core/layout.h"
 #include "seal/unseal.h"
@@ -34,11 +35,46 @@ Result<seal::ShareCounts> stored_counts(CallContext& ctx) {
   return config.counts;
 }
 
-json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares,
-                         std::string (*encode)(std::string_view)) {
-  json::ArrayBuilder list(arena, shares.size());
+Result<std::string> pgp_key_of(std::string_view text, std::string_view field) {
+  Result<std::string> bytes = crypto::pgp_key_bytes(text);
+  if (!bytes.ok())
+    return Status(bytes.code(), std::string(field) + " " + bytes.status().message());
+  return bytes;
+}
+
+Result<std::vector<std::string>> pgp_keys_field(const CallContext& ctx, std::string_view field) {
+  COFFER_ASSIGN(const std::vector<std::string_view> texts, ctx.list_field(field));
+  if (texts.size() > crypto::kPgpKeysMax)
+    return Status(Code::kTooLarge,
+                  std::string(field) + " has more than " + std::to_string(crypto::kPgpKeysMax) + " keys");
+  std::vector<std::string> out;
+  for (const std::string_view text : texts) {
+    COFFER_ASSIGN(std::string bytes, pgp_key_of(text, std::string(field) + ": key " + std::to_string(out.size() + 1)));
+    out.push_back(std::move(bytes));
+  }
+  return out;
+}
+
+void add_shares(json::ObjectBuilder& body, json::Arena& arena, std::string_view hex_member,
+                std::string_view base64_member, const std::vector<SecretBytes>& shares,
+                const std::vector<crypto::PgpMessage>& encrypted) {
+  json::ArrayBuilder hex(arena, shares.size() + encrypted.size());
+  json::ArrayBuilder base64(arena, shares.size() + encrypted.size());
+  const auto add = [&](std::string_view bytes) {
+    hex.add(hex_encode(bytes));
+    base64.add(base64_encode(bytes));
+  };
   for (const SecretBytes& share : shares)
-    list.add(encode(share.reveal_text()));
+    add(share.reveal_text());
+  for (const crypto::PgpMessage& one : encrypted)
+    add(one.message);
+  body.add(hex_member, hex.build()).add(base64_member, base64.build());
+}
+
+json::Value list_of(json::Arena& arena, const std::vector<std::string>& texts) {
+  json::ArrayBuilder list(arena, texts.size());
+  for (const std::string& text : texts)
+    list.add(text);
   return list.build();
 }
 

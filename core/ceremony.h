@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "crypto/pgp.h"
 #include "seal/seal_config.h"
 
 namespace coffer::core {
@@ -29,7 +30,15 @@ Result<GivenShare> given_share(const CallContext& ctx);
 Result<std::string> stored_seal(CallContext& ctx);
 Result<seal::ShareCounts> stored_counts(CallContext& ctx);
 
-json::Value encoded_list(json::Arena& arena, const std::vector<SecretBytes>& shares,
-                         std::string (*encode)(std::string_view));
+// The public keys of a field, in bytes. kInvalid and kTooLarge name the field and the key's number.
+Result<std::vector<std::string>> pgp_keys_field(const CallContext& ctx, std::string_view field);
+Result<std::string> pgp_key_of(std::string_view text, std::string_view field);
+
+// Adds two members, in hexadecimal and in base64: the shares or, when they were encrypted to keys, these messages.
+void add_shares(json::ObjectBuilder& body, json::Arena& arena, std::string_view hex_member,
+                std::string_view base64_member, const std::vector<SecretBytes>& shares,
+                const std::vector<crypto::PgpMessage>& encrypted);
+
+json::Value list_of(json::Arena& arena, const std::vector<std::string>& texts);
 
 }  // namespace coffer::core

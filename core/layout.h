@@ -72,6 +72,9 @@ inline store::StoreKey token_key(std::string_view rest) {
 // Readable without any key: how the root key is sealed, and what the cluster is called (name, newline, id).
 inline constexpr std::string_view kSealConfig = "seal/config";
 inline constexpr std::string_view kClusterInfo = "seal/cluster";
+// Shares as they were told, encrypted to people's keys; kClusterLocal, as the seal they belong to.
+inline constexpr std::string_view kUnsealShareBackup = "share-backup/unseal";
+inline constexpr std::string_view kRecoveryShareBackup = "share-backup/recovery";
 
 // Whether a stored key is one of the core's own. What core::Published is derived from is among them, and must be read
 // as of the same view.

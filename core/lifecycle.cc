@@ -4,6 +4,7 @@
 
 #include "base/encoding.h"
 #include "base/mutant.h"
+#include "core/ceremony.h"
 #include "core/group_record.h"
 #include "core/layout.h"
 #include "core/owed.h"
@@ -59,14 +60,37 @@ Result<unsigned> count_field(const json::Value& body, std::string_view name) {
   return static_cast<unsigned>(*number);
 }
 
-Result<seal::InitRequest> parse_init(const json::Value& body) {
-  for (const std::string_view name : {"pgp_keys", "recovery_pgp_keys", "root_token_pgp_key"}) {
-    const json::Value* value = body.find(name);
-    if (value != nullptr && !value->is_null() && !(value->is_string() && value->as_string().empty()) &&
-        value->size() != 0)
-      return Status(Code::kInvalid, std::string(name) + " is not supported by this version");
+// The public keys of a member of the body: a list of texts, or one text.
+Result<std::vector<std::string>> key_fields(const json::Value& body, std::string_view name) {
+  const json::Value* value = body.find(name);
+  std::vector<std::string> out;
+  if (value == nullptr || value->is_null() || (value->is_string() && value->as_string().empty()))
+    return out;
+  if (value->is_string()) {
+    COFFER_ASSIGN(out.emplace_back(), pgp_key_of(value->as_string(), name));
+    return out;
   }
+  if (!value->is_array() || value->size() > crypto::kPgpKeysMax)
+    return Status(Code::kInvalid, std::string(name) + " must be a list of at most " +
+                                      std::to_string(crypto::kPgpKeysMax) + " public keys");
+  for (const json::Value& item : value->elements()) {
+    const std::string where = std::string(name) + ": key " + std::to_string(out.size() + 1);
+    if (!item.is_string())
+      return Status(Code::kInvalid, where + " is no text");
+    COFFER_ASSIGN(out.emplace_back(), pgp_key_of(item.as_string(), where));
+  }
+  return out;
+}
+
+Result<seal::InitRequest> parse_init(const json::Value& body) {
   seal::InitRequest request;
+  COFFER_ASSIGN(request.secret_keys, key_fields(body, "pgp_keys"));
+  COFFER_ASSIGN(request.recovery_keys, key_fields(body, "recovery_pgp_keys"));
+  COFFER_ASSIGN(std::vector<std::string> root, key_fields(body, "root_token_pgp_key"));
+  if (root.size() > 1)
+    return Status(Code::kInvalid, "root_token_pgp_key must be one key");
+  if (!root.empty())
+    request.root_token_key = std::move(root.front());
   COFFER_ASSIGN(request.secret.shares, count_field(body, "secret_shares"));
   COFFER_ASSIGN(request.secret.threshold, count_field(body, "secret_threshold"));
   COFFER_ASSIGN(request.recovery.shares, count_field(body, "recovery_shares"));
@@ -91,7 +115,7 @@ class Lifecycle::InitCommit final : public SystemCommit {
 
   Lifecycle& owner;
   seal::Initialized made;
-  SecretBytes root_token;
+  SecretBytes root_token;  // as it is told
   std::string cluster_name;
   std::string cluster_id;
   Proposal proposal;
@@ -310,12 +334,18 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
   }
   auto commit = std::make_unique<InitCommit>(*this);
   const WallTime now = ports_.committer.cluster_now();
-  COFFER_ASSIGN(commit->made, seal::initialize(request, ports_.automatic, now, ports_.random));
+  COFFER_ASSIGN(commit->made, seal::initialize(request, ports_.automatic, ports_.pgp, now, ports_.random));
   const std::shared_ptr<const seal::Barrier> barrier = seal::Barrier::create(commit->made.keyring);
   BootstrapOptions first = info_.first;
   first.now = now;
   COFFER_ASSIGN(Bootstrap bootstrap, bootstrap_ops(*barrier, commit->made.root_key, first, ports_.random));
   commit->root_token = std::move(bootstrap.root_token);
+  if (!request.root_token_key.empty()) {
+    std::vector<SecretBytes> text;
+    text.push_back(std::move(commit->root_token));
+    COFFER_ASSIGN(const auto told, ports_.pgp->encrypt({request.root_token_key}, text));
+    commit->root_token = SecretBytes::copy_of(base64_encode(told.front().message));
+  }
   std::vector<store::Op> ops = std::move(bootstrap.ops);
   COFFER_ASSIGN(commit->cluster_id, random_uuid(ports_.random));
   commit->cluster_name = info_.cluster_name.substr(0, kClusterNameBytesMax);
@@ -367,8 +397,9 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
     return carry_out_init(*request, std::move(exchange));
   // Nobody leads a node that has not been told whether it begins a cluster or joins one. A group that is begun is begun
   // for good, so what is asked for must be possible.
-  if (const auto tried = seal::initialize(*request, ports_.automatic, ports_.clock.wall_now(), ports_.random);
-      !tried.ok()) {
+  const auto tried =
+      seal::initialize(*request, ports_.automatic, ports_.pgp, ports_.clock.wall_now(), ports_.random);
+  if (!tried.ok()) {
     {
       const std::lock_guard inner(mutex_);
       busy_ = false;
@@ -441,7 +472,8 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
     busy_ = commit->unseal_after;
     publish(status_);
   }
-  ports_.logger.info("core", "security barrier initialized", {{"shares", commit->made.shares.size()}});
+  const std::uint64_t shares = commit->made.config.counts.shares;
+  ports_.logger.info("core", "security barrier initialized", {{"shares", shares}});
   auto shared = std::shared_ptr<InitCommit>(std::move(commit));
   const auto finish = [this, shared](const Status& result) {
     if (shared->dev_done) {

@@ -75,6 +75,7 @@ class Lifecycle final : public LifecycleHandler {
     std::function<Index()> committed_index;    // any thread
     std::function<void(bool unsealed)> changed;  // applier's thread, after the state was published
     Cluster* cluster = nullptr;  // null: storage that no other node shares
+    crypto::PgpEncryptor* pgp = nullptr;  // null: nothing is encrypted to keys
   };
 
   Lifecycle(Info info, Ports ports);

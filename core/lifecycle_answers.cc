@@ -143,14 +143,12 @@ void Lifecycle::answer_leader(Exchange& exchange) const {
 void Lifecycle::answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const {
   json::Arena& arena = exchange.arena;
   json::ObjectBuilder body(arena);
-  const std::vector<SecretBytes> none;
-  const std::vector<SecretBytes>& unseal = made.recovery && !made.asked_as_secret ? none : made.shares;
-  body.add("keys", encoded_list(arena, unseal, hex_encode))
-      .add("keys_base64", encoded_list(arena, unseal, base64_encode));
-  if (made.recovery) {
-    body.add("recovery_keys", encoded_list(arena, made.shares, hex_encode));
-    body.add("recovery_keys_base64", encoded_list(arena, made.shares, base64_encode));
-  }
+  if (made.recovery && !made.asked_as_secret)
+    add_shares(body, arena, "keys", "keys_base64", {}, {});
+  else
+    add_shares(body, arena, "keys", "keys_base64", made.shares, made.encrypted);
+  if (made.recovery)
+    add_shares(body, arena, "recovery_keys", "recovery_keys_base64", made.shares, made.encrypted);
   body.add("root_token", root_token);
   exchange.response.bare = true;
   exchange.response.data = body.build();

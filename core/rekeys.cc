@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/mutant.h"
+#include "seal/init.h"
 
 namespace coffer::core {
 namespace {
@@ -51,8 +52,14 @@ Rekeys::State Rekeys::state(const Asked& asked) {
   return state_of(current(asked));
 }
 
-Result<Rekeys::State> Rekeys::begin(const Asked& asked, const seal::RekeyRequest& request, std::string_view record) {
+Result<Rekeys::State> Rekeys::begin(const Asked& asked, seal::RekeyRequest request, std::string_view record) {
   COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
+  COFFER_TRY(seal::check_key_count(request.pgp_keys, request.counts, pgp_));
+  if (request.backup && request.pgp_keys.empty())
+    return Status(Code::kInvalid, "cannot request a backup of the new keys without providing PGP keys for encryption");
+  if (!request.pgp_keys.empty()) {
+    COFFER_ASSIGN(request.fingerprints, pgp_->fingerprints(request.pgp_keys));
+  }
   const std::lock_guard lock(mutex_);
   if (current(asked) != nullptr || trying_[place(asked.recovery)])
     return Status(Code::kInvalid, "rekey already in progress");
@@ -108,7 +115,7 @@ Result<Rekeys::Step> Rekeys::give(const Asked& asked, std::string_view nonce, co
   const Trying trying(trying_[at]);
   lock.unlock();
   Result<seal::Rekeyed> made =
-      seal::make_new_shares(request, record, std::move(*combined), root_key, automatic_, random_);
+      seal::make_new_shares(request, record, std::move(*combined), root_key, automatic_, pgp_, random_);
   lock.lock();
   COFFER_TRY(made.status());
   slot = current(asked);
@@ -121,6 +128,7 @@ Result<Rekeys::Step> Rekeys::give(const Asked& asked, std::string_view nonce, co
   }
   seal::Rekeyed told;
   told.shares = std::exchange(made->shares, {});
+  told.encrypted = made->encrypted;
   COFFER_TRY(slot->rekey.expect(std::move(*made), random_));
   return Step{state_of(slot), std::move(told), false};
 }

@@ -48,14 +48,16 @@ class Rekeys {
     bool in_effect = false;
   };
 
-  // `automatic` is null for Shamir's seal. Both outlive this.
-  Rekeys(seal::KeyWrapper* automatic, RandomSource& random) : automatic_(automatic), random_(random) {}
+  // `automatic` is null for Shamir's seal, `pgp` where nothing is encrypted to keys. All outlive this.
+  Rekeys(seal::KeyWrapper* automatic, crypto::PgpEncryptor* pgp, RandomSource& random)
+      : automatic_(automatic), pgp_(pgp), random_(random) {}
 
   // `recovery` and `term` of `asked` count. Never fails.
   State state(const Asked& asked);
 
-  // `record` is the stored configuration of the seal. kInvalid when one is under way.
-  Result<State> begin(const Asked& asked, const seal::RekeyRequest& request, std::string_view record);
+  // `record` is the stored configuration of the seal. kInvalid when one is under way, or for keys that shares cannot be
+  // encrypted to. Blocks as long as the look at these keys takes; `request` has no fingerprints yet.
+  Result<State> begin(const Asked& asked, seal::RekeyRequest request, std::string_view record);
 
   // kInvalid for another nonce than its own; no error when none is under way.
   Status cancel(const Asked& asked, std::string_view nonce);
@@ -83,6 +85,7 @@ class Rekeys {
   Status check_nonce(const Asked& asked, std::string_view given, std::string_view wanted, std::string_view what) const;
 
   seal::KeyWrapper* const automatic_;
+  crypto::PgpEncryptor* const pgp_;
   RandomSource& random_;
   std::array<std::atomic<bool>, 2> trying_{};  // a set of shares is being tried, without the lock
   std::mutex mutex_;                           // guards the rest

@@ -7,6 +7,7 @@
 #include "base/encoding.h"
 #include "base/mutant.h"
 #include "core/token_record.h"
+#include "seal/init.h"
 #include "seal/rekey.h"
 
 namespace coffer::core {
@@ -49,7 +50,7 @@ Result<SecretBytes> decode_root_token(std::string_view encoded, std::string_view
 }
 
 RootAttempts::State RootAttempts::state_of(const Attempt& attempt) {
-  return {true, attempt.nonce, attempt.shares.progress()};
+  return {true, attempt.nonce, attempt.shares.progress(), attempt.fingerprint};
 }
 
 void RootAttempts::tidy(const Asked& asked) {
@@ -83,12 +84,20 @@ bool RootAttempts::make_room(const Asked& asked) {
   return true;
 }
 
-Result<RootAttempts::Begun> RootAttempts::begin(const Asked& asked, std::string_view otp, seal::ShareCounts counts) {
+Result<RootAttempts::Begun> RootAttempts::begin(const Asked& asked, std::string_view otp, const std::string& pgp_key,
+                                                seal::ShareCounts counts) {
+  std::vector<std::string> fingerprint(1);
+  if (!pgp_key.empty()) {
+    if (!otp.empty())
+      return Status(Code::kInvalid, "\"otp\" and \"pgp_key\" exclude each other");
+    COFFER_TRY(seal::check_key_count({pgp_key}, {1, 1}, pgp_));
+    COFFER_ASSIGN(fingerprint, pgp_->fingerprints({pgp_key}));
+  }
   if (!otp.empty() && (otp.size() != kRootTokenBytes || !printable(otp)))
     return Status(Code::kInvalid,
                   "\"otp\" must have " + std::to_string(kRootTokenBytes) + " printable characters, or be left out");
   std::string password(otp);
-  if (password.empty()) {
+  if (password.empty() && pgp_key.empty()) {
     COFFER_ASSIGN(password, random_base62(random_, kRootTokenBytes));
   }
   COFFER_ASSIGN(std::string nonce, random_uuid(random_));
@@ -98,8 +107,8 @@ Result<RootAttempts::Begun> RootAttempts::begin(const Asked& asked, std::string_
     attempts_.clear();
   if (!make_room(asked))
     return Status(Code::kExhausted, "too many attempts at a root token are under way");
-  attempts_.push_back({std::move(nonce), SecretBytes::copy_of(password), seal::ShareCollector(counts), asked.term,
-                       asked.now + kTimeMax, asked.by_token, asked.remote});
+  attempts_.push_back({std::move(nonce), SecretBytes::copy_of(password), pgp_key, std::move(fingerprint.front()),
+                       seal::ShareCollector(counts), asked.term, asked.now + kTimeMax, asked.by_token, asked.remote});
   return Begun{state_of(attempts_.back()), std::move(password)};
 }
 
@@ -131,7 +140,7 @@ Status RootAttempts::cancel(const Asked& asked, std::string_view nonce) {
 Result<RootAttempts::Step> RootAttempts::give(const Asked& asked, std::string_view nonce, const SecretBytes& share,
                                               std::string_view record, const SecretBytes& root_key) {
   COFFER_ASSIGN(const seal::SealConfig config, seal::SealConfig::decode(record));
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   tidy(asked);
   const auto at = find(nonce);
   if (at == attempts_.end())
@@ -148,10 +157,21 @@ Result<RootAttempts::Step> RootAttempts::give(const Asked& asked, std::string_vi
     return right;
   COFFER_ASSIGN(std::string token, new_root_token(random_));
   Step step{std::move(state), SecretBytes::copy_of(token), ""};
-  COFFER_ASSIGN(step.encoded, encode_root_token(token, at->otp.reveal_text()));
   wipe(token.data(), token.size());
+  const Attempt over = std::move(*at);
   attempts_.erase(at);
+  lock.unlock();
+  COFFER_ASSIGN(step.encoded, tell(over, *step.token));
   return step;
+}
+
+Result<std::string> RootAttempts::tell(const Attempt& attempt, const SecretBytes& token) {
+  if (attempt.pgp_key.empty())
+    return encode_root_token(token.reveal_text(), attempt.otp.reveal_text());
+  std::vector<SecretBytes> text;
+  text.push_back(token.clone());
+  COFFER_ASSIGN(const auto told, pgp_->encrypt({attempt.pgp_key}, text));
+  return base64_encode(told.front().message);
 }
 
 void RootAttempts::forget() {

@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "base/secret.h"
 #include "base/strong.h"
+#include "crypto/pgp.h"
 #include "seal/unseal.h"
 
 namespace coffer::core {
@@ -41,6 +42,7 @@ class RootAttempts {
     bool started = false;
     std::string nonce;
     seal::CeremonyProgress given;
+    std::string fingerprint;  // of the key that the token will be encrypted to; else empty
   };
   struct Begun {
     State state;
@@ -53,11 +55,13 @@ class RootAttempts {
     std::string encoded;
   };
 
-  explicit RootAttempts(RandomSource& random) : random_(random) {}
+  // `pgp` may be null, and then no keys are taken. Both outlive this.
+  RootAttempts(crypto::PgpEncryptor* pgp, RandomSource& random) : pgp_(pgp), random_(random) {}
 
-  // `otp` is empty, and then drawn, or of kRootTokenBytes printable characters. An attempt that nobody gave a share for
-  // may have to go: an older one of the same address, or else of who has most. kExhausted when there is none.
-  Result<Begun> begin(const Asked& asked, std::string_view otp, seal::ShareCounts counts);
+  // `otp` is empty, and then drawn, or of kRootTokenBytes printable characters; with the bytes of a public key in
+  // `pgp_key` there is none, and this blocks as long as the look at the key takes. An attempt that nobody gave a share
+  // for may have to go: an older one of the same address, or else of who has most. kExhausted when there is none.
+  Result<Begun> begin(const Asked& asked, std::string_view otp, const std::string& pgp_key, seal::ShareCounts counts);
 
   // The one with this nonce; without a nonce, for whoever has a token, the last that was begun, and for others only
   // whether there is one.
@@ -67,7 +71,8 @@ class RootAttempts {
   Status cancel(const Asked& asked, std::string_view nonce);
 
   // kInvalid: there is no such attempt, no share, or the shares are not the seal's, whose stored configuration is
-  // `record`; then all have to be given anew.
+  // `record`; then all have to be given anew. Blocks as long as encrypting the token does; should that fail, the
+  // attempt is over.
   Result<Step> give(const Asked& asked, std::string_view nonce, const SecretBytes& share, std::string_view record,
                     const SecretBytes& root_key);
 
@@ -78,6 +83,8 @@ class RootAttempts {
   struct Attempt {
     std::string nonce;
     SecretBytes otp;
+    std::string pgp_key;
+    std::string fingerprint;
     seal::ShareCollector shares;
     Term term;
     WallTime ends{};
@@ -91,7 +98,9 @@ class RootAttempts {
   Attempts::iterator find(std::string_view nonce);
   bool make_room(const Asked& asked);
   static State state_of(const Attempt& attempt);
+  Result<std::string> tell(const Attempt& attempt, const SecretBytes& token);
 
+  crypto::PgpEncryptor* const pgp_;
   RandomSource& random_;
   std::mutex mutex_;
   Attempts attempts_;  // in the order in which they were begun

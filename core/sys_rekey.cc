@@ -1,11 +1,11 @@
 // sys/rekey, sys/rekey-recovery-key, and sys/rotate/root and sys/rotate/recovery, which are the same with a token for
 // every step: new shares for people in the place of those they hold.
-#include "base/encoding.h"
 #include "base/mutant.h"
 #include "core/call.h"
 #include "core/ceremony.h"
 #include "core/layout.h"
 #include "core/rekeys.h"
+#include "core/share_backup.h"
 #include "core/sys_engine.h"
 
 namespace coffer::core {
@@ -26,13 +26,19 @@ Rekeys::Asked asked_by(const CallContext& ctx) {
           ctx.services.committer.leader_term(), ctx.now, ctx.token != nullptr || mutant(Mutant::kRekeyNonceTold)};
 }
 
+// As every answer about an exchange has them.
+void add_keys(json::ObjectBuilder& body, json::Arena& arena, const seal::RekeyRequest& request) {
+  body.add("pgp_fingerprints",
+           request.fingerprints.empty() ? json::Value::null() : list_of(arena, request.fingerprints));
+  body.add("backup", request.backup).add("verification_required", request.verify);
+}
+
 void answer_state(Response& response, json::Arena& arena, const Rekeys::State& state, bool nonce_told) {
   json::ObjectBuilder body(arena, 12);
   body.add("nonce", nonce_told ? state.nonce : std::string()).add("started", state.started);
   body.add("t", state.request.counts.threshold).add("n", state.request.counts.shares);
   body.add("progress", state.given.have).add("required", state.given.counts.threshold);
-  body.add("pgp_fingerprints", json::Value::null()).add("backup", false);
-  body.add("verification_required", state.request.verify);
+  add_keys(body, arena, state.request);
   if (state.verifying && nonce_told)
     body.add("verification_nonce", state.verification_nonce);
   response.data = body.build();
@@ -49,10 +55,8 @@ void answer_verification(Response& response, json::Arena& arena, const Rekeys::S
 void answer_made(Response& response, json::Arena& arena, const Rekeys::Step& step, std::string_view nonce) {
   json::ObjectBuilder body(arena, 10);
   body.add("complete", true).add("nonce", nonce);
-  body.add("keys", encoded_list(arena, step.made->shares, hex_encode));
-  body.add("keys_base64", encoded_list(arena, step.made->shares, base64_encode));
-  body.add("pgp_fingerprints", json::Value::null()).add("backup", false);
-  body.add("verification_required", step.state.verifying);
+  add_shares(body, arena, "keys", "keys_base64", step.made->shares, step.made->encrypted);
+  add_keys(body, arena, step.state.request);
   if (step.state.verifying)
     body.add("verification_nonce", step.state.verification_nonce);
   response.data = body.build();
@@ -78,10 +82,8 @@ Result<seal::RekeyRequest> request_of(CallContext& ctx, bool recovery) {
   COFFER_ASSIGN(const std::int64_t shares, ctx.int_field("secret_shares", 0, 0, 256));
   COFFER_ASSIGN(const std::int64_t threshold, ctx.int_field("secret_threshold", 0, 0, 256));
   COFFER_ASSIGN(request.verify, ctx.bool_field("require_verification", false));
-  COFFER_ASSIGN(const auto keys, ctx.list_field("pgp_keys"));
-  COFFER_ASSIGN(const bool backup, ctx.bool_field("backup", false));
-  if (!keys.empty() || backup)
-    return Status(Code::kInvalid, std::string(backup ? "backup" : "pgp_keys") + " is not supported by this version");
+  COFFER_ASSIGN(request.pgp_keys, pgp_keys_field(ctx, "pgp_keys"));
+  COFFER_ASSIGN(request.backup, ctx.bool_field("backup", false));
   request.counts = {static_cast<unsigned>(shares), static_cast<unsigned>(threshold)};
   COFFER_TRY(seal::check_share_counts(request.counts));
   return request;
@@ -92,9 +94,9 @@ Status handle_begin(HandlerContext& base) {
   COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(Rekeys* const rekeys, rekeys_of(ctx));
   const Rekeys::Asked asked = asked_by(ctx);
-  COFFER_ASSIGN(const seal::RekeyRequest request, request_of(ctx, asked.recovery));
+  COFFER_ASSIGN(seal::RekeyRequest request, request_of(ctx, asked.recovery));
   COFFER_ASSIGN(std::string record, stored_seal(ctx));
-  const auto begin = [rekeys, asked, request, record = std::move(record), log = ctx.services.log](
+  const auto begin = [rekeys, asked, request = std::move(request), record = std::move(record), log = ctx.services.log](
                          Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(const Rekeys::State state, rekeys->begin(asked, request, record));
     if (log != nullptr)
@@ -121,22 +123,25 @@ Status handle_cancel(HandlerContext& base) {
 // seal is not the one any more that the shares were given for.
 template <typename Take>
 void take_share(CallContext& ctx, Take take) {
-  const auto made = std::make_shared<std::optional<seal::Rekeyed>>();
+  const auto made = std::make_shared<std::optional<Rekeys::Step>>();
   call_alone(ctx, limits::kOutsideTimeMax, [take, made](Nanos, Response& response, json::Arena& arena) -> Status {
     COFFER_ASSIGN(Rekeys::Step step, take(response, arena));
     if (step.in_effect)
-      *made = std::move(step.made);
+      *made = std::move(step);
     return ok_status();
   });
-  ctx.outside->then = [made](CallContext& again, const Status& called) -> Status {
+  ctx.outside->then = [made, recovery = asked_by(ctx).recovery](CallContext& again, const Status& called) -> Status {
     if (!called.ok() || !*made)
       return ok_status();
+    const Rekeys::Step& step = **made;
     COFFER_ASSIGN(const std::string before, stored_seal(again));
-    if (before != (*made)->before)
+    if (before != step.made->before)
       return Status(Code::kUnavailable, "the seal was changed meanwhile, the shares stay as they are");
     if (again.services.log != nullptr)
       again.services.log->info("core", "rekey done: the new shares take the place of the old ones");
-    return again.txn.put_as_is(layout::token_key(layout::kSealConfig), (*made)->record);
+    COFFER_TRY(put_share_backup(again, recovery, step.state.nonce,
+                                step.state.request.backup ? step.made->encrypted : std::vector<crypto::PgpMessage>()));
+    return again.txn.put_as_is(layout::token_key(layout::kSealConfig), step.made->record);
   };
 }
 

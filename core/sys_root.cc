@@ -28,7 +28,7 @@ void answer(Response& response, json::Arena& arena, const RootAttempts::State& s
   body.add("nonce", state.nonce).add("started", state.started);
   body.add("progress", state.given.have).add("required", state.given.counts.threshold);
   body.add("complete", !encoded.empty()).add("encoded_token", encoded).add("encoded_root_token", encoded);
-  body.add("pgp_fingerprint", "").add("otp", otp).add("otp_length", kRootTokenBytes);
+  body.add("pgp_fingerprint", state.fingerprint).add("otp", otp).add("otp_length", kRootTokenBytes);
   response.data = body.build();
 }
 
@@ -49,15 +49,17 @@ Status handle_begin(HandlerContext& base) {
   CallContext& ctx = call(base);
   COFFER_TRY(shape(ctx));
   COFFER_ASSIGN(RootAttempts* const attempts, attempts_of(ctx));
-  COFFER_ASSIGN(const std::string_view key, ctx.string_field("pgp_key", ""));
-  if (!key.empty())
-    return Status(Code::kInvalid, "pgp_key is not supported by this version");
+  COFFER_ASSIGN(const std::string_view key_text, ctx.string_field("pgp_key", ""));
+  std::string key;
+  if (!key_text.empty()) {
+    COFFER_ASSIGN(key, pgp_key_of(key_text, "pgp_key"));
+  }
   COFFER_ASSIGN(const std::string_view text, ctx.string_field("otp", ""));
   COFFER_ASSIGN(const seal::ShareCounts counts, stored_counts(ctx));
   const auto otp = std::make_shared<const SecretBytes>(SecretBytes::copy_of(text));
-  const auto begin = [attempts, asked = asked_by(ctx), otp, counts, log = ctx.services.log](
+  const auto begin = [attempts, asked = asked_by(ctx), otp, key = std::move(key), counts, log = ctx.services.log](
                          Nanos, Response& response, json::Arena& arena) -> Status {
-    COFFER_ASSIGN(const RootAttempts::Begun begun, attempts->begin(asked, otp->reveal_text(), counts));
+    COFFER_ASSIGN(const RootAttempts::Begun begun, attempts->begin(asked, otp->reveal_text(), key, counts));
     if (log != nullptr)
       log->warn("core", "root generation began", {{"remote_address", asked.remote}});
     answer(response, arena, begun.state, begun.otp, "");

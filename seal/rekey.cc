@@ -65,7 +65,8 @@ Result<std::optional<Rekeyed>> Rekey::show(const SecretBytes& share, const Secre
 }
 
 Result<Rekeyed> make_new_shares(const RekeyRequest& request, std::string_view record, SecretBytes combined,
-                                const SecretBytes& root_key, KeyWrapper* automatic, RandomSource& random) {
+                                const SecretBytes& root_key, KeyWrapper* automatic, crypto::PgpEncryptor* pgp,
+                                RandomSource& random) {
   COFFER_ASSIGN(const SealConfig current, SealConfig::decode(record));
   COFFER_TRY(check_kind(current, automatic == nullptr ? kShamirKind : automatic->kind()));
   const Status right = check_shared_key(current, std::move(combined), root_key);
@@ -83,6 +84,10 @@ Result<Rekeyed> make_new_shares(const RekeyRequest& request, std::string_view re
     COFFER_ASSIGN(next, make_seal_config(*wrapper, request.counts, root_key, SecretBytes(), random));
   }
   out.record = next.encode();
+  COFFER_TRY(check_key_count(request.pgp_keys, request.counts, pgp));
+  if (!request.pgp_keys.empty()) {
+    COFFER_ASSIGN(out.encrypted, encrypt_shares(*pgp, request.pgp_keys, out.shares));
+  }
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "base/secret.h"
 #include "base/status.h"
+#include "crypto/pgp.h"
 #include "seal/seal.h"
 #include "seal/seal_config.h"
 #include "seal/unseal.h"
@@ -21,12 +22,16 @@ struct RekeyRequest {
   bool recovery = false;  // recovery shares, else unseal shares
   ShareCounts counts;     // of the new ones
   bool verify = false;    // nothing takes effect before enough of the new shares were shown
+  std::vector<std::string> pgp_keys;      // bytes of public keys, one a share, which are then told encrypted alone
+  std::vector<std::string> fingerprints;  // of these keys
+  bool backup = false;    // the encrypted shares are kept
 };
 
 struct Rekeyed {
   std::string before;  // the seal's stored configuration that the shares given belong to
   std::string record;  // what takes its place
-  std::vector<SecretBytes> shares;
+  std::vector<SecretBytes> shares;             // none when there are keys to encrypt them to
+  std::vector<crypto::PgpMessage> encrypted;   // then these
 };
 
 // One exchange, from its beginning to the new shares. Movable. Not thread-safe.
@@ -74,8 +79,9 @@ Status check_shared_key(const SealConfig& config, SecretBytes combined, const Se
 
 // New shares for the seal whose stored configuration is `record`. `combined` is what the present shares combine to;
 // kInvalid when it is not this seal's key. With an automatic seal it wraps the root key once more, which may take as
-// long as that seal does. Any thread.
+// long as that seal does, and `pgp`, which may be null when there are no keys, encrypts the shares. Any thread.
 Result<Rekeyed> make_new_shares(const RekeyRequest& request, std::string_view record, SecretBytes combined,
-                                const SecretBytes& root_key, KeyWrapper* automatic, RandomSource& random);
+                                const SecretBytes& root_key, KeyWrapper* automatic, crypto::PgpEncryptor* pgp,
+                                RandomSource& random);
 
 }  // namespace coffer::seal

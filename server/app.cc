@@ -193,6 +193,7 @@ class App::Impl {
   // The request path.
   std::unique_ptr<core::WorkPool> pool_;
   std::unique_ptr<core::Lockouts> lockouts_;
+  crypto::PgpHelpers pgp_;
   std::unique_ptr<core::Rekeys> rekeys_;
   std::unique_ptr<core::RootAttempts> root_attempts_;
   std::unique_ptr<core::EventBus> events_;  // http_ and rpc_ hold what subscribes to it
@@ -519,8 +520,8 @@ Status App::Impl::start_node() {
   COFFER_TRY(create_node());
   pool_ = std::make_unique<core::WorkPool>(kWorkThreads);
   lockouts_ = std::make_unique<core::Lockouts>(options_.lockouts);
-  rekeys_ = std::make_unique<core::Rekeys>(options_.automatic_seal.get(), system_random());
-  root_attempts_ = std::make_unique<core::RootAttempts>(system_random());
+  rekeys_ = std::make_unique<core::Rekeys>(options_.automatic_seal.get(), &pgp_, system_random());
+  root_attempts_ = std::make_unique<core::RootAttempts>(&pgp_, system_random());
   if (cluster_ != nullptr)
     snapshot_place_.reset(new core::SnapshotPlace{posix_disk(), node_->spool_folder(), options_.snapshot_folder,
                                                   options_.snapshot_bytes_max, options_.free_bytes_min,
@@ -547,7 +548,8 @@ Status App::Impl::start_node() {
                                    [this] { return node_->applied_index(); },
                                    [this] { return node_->commit_index(); },
                                    [this](bool unsealed) { state_changed(unsealed); },
-                                   cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr};
+                                   cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr,
+                                   &pgp_};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
   board_->put_token_judge(pipeline_.get());

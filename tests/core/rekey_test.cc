@@ -4,6 +4,7 @@
 
 #include "tests/core/shares_fixture.h"
 #include "tests/mutant_on.h"
+#include "tests/seal/plain_pgp.h"
 
 namespace coffer::core {
 namespace {
@@ -26,7 +27,8 @@ struct Fixture : testing::SharesFixture {
     return request(Operation::kDelete, "sys/rekey/init", R"({"nonce":")" + std::string(nonce) + R"("})", token);
   }
 
-  Rekeys rekeys{nullptr, random};
+  coffer::testing::PlainPgp pgp;
+  Rekeys rekeys{nullptr, &pgp, random};
 };
 
 }  // namespace
@@ -160,6 +162,45 @@ BOOST_FIXTURE_TEST_CASE(what_cannot_be_is_refused_before_anything_begins, Fixtur
   // The same with a token for every step.
   BOOST_TEST(give(0, nonce, "sys/rotate/root/update").status == 403);
   BOOST_TEST(give(0, nonce, "sys/rotate/root/update", "root").text("data|progress") == "1");
+}
+
+BOOST_FIXTURE_TEST_CASE(shares_are_told_encrypted_alone, Fixture) {
+  const std::string keys = R"(,"pgp_keys":["YWE=","YmI=","YWE=","Y2M="])";
+  BOOST_TEST(write("sys/rekey/init", R"({"secret_shares":5,"secret_threshold":2)" + keys + "}").text("errors|0") ==
+             "count mismatch between number of provided PGP keys and number of shares: 4 keys, 5 shares");
+  const std::string nonce = begin(keys + R"(,"backup":true)");
+  BOOST_TEST(read("sys/rekey/init").text("data|pgp_fingerprints|2") == "of aa");
+  give(0, nonce);
+  give(1, nonce);
+  // Nothing is exchanged when they cannot be encrypted.
+  const std::string before = seal_record();
+  pgp.failure = Status(Code::kUnavailable, "away");
+  BOOST_TEST(give(2, nonce).status == 503);
+  BOOST_TEST(seal_record() == before);
+  BOOST_TEST(read("sys/rekey/backup").status == 404);
+  pgp.failure = ok_status();
+  give(0, nonce);
+  give(1, nonce);
+  const Answer last = give(2, nonce);
+  BOOST_TEST(last.text("data|complete") == "true");
+  BOOST_TEST(last.text("data|backup") == "true");
+  for (const auto& [place, key] : {std::pair{"data|keys_base64|1", "to bb: "}, {"data|keys_base64|3", "to cc: "}})
+    BOOST_TEST(base64_decode(last.text(place))->starts_with(key));
+  const std::string mine = base64_decode(last.text("data|keys_base64|2")).value();
+  BOOST_TEST(mine.size() == 7u + 66u);
+  // They are kept as they were told, for whoever has sudo.
+  BOOST_TEST(read("sys/rekey/backup", "").status == 403);
+  BOOST_TEST(read("sys/rekey/backup").text("data|nonce") == nonce);
+  BOOST_TEST(read("sys/rotate/root/backup").at("data|keys|of aa").size() == 2u);
+  BOOST_TEST(read("sys/rekey/recovery-key-backup").status == 404);
+  // Shares that are exchanged without a backup take what was kept with them: it opens nothing any more.
+  shares.clear();
+  for (const char* place : {"data|keys_base64|0", "data|keys_base64|1"})
+    shares.push_back(SecretBytes::copy_of(hex_decode(base64_decode(last.text(place))->substr(7)).value()));
+  const std::string next = begin();
+  give(0, next);
+  BOOST_TEST(give(1, next).text("data|complete") == "true");
+  BOOST_TEST(read("sys/rekey/backup").status == 404);
 }
 
 // The seal is another one by the time that the new shares are made.

@@ -5,6 +5,7 @@
 #include "core/layout.h"
 #include "tests/core/shares_fixture.h"
 #include "tests/mutant_on.h"
+#include "tests/seal/plain_pgp.h"
 
 namespace coffer::core {
 namespace {
@@ -28,7 +29,8 @@ struct Fixture : testing::SharesFixture {
         .text("data|progress");
   }
 
-  RootAttempts attempts{random};
+  coffer::testing::PlainPgp pgp;
+  RootAttempts attempts{&pgp, random};
 };
 
 RootAttempts::Asked asked(std::string remote, bool by_token = false) {
@@ -107,31 +109,49 @@ BOOST_FIXTURE_TEST_CASE(j9_attempts_do_not_disturb_each_other, Fixture) {
   BOOST_TEST(!undisturbed());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_token_is_told_encrypted, Fixture) {
+  const Answer begun = begin("", R"({"pgp_key":"YWE="})");
+  BOOST_TEST(begun.text("data|pgp_fingerprint") == "of aa");
+  BOOST_TEST(begun.text("data|otp") == "");
+  for (std::size_t share = 0; share < 2; ++share)
+    give(share, begun.text("data|nonce"));
+  const std::string told = base64_decode(give(2, begun.text("data|nonce")).text("data|encoded_token")).value();
+  BOOST_TEST(told.starts_with("to aa: hvs."));
+  BOOST_TEST(read("auth/token/lookup-self", told.substr(7)).status == 200);
+  // Of one that cannot be told nothing stays.
+  const std::string nonce = begin("", R"({"pgp_key":"YWE="})").text("data|nonce");
+  give(0, nonce);
+  give(1, nonce);
+  pgp.failure = Status(Code::kUnavailable, "away");
+  BOOST_TEST(give(2, nonce).status == 503);
+  BOOST_TEST(begin("", R"({"pgp_key":"YWE="})").status == 503);
+}
+
 // Of one who floods, the others' attempts stay even before anybody gave a share.
 BOOST_AUTO_TEST_CASE(j9_who_floods_pushes_out_their_own) {
   testing::CountingRandom random;
-  RootAttempts attempts(random);
-  const std::string mine = attempts.begin(asked("10.0.0.1"), "", {5, 3})->state.nonce;
-  const std::string held = attempts.begin(asked("10.0.0.2", true), "", {5, 3})->state.nonce;
+  RootAttempts attempts(nullptr, random);
+  const std::string mine = attempts.begin(asked("10.0.0.1"), "", "", {5, 3})->state.nonce;
+  const std::string held = attempts.begin(asked("10.0.0.2", true), "", "", {5, 3})->state.nonce;
   for (int i = 0; i < 10'000; ++i)
-    BOOST_REQUIRE(attempts.begin(asked("10.0.0.9"), "", {5, 3}).ok());
+    BOOST_REQUIRE(attempts.begin(asked("10.0.0.9"), "", "", {5, 3}).ok());
   BOOST_TEST(attempts.state(asked("x"), mine).started);
   // From many places at once: those who ask most go first, and who has a token never.
   for (int i = 0; i < 1000; ++i)
-    BOOST_REQUIRE(attempts.begin(asked("10.1." + std::to_string(i % 20) + ".1"), "", {5, 3}).ok());
+    BOOST_REQUIRE(attempts.begin(asked("10.1." + std::to_string(i % 20) + ".1"), "", "", {5, 3}).ok());
   BOOST_TEST(attempts.state(asked("x"), held).started);
 }
 
 BOOST_AUTO_TEST_CASE(what_has_shares_or_a_token_fills_all_places) {
   testing::CountingRandom random;
-  RootAttempts attempts(random);
+  RootAttempts attempts(nullptr, random);
   for (std::size_t i = 0; i < RootAttempts::kAttemptsMax; ++i)
-    BOOST_REQUIRE(attempts.begin(asked("10.0.0.1", true), "", {5, 3}).ok());
-  BOOST_TEST((attempts.begin(asked("10.0.0.1"), "", {5, 3}).code() == Code::kExhausted));
-  BOOST_TEST((attempts.begin(asked("10.0.0.1", true), "", {5, 3}).code() == Code::kExhausted));
+    BOOST_REQUIRE(attempts.begin(asked("10.0.0.1", true), "", "", {5, 3}).ok());
+  BOOST_TEST((attempts.begin(asked("10.0.0.1"), "", "", {5, 3}).code() == Code::kExhausted));
+  BOOST_TEST((attempts.begin(asked("10.0.0.1", true), "", "", {5, 3}).code() == Code::kExhausted));
   RootAttempts::Asked later = asked("10.0.0.1");
   later.now += RootAttempts::kTimeMax;
-  BOOST_TEST(attempts.begin(later, "", {5, 3}).ok());
+  BOOST_TEST(attempts.begin(later, "", "", {5, 3}).ok());
 }
 
 BOOST_FIXTURE_TEST_CASE(nonces_are_told_to_who_has_a_token, Fixture) {

@@ -132,7 +132,7 @@ void ceremony(std::string_view input) {
     return;
   testing::SeededRandom random(6);
   const auto byte = [&](std::size_t at) { return static_cast<std::uint8_t>(input[at]); };
-  const auto made = seal::initialize({.secret = {byte(0) % 6u, byte(1) % 5u}}, nullptr, WallTime(), random);
+  const auto made = seal::initialize({.secret = {byte(0) % 6u, byte(1) % 5u}}, nullptr, nullptr, WallTime(), random);
   if (!made.ok())
     return;
   seal::UnsealCeremony unseal(seal::SealConfig::decode(made->config_record).value(), made->keyring_record);

@@ -27,7 +27,7 @@ std::unique_ptr<KeyWrapper> static_seal(std::string_view key = kSeedKey) {
 
 Initialized init_shamir(unsigned shares, unsigned threshold, std::uint64_t seed = 1) {
   SeededRandom random(seed);
-  return initialize({.secret = {shares, threshold}}, nullptr, kNow, random).value();
+  return initialize({.secret = {shares, threshold}}, nullptr, nullptr, kNow, random).value();
 }
 
 UnsealCeremony ceremony_of(const Initialized& made) {
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(wrong_counts_are_refused_with_the_known_texts) {
   const auto wrapper = static_seal();
   SeededRandom random(1);
   const auto text = [&](InitRequest request, KeyWrapper* automatic) {
-    const auto made = initialize(request, automatic, kNow, random);
+    const auto made = initialize(request, automatic, nullptr, kNow, random);
     BOOST_REQUIRE(made.code() == Code::kInvalid);
     return message_of(made.status());
   };
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(an_automatic_seal_takes_either_family_of_counts) {
   for (const bool as_secret : {true, false}) {
     SeededRandom random(2);
     const InitRequest request = as_secret ? InitRequest{.secret = {5, 3}} : InitRequest{.recovery = {5, 3}};
-    const Initialized made = initialize(request, wrapper.get(), kNow, random).value();
+    const Initialized made = initialize(request, wrapper.get(), nullptr, kNow, random).value();
     BOOST_TEST(made.recovery);
     BOOST_TEST(made.asked_as_secret == as_secret);
     BOOST_TEST(made.shares.size() == 5u);
@@ -108,10 +108,10 @@ BOOST_AUTO_TEST_CASE(a_random_source_that_fails_at_any_draw_makes_nothing) {
   for (KeyWrapper* automatic : {static_cast<KeyWrapper*>(nullptr), wrapper.get()}) {
     for (const auto how : {FailingRandom::How::kError, FailingRandom::How::kShortRead}) {
       FailingRandom whole(1 << 20, how);
-      BOOST_REQUIRE(initialize({.secret = {5, 3}}, automatic, kNow, whole).ok());
+      BOOST_REQUIRE(initialize({.secret = {5, 3}}, automatic, nullptr, kNow, whole).ok());
       for (int failing = 0; failing < whole.draws(); ++failing) {
         FailingRandom random(failing, how);
-        BOOST_REQUIRE(!initialize({.secret = {5, 3}}, automatic, kNow, random).ok());
+        BOOST_REQUIRE(!initialize({.secret = {5, 3}}, automatic, nullptr, kNow, random).ok());
       }
     }
   }
@@ -268,7 +268,7 @@ BOOST_AUTO_TEST_CASE(changed_numbers_in_the_stored_configuration_do_not_unseal) 
 BOOST_AUTO_TEST_CASE(recovery_shares_unseal_a_node_with_an_automatic_seal) {
   SeededRandom random(10);
   const auto wrapper = static_seal();
-  const Initialized made = initialize({.recovery = {3, 2}}, wrapper.get(), kNow, random).value();
+  const Initialized made = initialize({.recovery = {3, 2}}, wrapper.get(), nullptr, kNow, random).value();
   const Initialized other = init_shamir(3, 2);
   UnsealCeremony ceremony(made.config, made.keyring_record, wrapper.get());
   BOOST_REQUIRE(ceremony.submit(made.shares[0], random).ok());
@@ -288,7 +288,7 @@ BOOST_AUTO_TEST_CASE(another_kind_of_seal_takes_no_share) {
   SeededRandom random(11);
   const auto wrapper = static_seal();
   const Initialized shamir = init_shamir(3, 2);
-  const Initialized automatic = initialize({.recovery = {3, 2}}, wrapper.get(), kNow, random).value();
+  const Initialized automatic = initialize({.recovery = {3, 2}}, wrapper.get(), nullptr, kNow, random).value();
   UnsealCeremony a(shamir.config, shamir.keyring_record, wrapper.get()), b(automatic.config, automatic.keyring_record);
   BOOST_TEST(a.submit(shamir.shares[0], random).status().message() ==
              "the store was sealed by a seal of type shamir, the configured one is of type static");

@@ -25,7 +25,7 @@ std::unique_ptr<KeyWrapper> static_seal() {
 
 Initialized initialized(KeyWrapper* automatic = nullptr) {
   SeededRandom random(1);
-  return initialize({.secret = {5, 3}}, automatic, kNow, random).value();
+  return initialize({.secret = {5, 3}}, automatic, nullptr, kNow, random).value();
 }
 
 SecretBytes combined(const std::vector<SecretBytes>& shares, std::size_t from, std::size_t count) {
@@ -37,7 +37,8 @@ SecretBytes combined(const std::vector<SecretBytes>& shares, std::size_t from, s
 
 Result<Rekeyed> made(const Initialized& old, const RekeyRequest& request, KeyWrapper* automatic = nullptr) {
   SeededRandom random(2);
-  return make_new_shares(request, old.config_record, combined(old.shares, 1, 3), old.root_key, automatic, random);
+  return make_new_shares(request, old.config_record, combined(old.shares, 1, 3), old.root_key, automatic, nullptr,
+                         random);
 }
 
 // Whether these shares open the seal with this configuration.
@@ -83,15 +84,15 @@ BOOST_AUTO_TEST_CASE(recovery_shares_of_an_automatic_seal) {
 BOOST_AUTO_TEST_CASE(shares_that_are_not_the_seals_make_nothing) {
   const Initialized old = initialized();
   SeededRandom random(9);
-  const Initialized other = initialize({.secret = {5, 3}}, nullptr, kNow, random).value();
+  const Initialized other = initialize({.secret = {5, 3}}, nullptr, nullptr, kNow, random).value();
   const auto attempt = [&] {
     return make_new_shares({.counts = {5, 3}}, old.config_record, combined(other.shares, 0, 3), old.root_key, nullptr,
-                           random);
+                           nullptr, random);
   };
   BOOST_TEST((attempt().code() == Code::kInvalid));
   // Two where three are needed.
   BOOST_TEST((make_new_shares({.counts = {5, 3}}, old.config_record, combined(old.shares, 0, 2), old.root_key, nullptr,
-                              random)
+                              nullptr, random)
                   .code() == Code::kInvalid));
   const ScopedMutant planted(Mutant::kRekeyByAnyShares);
   BOOST_TEST(attempt().ok());
@@ -125,7 +126,8 @@ BOOST_AUTO_TEST_CASE(shares_are_counted_once_and_new_ones_are_shown_in_their_own
   BOOST_REQUIRE(rekey.complete());
   BOOST_TEST(!rekey.verifies());
   Rekeyed next =
-      make_new_shares(rekey.request(), old.config_record, rekey.combine().value(), old.root_key, nullptr, random)
+      make_new_shares(rekey.request(), old.config_record, rekey.combine().value(), old.root_key, nullptr, nullptr,
+                      random)
           .value();
   std::vector<SecretBytes> shares = std::move(next.shares);
   next.shares.clear();
@@ -150,7 +152,7 @@ BOOST_AUTO_TEST_CASE(without_randomness_nothing_is_made) {
   FailingRandom random(0, FailingRandom::How::kError);
   BOOST_TEST(!Rekey::begin({.counts = {5, 3}}, old.config, random).ok());
   BOOST_TEST(!make_new_shares({.counts = {5, 3}}, old.config_record, combined(old.shares, 0, 3), old.root_key, nullptr,
-                              random)
+                              nullptr, random)
                   .ok());
 }
 
