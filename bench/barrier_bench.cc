@@ -9,6 +9,7 @@
 
 #include "base/rng.h"
 #include "crypto/hmac.h"
+#include "crypto/xaes.h"
 #include "seal/barrier.h"
 #include "seal/shamir.h"
 
@@ -137,10 +138,89 @@ void shamir_combine(benchmark::State& state) {
     benchmark::DoNotOptimize(seal::shamir_combine(*shares).ok());
 }
 
-BENCHMARK(seal_raw)->Arg(64)->Arg(1024)->Arg(16384);
-BENCHMARK(seal_barrier)->Arg(64)->Arg(1024)->Arg(16384);
-BENCHMARK(open_raw)->Arg(64)->Arg(1024)->Arg(16384);
-BENCHMARK(open_barrier)->Arg(64)->Arg(1024)->Arg(16384);
+// One session's seals on each thread, as transactions have them.
+void seal_barrier_threads(benchmark::State& state) {
+  static const auto barrier = make_barrier();
+  auto session = barrier->begin(system_random()).value();
+  const std::string plaintext(state.range(0), 'p');
+  std::string out;
+  for (auto _ : state) {
+    if (!session.seal(kPath, plaintext, out).ok())
+      state.SkipWithError("seal");
+  }
+  finish(state);
+}
+
+// A key that is derived for one message, as keyrings and envelopes are sealed; and one that is kept.
+void xaes_uncached(benchmark::State& state) {
+  const std::string plaintext(state.range(0), 'p');
+  std::vector<std::uint8_t> out(plaintext.size() + crypto::kGcmTagBytes);
+  const std::uint8_t key[crypto::kAesKeyBytes] = {1};
+  std::uint8_t nonce[crypto::kXaesNonceBytes] = {};
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(plaintext.data());
+  for (auto _ : state) {
+    ++nonce[0];
+    crypto::xaes_seal(key, nonce, {}, {bytes, plaintext.size()}, out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  finish(state);
+}
+
+void xaes_derived_once(benchmark::State& state) {
+  const std::string plaintext(state.range(0), 'p');
+  std::vector<std::uint8_t> out(plaintext.size() + crypto::kGcmTagBytes);
+  const std::uint8_t key[crypto::kAesKeyBytes] = {1};
+  const std::uint8_t prefix[crypto::kXaesPrefixBytes] = {2};
+  const SecretBytes derived = crypto::xaes_derive(key, prefix);
+  crypto::AesGcm gcm;
+  gcm.set_key(derived.reveal().first<crypto::kAesKeyBytes>());
+  std::uint8_t nonce[crypto::kGcmNonceBytes] = {};
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(plaintext.data());
+  for (auto _ : state) {
+    ++nonce[0];
+    gcm.seal(nonce, {}, {bytes, plaintext.size()}, out.data());
+    benchmark::DoNotOptimize(out.data());
+  }
+  finish(state);
+}
+
+// The key of a value's term, among so many.
+void keyring_lookup(benchmark::State& state) {
+  auto keyring = seal::Keyring::create(KeyringId(0), WallTime(), system_random()).value();
+  for (std::int64_t term = 1; term < state.range(0); ++term)
+    keyring = keyring->rotated(WallTime(), system_random()).value();
+  std::uint32_t term = 0;
+  for (auto _ : state)
+    benchmark::DoNotOptimize(keyring->find(KeyTerm(term++ % static_cast<std::uint32_t>(state.range(0)) + 1)));
+}
+
+void rotate(benchmark::State& state) {
+  auto keyring = seal::Keyring::create(KeyringId(0), WallTime(), system_random()).value();
+  for (std::int64_t term = 1; term < state.range(0); ++term)
+    keyring = keyring->rotated(WallTime(), system_random()).value();
+  for (auto _ : state)
+    benchmark::DoNotOptimize(keyring->rotated(WallTime(), system_random()).ok());
+}
+
+void shamir_split(benchmark::State& state) {
+  const auto count = static_cast<unsigned>(state.range(0));
+  const SecretBytes secret = SecretBytes::copy_of("0123456789abcdef0123456789abcdef");
+  for (auto _ : state)
+    benchmark::DoNotOptimize(seal::shamir_split(secret, count, count, system_random()).ok());
+}
+
+#define COFFER_SIZES \
+  ->Arg(16)->Arg(64)->Arg(256)->Arg(1024)->Arg(4096)->Arg(16384)->Arg(65536)->Arg(1048576)
+BENCHMARK(seal_raw) COFFER_SIZES;
+BENCHMARK(seal_barrier) COFFER_SIZES;
+BENCHMARK(open_raw) COFFER_SIZES;
+BENCHMARK(open_barrier) COFFER_SIZES;
+BENCHMARK(seal_barrier_threads)->Arg(1024)->ThreadRange(1, 8)->UseRealTime();
+BENCHMARK(xaes_uncached)->Arg(64)->Arg(1024);
+BENCHMARK(xaes_derived_once)->Arg(64)->Arg(1024);
+BENCHMARK(keyring_lookup)->Arg(1)->Arg(10)->Arg(1000);
+BENCHMARK(rotate)->Arg(1)->Arg(1000);
+BENCHMARK(shamir_split)->Arg(3)->Arg(10)->Arg(255);
 BENCHMARK(begin_session);
 BENCHMARK(sha256_plain)->Arg(32)->Arg(200);
 BENCHMARK(hmac_prepared)->Arg(32)->Arg(200);

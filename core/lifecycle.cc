@@ -26,16 +26,10 @@ std::string keyring_key() {
   return store::make_key(store::KeyClass::kShared, layout::kRootNamespace, layout::kSystemMount, layout::kKeyring);
 }
 
-Status damaged(std::string_view record, std::string_view how) {
-  return Status(Code::kDataLoss,
-                "the store is damaged: its record \"" + std::string(record) + "\": " + std::string(how) +
-                    ". Keep the data folder for inquiry and restore a copy of it; nothing was changed");
-}
-
 Result<bool> read_record(const store::View& view, const std::string& key, std::string_view name, std::string& out) {
   Result<bool> found = view.get(key, out);
   if (found.code() == Code::kDataLoss)
-    return damaged(name, found.status().message());
+    return Lifecycle::damaged(name, found.status().message());
   return found;
 }
 
@@ -146,12 +140,18 @@ class Lifecycle::BehindAnswer final : public Home {
   Act act_;
 };
 
+Status Lifecycle::damaged(std::string_view record, std::string_view how) {
+  return Status(Code::kDataLoss,
+                "the store is damaged: its record \"" + std::string(record) + "\": " + std::string(how) +
+                    ". Keep the data folder for inquiry and restore a copy of it; nothing was changed");
+}
+
 Lifecycle::Lifecycle(Info info, Ports ports) : info_(std::move(info)), ports_(std::move(ports)) {
   status_.type = ports_.automatic != nullptr ? std::string(ports_.automatic->kind()) : std::string(seal::kShamirKind);
   publish(status_);
 }
 
-Lifecycle::~Lifecycle() = default;
+Lifecycle::~Lifecycle() { stop(); }
 
 void Lifecycle::publish(const Status_& status) { published_.store(std::make_shared<const Status_>(status)); }
 
@@ -191,35 +191,6 @@ Status Lifecycle::load_records(const store::View& view) {
   status_.counts = config->counts;
   status_.cluster_name = cluster.substr(0, line);
   status_.cluster_id = cluster.substr(line + 1);
-  return Status();
-}
-
-Status Lifecycle::begin() {
-  Result<std::unique_ptr<store::View>> view = ports_.backend.view();
-  if (!view.ok())
-    return view.status().with_context("cannot read the store");
-  Result<seal::Unsealed> unsealed = Status(Code::kUnavailable, "not tried");
-  {
-    const std::lock_guard lock(mutex_);
-    COFFER_TRY(load_records(**view));
-    publish(status_);
-    if (!status_.initialized || ports_.automatic == nullptr)
-      return Status();
-    const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
-    unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic)
-                           : Result<seal::Unsealed>(config.status());
-  }
-  view->reset();
-  if (unsealed.code() == Code::kDataLoss)
-    return damaged(layout::kKeyring, unsealed.status().message());
-  if (!unsealed.ok()) {
-    ports_.logger.error("core", "cannot unseal: " + unsealed.status().message(), {{"seal", ports_.automatic->kind()}});
-    return Status();
-  }
-  unseal_with(std::move(unsealed).value(), [this](const Status& status) {
-    if (status.ok())
-      ports_.logger.info("core", "unsealed with stored key");
-  });
   return Status();
 }
 

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/log.h"
 #include "core/bootstrap.h"
@@ -85,6 +86,8 @@ class Lifecycle final : public LifecycleHandler {
   // with the record and what to do, when the seal's records are damaged or only some of them are there: the server must
   // not go on then.
   Status begin();
+  // That a record of the store is, and what to do.
+  static Status damaged(std::string_view record, std::string_view how);
 
   // Node's thread: another state was put in the place of this one's and published. Seals, and goes on with the seal
   // that is in it, as begin() does. The same failures.
@@ -172,6 +175,10 @@ class Lifecycle final : public LifecycleHandler {
   void try_targets();
   Result<bool> state_arrived() const;
   bool pause(Nanos time);
+  // lifecycle_unseal.cc; a seal that may be away for a while is asked by a thread of its own.
+  void keep_unsealing();
+  void try_seal();
+  Status unseal_once();
   void start_unseal(std::unique_ptr<Exchange> exchange);
   Status begin_ceremony();
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
@@ -190,7 +197,9 @@ class Lifecycle final : public LifecycleHandler {
   std::vector<JoinTarget> targets_;                   // of who keeps joining
   bool keeps_joining_ = false;
   bool stopping_ = false;
+  bool keeps_unsealing_ = false;
   std::condition_variable stopped_;
+  std::thread unsealer_;                              // while keeps_unsealing_, and until somebody joins it
   store::Published<Status_> published_;               // a copy of status_, for the hot paths
 };
 

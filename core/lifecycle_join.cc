@@ -278,12 +278,4 @@ void Lifecycle::try_targets() {
   } while (pause(kRetryPause));
 }
 
-void Lifecycle::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-  }
-  stopped_.notify_all();
-}
-
 }  // namespace coffer::core

@@ -25,6 +25,7 @@ std::vector<PathSpec> sys_password_specs();  // sys_passwords.cc
 std::vector<PathSpec> sys_explain_specs();   // sys_explain.cc
 std::vector<PathSpec> sys_audit_specs();     // sys_audit.cc
 std::vector<PathSpec> sys_key_specs();       // sys_keys.cc
+std::vector<PathSpec> sys_rotation_specs();  // rotation.cc
 std::vector<PathSpec> sys_rekey_specs();     // sys_rekey.cc
 std::vector<PathSpec> sys_share_backup_specs();  // share_backup.cc: rekey/backup and its kind
 std::vector<PathSpec> sys_root_specs();      // sys_root.cc

@@ -4,6 +4,7 @@
 #include "core/answers.h"
 #include "core/call.h"
 #include "core/identity_access.h"
+#include "core/rotation.h"
 #include "core/sys_engine.h"
 #include "core/token_store.h"
 
@@ -25,13 +26,7 @@ Status handle_key_status(HandlerContext& base) {
 // The new term seals nothing until the entry is applied: only then it is published.
 Status handle_rotate(HandlerContext& base) {
   CallContext& ctx = call(base);
-  const store::StoreKey key = layout::core_key(layout::kKeyring);
-  COFFER_ASSIGN(const auto before, ctx.txn.get_as_is(key));
-  if (!before)
-    return Status(Code::kDataLoss, "the store holds no keyring");
-  COFFER_ASSIGN(const auto rotated, ctx.published.barrier->keyring()->rotated(ctx.now, ctx.random));
-  COFFER_ASSIGN(const std::string record, rotated->seal(*ctx.published.root_key, ctx.random));
-  return ctx.txn.put_as_is(key, record);
+  return rotate_keyring(ctx.txn, ctx.published, ctx.random);
 }
 
 Status show_capabilities(CallContext& ctx, const StoredToken& token) {

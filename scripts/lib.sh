@@ -8,7 +8,7 @@ coffer_packages=(
   g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libcaf-dev liblmdb-dev libssl-dev libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev
   libboost1.81-dev libboost-test1.81-dev rapidjson-dev libspdlog-dev libfmt-dev libcurl4-openssl-dev
-  prometheus-cpp-dev libre2-dev libbenchmark-dev libp11-kit-dev librnp-dev softhsm2
+  prometheus-cpp-dev libre2-dev libbenchmark-dev libp11-kit-dev librnp-dev softhsm2 opensc
   python3 python3-pip python3-hvac python3-websocket python3-grpcio python3-protobuf curl jq openssl util-linux iproute2 procps gnupg
   valgrind
 )

@@ -31,6 +31,9 @@ class KeyWrapper {
   // reached now.
   virtual Result<SecretBytes> unwrap(std::string_view wrapped, std::string_view context) = 0;
 
+  // Whether a call may take long or fail for a while: what is away may come back.
+  virtual bool remote() const noexcept { return false; }
+
   // Unseals without people; then shares are recovery shares.
   bool automatic() const noexcept { return kind() != kShamirKind; }
 };

@@ -1,6 +1,9 @@
 #include "seal/static_seal.h"
 
+#include <unistd.h>
+
 #include <cerrno>
+#include <charconv>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -17,6 +20,7 @@ namespace {
 
 constexpr std::string_view kFileScheme = "file://";
 constexpr std::string_view kEnvScheme = "env://";
+constexpr std::string_view kDescriptorScheme = "fd://";
 constexpr std::size_t kKeyTextBytesMax = 4096;
 constexpr std::size_t kDerivedIdBytes = 8;
 
@@ -38,6 +42,28 @@ Result<SecretBytes> read_file(const std::string& path) {
     return Status(Code::kIo, "cannot read the key file " + path);
   if (size > kKeyTextBytesMax)
     return Status(Code::kInvalid, "the key file " + path + " is too large to hold a key");
+  return SecretBytes::copy_of(room.reveal().first(size));
+}
+
+// Of a descriptor that the server inherited. It is read once: what follows finds it closed.
+Result<SecretBytes> read_descriptor(const std::string& number) {
+  int descriptor = -1;
+  const auto read = std::from_chars(number.data(), number.data() + number.size(), descriptor);
+  if (read.ec != std::errc() || read.ptr != number.data() + number.size() || descriptor < 0)
+    return Status(Code::kInvalid, "fd://" + number + " names no descriptor");
+  SecretBytes room(kKeyTextBytesMax + 1);
+  std::size_t size = 0;
+  while (size < room.size()) {
+    const ssize_t got = ::read(descriptor, room.reveal_mutable().data() + size, room.size() - size);
+    if (got < 0 && errno != EINTR)
+      return Status(Code::kIo, "cannot read fd://" + number + ": " + error_text(errno));
+    if (got == 0)
+      break;
+    size += got > 0 ? static_cast<std::size_t>(got) : 0;
+  }
+  ::close(descriptor);
+  if (size > kKeyTextBytesMax)
+    return Status(Code::kInvalid, "fd://" + number + " has too much to be a key");
   return SecretBytes::copy_of(room.reveal().first(size));
 }
 
@@ -63,7 +89,7 @@ Result<EnvelopeKey> make_key(std::string_view setting, const SecretBytes& writte
                              const KeyReader& reader) {
   EnvelopeKey out;
   const std::string_view text = written.reveal_text();
-  if (text.starts_with(kFileScheme) || text.starts_with(kEnvScheme)) {
+  if (text.starts_with(kFileScheme) || text.starts_with(kEnvScheme) || text.starts_with(kDescriptorScheme)) {
     const auto read = reader(trimmed(text));
     if (!read.ok())
       return read.status().with_context(std::string("seal \"static\": ").append(setting));
@@ -140,7 +166,9 @@ Result<SecretBytes> read_key_reference(std::string_view reference) {
       return Status(Code::kInvalid, "the environment variable " + name + " is not set");
     return SecretBytes::copy_of(std::string_view(value));
   }
-  return Status(Code::kInvalid, "a reference begins with file:// or env://");
+  if (reference.starts_with(kDescriptorScheme))
+    return read_descriptor(std::string(reference.substr(kDescriptorScheme.size())));
+  return Status(Code::kInvalid, "a reference begins with file://, env:// or fd://");
 }
 
 Result<std::unique_ptr<KeyWrapper>> make_static_seal(const StaticSealOptions& options, const KeyReader& reader) {

@@ -17,8 +17,8 @@ namespace coffer::seal {
 
 inline constexpr std::size_t kStaticKeysMax = 16;
 
-// The stanza's settings as written. A key is 32 bytes as base64, as hexadecimal or as they are, or `file://PATH` or
-// `env://NAME` of such a text. Either `current_key` (and `previous_key`) or `keys`, newest first.
+// The stanza's settings as written. A key is 32 bytes as base64, as hexadecimal or as they are, or `file://PATH`,
+// `env://NAME` or `fd://NUMBER` of such a text. Either `current_key` (and `previous_key`) or `keys`, newest first.
 struct StaticSealOptions {
   SecretBytes current_key;
   std::string current_key_id;

@@ -30,6 +30,7 @@
 #include "core/quota_count.h"
 #include "core/rekeys.h"
 #include "core/root_attempts.h"
+#include "core/rotation.h"
 #include "core/snapshot_keeper.h"
 #include "core/snapshot_stream.h"
 #include "core/sys_engine.h"
@@ -205,6 +206,7 @@ class App::Impl {
   std::unique_ptr<core::ExpiryDriver> expiry_;
   std::unique_ptr<core::JobRunner> jobs_;
   std::unique_ptr<core::Tender> tender_;
+  std::unique_ptr<core::Rotator> rotator_;
   std::unique_ptr<core::IrrevocableSweep> sweep_;
   std::unique_ptr<core::ActivityWriter> activity_writer_;
   std::unique_ptr<core::SnapshotKeeper> keeper_;  // null: storage that no other node shares
@@ -559,6 +561,7 @@ Status App::Impl::start_node() {
                                                  [this](std::string_view line) { logger_.warn("expiration", line); });
   jobs_ = std::make_unique<core::JobRunner>(*services_);
   tender_ = std::make_unique<core::Tender>(*services_);
+  rotator_ = std::make_unique<core::Rotator>(*services_);
   sweep_ = std::make_unique<core::IrrevocableSweep>(*services_);
   activity_writer_ = std::make_unique<core::ActivityWriter>(*services_, activity_);
   if (cluster_ != nullptr)
@@ -589,6 +592,7 @@ Nanos App::Impl::housekeeping() {
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());
   sweep_->tick(system_clock().boot_now());
   activity_writer_->tick(system_clock().boot_now());
+  rotator_->tick(system_clock().boot_now());
   if (keeper_ != nullptr)
     keeper_->tick(system_clock().boot_now());
   const bool tends = tender_->tick(system_clock().boot_now()) || !tender_->idle();

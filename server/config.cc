@@ -105,6 +105,24 @@ Status read_static_seal(Section& section, SealStanza& out) {
   return section.secrets("keys", options.keys);
 }
 
+Status read_pkcs11_seal(Section& section, Pkcs11Stanza& out) {
+  COFFER_TRY(section.text("lib", out.library));
+  COFFER_TRY(section.text("slot", out.slot));
+  COFFER_TRY(section.text("token_label", out.token_label));
+  COFFER_TRY(section.text("token_serial", out.token_serial));
+  COFFER_TRY(section.secret("pin", out.pin));
+  COFFER_TRY(section.text("default_key_label", out.key_label));
+  COFFER_TRY(section.text("key_label", out.key_label));
+  COFFER_TRY(section.text("key_id", out.key_id));
+  COFFER_TRY(section.text("default_hmac_key_label", out.hmac_key_label));
+  COFFER_TRY(section.text("hmac_key_label", out.hmac_key_label));
+  COFFER_TRY(section.text("hmac_key_id", out.hmac_key_id));
+  COFFER_TRY(section.text("mechanism", out.mechanism));
+  COFFER_TRY(section.text("rsa_oaep_hash", out.oaep_hash));
+  COFFER_TRY(section.flag("generate_key", out.generate_key));
+  return section.flag("force_rw_session", out.force_rw_session);
+}
+
 Status read_seal(const hcl::Block& block, const std::string& file, Config& config) {
   SealStanza out;
   out.kind = block.labels.front();
@@ -116,6 +134,10 @@ Status read_seal(const hcl::Block& block, const std::string& file, Config& confi
   if (out.kind == "static" || out.kind == "aesgcm") {
     out.kind = "static";
     COFFER_TRY(read_static_seal(section, out));
+    section.warn_unknown(config.warnings);
+  } else if (out.kind == "pkcs11" || out.kind == "hsm") {
+    out.kind = "pkcs11";
+    COFFER_TRY(read_pkcs11_seal(section, out.pkcs11));
     section.warn_unknown(config.warnings);
   } else if (out.kind == "shamir") {
     section.warn_unknown(config.warnings);

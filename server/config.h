@@ -77,12 +77,23 @@ struct ListenerConfig {
   std::string where;  // as above
 };
 
+// As written, of `seal "pkcs11"`.
+struct Pkcs11Stanza {
+  std::string library, slot, token_label, token_serial;
+  SecretBytes pin;
+  std::string key_label, key_id, hmac_key_label, hmac_key_id;
+  std::string mechanism, oaep_hash;
+  bool generate_key = false;
+  bool force_rw_session = false;
+};
+
 struct SealStanza {
-  std::string kind;  // shamir, static (aesgcm is this kind too), or one that validate() may refuse
+  std::string kind;  // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), or one that validate() may refuse
   std::string name;
   bool disabled = false;
   std::int64_t priority = 0;
   seal::StaticSealOptions static_options;
+  Pkcs11Stanza pkcs11;
   std::map<std::string, SecretBytes> settings;  // of other kinds, as written
   std::string where;  // as above
 };

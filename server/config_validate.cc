@@ -75,8 +75,9 @@ Status check_listeners(const Config& config) {
 Status check_seals(const Config& config) {
   std::size_t enabled = 0;
   for (const SealStanza& seal : config.seals) {
-    if (seal.kind != "shamir" && seal.kind != "static")
-      return invalid("seal \"" + seal.kind + "\": this kind is not available in this version; use \"static\" or none",
+    if (seal.kind != "shamir" && seal.kind != "static" && seal.kind != "pkcs11")
+      return invalid("seal \"" + seal.kind +
+                         "\": this kind is not available in this version; use \"pkcs11\", \"static\" or none",
                      seal.where);
     enabled += !seal.disabled;
     if (enabled > 1)

@@ -9,9 +9,9 @@
 #include <tuple>
 
 #include "base/check.h"
-#include "seal/static_seal.h"
 #include "server/addresses.h"
 #include "server/config.h"
+#include "server/seals.h"
 
 namespace coffer::server {
 namespace {
@@ -281,7 +281,7 @@ std::shared_ptr<const std::vector<core::AuditDeviceConfig>> declared_audits(cons
 Result<StartOptions> configured_options(const RunOptions& run) {
   if (run.config_paths.empty() && !run.variable("VAULT_LOCAL_CONFIG"))
     return Status(Code::kInvalid, "Must specify at least one config path using -config");
-  COFFER_ASSIGN(const Config config, load_config(run.config_paths, run.variable));
+  COFFER_ASSIGN(Config config, load_config(run.config_paths, run.variable));
   COFFER_TRY(validate_config(config));
   StartOptions start;
   start.log = {config.log_level,           config.log_format == LogFormat::kJson,
@@ -313,12 +313,12 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.introspection = config.introspection_endpoint;
   start.app.standby_reads = !config.disable_performance_standby;
   start.app.lockouts = config.lockouts;
-  for (const SealStanza& stanza : config.seals) {
+  for (SealStanza& stanza : config.seals) {
     if (stanza.disabled || stanza.kind == seal::kShamirKind)
       continue;
     if (start.app.automatic_seal != nullptr)
       return Status(Code::kInvalid, "seal: only one automatic seal can be used at a time");
-    COFFER_ASSIGN(start.app.automatic_seal, seal::make_static_seal(stanza.static_options, seal::read_key_reference));
+    COFFER_ASSIGN(start.app.automatic_seal, make_automatic_seal(std::move(stanza), run.variable));
   }
   return start;
 }

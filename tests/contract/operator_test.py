@@ -215,6 +215,11 @@ disable_mlock = true
         key = base64.b64encode(os.urandom(32)).decode()
         self.auto_unseal(f'seal "static" {{\n  current_key = "{key}"\n  current_key_id = "a"\n}}')
 
+    def test_static_seal_of_the_environment(self):
+        self.environment["VAULT_STATIC_SEAL_CURRENT_KEY"] = base64.b64encode(os.urandom(32)).decode()
+        self.environment["VAULT_STATIC_SEAL_CURRENT_KEY_ID"] = "of-the-environment"
+        self.auto_unseal('seal "static" {}')
+
     def test_D1_json_has_recovery_keys(self):
         self.server(more='seal "aesgcm" {\n  keys = ["Z3M5bnR0MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY="]\n}')
         answer = json.loads(self.shell("vault operator init -key-shares=5 -key-threshold=3 -format=json"))

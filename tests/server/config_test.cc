@@ -102,7 +102,7 @@ BOOST_AUTO_TEST_CASE(s0_20_server_hcl) {
   BOOST_TEST(config.warnings.empty());
   BOOST_TEST(validate_config(config).message() ==
              "error loading configuration from f.hcl: line 11, column 1: seal \"awskms\": this kind is not available "
-             "in this version; use \"static\" or none");
+             "in this version; use \"pkcs11\", \"static\" or none");
 }
 
 BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {

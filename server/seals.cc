@@ -1,0 +1,125 @@
+#include "server/seals.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "base/ascii.h"
+#include "base/encoding.h"
+#include "hsm/client.h"
+#include "seal/hsm_seal.h"
+#include "seal/static_seal.h"
+
+namespace coffer::server {
+namespace {
+
+Status invalid(std::string_view setting, std::string_view what) {
+  return Status(Code::kInvalid, std::string("seal \"pkcs11\": ").append(setting).append(" ").append(what));
+}
+
+// The module may want variables of its own (SOFTHSM2_CONF); what is the server's is not its business.
+std::vector<std::string> environment_of_module() {
+  std::vector<std::string> out;
+  for (char** one = environ; *one != nullptr; ++one) {
+    const std::string_view text(*one);
+    if (!text.starts_with("VAULT_") && !text.starts_with("BAO_") && !text.starts_with("COFFER_"))
+      out.emplace_back(text);
+  }
+  return out;
+}
+
+// A number as PKCS#11 writes it, or its name.
+Result<std::uint64_t> mechanism_of(const std::string& text) {
+  constexpr std::array kNames = {std::pair{"CKM_RSA_PKCS_OAEP", hsm::kRsaOaep},
+                                 std::pair{"CKM_AES_CBC_PAD", hsm::kAesCbcPad},
+                                 std::pair{"CKM_AES_GCM", hsm::kAesGcm}};
+  for (const auto& [name, number] : kNames)
+    if (text == name)
+      return number;
+  const bool hex = text.starts_with("0x");
+  std::uint64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto read = std::from_chars(text.data() + (hex ? 2 : 0), end, number, hex ? 16 : 10);
+  if (read.ec != std::errc() || read.ptr != end)
+    return invalid("mechanism", "must be a number or a name such as CKM_AES_GCM");
+  return number;
+}
+
+Result<std::string> key_id_of(std::string_view setting, std::string_view text) {
+  if (text.starts_with("0x"))
+    text.remove_prefix(2);
+  const Result<std::string> bytes = hex_decode(text);
+  return bytes.ok() ? bytes : Result<std::string>(invalid(setting, "must be hexadecimal"));
+}
+
+Result<SecretBytes> pin_of(const SecretBytes& written) {
+  const std::string_view text = written.reveal_text();
+  if (!text.starts_with("file://") && !text.starts_with("env://") && !text.starts_with("fd://"))
+    return written.clone();
+  const Result<SecretBytes> read = seal::read_key_reference(text);
+  if (!read.ok())
+    return read.status().with_context("seal \"pkcs11\": pin");
+  std::string_view pin = read->reveal_text();
+  while (!pin.empty() && (pin.back() == '\n' || pin.back() == '\r'))
+    pin.remove_suffix(1);
+  return SecretBytes::copy_of(pin);
+}
+
+Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const Environment& variable) {
+  const auto take = [&variable](const char* name, std::string& out) {
+    if (const auto value = variable(std::string("VAULT_HSM_") + name); value && !value->empty())
+      out = *value;
+  };
+  take("LIB", stanza.library);
+  take("SLOT", stanza.slot);
+  take("TOKEN_LABEL", stanza.token_label);
+  take("KEY_LABEL", stanza.key_label);
+  take("KEY_ID", stanza.key_id);
+  take("HMAC_KEY_LABEL", stanza.hmac_key_label);
+  take("HMAC_KEY_ID", stanza.hmac_key_id);
+  take("MECHANISM", stanza.mechanism);
+  take("RSA_OAEP_HASH", stanza.oaep_hash);
+  std::string generate;
+  take("GENERATE_KEY", generate);
+  std::string pin;
+  take("PIN", pin);
+  if (!pin.empty())
+    stanza.pin = SecretBytes::copy_of(pin);
+  wipe(pin.data(), pin.size());
+
+  hsm::Settings settings;
+  settings.library = stanza.library;
+  settings.slot = stanza.slot;
+  settings.token_label = stanza.token_label;
+  settings.token_serial = stanza.token_serial;
+  COFFER_ASSIGN(settings.pin, pin_of(stanza.pin));
+  settings.key.label = stanza.key_label;
+  COFFER_ASSIGN(settings.key.id, key_id_of("key_id", stanza.key_id));
+  settings.hmac_key.label = stanza.hmac_key_label;
+  COFFER_ASSIGN(settings.hmac_key.id, key_id_of("hmac_key_id", stanza.hmac_key_id));
+  if (!stanza.mechanism.empty()) {
+    COFFER_ASSIGN(settings.mechanism, mechanism_of(stanza.mechanism));
+  }
+  if (!stanza.oaep_hash.empty())
+    settings.oaep_hash = lower_ascii(stanza.oaep_hash);
+  settings.generate_key = generate.empty() ? stanza.generate_key : generate == "true" || generate == "1";
+  settings.force_rw_session = stanza.force_rw_session;
+  if (settings.library.empty())
+    return invalid("lib", "is missing");
+  if (settings.key.empty())
+    return invalid("key_label", "or key_id is missing");
+  return seal::make_hsm_seal(
+      std::make_shared<hsm::Client>(std::move(settings), environment_of_module(), system_clock()));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable) {
+  if (stanza.kind == seal::kPkcs11Kind)
+    return make_pkcs11(std::move(stanza.pkcs11), variable);
+  seal::fill_from_environment(stanza.static_options, variable);
+  return seal::make_static_seal(stanza.static_options, seal::read_key_reference);
+}
+
+}  // namespace coffer::server
