@@ -84,6 +84,17 @@ bool RootAttempts::make_room(const Asked& asked) {
   return true;
 }
 
+bool RootAttempts::may_look_at_key(const Asked& asked) {
+  if (asked.by_token)
+    return true;
+  const std::lock_guard lock(mutex_);
+  if (asked.now - keys_since_ >= kKeysOfStrangersPeriod || asked.now < keys_since_) {
+    keys_since_ = asked.now;
+    keys_ = 0;
+  }
+  return ++keys_ <= kKeysOfStrangersMax;
+}
+
 Result<RootAttempts::Begun> RootAttempts::begin(const Asked& asked, std::string_view otp, const std::string& pgp_key,
                                                 seal::ShareCounts counts) {
   std::vector<std::string> fingerprint(1);
@@ -91,6 +102,8 @@ Result<RootAttempts::Begun> RootAttempts::begin(const Asked& asked, std::string_
     if (!otp.empty())
       return Status(Code::kInvalid, "\"otp\" and \"pgp_key\" exclude each other");
     COFFER_TRY(seal::check_key_count({pgp_key}, {1, 1}, pgp_));
+    if (!may_look_at_key(asked))
+      return Status(Code::kExhausted, "too many public keys were brought without a token, ask again in a minute");
     COFFER_ASSIGN(fingerprint, pgp_->fingerprints({pgp_key}));
   }
   if (!otp.empty() && (otp.size() != kRootTokenBytes || !printable(otp)))

@@ -31,6 +31,9 @@ class RootAttempts {
   static constexpr std::size_t kAttemptsMax = 16;
   static constexpr std::size_t kAttemptsOfAddressMax = 4;  // that nobody gave a share for
   static constexpr Nanos kTimeMax = std::chrono::hours(1);
+  // Looking at a public key takes a process of its own: for all who have no token together so many a minute.
+  static constexpr std::size_t kKeysOfStrangersMax = 60;
+  static constexpr Nanos kKeysOfStrangersPeriod = std::chrono::minutes(1);
 
   struct Asked {
     Term term;       // of the leadership
@@ -96,6 +99,7 @@ class RootAttempts {
   // Under mutex_: drops those that are over.
   void tidy(const Asked& asked);
   Attempts::iterator find(std::string_view nonce);
+  bool may_look_at_key(const Asked& asked);
   bool make_room(const Asked& asked);
   static State state_of(const Attempt& attempt);
   Result<std::string> tell(const Attempt& attempt, const SecretBytes& token);
@@ -104,6 +108,8 @@ class RootAttempts {
   RandomSource& random_;
   std::mutex mutex_;
   Attempts attempts_;  // in the order in which they were begun
+  WallTime keys_since_{};
+  std::size_t keys_ = 0;  // of strangers, since then
 };
 
 }  // namespace coffer::core

@@ -20,7 +20,8 @@ class SysEngine final : public Engine {
           sys_policy_specs, sys_password_specs, sys_explain_specs, sys_inspect_specs, sys_audit_specs, sys_key_specs,
           sys_rotation_specs, sys_rekey_specs, sys_share_backup_specs, sys_root_specs, sys_lockout_specs,
           wrapping_specs, control_group_specs, sys_batch_specs, sys_namespace_specs, sys_tool_specs, sys_observe_specs,
-          sys_config_specs, sys_activity_specs, sys_plugin_specs, sys_event_specs, sys_raft_specs, sys_snapshot_specs, sys_snapshot_auto_specs}) {
+          sys_config_specs, sys_activity_specs, sys_plugin_specs, sys_event_specs, sys_raft_specs,
+          sys_snapshot_specs, sys_snapshot_auto_specs}) {
       std::vector<PathSpec> some = part();
       all.insert(all.end(), std::make_move_iterator(some.begin()), std::make_move_iterator(some.end()));
     }

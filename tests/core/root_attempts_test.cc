@@ -127,6 +127,23 @@ BOOST_FIXTURE_TEST_CASE(a_token_is_told_encrypted, Fixture) {
   BOOST_TEST(begin("", R"({"pgp_key":"YWE="})").status == 503);
 }
 
+// A stranger's key costs a process: many strangers cost no more than few, and who has a token waits for none of them.
+BOOST_AUTO_TEST_CASE(j9_keys_of_strangers_are_bounded) {
+  testing::CountingRandom random;
+  coffer::testing::PlainPgp pgp;
+  RootAttempts attempts(&pgp, random);
+  RootAttempts::Asked stranger = asked("10.0.0.9");
+  std::size_t looked = 0;
+  for (int i = 0; i < 1000; ++i)
+    looked += attempts.begin(stranger, "", "key", {5, 3}).ok() ? 1 : 0;
+  BOOST_TEST(looked == RootAttempts::kKeysOfStrangersMax);
+  BOOST_TEST((attempts.begin(stranger, "", "key", {5, 3}).code() == Code::kExhausted));
+  BOOST_TEST(attempts.begin(stranger, "", "", {5, 3}).ok());
+  BOOST_TEST(attempts.begin(asked("10.0.0.1", true), "", "key", {5, 3}).ok());
+  stranger.now += RootAttempts::kKeysOfStrangersPeriod;
+  BOOST_TEST(attempts.begin(stranger, "", "key", {5, 3}).ok());
+}
+
 // Of one who floods, the others' attempts stay even before anybody gave a share.
 BOOST_AUTO_TEST_CASE(j9_who_floods_pushes_out_their_own) {
   testing::CountingRandom random;
