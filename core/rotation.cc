@@ -87,13 +87,13 @@ bool Rotator::tick(BootTime now) {
   due_ = now + kPause;
   *busy_ = true;
   const auto rotated = std::make_shared<bool>(false);
-  const auto look = [this, rotated](TxnImpl& txn, const Published& published, json::Arena&) -> Status {
+  const auto look = [&services = services_, rotated](TxnImpl& txn, const Published& published, json::Arena&) -> Status {
     *rotated = false;
     COFFER_ASSIGN(const RotationRules rules, read_rotation_rules(txn));
     if (!rotation_is_due(rules, published.barrier->keyring()->active_info(), txn.now()))
       return ok_status();
     *rotated = true;
-    return rotate_keyring(txn, published, services_.random);
+    return rotate_keyring(txn, published, services.random);
   };
   SystemTask::start(services_, look, [busy = busy_, rotated, log = services_.log](const Status& status) {
     *busy = false;
