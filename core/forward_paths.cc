@@ -18,6 +18,7 @@ constexpr Row kLocalPaths[] = {
     {"init", Way::kHereAlways},
     {"leader", Way::kHereAlways},
     {"seal-status", Way::kHereAlways},
+    {"seal-backend-status", Way::kHereAlways},
     {"unseal", Way::kHereAlways},
     // Whoever seals a node means that one, and a node that is cut off above all.
     {"seal", Way::kHereAlways},

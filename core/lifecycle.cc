@@ -267,7 +267,7 @@ bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
     return true;
   }
   const bool ceremony = name == "init" || name == "unseal";
-  if (!ceremony && name != "health" && name != "seal-status" && name != "leader")
+  if (!ceremony && name != "health" && name != "seal-status" && name != "seal-backend-status" && name != "leader")
     return false;
   if (name == "unseal" ? operation != Operation::kWrite
                        : !read && !(name == "init" && operation == Operation::kWrite)) {
@@ -276,6 +276,8 @@ bool Lifecycle::handle(std::unique_ptr<Exchange>& exchange) {
     answer_health(*exchange);
   } else if (name == "seal-status") {
     answer_status(*exchange, *published_.load());
+  } else if (name == "seal-backend-status") {
+    answer_backends(*exchange);
   } else if (name == "leader") {
     answer_leader(*exchange);
   } else if (name == "unseal") {

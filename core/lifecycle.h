@@ -37,6 +37,7 @@ class ApplierPort {
 };
 
 class Owed;
+class SealHealth;
 
 class Lifecycle final : public LifecycleHandler {
  public:
@@ -77,6 +78,7 @@ class Lifecycle final : public LifecycleHandler {
     std::function<void(bool unsealed)> changed;  // applier's thread, after the state was published
     Cluster* cluster = nullptr;  // null: storage that no other node shares
     crypto::PgpEncryptor* pgp = nullptr;  // null: nothing is encrypted to keys
+    SealHealth* health = nullptr;         // null: nobody asks how the seal does
   };
 
   Lifecycle(Info info, Ports ports);
@@ -151,6 +153,7 @@ class Lifecycle final : public LifecycleHandler {
   // Open, and answers reads while another node leads.
   bool serves_reads(const Status_& status, bool leading) const;
   void answer_leader(Exchange& exchange) const;
+  void answer_backends(Exchange& exchange) const;
   void answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const;
   // The failed answer. What a damaged record or a failed dependency says goes to the log alone: anybody may ask here.
   void refuse(Exchange& exchange, std::string_view doing, const Status& status) const;

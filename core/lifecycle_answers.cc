@@ -6,6 +6,7 @@
 #include "base/version.h"
 #include "core/ceremony.h"
 #include "core/lifecycle.h"
+#include "core/seal_health.h"
 #include "seal/init.h"
 
 namespace coffer::core {
@@ -138,6 +139,25 @@ void Lifecycle::answer_leader(Exchange& exchange) const {
   }
   exchange.response.bare = true;
   exchange.response.data = body.build();
+}
+
+// One backend: several seals at a time are to come.
+void Lifecycle::answer_backends(Exchange& exchange) const {
+  json::Arena& arena = exchange.arena;
+  const SealHealth::State state = ports_.health != nullptr
+                                      ? ports_.health->state()
+                                      : SealHealth::State{published_.load()->type, std::nullopt};
+  json::ObjectBuilder one(arena, 5), all(arena, 4);
+  one.add("name", state.kind).add("healthy", !state.away_since).add("configured", true).add("disabled", false);
+  all.add("healthy", !state.away_since).add("fully_wrapped", true);
+  if (state.away_since) {
+    one.add("unhealthy_since", format_time(*state.away_since));
+    all.add("unhealthy_since", format_time(*state.away_since));
+  }
+  json::ArrayBuilder list(arena, 1);
+  list.add(one.build());
+  exchange.response.bare = true;
+  exchange.response.data = all.add("backends", list.build()).build();
 }
 
 void Lifecycle::answer_init(Exchange& exchange, const seal::Initialized& made, std::string_view root_token) const {

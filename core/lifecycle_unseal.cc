@@ -4,6 +4,7 @@
 
 #include "core/layout.h"
 #include "core/lifecycle.h"
+#include "core/seal_health.h"
 
 namespace coffer::core {
 namespace {
@@ -60,6 +61,8 @@ void Lifecycle::try_seal() {
   Nanos pause_time = kSealPauseMin;
   for (;;) {
     const Status status = unseal_once();
+    if (ports_.health != nullptr && status.code() != Code::kConflict)
+      ports_.health->note(status);
     const bool hope = status.code() == Code::kUnavailable || status.code() == Code::kConflict;
     if (!status.ok())
       ports_.logger.error("core", "cannot unseal: " + status.message(),

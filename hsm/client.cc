@@ -164,6 +164,15 @@ Result<SecretBytes> Client::decrypt(const Encrypted& from) {
   return perform(request_of(Ask::kDecrypt, encode_encrypted(from)));
 }
 
+Status Client::check() {
+  const std::lock_guard lock(mutex_);
+  COFFER_TRY(ensure_open());
+  const Result<SecretBytes> text = perform(request_of(Ask::kDecrypt, encode_encrypted(*known_)));
+  COFFER_TRY(text.status());
+  return text->reveal_text() == kKnownText ? ok_status()
+                                           : Status(Code::kDataLoss, "HSM: it decrypts to something else");
+}
+
 Result<SecretBytes> Client::random(std::size_t bytes) {
   std::string body;
   ByteWriter(body).u8(static_cast<std::uint8_t>(Ask::kRandom)).varint(bytes);

@@ -46,6 +46,8 @@ class Client {
   Result<Encrypted> encrypt(const SecretBytes& text);
   // kDenied: the HSM has no such key. kDataLoss: it was not encrypted so.
   Result<SecretBytes> decrypt(const Encrypted& from);
+  // Whether the key decrypts what it should.
+  Status check();
   // At most 4 KiB, from the HSM's own source.
   Result<SecretBytes> random(std::size_t bytes);
 

@@ -19,6 +19,8 @@ class HsmSeal final : public KeyWrapper {
   std::string_view kind() const noexcept override { return kPkcs11Kind; }
   bool remote() const noexcept override { return true; }
 
+  Status check() override { return client_->check(); }
+
   Result<std::string> wrap(const SecretBytes& key, std::string_view context, RandomSource& random) override {
     EnvelopeKey own{std::string(kKeyId), {}};
     COFFER_ASSIGN(own.key, crypto::draw_secret(random, kKeyBytes));

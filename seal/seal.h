@@ -34,6 +34,9 @@ class KeyWrapper {
   // Whether a call may take long or fail for a while: what is away may come back.
   virtual bool remote() const noexcept { return false; }
 
+  // Whether it can be used now; it asks the seal, which may take as long as a call does.
+  virtual Status check() { return ok_status(); }
+
   // Unseals without people; then shares are recovery shares.
   bool automatic() const noexcept { return kind() != kShamirKind; }
 };

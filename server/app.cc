@@ -31,6 +31,7 @@
 #include "core/rekeys.h"
 #include "core/root_attempts.h"
 #include "core/rotation.h"
+#include "core/seal_health.h"
 #include "core/snapshot_keeper.h"
 #include "core/snapshot_stream.h"
 #include "core/sys_engine.h"
@@ -201,6 +202,7 @@ class App::Impl {
   core::CallThreads calls_{limits::kOutsideThreadsMax, limits::kOutsideCallsQueuedMax};
   std::unique_ptr<core::SnapshotPlace> snapshot_place_;  // null: storage that no other node shares
   std::unique_ptr<core::Services> services_;
+  std::unique_ptr<core::SealHealth> seal_health_;
   std::unique_ptr<core::Lifecycle> lifecycle_;
   std::unique_ptr<core::Pipeline> pipeline_;
   std::unique_ptr<core::ExpiryDriver> expiry_;
@@ -378,6 +380,9 @@ void App::Impl::read_gauges(metrics::Reading& reading) const {
   };
   const bool unsealed = !lifecycle_->sealed();
   put("vault.core.unsealed", unsealed ? 1 : 0);
+  const std::optional<WallTime> away = seal_health_->state().away_since;
+  put("vault.seal.unreachable.time",
+      away ? std::chrono::duration<double>(system_clock().wall_now() - *away).count() : 0);
   put("vault.core.active", unsealed && node_->is_leader() ? 1 : 0);
   read_raft(*node_, reading);
   if (cluster_ != nullptr && unsealed && node_->is_leader())
@@ -539,6 +544,7 @@ Status App::Impl::start_node() {
                                      cluster_ != nullptr ? &cluster_->join_gate() : nullptr,
                                      cluster_ != nullptr ? &cluster_->certificate() : nullptr, rekeys_.get(),
                                      root_attempts_.get()});
+  seal_health_ = std::make_unique<core::SealHealth>(options_.automatic_seal.get(), system_clock(), logger_);
   core::Lifecycle::Ports lifecycle{*backend_,
                                    *node_,
                                    *node_,
@@ -551,7 +557,8 @@ Status App::Impl::start_node() {
                                    [this] { return node_->commit_index(); },
                                    [this](bool unsealed) { state_changed(unsealed); },
                                    cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr,
-                                   &pgp_};
+                                   &pgp_,
+                                   seal_health_.get()};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
   board_->put_token_judge(pipeline_.get());
@@ -584,6 +591,7 @@ Nanos App::Impl::housekeeping() {
     node_->flush_state();
   if (lifecycle_->sealed())
     return kHousekeepingInterval;
+  seal_health_->tick(calls_);
   if (cluster_ != nullptr)
     cluster_->tick(system_clock().boot_now());
   note_version();

@@ -133,10 +133,21 @@ Finding listeners(const Config& config) {
 }
 
 Finding seals(const RunOptions& options) {
-  const Result<StartOptions> start = start_options(options);
+  RunOptions looking = options;  // makes no key
+  looking.variable = [&options](const std::string& name) {
+    return name == "VAULT_HSM_GENERATE_KEY" ? std::optional<std::string>("false") : options.variable(name);
+  };
+  const Result<StartOptions> start = start_options(looking);
   if (!start.ok())
     return {"Create Seals", State::kFailed, start.status().message(), {}};
-  return {"Create Seals", State::kOk, "The seal is of type " + start->seal_kind + ".", {}};
+  Finding out{"Create Seals", State::kOk, "The seal is of type " + start->seal_kind + ".", {}};
+  if (start->app.automatic_seal != nullptr && start->app.automatic_seal->remote()) {
+    const Status works = start->app.automatic_seal->check();
+    // A key that is not there yet may be made by init.
+    const State state = works.ok() ? State::kOk : works.code() == Code::kDenied ? State::kWarning : State::kFailed;
+    out.children.push_back({"Check Seal", state, works.message(), {}});
+  }
+  return out;
 }
 
 std::string lower(std::string text) {

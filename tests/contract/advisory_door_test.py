@@ -60,7 +60,7 @@ def b2_nobody_learns_who_is_there(surface, test):
 
 # What answers without a token; whoever adds to it has thought about it.
 OPEN = {
-    "auth/approle/login", "auth/userpass/login/cny", "sys/health", "sys/leader", "sys/seal-status", "sys/wrapping/lookup",
+    "auth/approle/login", "auth/userpass/login/cny", "sys/health", "sys/leader", "sys/seal-status", "sys/seal-backend-status", "sys/wrapping/lookup",
     "sys/internal/ui/mounts", "sys/internal/ui/mounts/cny", "sys/internal/specs/openapi", "sys/internal/ui/namespaces",
     "sys/internal/ui/version", "sys/internal/ui/feature-flags", "sys/internal/ui/default-auth-methods", "sys/wrapping/pubkey",
     # What holders of shares do; to begin and to end a rekey is another matter (J8), tried with their own verbs.

@@ -127,9 +127,14 @@ class Hsm(WithToken, harness.Contract):
         server = self.server(self.seal(generate="false"))
         server.wait_for_line("cannot unseal: HSM: token_label: there is no such token")
         self.assertEqual(harness.http("GET", "/v1/sys/health")[0], 503)
+        told = harness.http("GET", "/v1/sys/seal-backend-status")[1]
+        self.assertEqual((told["healthy"], told["backends"][0]["name"], told["backends"][0]["healthy"]), (False, "pkcs11", False))
+        self.assertRegex(told["unhealthy_since"], r"^20\d\d-\d\d-\d\dT")
         self.move_token("away", "tokens")
         self.unsealed_by_itself()
         server.wait_for_line("unsealed with stored key")
+        self.assertEqual(harness.http("GET", "/v1/sys/seal-backend-status")[1],
+                         {"healthy": True, "fully_wrapped": True, "backends": [{"name": "pkcs11", "healthy": True, "configured": True, "disabled": False}]})
         # What is unsealed serves on without the token, and a stop does not wait for it.
         self.move_token("tokens", "away")
         self.shell("vault token lookup")
@@ -164,6 +169,10 @@ class Hsm(WithToken, harness.Contract):
         self.shell("vault status", code=2)
         self.assertRegex(self.stdout, r"Initialized +false")
         server.stop()
+        output = self.shell(f"vault operator diagnose -config={self.folder}/server.hcl", code=4)
+        self.assertIn("Check Seal: HSM: pin: C_Login: CKR_PIN_INCORRECT", output)
+        output = self.shell(f"vault operator diagnose -config={self.folder}/server.hcl", code=None, env={"VAULT_HSM_PIN": PIN})
+        self.assertIn('Check Seal: HSM: key_label: the token has no key "vault-root"', output)  # and makes none
         server = self.server(self.seal(generate="false"))
         output = self.shell("vault operator init -recovery-shares=1 -recovery-threshold=1", code=2)
         self.assertIn('key_label: the token has no key "vault-root"', output)
