@@ -84,9 +84,8 @@ std::shared_ptr<const seal::Barrier> make_barrier() {
   return seal::Barrier::create(seal::Keyring::create(KeyringId(0), WallTime(), system_random()).value());
 }
 
-void seal_barrier(benchmark::State& state) {
-  const auto barrier = make_barrier();
-  auto session = barrier->begin(system_random()).value();
+void seal_by(benchmark::State& state, const seal::Barrier& barrier) {
+  auto session = barrier.begin(system_random()).value();
   const std::string plaintext(state.range(0), 'p');
   std::string out;
   for (auto _ : state) {
@@ -94,6 +93,14 @@ void seal_barrier(benchmark::State& state) {
       state.SkipWithError("seal");
   }
   finish(state);
+}
+
+void seal_barrier(benchmark::State& state) { seal_by(state, *make_barrier()); }
+
+// One session's seals on each thread, as transactions have them.
+void seal_barrier_threads(benchmark::State& state) {
+  static const auto barrier = make_barrier();
+  seal_by(state, *barrier);
 }
 
 void open_barrier(benchmark::State& state) {
@@ -136,19 +143,6 @@ void shamir_combine(benchmark::State& state) {
   const auto shares = seal::shamir_split(secret, count, count, system_random());
   for (auto _ : state)
     benchmark::DoNotOptimize(seal::shamir_combine(*shares).ok());
-}
-
-// One session's seals on each thread, as transactions have them.
-void seal_barrier_threads(benchmark::State& state) {
-  static const auto barrier = make_barrier();
-  auto session = barrier->begin(system_random()).value();
-  const std::string plaintext(state.range(0), 'p');
-  std::string out;
-  for (auto _ : state) {
-    if (!session.seal(kPath, plaintext, out).ok())
-      state.SkipWithError("seal");
-  }
-  finish(state);
 }
 
 // A key that is derived for one message, as keyrings and envelopes are sealed; and one that is kept.

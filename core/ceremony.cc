@@ -71,11 +71,4 @@ void add_shares(json::ObjectBuilder& body, json::Arena& arena, std::string_view 
   body.add(hex_member, hex.build()).add(base64_member, base64.build());
 }
 
-json::Value list_of(json::Arena& arena, const std::vector<std::string>& texts) {
-  json::ArrayBuilder list(arena, texts.size());
-  for (const std::string& text : texts)
-    list.add(text);
-  return list.build();
-}
-
 }  // namespace coffer::core

@@ -39,6 +39,4 @@ void add_shares(json::ObjectBuilder& body, json::Arena& arena, std::string_view 
                 std::string_view base64_member, const std::vector<SecretBytes>& shares,
                 const std::vector<crypto::PgpMessage>& encrypted);
 
-json::Value list_of(json::Arena& arena, const std::vector<std::string>& texts);
-
 }  // namespace coffer::core

@@ -182,6 +182,7 @@ class Lifecycle final : public LifecycleHandler {
   void keep_unsealing();
   void try_seal();
   Status unseal_once();
+  void unseal_by_itself(seal::Unsealed unsealed);
   void start_unseal(std::unique_ptr<Exchange> exchange);
   Status begin_ceremony();
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);

@@ -40,11 +40,15 @@ Status Lifecycle::begin() {
     ports_.logger.error("core", "cannot unseal: " + unsealed.status().message(), {{"seal", ports_.automatic->kind()}});
     return Status();
   }
-  unseal_with(std::move(unsealed).value(), [this](const Status& status) {
+  unseal_by_itself(std::move(unsealed).value());
+  return Status();
+}
+
+void Lifecycle::unseal_by_itself(seal::Unsealed unsealed) {
+  unseal_with(std::move(unsealed), [this](const Status& status) {
     if (status.ok())
       ports_.logger.info("core", "unsealed with stored key");
   });
-  return Status();
 }
 
 // Under mutex_. Who tries already goes on with the records as they are now.
@@ -98,10 +102,7 @@ Status Lifecycle::unseal_once() {
       return Status(Code::kConflict, "the seal's record was changed meanwhile");
     busy_ = true;
   }
-  unseal_with(std::move(unsealed), [this](const Status& status) {
-    if (status.ok())
-      ports_.logger.info("core", "unsealed with stored key");
-  });
+  unseal_by_itself(std::move(unsealed));
   return ok_status();
 }
 

@@ -7,6 +7,7 @@
 #include "core/rekeys.h"
 #include "core/share_backup.h"
 #include "core/sys_engine.h"
+#include "core/token_params.h"
 
 namespace coffer::core {
 
@@ -29,7 +30,7 @@ Rekeys::Asked asked_by(const CallContext& ctx) {
 // As every answer about an exchange has them.
 void add_keys(json::ObjectBuilder& body, json::Arena& arena, const seal::RekeyRequest& request) {
   body.add("pgp_fingerprints",
-           request.fingerprints.empty() ? json::Value::null() : list_of(arena, request.fingerprints));
+           request.fingerprints.empty() ? json::Value::null() : owned_text_list(arena, request.fingerprints));
   body.add("backup", request.backup).add("verification_required", request.verify);
 }
 

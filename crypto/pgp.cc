@@ -1,6 +1,5 @@
 #include "crypto/pgp.h"
 
-#include <algorithm>
 #include <memory>
 
 #include "base/check.h"

@@ -13,60 +13,33 @@ namespace {
 
 constexpr const char* kLibrary = "librnp.so.0";
 
-// The functions that are used, by their own types.
-struct Library {
-  void* handle = nullptr;
-#define COFFER_RNP(name) decltype(&::rnp_##name) name = nullptr
-  COFFER_RNP(ffi_create);
-  COFFER_RNP(ffi_destroy);
-  COFFER_RNP(import_keys);
-  COFFER_RNP(buffer_destroy);
-  COFFER_RNP(get_secret_key_count);
-  COFFER_RNP(identifier_iterator_create);
-  COFFER_RNP(identifier_iterator_next);
-  COFFER_RNP(identifier_iterator_destroy);
-  COFFER_RNP(locate_key);
-  COFFER_RNP(key_handle_destroy);
-  COFFER_RNP(key_is_primary);
-  COFFER_RNP(key_is_revoked);
-  COFFER_RNP(key_is_expired);
-  COFFER_RNP(key_is_valid);
-  COFFER_RNP(key_get_default_key);
-  COFFER_RNP(input_from_memory);
-  COFFER_RNP(input_destroy);
-  COFFER_RNP(output_to_memory);
-  COFFER_RNP(output_memory_get_buf);
-  COFFER_RNP(output_destroy);
-  COFFER_RNP(op_encrypt_create);
-  COFFER_RNP(op_encrypt_add_recipient);
-  COFFER_RNP(op_encrypt_set_cipher);
-  COFFER_RNP(op_encrypt_execute);
-  COFFER_RNP(op_encrypt_destroy);
-#undef COFFER_RNP
+// The functions that are used.
+#define COFFER_RNP_FUNCTIONS(X) \
+  X(ffi_create) X(ffi_destroy) X(import_keys) X(get_secret_key_count) X(identifier_iterator_create) \
+  X(identifier_iterator_next) X(identifier_iterator_destroy) X(locate_key) X(key_handle_destroy) X(key_is_primary) \
+  X(key_is_revoked) X(key_is_expired) X(key_is_valid) X(key_get_default_key) X(input_from_memory) X(input_destroy) \
+  X(output_to_memory) X(output_memory_get_buf) X(output_destroy) X(op_encrypt_create) X(op_encrypt_add_recipient) \
+  X(op_encrypt_set_cipher) X(op_encrypt_execute) X(op_encrypt_destroy)
 
-  template <typename Function>
-  bool find(Function& function, const char* name) {
-    function = reinterpret_cast<Function>(::dlsym(handle, name));
-    return function != nullptr;
-  }
+// By their own types.
+struct Library {
+#define COFFER_RNP_DECLARE(name) decltype(&::rnp_##name) name = nullptr;
+  COFFER_RNP_FUNCTIONS(COFFER_RNP_DECLARE)
+#undef COFFER_RNP_DECLARE
 
   bool load() {
-    handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
+    void* const handle = ::dlopen(kLibrary, RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr)
       return false;
-#define COFFER_RNP(name) find(name, "rnp_" #name)
-    return COFFER_RNP(ffi_create) && COFFER_RNP(ffi_destroy) && COFFER_RNP(import_keys) && COFFER_RNP(buffer_destroy) &&
-           COFFER_RNP(get_secret_key_count) && COFFER_RNP(identifier_iterator_create) &&
-           COFFER_RNP(identifier_iterator_next) && COFFER_RNP(identifier_iterator_destroy) && COFFER_RNP(locate_key) &&
-           COFFER_RNP(key_handle_destroy) && COFFER_RNP(key_is_primary) && COFFER_RNP(key_is_revoked) &&
-           COFFER_RNP(key_is_expired) && COFFER_RNP(key_is_valid) && COFFER_RNP(key_get_default_key) &&
-           COFFER_RNP(input_from_memory) && COFFER_RNP(input_destroy) && COFFER_RNP(output_to_memory) &&
-           COFFER_RNP(output_memory_get_buf) && COFFER_RNP(output_destroy) && COFFER_RNP(op_encrypt_create) &&
-           COFFER_RNP(op_encrypt_add_recipient) && COFFER_RNP(op_encrypt_set_cipher) &&
-           COFFER_RNP(op_encrypt_execute) && COFFER_RNP(op_encrypt_destroy);
-#undef COFFER_RNP
+#define COFFER_RNP_FIND(name) \
+  if ((name = reinterpret_cast<decltype(name)>(::dlsym(handle, "rnp_" #name))) == nullptr) \
+    return false;
+    COFFER_RNP_FUNCTIONS(COFFER_RNP_FIND)
+#undef COFFER_RNP_FIND
+    return true;
   }
 };
+#undef COFFER_RNP_FUNCTIONS
 
 const Library* library() {
   static const Library* const loaded = []() -> const Library* {

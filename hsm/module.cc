@@ -1,8 +1,5 @@
 #include <dlfcn.h>
 
-#include <algorithm>
-#include <charconv>
-
 #include "hsm/session.h"
 
 namespace coffer::hsm {
@@ -53,20 +50,15 @@ Refusal Module::find_slot(const Settings& settings) {
   CK_SLOT_ID slots[kSlotsMax];
   CK_ULONG count = kSlotsMax;
   COFFER_HSM_TRY(check(functions_->C_GetSlotList(CK_TRUE, slots, &count), "C_GetSlotList"));
-  CK_ULONG wanted = 0;
-  if (!settings.slot.empty()) {
-    const bool hex = settings.slot.starts_with("0x");
-    const char* const end = settings.slot.data() + settings.slot.size();
-    const auto read = std::from_chars(settings.slot.data() + (hex ? 2 : 0), end, wanted, hex ? 16 : 10);
-    if (read.ec != std::errc() || read.ptr != end)
-      return {Why::kSetting, "slot must be a number"};
-  }
+  const std::optional<std::uint64_t> wanted = number_of(settings.slot);
+  if (!settings.slot.empty() && !wanted)
+    return {Why::kSetting, "slot must be a number"};
   std::size_t found = 0;
   for (CK_ULONG i = 0; i < count; ++i) {
     CK_TOKEN_INFO info{};
     if (functions_->C_GetTokenInfo(slots[i], &info) != CKR_OK)
       continue;
-    if ((!settings.slot.empty() && slots[i] != wanted) ||
+    if ((!settings.slot.empty() && slots[i] != *wanted) ||
         (!settings.token_label.empty() && field(info.label) != settings.token_label) ||
         (!settings.token_serial.empty() && field(info.serialNumber) != settings.token_serial) ||
         (settings.slot.empty() && settings.token_label.empty() && (info.flags & CKF_TOKEN_INITIALIZED) == 0))

@@ -2,8 +2,11 @@
 // keys.
 #pragma once
 
+#include <charconv>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/secret.h"
 
@@ -14,6 +17,15 @@ inline constexpr std::uint64_t kRsaOaep = 0x0009;
 inline constexpr std::uint64_t kAesCbcPad = 0x1085;
 inline constexpr std::uint64_t kAesGcm = 0x1087;
 inline constexpr std::uint64_t kSha256Hmac = 0x0251;
+
+// A number as people write those of PKCS#11: in decimal, or in hexadecimal behind "0x". Nothing for anything else.
+inline std::optional<std::uint64_t> number_of(std::string_view text) {
+  const bool hex = text.starts_with("0x");
+  const char* const end = text.data() + text.size();
+  std::uint64_t number = 0;
+  const auto read = std::from_chars(text.data() + (hex ? 2 : 0), end, number, hex ? 16 : 10);
+  return read.ec == std::errc() && read.ptr == end ? std::optional(number) : std::nullopt;
+}
 
 // A key in the HSM: by label, by id (CKA_ID, bytes), or by both.
 struct KeyName {

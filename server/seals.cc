@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 
 #include "base/ascii.h"
 #include "base/encoding.h"
@@ -37,13 +36,9 @@ Result<std::uint64_t> mechanism_of(const std::string& text) {
   for (const auto& [name, number] : kNames)
     if (text == name)
       return number;
-  const bool hex = text.starts_with("0x");
-  std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto read = std::from_chars(text.data() + (hex ? 2 : 0), end, number, hex ? 16 : 10);
-  if (read.ec != std::errc() || read.ptr != end)
-    return invalid("mechanism", "must be a number or a name such as CKM_AES_GCM");
-  return number;
+  const std::optional<std::uint64_t> number = hsm::number_of(text);
+  return number ? Result<std::uint64_t>(*number)
+                : invalid("mechanism", "must be a number or a name such as CKM_AES_GCM");
 }
 
 Result<std::string> key_id_of(std::string_view setting, std::string_view text) {
