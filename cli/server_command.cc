@@ -149,6 +149,7 @@ int run_diagnose(Context& ctx) {
   options.product = ctx.product();
   options.config_paths = ctx.flags().list("config");
   options.variable = environment_of(ctx.invocation());
+  options.call_web = [make = ctx.ports().transport](const core::WebRequest& asked) { return call_web(make, asked); };
   const server::Finding found = server::diagnose(options, ctx.flags().list("skip"));
   if (ctx.ui().format() == "json")
     write_fd(ctx.invocation().out, server::diagnosis_json(found, format_time(system_clock().wall_now())));

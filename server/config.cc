@@ -123,6 +123,20 @@ Status read_pkcs11_seal(Section& section, Pkcs11Stanza& out) {
   return section.flag("force_rw_session", out.force_rw_session);
 }
 
+Status read_awskms_seal(Section& section, AwsKmsStanza& out) {
+  COFFER_TRY(section.text("region", out.region));
+  COFFER_TRY(section.text("kms_key_id", out.key_id));
+  COFFER_TRY(section.text("endpoint", out.endpoint));
+  COFFER_TRY(section.secret("access_key", out.access_key));
+  COFFER_TRY(section.secret("secret_key", out.secret_key));
+  COFFER_TRY(section.secret("session_token", out.session_token));
+  for (const char* name : {"profile", "shared_creds_filename", "role_arn", "role_session_name",
+                           "web_identity_token_file"})
+    if (section.has(name))
+      out.not_served = name;
+  return ok_status();
+}
+
 Status read_seal(const hcl::Block& block, const std::string& file, Config& config) {
   SealStanza out;
   out.kind = block.labels.front();
@@ -138,6 +152,9 @@ Status read_seal(const hcl::Block& block, const std::string& file, Config& confi
   } else if (out.kind == "pkcs11" || out.kind == "hsm") {
     out.kind = "pkcs11";
     COFFER_TRY(read_pkcs11_seal(section, out.pkcs11));
+    section.warn_unknown(config.warnings);
+  } else if (out.kind == "awskms") {
+    COFFER_TRY(read_awskms_seal(section, out.awskms));
     section.warn_unknown(config.warnings);
   } else if (out.kind == "shamir") {
     section.warn_unknown(config.warnings);

@@ -87,13 +87,22 @@ struct Pkcs11Stanza {
   bool force_rw_session = false;
 };
 
+// As written, of `seal "awskms"`.
+struct AwsKmsStanza {
+  std::string region, key_id, endpoint;
+  SecretBytes access_key, secret_key, session_token;
+  std::string not_served;  // a setting that is known and not served
+};
+
 struct SealStanza {
-  std::string kind;  // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), or one that validate() may refuse
+  // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), awskms, or one that validate() may refuse
+  std::string kind;
   std::string name;
   bool disabled = false;
   std::int64_t priority = 0;
   seal::StaticSealOptions static_options;
   Pkcs11Stanza pkcs11;
+  AwsKmsStanza awskms;
   std::map<std::string, SecretBytes> settings;  // of other kinds, as written
   std::string where;  // as above
 };

@@ -318,7 +318,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
       continue;
     if (start.app.automatic_seal != nullptr)
       return Status(Code::kInvalid, "seal: only one automatic seal can be used at a time");
-    COFFER_ASSIGN(start.app.automatic_seal, make_automatic_seal(std::move(stanza), run.variable));
+    COFFER_ASSIGN(start.app.automatic_seal, make_automatic_seal(std::move(stanza), run.variable, run.call_web));
   }
   return start;
 }

@@ -9,6 +9,7 @@
 #include "hsm/client.h"
 #include "seal/hsm_seal.h"
 #include "seal/static_seal.h"
+#include "server/aws_kms.h"
 
 namespace coffer::server {
 namespace {
@@ -108,11 +109,48 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const
       std::make_shared<hsm::Client>(std::move(settings), environment_of_module(), system_clock()));
 }
 
+Result<std::unique_ptr<seal::KeyWrapper>> make_awskms(AwsKmsStanza stanza, const Environment& variable,
+                                                     const core::WebCall& call_web) {
+  const auto take = [&variable](std::initializer_list<const char*> names, std::string& out) {
+    for (const char* name : names)
+      if (const auto value = variable(name); value && !value->empty()) {
+        out = *value;
+        return;
+      }
+  };
+  const auto take_secret = [&take](const char* name, SecretBytes& out) {
+    std::string value;
+    take({name}, value);
+    if (!value.empty())
+      out = SecretBytes::copy_of(value);
+    wipe(value.data(), value.size());
+  };
+  take({"AWS_REGION", "AWS_DEFAULT_REGION"}, stanza.region);
+  take({"VAULT_AWSKMS_SEAL_KEY_ID"}, stanza.key_id);
+  take({"AWS_KMS_ENDPOINT"}, stanza.endpoint);
+  // One set of credentials, never parts of two.
+  if (const auto access_key = variable("AWS_ACCESS_KEY_ID"); access_key && !access_key->empty()) {
+    stanza.secret_key = SecretBytes();
+    stanza.session_token = SecretBytes();
+    take_secret("AWS_ACCESS_KEY_ID", stanza.access_key);
+    take_secret("AWS_SECRET_ACCESS_KEY", stanza.secret_key);
+    take_secret("AWS_SESSION_TOKEN", stanza.session_token);
+  }
+  AwsKmsSettings settings{stanza.region.empty() ? "us-east-1" : stanza.region, std::move(stanza.key_id),
+                          std::move(stanza.endpoint), std::string(stanza.access_key.reveal_text()),
+                          std::move(stanza.secret_key), std::move(stanza.session_token)};
+  COFFER_ASSIGN(std::unique_ptr<seal::RemoteKey> key, make_aws_kms_key(std::move(settings), call_web, system_clock()));
+  return seal::make_remote_seal(std::move(key));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable) {
+Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable,
+                                                               const core::WebCall& call_web) {
   if (stanza.kind == seal::kPkcs11Kind)
     return make_pkcs11(std::move(stanza.pkcs11), variable);
+  if (stanza.kind == seal::kAwsKmsKind)
+    return make_awskms(std::move(stanza.awskms), variable, call_web);
   seal::fill_from_environment(stanza.static_options, variable);
   return seal::make_static_seal(stanza.static_options, seal::read_key_reference);
 }

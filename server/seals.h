@@ -6,13 +6,15 @@
 #include <optional>
 #include <string>
 
+#include "core/s3_bucket.h"
 #include "seal/seal.h"
 #include "server/config.h"
 
 namespace coffer::server {
 
-// kInvalid names the setting that is wrong. Nothing is asked of an HSM yet. VAULT_HSM_* and VAULT_STATIC_SEAL_* go
-// before the stanza's and after it, as they do for Vault.
-Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable);
+// kInvalid names the setting that is wrong. Nothing is asked of the seal yet. What the environment names (VAULT_HSM_*,
+// AWS_*, VAULT_AWSKMS_SEAL_KEY_ID) goes before the stanza; VAULT_STATIC_SEAL_* after it, as they do for Vault.
+Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable,
+                                                               const core::WebCall& call_web);
 
 }  // namespace coffer::server

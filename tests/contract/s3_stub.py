@@ -21,36 +21,38 @@ def _encoded(text):
     return urllib.parse.quote(text, safe="-._~")
 
 
+def signed(command, target, headers, body, region, service, more=frozenset()):
+    """Whether a request carries the signature of these keys for this region and service, over all that must be signed and the headers `more`."""
+    given = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), "
+                         r"Signature=([0-9a-f]{64})", headers.get("authorization", ""))
+    if not given or given[1] != ACCESS_KEY or given[3] != region or given[4] != service:
+        return False
+    day, names = given[2], given[5].split(";")
+    time = headers["x-amz-date"]
+    if not time.startswith(day) or not {"host", "x-amz-content-sha256", "x-amz-date"} | more <= set(names):
+        return False
+    if any(name.lower().startswith("x-amz-") and name.lower() not in names for name in headers):
+        return False
+    payload = hashlib.sha256(body).hexdigest()
+    if headers["x-amz-content-sha256"] != payload:
+        return False
+    path, _, query = target.partition("?")
+    pairs = sorted((_encoded(k), _encoded(v)) for k, v in urllib.parse.parse_qsl(query, keep_blank_values=True))
+    canonical = "\n".join([command, path, "&".join(f"{k}={v}" for k, v in pairs),
+                           *(f"{name}:{headers[name].strip()}" for name in names), "", ";".join(names), payload])
+    scope = f"{day}/{region}/{service}/aws4_request"
+    to_sign = "\n".join(["AWS4-HMAC-SHA256", time, scope, hashlib.sha256(canonical.encode()).hexdigest()])
+    key = ("AWS4" + SECRET_KEY).encode()
+    for part in (day, region, service, "aws4_request"):
+        key = _mac(key, part)
+    return hmac.compare_digest(hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest(), given[6])
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_):
         pass
-
-    def _signed(self, body):
-        given = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, SignedHeaders=([a-z0-9;-]+), "
-                             r"Signature=([0-9a-f]{64})", self.headers.get("authorization", ""))
-        if not given or given[1] != ACCESS_KEY or given[3] != REGION:
-            return False
-        day, names = given[2], given[4].split(";")
-        time = self.headers["x-amz-date"]
-        if not time.startswith(day) or not {"host", "x-amz-content-sha256", "x-amz-date"} <= set(names):
-            return False
-        if any(name.lower().startswith("x-amz-") and name.lower() not in names for name in self.headers):
-            return False
-        payload = hashlib.sha256(body).hexdigest()
-        if self.headers["x-amz-content-sha256"] != payload:
-            return False
-        path, _, query = self.path.partition("?")
-        pairs = sorted((_encoded(k), _encoded(v)) for k, v in urllib.parse.parse_qsl(query, keep_blank_values=True))
-        canonical = "\n".join([self.command, path, "&".join(f"{k}={v}" for k, v in pairs),
-                               *(f"{name}:{self.headers[name].strip()}" for name in names), "", ";".join(names), payload])
-        scope = f"{day}/{REGION}/s3/aws4_request"
-        to_sign = "\n".join(["AWS4-HMAC-SHA256", time, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-        key = ("AWS4" + SECRET_KEY).encode()
-        for part in (day, REGION, "s3", "aws4_request"):
-            key = _mac(key, part)
-        return hmac.compare_digest(hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest(), given[5])
 
     def _answer(self, status, body="", **headers):
         content = body.encode()
@@ -69,7 +71,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         store.requests.append((self.command, self.path))
         if store.fails:
             return self._answer(store.fails, "<Error><Code>AskedToFail</Code></Error>")
-        if not self._signed(body):
+        if not signed(self.command, self.path, self.headers, body, REGION, "s3"):
             return self._answer(403, "<Error><Code>SignatureDoesNotMatch</Code></Error>")
         path, _, query = self.path.partition("?")
         query = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))

@@ -96,13 +96,23 @@ BOOST_AUTO_TEST_CASE(s0_20_server_hcl) {
   BOOST_REQUIRE(config.listeners[0].tls.has_value());
   BOOST_TEST(config.listeners[0].tls->cert_file == "/etc/vault.d/tls/cert.pem");
   BOOST_TEST(config.seals[0].kind == "awskms");
-  BOOST_TEST(config.seals[0].settings.contains("region"));
+  BOOST_TEST(config.seals[0].awskms.region == "ap-northeast-1");
   BOOST_TEST(config.api_addr == "https://vault-1.example.com:8200");
   BOOST_TEST(config.ui);
   BOOST_TEST(config.warnings.empty());
-  BOOST_TEST(validate_config(config).message() ==
-             "error loading configuration from f.hcl: line 11, column 1: seal \"awskms\": this kind is not available "
-             "in this version; use \"pkcs11\", \"static\" or none");
+  BOOST_TEST(validate_config(config).ok());
+}
+
+BOOST_AUTO_TEST_CASE(seals_that_are_not_served_are_refused_by_name) {
+  const std::string base = "storage \"inmem\" {}\nlistener \"tcp\" { tls_disable = true }\n";
+  const Config other = parsed(base + "seal \"ocikms\" { key_id = \"a\" }\n");
+  BOOST_TEST(validate_config(other).message() ==
+             "error loading configuration from f.hcl: line 3, column 1: seal \"ocikms\": this kind is not available "
+             "in this version; use \"pkcs11\", \"awskms\", \"static\" or none");
+  const Config role = parsed(base + "seal \"awskms\" { role_arn = \"arn:aws:iam::1:role/x\" }\n");
+  BOOST_TEST(validate_config(role).message() ==
+             "error loading configuration from f.hcl: line 3, column 1: seal \"awskms\": \"role_arn\" is not available "
+             "in this version; give access_key and secret_key");
 }
 
 BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {

@@ -1,0 +1,110 @@
+"""A key service that speaks AWS KMS's JSON protocol. Every request's signature is checked (s3_stub.signed). What it "encrypted" is a random name of a text that
+it keeps: nobody else can open that, and what was changed names nothing."""
+import base64
+import http.server
+import json
+import os
+import threading
+
+import s3_stub
+
+ACCESS_KEY, SECRET_KEY = s3_stub.ACCESS_KEY, s3_stub.SECRET_KEY
+REGION = "us-east-1"
+
+
+class Refused(Exception):
+    """The service's word for what is wrong."""
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self, status, fields):
+        content = json.dumps(fields).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def do_POST(self):
+        service = self.server.service
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        action = self.headers.get("x-amz-target", "")
+        service.requests.append(action)
+        if service.word:
+            return self._answer(service.status, {"__type": f"com.amazonaws.kms#{service.word}", "message": "a text of the service's own"})
+        if self.path != "/" or self.headers["content-type"] != "application/x-amz-json-1.1":
+            return self._answer(404, {"__type": "UnknownOperationException"})
+        if "x-amz-security-token" in self.headers:
+            return self._answer(400, {"__type": "UnrecognizedClientException"})  # its keys are nobody's session
+        if not s3_stub.signed(self.command, self.path, self.headers, body, service.region, "kms", {"content-type", "x-amz-target"}):
+            return self._answer(400, {"__type": "InvalidSignatureException"})
+        try:
+            self._answer(200, service.do(action.removeprefix("TrentService."), json.loads(body)))
+        except Refused as refused:
+            self._answer(400, {"__type": str(refused), "message": "a text of the service's own"})
+
+
+class Service:
+    """Listens until stop(). `add(alias)` makes a key; `requests` are the actions as they came; `word` is what everything is refused with."""
+
+    def __init__(self, region=REGION, port=0):
+        self.region = region
+        self.keys = {}  # by ARN: texts by name
+        self.disabled = set()
+        self.aliases = {}
+        self.requests = []
+        self.word, self.status = None, 400
+        self.start(port)
+
+    def start(self, port=0):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self.server.service = self
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever)
+        self.thread.start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    @property
+    def endpoint(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, alias=None):
+        arn = f"arn:aws:kms:{self.region}:111122223333:key/1234abcd-12ab-34cd-56ef-{len(self.keys):012d}"
+        self.keys[arn] = {}
+        if alias:
+            self.aliases[alias] = arn
+        return arn
+
+    def named(self, name):
+        arn = self.aliases.get(name, name)
+        if arn not in self.keys:
+            raise Refused("NotFoundException")
+        return arn
+
+    def do(self, action, fields):
+        arn = self.named(fields["KeyId"])
+        if action == "DescribeKey":
+            return {"KeyMetadata": {"KeyId": arn.rpartition("/")[2], "Arn": arn, "KeyState": "Disabled" if arn in self.disabled else "Enabled"}}
+        if arn in self.disabled:
+            raise Refused("DisabledException")
+        if action == "Encrypt":
+            name = os.urandom(64)
+            self.keys[arn][name] = fields["Plaintext"]
+            return {"KeyId": arn, "CiphertextBlob": base64.b64encode(arn.encode() + b"|" + name).decode()}
+        if action == "Decrypt":
+            owner, _, name = base64.b64decode(fields["CiphertextBlob"]).partition(b"|")
+            if owner.decode(errors="replace") != arn:
+                raise Refused("IncorrectKeyException")
+            if name not in self.keys[arn]:
+                raise Refused("InvalidCiphertextException")
+            return {"KeyId": arn, "Plaintext": self.keys[arn][name]}
+        raise Refused("UnknownOperationException")
