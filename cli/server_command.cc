@@ -104,6 +104,10 @@ Result<core::WebAnswer> call_web(const TransportFactory& make, const core::WebRe
   return core::WebAnswer{response.status, std::move(response.headers), std::move(response.body)};
 }
 
+core::WebCall web_of(Context& ctx) {
+  return [make = ctx.ports().transport](const core::WebRequest& asked) { return call_web(make, asked); };
+}
+
 int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
   const FlagSet& flags = ctx.flags();
   if (!ctx.arity(0, 0))
@@ -130,7 +134,7 @@ int run_server(Context& ctx, const std::vector<core::Engine*>& engines) {
                                                      const std::string& body) {
     return call_peer(make, target, path, body);
   };
-  options.call_web = [make = ctx.ports().transport](const core::WebRequest& asked) { return call_web(make, asked); };
+  options.call_web = web_of(ctx);
   options.store_token = [&ctx](const std::string& token) -> Status {
     COFFER_ASSIGN(const std::unique_ptr<TokenHelper> helper, ctx.ports().token_helper(ctx.invocation()));
     return helper->store(token);
@@ -149,7 +153,7 @@ int run_diagnose(Context& ctx) {
   options.product = ctx.product();
   options.config_paths = ctx.flags().list("config");
   options.variable = environment_of(ctx.invocation());
-  options.call_web = [make = ctx.ports().transport](const core::WebRequest& asked) { return call_web(make, asked); };
+  options.call_web = web_of(ctx);
   const server::Finding found = server::diagnose(options, ctx.flags().list("skip"));
   if (ctx.ui().format() == "json")
     write_fd(ctx.invocation().out, server::diagnosis_json(found, format_time(system_clock().wall_now())));

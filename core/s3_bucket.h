@@ -9,30 +9,9 @@
 #include "base/clock.h"
 #include "core/aws_signature.h"
 #include "core/snapshot_plan.h"
+#include "core/web_call.h"
 
 namespace coffer::core {
-
-// One HTTP exchange with another system.
-struct WebRequest {
-  std::string method;
-  std::string url;
-  aws::NamedTexts headers;
-  std::string body;
-  Nanos time_max{std::chrono::minutes(5)};
-  Nanos silence_max{0};             // without a byte either way; 0: no bound of its own
-  std::function<bool()> gives_up;   // asked about once a second; may be empty
-  std::string ca_file;  // empty: what the system trusts
-  std::string cert_file;
-  std::string key_file;
-  bool skip_verify = false;
-};
-struct WebAnswer {
-  int status = 0;
-  aws::NamedTexts headers;  // names in lower case
-  std::string body;
-};
-// Blocks; kUnavailable when there is no answer. Any thread. Redirects are not followed.
-using WebCall = std::function<Result<WebAnswer>(const WebRequest&)>;
 
 // One thread at a time.
 class S3Bucket {

@@ -10,8 +10,6 @@
 
 namespace coffer::seal {
 
-inline constexpr std::string_view kAwsKmsKind = "awskms";
-
 // The key outside. Any thread; a call may take as long as the outside takes. kUnavailable: it may come back; anything
 // else will not change by itself.
 class RemoteKey {

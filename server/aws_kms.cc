@@ -74,7 +74,7 @@ class AwsKmsKey final : public seal::RemoteKey {
         call_(std::move(call)),
         clock_(clock) {}
 
-  std::string_view kind() const noexcept override { return seal::kAwsKmsKind; }
+  std::string_view kind() const noexcept override { return kAwsKmsKind; }
   std::string_view title() const noexcept override { return "key service"; }
   std::string_view envelope_id() const noexcept override { return "awskms"; }
 

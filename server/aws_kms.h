@@ -4,13 +4,16 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 #include "base/secret.h"
-#include "core/s3_bucket.h"
+#include "core/web_call.h"
 #include "seal/remote_seal.h"
 
 namespace coffer::server {
+
+inline constexpr std::string_view kAwsKmsKind = "awskms";
 
 struct AwsKmsSettings {
   std::string region;

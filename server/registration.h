@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "core/s3_bucket.h"
+#include "core/web_call.h"
 #include "server/registration_options.h"
 
 namespace coffer::server {

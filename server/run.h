@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 #include "core/joiner.h"
-#include "core/s3_bucket.h"
+#include "core/web_call.h"
 
 namespace coffer::core {
 class Engine;

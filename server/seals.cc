@@ -62,10 +62,23 @@ Result<SecretBytes> pin_of(const SecretBytes& written) {
   return SecretBytes::copy_of(pin);
 }
 
+// The variable's value, when it has one.
+void take_from(const Environment& variable, const std::string& name, std::string& out) {
+  if (const auto value = variable(name); value && !value->empty())
+    out = *value;
+}
+
+void take_from(const Environment& variable, const std::string& name, SecretBytes& out) {
+  std::string value;
+  take_from(variable, name, value);
+  if (!value.empty())
+    out = SecretBytes::copy_of(value);
+  wipe(value.data(), value.size());
+}
+
 Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const Environment& variable) {
-  const auto take = [&variable](const char* name, std::string& out) {
-    if (const auto value = variable(std::string("VAULT_HSM_") + name); value && !value->empty())
-      out = *value;
+  const auto take = [&variable](const char* name, auto& out) {
+    take_from(variable, std::string("VAULT_HSM_") + name, out);
   };
   take("LIB", stanza.library);
   take("SLOT", stanza.slot);
@@ -78,11 +91,7 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const
   take("RSA_OAEP_HASH", stanza.oaep_hash);
   std::string generate;
   take("GENERATE_KEY", generate);
-  std::string pin;
-  take("PIN", pin);
-  if (!pin.empty())
-    stanza.pin = SecretBytes::copy_of(pin);
-  wipe(pin.data(), pin.size());
+  take("PIN", stanza.pin);
 
   hsm::Settings settings;
   settings.library = stanza.library;
@@ -111,30 +120,17 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const
 
 Result<std::unique_ptr<seal::KeyWrapper>> make_awskms(AwsKmsStanza stanza, const Environment& variable,
                                                      const core::WebCall& call_web) {
-  const auto take = [&variable](std::initializer_list<const char*> names, std::string& out) {
-    for (const char* name : names)
-      if (const auto value = variable(name); value && !value->empty()) {
-        out = *value;
-        return;
-      }
-  };
-  const auto take_secret = [&take](const char* name, SecretBytes& out) {
-    std::string value;
-    take({name}, value);
-    if (!value.empty())
-      out = SecretBytes::copy_of(value);
-    wipe(value.data(), value.size());
-  };
-  take({"AWS_REGION", "AWS_DEFAULT_REGION"}, stanza.region);
-  take({"VAULT_AWSKMS_SEAL_KEY_ID"}, stanza.key_id);
-  take({"AWS_KMS_ENDPOINT"}, stanza.endpoint);
+  take_from(variable, "AWS_DEFAULT_REGION", stanza.region);
+  take_from(variable, "AWS_REGION", stanza.region);  // the first of the two
+  take_from(variable, "VAULT_AWSKMS_SEAL_KEY_ID", stanza.key_id);
+  take_from(variable, "AWS_KMS_ENDPOINT", stanza.endpoint);
   // One set of credentials, never parts of two.
   if (const auto access_key = variable("AWS_ACCESS_KEY_ID"); access_key && !access_key->empty()) {
     stanza.secret_key = SecretBytes();
     stanza.session_token = SecretBytes();
-    take_secret("AWS_ACCESS_KEY_ID", stanza.access_key);
-    take_secret("AWS_SECRET_ACCESS_KEY", stanza.secret_key);
-    take_secret("AWS_SESSION_TOKEN", stanza.session_token);
+    take_from(variable, "AWS_ACCESS_KEY_ID", stanza.access_key);
+    take_from(variable, "AWS_SECRET_ACCESS_KEY", stanza.secret_key);
+    take_from(variable, "AWS_SESSION_TOKEN", stanza.session_token);
   }
   AwsKmsSettings settings{stanza.region.empty() ? "us-east-1" : stanza.region, std::move(stanza.key_id),
                           std::move(stanza.endpoint), std::string(stanza.access_key.reveal_text()),
@@ -149,7 +145,7 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza,
                                                                const core::WebCall& call_web) {
   if (stanza.kind == seal::kPkcs11Kind)
     return make_pkcs11(std::move(stanza.pkcs11), variable);
-  if (stanza.kind == seal::kAwsKmsKind)
+  if (stanza.kind == kAwsKmsKind)
     return make_awskms(std::move(stanza.awskms), variable, call_web);
   seal::fill_from_environment(stanza.static_options, variable);
   return seal::make_static_seal(stanza.static_options, seal::read_key_reference);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "core/s3_bucket.h"
+#include "core/web_call.h"
 #include "seal/seal.h"
 #include "server/config.h"
 

@@ -51,9 +51,7 @@ class AwsKms(harness.Contract):
     def test_S0_08_S0_20a_S0_20b_the_file_of_the_text(self):
         service = self.service(region="ap-northeast-1")
         key = service.add()
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
-                       check=True, capture_output=True)
+        self.certificate("localhost")
         (self.folder / "data").mkdir()
         self.environment.update(VAULT_ADDR="https://localhost:8200", VAULT_CACERT=str(self.folder / "cert.pem"))
         path = self.folder / "server.hcl"

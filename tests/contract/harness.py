@@ -168,6 +168,13 @@ class Contract(unittest.TestCase):
         self.environment.update(VAULT_ADDR=address)
         return server
 
+    def certificate(self, name):
+        """A self-signed pair for this machine, key.pem and cert.pem in the test's folder."""
+        key, cert = self.folder / "key.pem", self.folder / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
+                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
+        return cert
+
     def shell(self, text, stdin=None, code=0, env=None):
         """Runs `text` in bash as it stands in the contract and checks the exit code; returns stdout with stderr after it."""
         done = subprocess.run(["bash", "-c", text], input=stdin, text=True, capture_output=True, timeout=60,

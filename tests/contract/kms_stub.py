@@ -36,7 +36,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         action = self.headers.get("x-amz-target", "")
         service.requests.append(action)
         if service.word:
-            return self._answer(service.status, {"__type": f"com.amazonaws.kms#{service.word}", "message": "a text of the service's own"})
+            return self._answer(400, {"__type": f"com.amazonaws.kms#{service.word}", "message": "a text of the service's own"})
         if self.path != "/" or self.headers["content-type"] != "application/x-amz-json-1.1":
             return self._answer(404, {"__type": "UnknownOperationException"})
         if "x-amz-security-token" in self.headers:
@@ -52,19 +52,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 class Service:
     """Listens until stop(). `add(alias)` makes a key; `requests` are the actions as they came; `word` is what everything is refused with."""
 
-    def __init__(self, region=REGION, port=0):
+    def __init__(self, region=REGION):
         self.region = region
         self.keys = {}  # by ARN: texts by name
         self.disabled = set()
         self.aliases = {}
         self.requests = []
-        self.word, self.status = None, 400
-        self.start(port)
-
-    def start(self, port=0):
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), _Handler)
+        self.word = None
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.server.service = self
-        self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever)
         self.thread.start()
 
@@ -75,7 +71,7 @@ class Service:
 
     @property
     def endpoint(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.server.server_address[1]}"
 
     def add(self, alias=None):
         arn = f"arn:aws:kms:{self.region}:111122223333:key/1234abcd-12ab-34cd-56ef-{len(self.keys):012d}"

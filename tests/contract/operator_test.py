@@ -3,7 +3,6 @@ import base64
 import json
 import os
 import re
-import subprocess
 
 import harness
 
@@ -228,9 +227,7 @@ disable_mlock = true
         self.assertTrue(answer["root_token"].startswith("hvs."))
 
     def test_S4_154_S4_175_tls(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", self.folder / "key.pem", "-out", self.folder / "cert.pem"],
-                       check=True, capture_output=True)
+        self.certificate("localhost")
         path = self.folder / "server.hcl"
         (self.folder / "data").mkdir()
         path.write_text(f'''

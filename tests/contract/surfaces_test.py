@@ -7,7 +7,6 @@ import re
 import resource
 import signal
 import ssl
-import subprocess
 import sys
 import threading
 
@@ -35,12 +34,6 @@ def serial_of(port):
 
 
 class Surfaces(harness.Contract):
-    def certificate(self, name="cert"):
-        key, cert = self.folder / "key.pem", self.folder / "cert.pem"
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                        "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", key, "-out", cert], check=True, capture_output=True)
-        return cert
-
     def with_tls(self):
         self.certificate("first")
         path = self.folder / "server.hcl"
