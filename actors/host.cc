@@ -12,6 +12,7 @@
 #include "actors/interfaces.h"
 #include "actors/node.h"
 #include "base/check.h"
+#include "base/wake.h"
 #include "crypto/library.h"
 
 namespace coffer::actors {
@@ -65,7 +66,12 @@ caf::actor_system_config& configured(caf::actor_system_config& config) {
 }
 
 // Waking is on the write path of every thread: a relaxed look at a handle that is set once.
-struct WakeCell {
+struct WakeCell final : Sleeper {
+  void wake() noexcept override {
+    if (node_actor* node = target.load(std::memory_order_acquire); node != nullptr)
+      caf::anon_send(*node, wake_atom::value);
+  }
+
   std::atomic<node_actor*> target{nullptr};
 };
 
@@ -88,10 +94,7 @@ Host::~Host() {
 }
 
 std::function<void()> Host::node_wake() {
-  return [cell = impl_->wake] {
-    if (node_actor* target = cell->target.load(std::memory_order_acquire); target != nullptr)
-      caf::anon_send(*target, wake_atom::value);
-  };
+  return [cell = impl_->wake] { WakeScope::wake(cell); };
 }
 
 void Host::start_node(Node& node, Nanos tick_interval) {

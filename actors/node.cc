@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/limits.h"
+#include "base/wake.h"
 #include "core/entry.h"
 #include "core/layout.h"
 #include "core/pipeline_state.h"
@@ -333,6 +334,7 @@ void Node::answer(Input& input, core::CommitOutcome outcome, Index index, Status
 }
 
 void Node::deliver(core::Proposer::Answers answers) {
+  const WakeScope batch;
   for (core::Proposer::Answer& a : answers) {
     const auto found = waiting_.find(a.ticket);
     COFFER_CHECK(found != waiting_.end());
@@ -439,6 +441,7 @@ Status Node::apply(const std::vector<store::LogRecord>& records) {
   if (restore_)
     for (const store::LogRecord& record : records)
       settle_restore(record.index, record.term);
+  const WakeScope batch;
   waiters_.reached(records.back().index);
   return Status();
 }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "actors/node.h"
+#include "base/wake.h"
 #include "core/group_record.h"
 #include "raft/entry.h"
 
@@ -324,6 +325,7 @@ void Node::ask_reads() {
 void Node::take_reads(const std::vector<raft::ReadResult>& reads) {
   if (!reads.empty())
     publish_time();  // the answer may have brought a later one
+  const WakeScope batch;
   for (const raft::ReadResult& read : reads) {
     if (!read.ok) {
       reads_.failed(read.context, ports_.clock.boot_now());

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/hash_chain.h"
 #include "base/mutant.h"
+#include "base/wake.h"
 #include "core/audit_device.h"
 #include "core/audit_file.h"
 
@@ -229,6 +230,7 @@ Status AuditRegistry::try_device(const AuditDeviceConfig& config, const AuditOpt
   } catch (const std::system_error& error) {
     return Status(Code::kUnavailable, std::string("no thread could be started: ") + error.what());
   }
+  WakeScope::now();
   Status status;
   {
     std::unique_lock lock(trial->mutex);

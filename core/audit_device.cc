@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mutant.h"
+#include "base/wake.h"
 #include "core/audit_file.h"
 #include "core/audit_socket.h"
 
@@ -42,9 +43,11 @@ bool fits(const AuditOptions& options, std::string_view lines) {
 
 }  // namespace
 
-struct AuditDevice::State {
+struct AuditDevice::State final : Sleeper {
   State(const AuditDeviceConfig& config, const AuditOptions& options_in, const AuditEnvironment& environment_in)
       : path(config.path), options(options_in), environment(environment_in), clock(*environment_in.clock) {}
+
+  void wake() noexcept override { lines_wait.notify_one(); }
 
   // Device thread. Opens when there is no open file, writes, syncs.
   Status write_batch(std::string_view bytes);
@@ -59,8 +62,8 @@ struct AuditDevice::State {
   const Clock& clock;
 
   std::mutex mutex;
-  std::condition_variable wake;    // the device's thread waits on it
-  std::condition_variable ended;   // stop() waits on it
+  std::condition_variable lines_wait;  // the device's thread waits on it
+  std::condition_variable ended;       // stop() waits on it
   AuditRing ring;                  // guarded by mutex
   bool sleeping = false;           // guarded by mutex
   bool stopping = false;           // guarded by mutex
@@ -240,7 +243,7 @@ Status AuditDevice::offer(std::string_view lines, AuditTicket& ticket) {
     wake = std::exchange(state.sleeping, false);
   }
   if (wake)
-    state.wake.notify_one();
+    WakeScope::wake(state_);
   return ok_status();
 }
 
@@ -250,7 +253,7 @@ void AuditDevice::run(const std::shared_ptr<State>& state) {
   for (;;) {
     while (!state->ring.anything_queued() && !state->stopping) {
       state->sleeping = true;
-      state->wake.wait(lock);
+      state->lines_wait.wait(lock);
       state->sleeping = false;
     }
     if (!state->ring.anything_queued())
@@ -269,9 +272,12 @@ void AuditDevice::run(const std::shared_ptr<State>& state) {
     const Status answer = written.ok() ? ok_status() : not_audited("the device's write failed");
     if (!written.ok())
       state->complain(written, waiters.size());
-    for (AuditRing::Waiter& waiter : waiters)
-      waiter.ticket.finish(answer);
-    waiters.clear();
+    {
+      const WakeScope batch;
+      for (AuditRing::Waiter& waiter : waiters)
+        waiter.ticket.finish(answer);
+      waiters.clear();
+    }
     lock.lock();
   }
   state->file.reset();
@@ -308,7 +314,7 @@ void AuditDevice::stop() {
     std::unique_lock lock(state.mutex);
     state.stopping = true;
     state.sleeping = false;
-    state.wake.notify_one();
+    state.lines_wait.notify_one();
     over = state.ended.wait_for(lock, limits::kAuditAcceptTimeMax, [&state] { return state.over; });
     left = state.ring.drain();
   }

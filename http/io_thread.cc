@@ -18,6 +18,7 @@
 #include "base/check.h"
 #include "base/encoding.h"
 #include "base/secret.h"
+#include "base/wake.h"
 #include "http/answer.h"
 
 namespace coffer::http {
@@ -25,6 +26,7 @@ namespace {
 
 constexpr Nanos kTick = std::chrono::milliseconds(500);
 constexpr int kEventsMax = 256;          // taken from the kernel at once
+constexpr int kEventsPerWakeMax = 32;    // handled before those who wait for this thread are woken
 constexpr std::size_t kStrangersFirstMax = 256;  // looked at for a stranger before a known one makes room
 constexpr int kAcceptedMax = 4;          // at once
 constexpr int kStrangersMax = 2;         // events of new connections and listeners taken at once
@@ -74,6 +76,18 @@ NewConnection describe(int fd, TlsContext* tls, const sockaddr_storage& peer) {
 
 }  // namespace
 
+// What ends the wait of epoll. Whoever is about to ring it may do so when the thread is over.
+class IoThread::Alarm final : public Sleeper {
+ public:
+  Alarm() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~Alarm() override { ::close(fd_); }
+  void wake() noexcept override { ::eventfd_write(fd_, 1); }
+  int fd() const noexcept { return fd_; }
+
+ private:
+  const int fd_;
+};
+
 Shared::Shared(Config c, core::Dispatcher& d, RandomSource& r, const Clock& k, std::function<void(std::string_view)> l)
     : config(std::move(c)), dispatcher(d), random(r), clock(k), log(std::move(l)),
       bodies(config.limits.small_bodies_bytes, config.limits.large_bodies_bytes) {}
@@ -81,15 +95,15 @@ Shared::Shared(Config c, core::Dispatcher& d, RandomSource& r, const Clock& k, s
 Shared::~Shared() = default;
 
 IoThread::IoThread(Shared& shared, std::vector<int> listeners)
-    : shared_(shared), listeners_(std::move(listeners)), read_buffer_(new char[kReadBytesMax]) {
+    : shared_(shared), listeners_(std::move(listeners)), alarm_(std::make_shared<Alarm>()),
+      read_buffer_(new char[kReadBytesMax]) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
   strangers_ = ::epoll_create1(EPOLL_CLOEXEC);
-  event_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  COFFER_CHECK(epoll_ >= 0 && strangers_ >= 0 && event_ >= 0);
+  COFFER_CHECK(epoll_ >= 0 && strangers_ >= 0 && alarm_->fd() >= 0);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLET;
   event.data.u64 = kEventTag;
-  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, event_, &event) == 0);
+  COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, alarm_->fd(), &event) == 0);
   event.events = EPOLLIN | EPOLLONESHOT;
   event.data.u64 = kStrangersTag;
   COFFER_CHECK(::epoll_ctl(epoll_, EPOLL_CTL_ADD, strangers_, &event) == 0);
@@ -104,7 +118,6 @@ IoThread::~IoThread() {
   COFFER_CHECK(connections_.empty());
   for (NewConnection& connection : arrivals_)
     ::close(connection.fd);
-  ::close(event_);
   ::close(strangers_);
   ::close(epoll_);
 }
@@ -145,10 +158,13 @@ void IoThread::wait_and_handle() {
   const int n = ::epoll_wait(epoll_, events, kEventsMax, timeout);
   now_ = shared_.clock.boot_now();
   let_others_run();
+  const WakeScope round;
   take_mail();
   for (int i = 0; i < n; ++i) {
     handle_event(events[i].data.u64, events[i].events);
     pump();
+    if (i % kEventsPerWakeMax == kEventsPerWakeMax - 1)
+      WakeScope::now();
   }
   continue_some();
   strangers_pause_ = n == 0 || now_ >= strangers_due_ ? 0 : std::max(strangers_pause_ - 1, 0);
@@ -239,7 +255,7 @@ void IoThread::continue_some() {
 void IoThread::handle_event(std::uint64_t tag, std::uint32_t events) {
   if (tag == kEventTag) {
     std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t n = ::read(event_, &count, sizeof count);
+    [[maybe_unused]] const ssize_t n = ::read(alarm_->fd(), &count, sizeof count);
   } else if (tag == kStrangersTag) {
     strangers_ready_ = true;
   } else if ((tag & 1) != 0) {
@@ -500,7 +516,7 @@ void IoThread::post(std::unique_ptr<core::Exchange> exchange, bool resume) {
     std::swap(signal, sleeping_);
   }
   if (signal)
-    ::eventfd_write(event_, 1);
+    WakeScope::wake(alarm_);
 }
 
 void IoThread::resume_later(std::unique_ptr<core::Exchange> exchange) { post(std::move(exchange), true); }
@@ -511,7 +527,7 @@ void IoThread::adopt(NewConnection connection) {
     const std::lock_guard lock(mutex_);
     arrivals_.push_back(std::move(connection));
   }
-  ::eventfd_write(event_, 1);
+  alarm_->wake();
 }
 
 std::vector<IoThread::InFlight> IoThread::in_flight(std::chrono::milliseconds time_max) {
@@ -520,7 +536,7 @@ std::vector<IoThread::InFlight> IoThread::in_flight(std::chrono::milliseconds ti
     const std::lock_guard lock(mutex_);
     inspections_.push_back(inspection);
   }
-  ::eventfd_write(event_, 1);
+  alarm_->wake();
   std::unique_lock lock(inspection->mutex);
   inspection->changed.wait_for(lock, time_max, [&] { return inspection->done; });
   return std::move(inspection->found);
@@ -550,7 +566,7 @@ void IoThread::request_stop(BootTime hard_deadline) {
     stop_wanted_ = true;
     stop_deadline_ = hard_deadline;
   }
-  ::eventfd_write(event_, 1);
+  alarm_->wake();
 }
 
 // Under a lock of the caller's: takes this thread's own for a moment, and wakes it only while it sleeps.
@@ -562,7 +578,7 @@ void IoThread::wake_feeds() {
     std::swap(signal, sleeping_);
   }
   if (signal)
-    ::eventfd_write(event_, 1);
+    alarm_->wake();
 }
 
 void IoThread::wake() {
@@ -570,7 +586,7 @@ void IoThread::wake() {
     const std::lock_guard lock(mutex_);
     tick_wanted_ = true;
   }
-  ::eventfd_write(event_, 1);
+  alarm_->wake();
 }
 
 }  // namespace coffer::http

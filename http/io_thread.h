@@ -82,6 +82,7 @@ class IoThread final : public core::Home {
   std::string& scratch() noexcept { return scratch_; }
 
  private:
+  class Alarm;
   struct Mail {
     std::unique_ptr<core::Exchange> exchange;
     bool resume;
@@ -119,9 +120,9 @@ class IoThread final : public core::Home {
 
   Shared& shared_;
   std::vector<int> listeners_;
-  int epoll_ = -1;      // connections that are known, event_, and strangers_ while strangers_ready_ is not set
+  int epoll_ = -1;      // connections that are known, alarm_, and strangers_ while strangers_ready_ is not set
   int strangers_ = -1;  // listeners and new connections
-  int event_ = -1;
+  const std::shared_ptr<Alarm> alarm_;
 
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::unique_ptr<Connection>> closed_;  // freed at the end of the round: events of it may still be in hand
