@@ -23,7 +23,7 @@ Result<std::string_view> new_text(CallContext& ctx, const TokenRecord& record, s
   if (record.policies == kRootPolicyName) {
     COFFER_ASSIGN(text, new_root_token(ctx.random));
   } else {
-    COFFER_ASSIGN(text, new_service_token(ctx.random));
+    COFFER_ASSIGN(text, new_service_token(ctx.random, ctx.now));
   }
   text = in_namespace(ctx, record.ns, std::move(text));
   const std::string_view kept = ctx.arena.copy(text);

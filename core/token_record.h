@@ -21,7 +21,9 @@ inline constexpr std::string_view kTokenHashPurpose = "token hash";
 inline constexpr std::size_t kTokenHashBytes = 20;
 inline constexpr std::size_t kTokenHashText = 2 * kTokenHashBytes;
 
-// The keyed hash of a token or an accessor in lower-case hex.
+// The keyed hash of a token or an accessor in lower-case hex. That of a service token begins with the time that its
+// text tells (4 bytes), so that tokens of one time stand together: what is made or ends at once is then a few pages of
+// the state, and not a page each.
 struct TokenHash {
   char text[kTokenHashText];
   std::string_view view() const noexcept { return {text, kTokenHashText}; }
@@ -31,7 +33,7 @@ struct TokenHash {
 class TokenHasher {
  public:
   explicit TokenHasher(const SecretBytes& key) : key_(key) {}
-  TokenHash token(std::string_view text) const noexcept { return hash('t', text); }
+  TokenHash token(std::string_view text) const noexcept;
   TokenHash accessor(std::string_view text) const noexcept { return hash('a', text); }
   TokenHash state(std::string_view text) const noexcept { return hash('s', text); }
 
@@ -94,8 +96,9 @@ inline std::string with_namespace(std::string text, std::string_view namespace_n
   return text.append(1, '.').append(namespace_name);
 }
 
-// Texts of new tokens. "hvs." and a signed form that begins with CAES; root's is "hvs." and 24 letters and digits.
-Result<std::string> new_service_token(RandomSource& random);
+// Texts of new tokens. "hvs." and a signed form that begins with CAES and tells when it was made; root's is "hvs." and
+// 24 letters and digits. Either has at least 140 random bits.
+Result<std::string> new_service_token(RandomSource& random, WallTime now);
 Result<std::string> new_root_token(RandomSource& random);
 Result<std::string> new_accessor(RandomSource& random);
 std::string_view type_name(TokenType type);

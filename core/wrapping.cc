@@ -109,7 +109,7 @@ struct Wrapper {
 Result<Wrapper> new_wrapper(CallContext& ctx, Nanos ttl, std::string_view creation_path,
                             std::string_view wrapped_accessor, std::string_view policy = kWrappingPolicyName) {
   ttl = std::min(ttl, ctx.published.config.max_lease_ttl);
-  COFFER_ASSIGN(const std::string text, new_service_token(ctx.random));
+  COFFER_ASSIGN(const std::string text, new_service_token(ctx.random, ctx.now));
   COFFER_ASSIGN(const std::string accessor, new_accessor(ctx.random));
   TokenStore tokens(ctx.txn, ctx.published, ctx.arena);
   const std::string_view shown = ctx.arena.copy(in_namespace(ctx, ctx.ns.id, text));

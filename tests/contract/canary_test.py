@@ -20,6 +20,7 @@ MUTANTS = str(harness.BINARY_FOLDER / "coffer_mutants")
 # What names things is readable by design (docs/formats/audit_line.md): policies, kinds of mounts, paths, and how often a token may be used.
 READABLE = {"policies", "token_policies", "allowed_policies", "num_uses", "token_num_uses", "type", "plugin_name", "path", "paths", "reads", "requests",
             "remove_custom_metadata", "role"}
+METERED = {"max_leases"}  # a quota's limit is a metric beside what it counts (T13)
 PATHS = re.compile(r'"path":"(?:[^"\\]|\\.)*"|no handler for route .*?route entry not found')
 NAMESPACES = re.compile(r'namespace="[^"]*"|"namespace":"[^"]*"')  # whose figures they are
 AUDIT = "/var/log/vault_audit.log"
@@ -65,8 +66,8 @@ tracing { endpoint = "http://127.0.0.1:4318" }
 
 class Canary(harness.Contract):
     def canary(self, what):
-        """(text, number): both are searched for. `what` field they are for."""
-        text, number = "canary" + secrets.token_hex(12), str(10**17 + secrets.randbelow(9 * 10**17))
+        """(text, number): both are searched for. `what` field they are for. A double holds the number exactly: one told as a double is found too."""
+        text, number = "canary" + secrets.token_hex(12), str(1024 * (10**14 + secrets.randbelow(8 * 10**14)))
         self.canaries[text] = self.canaries[number] = what
         return text, number
 
@@ -176,7 +177,8 @@ class Canary(harness.Contract):
         for where, content in text.items():
             for canary, field in self.canaries.items():
                 at = content.find(canary)
-                if at >= 0 and not (field in READABLE and where in ("audit file", "errors")):
+                by_design = METERED if where.startswith("metrics") else READABLE if where in ("audit file", "errors") else ()
+                if at >= 0 and field not in by_design:
                     out.append(f"{where}: {field}: …{content[max(0, content.rfind(chr(10), 0, at)):at + len(canary)][-200:]}")
         return out
 
