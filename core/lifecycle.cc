@@ -43,6 +43,11 @@ Result<bool> holds_anything(const store::View& view) {
   return more;
 }
 
+bool flag(const json::Value& body, std::string_view name) {
+  const json::Value* value = body.find(name);
+  return value != nullptr && value->is_bool() && value->as_bool();
+}
+
 // A share count of the body; absent is 0.
 Result<unsigned> count_field(const json::Value& body, std::string_view name) {
   const json::Value* value = body.find(name);
@@ -189,6 +194,7 @@ Status Lifecycle::load_records(const store::View& view) {
   status_.known = status_.initialized = true;
   status_.type = config->kind;
   status_.counts = config->counts;
+  status_.migrating = is_to_migrate(*config);
   status_.cluster_name = cluster.substr(0, line);
   status_.cluster_id = cluster.substr(line + 1);
   return Status();
@@ -467,7 +473,7 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
   };
   if (!shared->unseal_after)
     return finish(Status());
-  unseal_with({std::move(shared->made.root_key), shared->made.keyring}, finish);
+  unseal_with({std::move(shared->made.root_key), shared->made.keyring, std::string()}, finish);
 }
 
 // Under mutex_.
@@ -482,13 +488,18 @@ Status Lifecycle::begin_ceremony() {
   COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
   COFFER_TRY(load_records(*view));
   COFFER_ASSIGN(seal::SealConfig config, seal::SealConfig::decode(seal_record_));
-  ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, ports_.automatic);
+  if (!status_.migrating) {
+    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, ports_.automatic);
+    return ok_status();
+  }
+  seal::KeyWrapper* const opener = config.automatic() ? ports_.former : nullptr;
+  ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, opener,
+                                                     seal::NextSeal{ports_.automatic});
   return ok_status();
 }
 
 void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   const json::Value& body = exchange->request.data;
-  const json::Value* reset = body.find("reset");
   const std::string_view key = body.string_or("key", "");
   std::unique_lock lock(mutex_);
   const auto answer_now = [&](const Status& status) {
@@ -503,7 +514,7 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return answer_now(Status(Code::kInvalid, "server is not yet initialized"));
   if (!status_.sealed || busy_)
     return answer_now(Status());
-  if (reset != nullptr && reset->is_bool() && reset->as_bool()) {
+  if (flag(body, "reset")) {
     // Nobody drops shares that others have given without having looked at them (advisory J9).
     if (status_.progress.have > 0 && !mutant(Mutant::kResetWithoutNonce) &&
         body.string_or("nonce", "") != status_.progress.nonce)
@@ -522,6 +533,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return answer_now(share.status());
   if (const Status begun = begin_ceremony(); !begun.ok())
     return answer_now(begun);
+  if (const Status may = check_migration(flag(body, "migrate")); !may.ok())
+    return answer_now(may);
   Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
   status_.progress = ceremony_->progress();
   publish(status_);
@@ -534,6 +547,8 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
   if (!unsealed.ok() || !unsealed->has_value())
     return answer_now(unsealed.status());
   busy_ = true;
+  if (!(*unsealed)->migrated.empty())
+    migration_ = Migration{seal_record_, std::move((*unsealed)->migrated)};
   const bool joins = pending_.has_value();
   lock.unlock();
   auto owed = std::make_shared<Owed>(std::move(exchange));

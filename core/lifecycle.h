@@ -63,7 +63,8 @@ class Lifecycle final : public LifecycleHandler {
     // Begins to talk to those members, with certificates that they take, and to take part. Any thread.
     std::function<void(const seal::Keyring& keyring, const LetIn& let_in)> meet;
   };
-  // All borrowed; they outlive this. `automatic` is null for Shamir's seal.
+  // All borrowed; they outlive this. `automatic` is null for Shamir's seal, `former` unless a seal is given up: it
+  // opens what it sealed so far, for people who move that to the other seal.
   struct Ports {
     const store::Backend& backend;
     Committer& committer;
@@ -79,6 +80,7 @@ class Lifecycle final : public LifecycleHandler {
     Cluster* cluster = nullptr;  // null: storage that no other node shares
     crypto::PgpEncryptor* pgp = nullptr;  // null: nothing is encrypted to keys
     SealHealth* health = nullptr;         // null: nobody asks how the seal does
+    seal::KeyWrapper* former = nullptr;
   };
 
   Lifecycle(Info info, Ports ports);
@@ -109,6 +111,10 @@ class Lifecycle final : public LifecycleHandler {
   // Tries the targets in turn, every few seconds, until this node is let in, is initialized or stop() is called. Called
   // again, it goes on with the new ones.
   void keep_joining(std::vector<JoinTarget> targets);
+  // The shell's timer: stores the seal's configuration as people moved it to another seal, once this node leads. Done
+  // by another node, it is done.
+  void tend_migration(const Services& services);
+
   // What waits for other nodes ends soon, and nothing new is begun. Any thread.
   void stop();
 
@@ -131,6 +137,7 @@ class Lifecycle final : public LifecycleHandler {
     bool known = false;  // the store was looked at
     bool initialized = false;
     bool sealed = true;
+    bool migrating = false;  // the store's seal is not the configured one, and there is what opens it
     std::string type;
     seal::ShareCounts counts;
     seal::CeremonyProgress progress;
@@ -185,6 +192,19 @@ class Lifecycle final : public LifecycleHandler {
   void unseal_by_itself(seal::Unsealed unsealed);
   void start_unseal(std::unique_ptr<Exchange> exchange);
   Status begin_ceremony();
+  // lifecycle_migrate.cc
+  // What people moved to another seal, until it is stored.
+  struct Migration {
+    std::string before;  // the seal's record that they had shares for
+    std::string after;
+    bool storing = false;
+  };
+  bool is_former_of_kind(std::string_view kind) const noexcept;
+  bool is_to_migrate(const seal::SealConfig& config) const;
+  bool may_be_of_former(const Status& opening);
+  void tell_migration() const;
+  Status check_migration(bool asked) const;
+  void end_migration(const std::string& stored);
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
   void submit_init(std::unique_ptr<InitCommit> commit);
   void finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome outcome, const Status& status);
@@ -196,6 +216,8 @@ class Lifecycle final : public LifecycleHandler {
   std::string seal_record_;
   std::string keyring_record_;
   std::unique_ptr<seal::UnsealCeremony> ceremony_;    // shamir, sealed
+  std::optional<Migration> migration_;
+  bool foreign_ = false;                              // the configured seal does not open what one of its kind sealed
   bool busy_ = false;                                 // an init, unseal or join is being carried out
   std::optional<PendingJoin> pending_;                // joined, and not let in yet
   std::vector<JoinTarget> targets_;                   // of who keeps joining

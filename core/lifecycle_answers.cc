@@ -48,7 +48,7 @@ void Lifecycle::answer_status(Exchange& exchange, const Status_& status) const {
   body.add("t", counts.threshold).add("n", counts.shares);
   body.add("progress", status.sealed ? status.progress.have : 0u)
       .add("nonce", status.sealed ? status.progress.nonce : std::string());
-  body.add("version", kVaultVersion).add("build_date", build_date()).add("migration", false);
+  body.add("version", kVaultVersion).add("build_date", build_date()).add("migration", status.migrating);
   if (!status.sealed)
     body.add("cluster_name", status.cluster_name).add("cluster_id", status.cluster_id);
   body.add("recovery_seal", automatic);
@@ -149,7 +149,7 @@ void Lifecycle::answer_backends(Exchange& exchange) const {
                                       : SealHealth::State{published_.load()->type, std::nullopt};
   json::ObjectBuilder one(arena, 5), all(arena, 4);
   one.add("name", state.kind).add("healthy", !state.away_since).add("configured", true).add("disabled", false);
-  all.add("healthy", !state.away_since).add("fully_wrapped", true);
+  all.add("healthy", !state.away_since).add("fully_wrapped", !published_.load()->migrating);
   if (state.away_since) {
     one.add("unhealthy_since", format_time(*state.away_since));
     all.add("unhealthy_since", format_time(*state.away_since));

@@ -23,7 +23,9 @@ Status Lifecycle::begin() {
     const std::lock_guard lock(mutex_);
     COFFER_TRY(load_records(**view));
     publish(status_);
-    if (!status_.initialized || ports_.automatic == nullptr)
+    if (status_.migrating)
+      tell_migration();
+    if (!status_.initialized || status_.migrating || ports_.automatic == nullptr)
       return Status();
     if (ports_.automatic->remote()) {
       keep_unsealing();
@@ -34,6 +36,8 @@ Status Lifecycle::begin() {
                            : Result<seal::Unsealed>(config.status());
   }
   view->reset();
+  if (may_be_of_former(unsealed.status()))
+    return Status();
   if (unsealed.code() == Code::kDataLoss)
     return damaged(layout::kKeyring, unsealed.status().message());
   if (!unsealed.ok()) {
@@ -68,7 +72,7 @@ void Lifecycle::try_seal() {
     if (ports_.health != nullptr && status.code() != Code::kConflict)
       ports_.health->note(status);
     const bool hope = status.code() == Code::kUnavailable || status.code() == Code::kConflict;
-    if (!status.ok())
+    if (!status.ok() && !may_be_of_former(status))
       ports_.logger.error("core", "cannot unseal: " + status.message(),
                           {{"seal", ports_.automatic->kind()}, {"tries_again", hope ? "yes" : "no"}});
     std::unique_lock lock(mutex_);

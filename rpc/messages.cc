@@ -82,6 +82,7 @@ void fill_seal_status(const json::Value& data, v1::SealStatusResponse& out) {
   out.set_cluster_name(string_of(data, "cluster_name"));
   out.set_cluster_id(string_of(data, "cluster_id"));
   out.set_recovery_seal(bool_of(data, "recovery_seal"));
+  out.set_migration(bool_of(data, "migration"));
 }
 
 }  // namespace coffer::rpc

@@ -72,9 +72,11 @@ class SysService final : public v1::Sys::CallbackService {
   }
   Reactor* Unseal(Context* context, const v1::UnsealRequest* request, v1::SealStatusResponse* reply) override {
     const Ask ask{Operation::kWrite, "sys/unseal", [request](json::Arena& arena) -> Result<json::Value> {
-                    json::ObjectBuilder data(arena, 3);
+                    json::ObjectBuilder data(arena, 4);
                     if (!request->key().empty())
                       data.add("key", request->key());
+                    if (request->migrate())
+                      data.add("migrate", true);
                     if (request->reset())
                       data.add("reset", true).add("nonce", request->nonce());
                     return data.build();

@@ -98,12 +98,7 @@ Result<Initialized> initialize(const InitRequest& request, KeyWrapper* automatic
   COFFER_ASSIGN(out.keyring, Keyring::create(KeyringId(0), now, random));
   COFFER_ASSIGN(out.keyring_record, out.keyring->seal(out.root_key, random));
   COFFER_ASSIGN(out.shares, make_shares(shared, counts, random));
-  if (automatic != nullptr) {
-    COFFER_ASSIGN(out.config, make_seal_config(*automatic, counts, out.root_key, shared, random));
-  } else {
-    const auto wrapper = make_shamir_wrapper(std::move(shared));
-    COFFER_ASSIGN(out.config, make_seal_config(*wrapper, counts, out.root_key, SecretBytes(), random));
-  }
+  COFFER_ASSIGN(out.config, make_seal_config(automatic, counts, out.root_key, std::move(shared), random));
   out.config_record = out.config.encode();
   if (!keys->empty()) {
     COFFER_ASSIGN(out.encrypted, encrypt_shares(*pgp, *keys, out.shares));

@@ -76,13 +76,8 @@ Result<Rekeyed> make_new_shares(const RekeyRequest& request, std::string_view re
   out.before = record;
   COFFER_ASSIGN(SecretBytes shared, crypto::draw_secret(random, kKeyBytes));
   COFFER_ASSIGN(out.shares, make_shares(shared, request.counts, random));
-  SealConfig next;
-  if (automatic != nullptr) {
-    COFFER_ASSIGN(next, make_seal_config(*automatic, request.counts, root_key, shared, random));
-  } else {
-    const auto wrapper = make_shamir_wrapper(std::move(shared));
-    COFFER_ASSIGN(next, make_seal_config(*wrapper, request.counts, root_key, SecretBytes(), random));
-  }
+  COFFER_ASSIGN(const SealConfig next,
+                make_seal_config(automatic, request.counts, root_key, std::move(shared), random));
   out.record = next.encode();
   COFFER_TRY(check_key_count(request.pgp_keys, request.counts, pgp));
   if (!request.pgp_keys.empty()) {

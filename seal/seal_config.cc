@@ -124,6 +124,14 @@ Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, con
   return out;
 }
 
+Result<SealConfig> make_seal_config(KeyWrapper* automatic, ShareCounts counts, const SecretBytes& root_key,
+                                    SecretBytes shared, RandomSource& random) {
+  if (automatic != nullptr)
+    return make_seal_config(*automatic, counts, root_key, shared, random);
+  const auto wrapper = make_shamir_wrapper(std::move(shared));
+  return make_seal_config(*wrapper, counts, root_key, SecretBytes(), random);
+}
+
 Status check_kind(const SealConfig& config, std::string_view configured) {
   if (configured == config.kind)
     return Status();

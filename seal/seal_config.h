@@ -38,10 +38,14 @@ struct SealConfig {
 };
 
 // A configuration with the root key wrapped by `wrapper` (for shamir the wrapper of the combined key); `recovery_key`
-// is ignored for shamir. Fails when the wrapper or the random source does. The same call serves init, rekey and seal
-// migration.
+// is ignored for shamir. Fails when the wrapper or the random source does.
 Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, const SecretBytes& root_key,
                                     const SecretBytes& recovery_key, RandomSource& random);
+
+// The same under the node's seal: `automatic`, or Shamir's where that is null. `shared` is what people share: the
+// unseal key or the recovery key.
+Result<SealConfig> make_seal_config(KeyWrapper* automatic, ShareCounts counts, const SecretBytes& root_key,
+                                    SecretBytes shared, RandomSource& random);
 
 // kInvalid when the store was sealed by another kind of seal than `configured`.
 Status check_kind(const SealConfig& config, std::string_view configured);

@@ -78,16 +78,18 @@ void ShareCollector::reset() noexcept {
   nonce_.clear();
 }
 
-UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic)
+UnsealCeremony::UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic,
+                               std::optional<NextSeal> next)
     : config_(std::move(config)),
       keyring_record_(std::move(keyring_record)),
       automatic_(automatic),
+      next_(next),
       collector_(config_.counts) {}
 
 Result<std::optional<Unsealed>> UnsealCeremony::submit(const SecretBytes& share, RandomSource& random) {
   COFFER_TRY(check_kind(config_, automatic_ == nullptr ? kShamirKind : automatic_->kind()));
   COFFER_TRY(collector_.add(share, random));
-  COFFER_ASSIGN(std::optional<Unsealed> found, open_with_earlier(share));
+  COFFER_ASSIGN(std::optional<Unsealed> found, open_with_earlier(share, random));
   if (found) {
     reset();
     return found;
@@ -98,7 +100,7 @@ Result<std::optional<Unsealed>> UnsealCeremony::submit(const SecretBytes& share,
   auto combined = collector_.combine();
   if (!combined.ok())
     return wrong_shares();
-  COFFER_ASSIGN(Unsealed unsealed, open_with(std::move(*combined)));
+  COFFER_ASSIGN(Unsealed unsealed, open_with(std::move(*combined), random));
   reset();
   return std::optional<Unsealed>(std::move(unsealed));
 }
@@ -119,7 +121,8 @@ void UnsealCeremony::keep_for_later() {
 }
 
 // Every set of this share and others of this attempt and of earlier ones, as many as there may be.
-Result<std::optional<Unsealed>> UnsealCeremony::open_with_earlier(const SecretBytes& share) {
+Result<std::optional<Unsealed>> UnsealCeremony::open_with_earlier(const SecretBytes& share,
+                                                                  RandomSource& random) {
   std::vector<const SecretBytes*> others;
   for (const SecretBytes& one : collector_.shares())
     if (!one.equals(share))
@@ -142,7 +145,7 @@ Result<std::optional<Unsealed>> UnsealCeremony::open_with_earlier(const SecretBy
     auto combined = shamir_combine(set);
     if (!combined.ok())
       continue;
-    auto unsealed = open_with(std::move(*combined));
+    auto unsealed = open_with(std::move(*combined), random);
     if (unsealed.ok())
       return std::optional<Unsealed>(std::move(*unsealed));
     if (unsealed.code() != Code::kInvalid)
@@ -151,7 +154,19 @@ Result<std::optional<Unsealed>> UnsealCeremony::open_with_earlier(const SecretBy
   return std::optional<Unsealed>();
 }
 
-Result<Unsealed> UnsealCeremony::open_with(SecretBytes combined) {
+Result<Unsealed> UnsealCeremony::open_with(SecretBytes combined, RandomSource& random) {
+  SecretBytes shared = next_ ? combined.clone() : SecretBytes();
+  COFFER_ASSIGN(Unsealed unsealed, open_stored(std::move(combined)));
+  if (next_) {
+    auto config = make_seal_config(next_->automatic, config_.counts, unsealed.root_key, std::move(shared), random);
+    if (!config.ok())
+      return config.status().with_context("the seal to migrate to");
+    unsealed.migrated = config->encode();
+  }
+  return unsealed;
+}
+
+Result<Unsealed> UnsealCeremony::open_stored(SecretBytes combined) {
   if (config_.automatic()) {
     if (!verify_recovery_key(config_, combined).ok())
       return wrong_shares();
@@ -167,7 +182,7 @@ Result<Unsealed> UnsealCeremony::open_with(SecretBytes combined) {
 Result<Unsealed> unseal_automatically(const SealConfig& config, std::string_view keyring_record, KeyWrapper& wrapper) {
   COFFER_ASSIGN(SecretBytes root_key, unwrap_root_key(config, wrapper));
   COFFER_ASSIGN(auto keyring, Keyring::open(keyring_record, KeyringId(0), root_key));
-  return Unsealed{std::move(root_key), std::move(keyring)};
+  return Unsealed{std::move(root_key), std::move(keyring), std::string()};
 }
 
 }  // namespace coffer::seal

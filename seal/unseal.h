@@ -53,15 +53,26 @@ class ShareCollector {
 struct Unsealed {
   SecretBytes root_key;
   std::shared_ptr<const Keyring> keyring;
+  std::string migrated;  // the seal's configuration under its next seal, to be stored; empty when there is none
+};
+
+// A seal that takes the place of the one that a store has: `automatic`, or Shamir's where that is null. It must outlive
+// whoever has this.
+struct NextSeal {
+  KeyWrapper* automatic = nullptr;
 };
 
 // Unsealing by people, share by share: with the shares of Shamir's seal, or, for a node with an automatic seal that was
 // sealed by hand, with recovery shares as permission and the seal's own key. Not thread-safe.
 class UnsealCeremony {
  public:
-  // The records as initialize() made them. `automatic` is the node's configured seal, null for Shamir's; it must
-  // outlive this object.
-  UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic = nullptr);
+  // The records as initialize() made them. `automatic` is the seal that they were made with, null for Shamir's; it must
+  // outlive this object. With `next`, the shares are given to move to that seal too: unseal shares become recovery
+  // shares, or the reverse, and the same people have them.
+  UnsealCeremony(SealConfig config, std::string keyring_record, KeyWrapper* automatic = nullptr,
+                 std::optional<NextSeal> next = std::nullopt);
+
+  bool migrates() const noexcept { return next_.has_value(); }
 
   CeremonyProgress progress() const { return collector_.progress(); }
   void reset() noexcept;
@@ -74,13 +85,15 @@ class UnsealCeremony {
   Result<std::optional<Unsealed>> submit(const SecretBytes& share, RandomSource& random);
 
  private:
-  Result<Unsealed> open_with(SecretBytes combined);
-  Result<std::optional<Unsealed>> open_with_earlier(const SecretBytes& share);
+  Result<Unsealed> open_with(SecretBytes combined, RandomSource& random);
+  Result<Unsealed> open_stored(SecretBytes combined);
+  Result<std::optional<Unsealed>> open_with_earlier(const SecretBytes& share, RandomSource& random);
   void keep_for_later();
 
   SealConfig config_;
   std::string keyring_record_;
   KeyWrapper* automatic_;
+  std::optional<NextSeal> next_;
   ShareCollector collector_;
   std::vector<SecretBytes> earlier_;  // of sets that opened nothing
 };

@@ -558,7 +558,8 @@ Status App::Impl::start_node() {
                                    [this](bool unsealed) { state_changed(unsealed); },
                                    cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr,
                                    &pgp_,
-                                   seal_health_.get()};
+                                   seal_health_.get(),
+                                   options_.former_seal.get()};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
   board_->put_token_judge(pipeline_.get());
@@ -595,6 +596,7 @@ Nanos App::Impl::housekeeping() {
   if (cluster_ != nullptr)
     cluster_->tick(system_clock().boot_now());
   note_version();
+  lifecycle_->tend_migration(*services_);
   const std::optional<WallTime> next = expiry_->tick();
   core::count_leases_of_a_quota(*services_);
   const bool more = jobs_->tick() || !jobs_->idle() || !expiry_->idle() || (next && *next <= node_->cluster_now());

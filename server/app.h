@@ -35,6 +35,7 @@ struct AppOptions {
   bool overload_protection = true;
   std::optional<LogLevel> log_requests;
   std::unique_ptr<seal::KeyWrapper> automatic_seal;  // null: Shamir
+  std::unique_ptr<seal::KeyWrapper> former_seal;     // of the stanza that says `disabled`; null: none
   http::Config http;
   rpc::Config rpc;
   TelemetryOptions telemetry;

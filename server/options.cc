@@ -240,6 +240,29 @@ Status add_addresses(const Config& config, StartOptions& start) {
   return ok_status();
 }
 
+// A disabled stanza is of a seal that the store may still have. What the environment names is meant for the enabled one
+// where both are of one kind.
+Status make_seals(std::vector<SealStanza>& stanzas, const RunOptions& run, AppOptions& app) {
+  std::string enabled_kind;
+  for (const SealStanza& stanza : stanzas)
+    if (!stanza.disabled)
+      enabled_kind = stanza.kind;
+  for (SealStanza& stanza : stanzas) {
+    if (stanza.kind == seal::kShamirKind)
+      continue;
+    std::unique_ptr<seal::KeyWrapper>& seal = stanza.disabled ? app.former_seal : app.automatic_seal;
+    if (seal != nullptr)
+      return Status(Code::kInvalid, stanza.disabled ? "seal: only one disabled automatic seal can be given at a time"
+                                                    : "seal: only one automatic seal can be used at a time");
+    const bool named = !stanza.disabled || stanza.kind != enabled_kind;
+    const Environment variable = [&run, named](const std::string& name) {
+      return named ? run.variable(name) : std::nullopt;
+    };
+    COFFER_ASSIGN(seal, make_automatic_seal(std::move(stanza), variable, run.call_web));
+  }
+  return ok_status();
+}
+
 // What the pod's environment says goes before the block, as it does for Vault.
 Status add_registration(const Config& config, const RunOptions& run, StartOptions& start) {
   if (!config.registration)
@@ -313,13 +336,7 @@ Result<StartOptions> configured_options(const RunOptions& run) {
   start.app.introspection = config.introspection_endpoint;
   start.app.standby_reads = !config.disable_performance_standby;
   start.app.lockouts = config.lockouts;
-  for (SealStanza& stanza : config.seals) {
-    if (stanza.disabled || stanza.kind == seal::kShamirKind)
-      continue;
-    if (start.app.automatic_seal != nullptr)
-      return Status(Code::kInvalid, "seal: only one automatic seal can be used at a time");
-    COFFER_ASSIGN(start.app.automatic_seal, make_automatic_seal(std::move(stanza), run.variable, run.call_web));
-  }
+  COFFER_TRY(make_seals(config.seals, run, start.app));
   return start;
 }
 

@@ -21,10 +21,16 @@ using testing::FakeCommitter;
 
 class Inline final : public ApplierPort {
  public:
+  Inline(store::Backend& backend, StateDeriver& deriver) : backend_(backend), deriver_(deriver) {}
   void on_applier(std::function<void()> step, std::function<void()> then) override {
     step();
+    backend_.publish(deriver_.attachment());
     then();
   }
+
+ private:
+  store::Backend& backend_;
+  StateDeriver& deriver_;
 };
 
 AuditEnvironment audit_environment(const Clock& clock) {
@@ -55,12 +61,13 @@ struct Fixture : private Home {
   void respond(std::unique_ptr<Exchange> exchange) override { answered = std::move(exchange); }
 
   // A start of the server on what the store holds.
-  Status start(seal::KeyWrapper* automatic = nullptr) {
+  Status start(seal::KeyWrapper* automatic = nullptr, seal::KeyWrapper* former = nullptr) {
     Lifecycle::Info info;
     info.storage_type = "inmemory";
     lifecycle = std::make_unique<Lifecycle>(
         info, Lifecycle::Ports{backend, committer, applier, deriver, automatic, random, clock, *logger,
-                               [] { return Index(); }, [] { return Index(); }, [](bool) {}});
+                               [] { return Index(); }, [] { return Index(); }, [](bool) {}, nullptr, nullptr, nullptr,
+                               former});
     return lifecycle->begin();
   }
 
@@ -90,6 +97,22 @@ struct Fixture : private Home {
     auto exchange = asked("sys/unseal");
     exchange->request.data = json::ObjectBuilder(exchange->arena, 1).add("key", share).build();
     ask(std::move(exchange));
+  }
+
+  // What is said to it; empty if nothing is wrong.
+  std::string migrate(std::string_view share) {
+    auto exchange = asked("sys/unseal");
+    exchange->request.data = json::ObjectBuilder(exchange->arena, 2).add("key", share).add("migrate", true).build();
+    ask(std::move(exchange));
+    return answered->response.has_errors() ? std::string(answered->response.errors[0]) : std::string();
+  }
+  // "shamir": and then whether the node waits for people to move it to another seal.
+  std::pair<std::string, bool> seal_status() {
+    auto exchange = asked("sys/seal-status");
+    exchange->request.operation = Operation::kRead;
+    ask(std::move(exchange));
+    const json::Value& told = answered->response.data;
+    return {std::string(told.string_or("type", "")), told.find("migration")->as_bool()};
   }
 
   std::optional<std::string> stored(const std::string& key) {
@@ -129,11 +152,19 @@ struct Fixture : private Home {
   AuditRegistry audit{audit_environment(clock)};
   StateDeriver deriver{engines, audit, SystemConfig{}};
   FakeCommitter committer{backend, deriver};
-  Inline applier;
+  Services services{backend, committer, engines, audit, random};
+  Inline applier{backend, deriver};
   std::unique_ptr<Logger> logger;
   std::unique_ptr<Lifecycle> lifecycle;
   std::unique_ptr<Exchange> answered;
 };
+
+std::unique_ptr<seal::KeyWrapper> static_seal(char digit) {
+  seal::StaticSealOptions options;
+  options.current_key = SecretBytes::copy_of(std::string(64, digit));
+  options.current_key_id = "test";
+  return *seal::make_static_seal(options, seal::read_key_reference);
+}
 
 }  // namespace
 
@@ -252,12 +283,7 @@ BOOST_FIXTURE_TEST_CASE(a_record_that_went_missing_after_the_start_stops_unseal_
 }
 
 BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_the_start, Fixture) {
-  seal::StaticSealOptions options;
-  options.current_key = SecretBytes::copy_of(std::string(64, 'a'));
-  options.current_key_id = "test";
-  const auto made = seal::make_static_seal(options, seal::read_key_reference);
-  BOOST_REQUIRE(made.ok());
-  const auto& wrapper = *made;
+  const auto wrapper = static_seal('a');
   BOOST_TEST(start(wrapper.get()).ok());
   auto exchange = asked("sys/init");
   exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
@@ -273,6 +299,91 @@ BOOST_FIXTURE_TEST_CASE(a_damaged_keyring_under_an_automatic_seal_is_refused_at_
   const Status begun = start(wrapper.get());
   BOOST_TEST((begun.code() == Code::kDataLoss));
   BOOST_TEST(begun.message().find("core/keyring") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_seal_is_migrated_when_its_people_ask_for_it_and_the_node_leads, Fixture) {
+  init();
+  const std::string share(answered->response.data.find("keys")->elements()[0].as_string());
+  const auto first = static_seal('a');
+  const auto second = static_seal('b');
+  const std::string shamirs = *stored(kConfigKey);
+  BOOST_TEST(start(first.get()).ok());
+  BOOST_TEST((seal_status() == std::pair(std::string("shamir"), true)));
+  unseal(share);
+  BOOST_TEST(answered->response.errors.at(0).starts_with("migrate option not provided"));
+  BOOST_TEST(lifecycle->sealed());
+  BOOST_TEST(migrate(share) == "");
+  BOOST_TEST(!lifecycle->sealed());
+  committer.leading = false;
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == shamirs));
+  committer.leading = true;
+  committer.forced.push_back({CommitOutcome::kRefused, Status(Code::kUnavailable, "leads no more")});
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == shamirs));
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) != shamirs));
+  BOOST_TEST(seal_status().second);
+  lifecycle->tend_migration(services);
+  BOOST_TEST((seal_status() == std::pair(std::string("static"), false)));
+  BOOST_TEST(start(first.get()).ok());
+  BOOST_TEST(!lifecycle->sealed());
+  // To another of its kind, which only the seal itself can tell from it.
+  BOOST_TEST(start(second.get(), first.get()).ok());
+  BOOST_TEST((seal_status() == std::pair(std::string("static"), true)));
+  BOOST_TEST(migrate(share) == "");
+  lifecycle->tend_migration(services);
+  lifecycle->tend_migration(services);
+  BOOST_TEST(!seal_status().second);
+  BOOST_TEST(start(second.get(), first.get()).ok());
+  BOOST_TEST(!lifecycle->sealed());
+  BOOST_TEST(migrate(share) == "");  // unsealed: nothing to do
+  // And back to the people alone.
+  BOOST_TEST(start(nullptr, second.get()).ok());
+  BOOST_TEST(migrate(share) == "");
+  lifecycle->tend_migration(services);
+  lifecycle->tend_migration(services);
+  BOOST_TEST((seal_status() == std::pair(std::string("shamir"), false)));
+  BOOST_TEST(start(nullptr, second.get()).ok());
+  BOOST_TEST(migrate(share).starts_with("can't perform a seal migration, no migration seal found"));
+  unseal(share);
+  BOOST_TEST(!lifecycle->sealed());
+}
+
+BOOST_FIXTURE_TEST_CASE(shares_that_were_exchanged_meanwhile_are_not_undone_by_a_migration, Fixture) {
+  init();
+  const std::string share(answered->response.data.find("keys")->elements()[0].as_string());
+  const auto automatic = static_seal('a');
+  BOOST_TEST(start(automatic.get()).ok());
+  BOOST_TEST(migrate(share) == "");
+  seal::SealConfig other = *seal::SealConfig::decode(*stored(kConfigKey));
+  other.counts = {5, 3};
+  // Between the look and the commit, and before the look.
+  committer.before = [&](const Proposal&) { set(kConfigKey, other.encode()); };
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == other.encode()));
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == other.encode()));
+  BOOST_TEST((seal_status() == std::pair(std::string("shamir"), true)));
+  BOOST_TEST(log().find("the shares were exchanged before the seal was migrated") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_seal_that_was_dropped_without_a_word_is_no_migration, Fixture) {
+  const auto automatic = static_seal('a');
+  BOOST_TEST(start(automatic.get()).ok());
+  auto exchange = asked("sys/init");
+  exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
+                               .add("recovery_shares", std::int64_t{1})
+                               .add("recovery_threshold", std::int64_t{1})
+                               .build();
+  ask(std::move(exchange));
+  const std::string share(answered->response.data.find("recovery_keys")->elements()[0].as_string());
+  BOOST_TEST(start().ok());
+  BOOST_TEST((seal_status() == std::pair(std::string("static"), false)));
+  BOOST_TEST(migrate(share).starts_with("can't perform a seal migration"));
+  unseal(share);
+  BOOST_TEST(answered->response.errors.at(0).starts_with("the store was sealed by a seal of type static"));
+  BOOST_TEST(lifecycle->sealed());
 }
 
 // J9: the attempt of others ends by its nonce alone.

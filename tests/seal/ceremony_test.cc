@@ -231,6 +231,37 @@ BOOST_AUTO_TEST_CASE(shares_of_a_wrong_size_are_refused_by_name_and_change_nothi
   BOOST_TEST(ceremony.progress().have == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(shares_move_with_the_root_key_to_another_seal) {
+  SeededRandom random(9);
+  const Initialized made = init_shamir(5, 3);
+  const auto automatic = static_seal();
+  UnsealCeremony to_automatic(SealConfig::decode(made.config_record).value(), made.keyring_record, nullptr,
+                              NextSeal{automatic.get()});
+  BOOST_TEST(to_automatic.migrates());
+  std::optional<Unsealed> opened;
+  for (const std::size_t share : {0, 2, 4})
+    opened = to_automatic.submit(made.shares[share], random).value();
+  BOOST_REQUIRE(opened.has_value());
+  SealConfig config = SealConfig::decode(opened->migrated).value();
+  BOOST_TEST(config.kind == "static");
+  BOOST_CHECK((config.counts == ShareCounts{5, 3}));
+  BOOST_TEST(unwrap_root_key(config, *automatic)->equals(made.root_key));
+  BOOST_TEST(verify_recovery_key(config, *shamir_combine(std::span(made.shares).first(3))).ok());
+
+  UnsealCeremony to_shamir(config, made.keyring_record, automatic.get(), NextSeal{});
+  for (const std::size_t share : {1, 2, 3})
+    opened = to_shamir.submit(made.shares[share], random).value();
+  BOOST_REQUIRE(opened.has_value());
+  config = SealConfig::decode(opened->migrated).value();
+  BOOST_TEST(config.kind == "shamir");
+  UnsealCeremony after(config, made.keyring_record);
+  for (const std::size_t share : {0, 1, 2})
+    opened = after.submit(made.shares[share], random).value();
+  BOOST_REQUIRE(opened.has_value());
+  BOOST_TEST(opened->root_key.equals(made.root_key));
+  BOOST_TEST(opened->migrated.empty());
+}
+
 BOOST_AUTO_TEST_CASE(share_texts_are_hex_or_base64) {
   const Initialized made = init_shamir(3, 2);
   const std::string bytes(made.shares[0].reveal_text());
