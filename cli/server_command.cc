@@ -89,6 +89,7 @@ Result<core::WebAnswer> call_web(const TransportFactory& make, const core::WebRe
   options.ca_cert = asked.ca_file;
   options.client_cert = asked.cert_file;
   options.client_key = asked.key_file;
+  options.server_name = asked.server_name;
   options.skip_verify = asked.skip_verify;
   options.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(asked.time_max);
   COFFER_ASSIGN(const std::unique_ptr<Transport> transport, make(options));

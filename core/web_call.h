@@ -23,6 +23,7 @@ struct WebRequest {
   std::string ca_file;  // empty: what the system trusts
   std::string cert_file;
   std::string key_file;
+  std::string server_name;  // expected in the certificate instead of the URL's host; empty: that
   bool skip_verify = false;
 };
 struct WebAnswer {

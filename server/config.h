@@ -95,7 +95,8 @@ struct AwsKmsStanza {
 };
 
 struct SealStanza {
-  // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), awskms, or one that validate() may refuse
+  // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), awskms, azurekeyvault, gcpckms, transit, or one that
+  // validate() refuses
   std::string kind;
   std::string name;
   bool disabled = false;
@@ -103,7 +104,7 @@ struct SealStanza {
   seal::StaticSealOptions static_options;
   Pkcs11Stanza pkcs11;
   AwsKmsStanza awskms;
-  std::map<std::string, SecretBytes> settings;  // of other kinds, as written
+  std::map<std::string, SecretBytes> settings;  // of the last three, as written
   std::string where;  // as above
 };
 
@@ -188,6 +189,13 @@ std::string sanitized_config(const Config& config);
 // What only the whole shows: storage and a listener are there, addresses and TTLs fit together, no kind that this
 // server lacks.
 Status validate_config(const Config& config);
+
+// server/config_seal.cc. The kind that a name is of: "aesgcm" is "static", "hsm" is "pkcs11"; others are themselves.
+std::string seal_kind_of(std::string_view written);
+// Whether it is a seal that opens by itself.
+bool is_seal_kind(std::string_view kind);
+// kInvalid, with the kinds that there are, unless it is one of them or "shamir".
+Status check_seal_kind(std::string_view kind);
 // Settings that are set and change nothing in this version, one line each.
 std::vector<std::string> idle_settings(const Config& config);
 

@@ -70,6 +70,8 @@ struct ListenerConfig;
 Status read_registration(const hcl::Node& root, const std::string& file, Config& config);
 Status read_tracing(const hcl::Node& root, const std::string& file, Config& config);
 Status read_audits(const hcl::Node& root, const std::string& file, Config& config);
+// server/config_seal.cc
+Status read_seals(const hcl::Node& root, const std::string& file, Config& config);
 // server/config_lockout.cc
 Status read_lockouts(const hcl::Node& root, const std::string& file, Config& config);
 // server/config_listener.cc

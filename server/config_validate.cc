@@ -75,11 +75,8 @@ Status check_listeners(const Config& config) {
 Status check_seals(const Config& config) {
   std::size_t enabled = 0;
   for (const SealStanza& seal : config.seals) {
-    if (seal.kind != "shamir" && seal.kind != "static" && seal.kind != "pkcs11" && seal.kind != "awskms")
-      return invalid("seal \"" + seal.kind +
-                         "\": this kind is not available in this version; use \"pkcs11\", \"awskms\", \"static\" or "
-                         "none",
-                     seal.where);
+    if (const Status known = check_seal_kind(seal.kind); !known.ok())
+      return invalid(known.message(), seal.where);
     if (!seal.awskms.not_served.empty())
       return invalid("seal \"awskms\": \"" + seal.awskms.not_served +
                          "\" is not available in this version; give access_key and secret_key",

@@ -1,5 +1,6 @@
 #include "server/diagnose.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -50,6 +51,13 @@ Finding swap() {
 Finding memory_lock(const Config& config) {
   if (config.disable_mlock)
     return {"Check Memory Lock", State::kWarning, "disable_mlock is set: memory for keys may be swapped out.", {}};
+  void* const area = ::mmap(nullptr, kSecretArenaBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  const bool locked = area != MAP_FAILED && ::mlock(area, kSecretArenaBytes) == 0;
+  if (area != MAP_FAILED)
+    ::munmap(area, kSecretArenaBytes);
+  if (!locked)
+    return {"Check Memory Lock", State::kWarning,
+            "memory for keys cannot be locked: raise RLIMIT_MEMLOCK or grant CAP_IPC_LOCK.", {}};
   return {"Check Memory Lock", State::kOk, "", {}};
 }
 

@@ -14,7 +14,6 @@
 namespace coffer::server {
 namespace {
 
-constexpr std::size_t kSecretArenaBytes = 1u << 20;
 
 void print_row(std::string& out, std::string_view name, std::string_view value) {
   constexpr std::size_t kNameColumns = 24;

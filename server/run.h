@@ -17,6 +17,9 @@ class Engine;
 
 namespace coffer::server {
 
+// What keys of the seal and the barrier are in; locked, if the system lets the process.
+inline constexpr std::size_t kSecretArenaBytes = 1u << 20;
+
 // What the command line gave. Empty texts were not given.
 struct RunOptions {
   std::string product = "Coffer";           // how it calls itself: "Coffer" or "Vault"

@@ -3,16 +3,25 @@
 #include <unistd.h>
 
 #include <array>
+#include <initializer_list>
+#include <map>
 
 #include "base/ascii.h"
+#include "base/disk.h"
 #include "base/encoding.h"
 #include "hsm/client.h"
 #include "seal/hsm_seal.h"
 #include "seal/static_seal.h"
 #include "server/aws_kms.h"
+#include "server/azure_key_vault.h"
+#include "server/gcp_kms.h"
+#include "server/key_service.h"
+#include "server/transit_seal.h"
 
 namespace coffer::server {
 namespace {
+
+constexpr std::size_t kCredentialsBytesMax = 65536;
 
 Status invalid(std::string_view setting, std::string_view what) {
   return Status(Code::kInvalid, std::string("seal \"pkcs11\": ").append(setting).append(" ").append(what));
@@ -139,6 +148,103 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_awskms(AwsKmsStanza stanza, const
   return seal::make_remote_seal(std::move(key));
 }
 
+// The settings of a key service's block, and what the environment has in their place.
+class Settings {
+ public:
+  enum class First : std::uint8_t { kVariable, kBlock };
+
+  Settings(const std::map<std::string, SecretBytes>& written, const Environment& variable)
+      : written_(written), variable_(variable) {}
+
+  SecretBytes secret(const std::string& name, std::initializer_list<const char*> variables,
+                     First first = First::kVariable) const {
+    SecretBytes out;
+    const auto block = written_.find(name);
+    const bool given = block != written_.end() && !block->second.empty();
+    if (first == First::kBlock && given)
+      return block->second.clone();
+    for (const char* one : variables)
+      if (out.empty())
+        take_from(variable_, one, out);
+    return out.empty() && given ? block->second.clone() : std::move(out);
+  }
+  std::string text(const std::string& name, std::initializer_list<const char*> variables,
+                   First first = First::kVariable) const {
+    return std::string(secret(name, variables, first).reveal_text());
+  }
+
+ private:
+  const std::map<std::string, SecretBytes>& written_;
+  const Environment& variable_;
+};
+
+Result<std::unique_ptr<seal::RemoteKey>> make_azure(const Settings& given, const core::WebCall& call_web) {
+  AzureSettings out;
+  out.tenant_id = given.text("tenant_id", {"AZURE_TENANT_ID"});
+  out.client_id = given.text("client_id", {"AZURE_CLIENT_ID"});
+  out.client_secret = given.secret("client_secret", {"AZURE_CLIENT_SECRET"});
+  out.federated_token_file = given.text("", {"AZURE_FEDERATED_TOKEN_FILE"});
+  out.environment = given.text("environment", {"AZURE_ENVIRONMENT"});
+  out.vault_name = given.text("vault_name", {"VAULT_AZUREKEYVAULT_VAULT_NAME"});
+  out.key_name = given.text("key_name", {"VAULT_AZUREKEYVAULT_KEY_NAME"});
+  out.resource = given.text("resource", {"AZURE_AD_RESOURCE"});
+  out.endpoint = given.text("endpoint", {"VAULT_AZUREKEYVAULT_ENDPOINT"});
+  out.authority_host = given.text("", {"AZURE_AUTHORITY_HOST"});
+  out.identity_host = given.text("", {"AZURE_POD_IDENTITY_AUTHORITY_HOST"});
+  return make_azure_key(std::move(out), call_web, system_clock());
+}
+
+// A service account's key, as it is or as the name of a file with it.
+Result<SecretBytes> credentials_of(SecretBytes written) {
+  if (written.empty() || written.reveal_text().starts_with('{'))
+    return written;
+  Result<std::string> read = read_file(posix_disk(), std::string(written.reveal_text()), kCredentialsBytesMax);
+  if (!read.ok())
+    return Status(Code::kInvalid, "seal \"gcpckms\": credentials: " + read.status().message());
+  const Wiped text{std::move(*read)};
+  return SecretBytes::copy_of(text.text);
+}
+
+Result<std::unique_ptr<seal::RemoteKey>> make_gcp(const Settings& given, const core::WebCall& call_web) {
+  GcpSettings out;
+  out.project = given.text("project", {"GOOGLE_PROJECT"});
+  out.region = given.text("region", {"GOOGLE_REGION"});
+  out.key_ring = given.text("key_ring", {"VAULT_GCPCKMS_SEAL_KEY_RING"});
+  out.crypto_key = given.text("crypto_key", {"VAULT_GCPCKMS_SEAL_CRYPTO_KEY"});
+  COFFER_ASSIGN(out.credentials, credentials_of(given.secret(
+                                     "credentials", {"GOOGLE_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"})));
+  out.endpoint = given.text("endpoint", {"GOOGLE_KMS_CUSTOM_ENDPOINT"});
+  out.metadata_host = given.text("", {"GCE_METADATA_HOST"});
+  return make_gcp_key(std::move(out), call_web, system_clock());
+}
+
+// What the command line's variables say too is of this server's own clients as well: there the block goes first.
+Result<std::unique_ptr<seal::RemoteKey>> make_transit(const Settings& given, const core::WebCall& call_web) {
+  constexpr auto kBlock = Settings::First::kBlock;
+  const auto flag = [](const std::string& text) { return text == "true" || text == "1"; };
+  TransitSettings out;
+  out.address = given.text("address", {"VAULT_ADDR"}, kBlock);
+  out.token = given.secret("token", {"VAULT_TOKEN"}, kBlock);
+  out.key_name = given.text("key_name", {"VAULT_TRANSIT_SEAL_KEY_NAME"});
+  out.mount_path = given.text("mount_path", {"VAULT_TRANSIT_SEAL_MOUNT_PATH"});
+  out.name_space = given.text("namespace", {"VAULT_NAMESPACE"}, kBlock);
+  out.disable_renewal = flag(given.text("disable_renewal", {"VAULT_TRANSIT_SEAL_DISABLE_RENEWAL"}));
+  out.ca_file = given.text("tls_ca_cert", {"VAULT_CACERT"}, kBlock);
+  out.cert_file = given.text("tls_client_cert", {"VAULT_CLIENT_CERT"}, kBlock);
+  out.key_file = given.text("tls_client_key", {"VAULT_CLIENT_KEY"}, kBlock);
+  out.server_name = given.text("tls_server_name", {"VAULT_TLS_SERVER_NAME"}, kBlock);
+  out.skip_verify = flag(given.text("tls_skip_verify", {"VAULT_SKIP_VERIFY"}, kBlock));
+  return make_transit_key(std::move(out), call_web);
+}
+
+Result<std::unique_ptr<seal::RemoteKey>> make_service_key(const SealStanza& stanza, const Environment& variable,
+                                                          const core::WebCall& call_web) {
+  const Settings given(stanza.settings, variable);
+  if (stanza.kind == kAzureKind)
+    return make_azure(given, call_web);
+  return stanza.kind == kGcpKind ? make_gcp(given, call_web) : make_transit(given, call_web);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable,
@@ -147,6 +253,10 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza,
     return make_pkcs11(std::move(stanza.pkcs11), variable);
   if (stanza.kind == kAwsKmsKind)
     return make_awskms(std::move(stanza.awskms), variable, call_web);
+  if (stanza.kind == kAzureKind || stanza.kind == kGcpKind || stanza.kind == kTransitKind) {
+    COFFER_ASSIGN(std::unique_ptr<seal::RemoteKey> key, make_service_key(stanza, variable, call_web));
+    return seal::make_remote_seal(std::move(key));
+  }
   seal::fill_from_environment(stanza.static_options, variable);
   return seal::make_static_seal(stanza.static_options, seal::read_key_reference);
 }

@@ -12,8 +12,9 @@
 
 namespace coffer::server {
 
-// kInvalid names the setting that is wrong. Nothing is asked of the seal yet. What the environment names (VAULT_HSM_*,
-// AWS_*, VAULT_AWSKMS_SEAL_KEY_ID) goes before the stanza; VAULT_STATIC_SEAL_* after it, as they do for Vault.
+// kInvalid names the setting that is wrong. Nothing is asked of the seal yet. What the environment names goes before
+// the stanza; VAULT_STATIC_SEAL_*, and for a transit seal what a client of this server reads too (VAULT_ADDR,
+// VAULT_TOKEN and the like), after it, as they do for Vault.
 Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza, const Environment& variable,
                                                                const core::WebCall& call_web);
 

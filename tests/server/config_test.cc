@@ -108,7 +108,8 @@ BOOST_AUTO_TEST_CASE(seals_that_are_not_served_are_refused_by_name) {
   const Config other = parsed(base + "seal \"ocikms\" { key_id = \"a\" }\n");
   BOOST_TEST(validate_config(other).message() ==
              "error loading configuration from f.hcl: line 3, column 1: seal \"ocikms\": this kind is not available "
-             "in this version; use \"pkcs11\", \"awskms\", \"static\" or none");
+             "in this version; use \"static\", \"pkcs11\", \"awskms\", \"azurekeyvault\", \"gcpckms\", \"transit\", "
+             "or none");
   const Config role = parsed(base + "seal \"awskms\" { role_arn = \"arn:aws:iam::1:role/x\" }\n");
   BOOST_TEST(validate_config(role).message() ==
              "error loading configuration from f.hcl: line 3, column 1: seal \"awskms\": \"role_arn\" is not available "
