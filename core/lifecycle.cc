@@ -43,11 +43,6 @@ Result<bool> holds_anything(const store::View& view) {
   return more;
 }
 
-bool flag(const json::Value& body, std::string_view name) {
-  const json::Value* value = body.find(name);
-  return value != nullptr && value->is_bool() && value->as_bool();
-}
-
 // A share count of the body; absent is 0.
 Result<unsigned> count_field(const json::Value& body, std::string_view name) {
   const json::Value* value = body.find(name);
@@ -304,12 +299,15 @@ Result<std::unique_ptr<Lifecycle::InitCommit>> Lifecycle::make_init(const seal::
   if (!ports_.committer.is_leader())
     return Status(Code::kUnavailable, "this node does not lead yet");
   COFFER_ASSIGN(std::unique_ptr<store::View> view, ports_.backend.view());
-  // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out
-  // the first.
-  COFFER_TRY(load_records(*view));
-  if (status_.initialized) {
-    publish(status_);
-    return Status(Code::kInvalid, "Vault is already initialized");
+  {
+    // An earlier one whose outcome was called unknown may have taken effect after all; a second keyring would lock out
+    // the first.
+    const std::lock_guard lock(mutex_);
+    COFFER_TRY(load_records(*view));
+    if (status_.initialized) {
+      publish(status_);
+      return Status(Code::kInvalid, "Vault is already initialized");
+    }
   }
   auto commit = std::make_unique<InitCommit>(*this);
   const WallTime now = ports_.committer.cluster_now();
@@ -372,58 +370,82 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
   }
   busy_ = true;
   lock.unlock();
+  const bool slow = asks_outside() || !request->secret_keys.empty() || !request->recovery_keys.empty() ||
+                    !request->root_token_key.empty();
+  auto owed = std::make_shared<Owed>(std::move(exchange));
+  if (!slow)
+    return begin_init(*request, std::move(owed));
+  if (!run_apart([this, request = std::move(*request), owed] { begin_init(request, owed); })) {
+    end_init(**owed, Status(Code::kUnavailable, "too many calls to other systems wait"));
+    respond(owed->take());
+  }
+}
+
+bool Lifecycle::asks_outside() const noexcept {
+  return (ports_.automatic != nullptr && ports_.automatic->remote()) ||
+         (ports_.former != nullptr && ports_.former->remote());
+}
+
+// A thread that serves connections waits for nobody outside. False: too many wait already.
+bool Lifecycle::run_apart(std::function<void()> step) const {
+  if (ports_.threads != nullptr)
+    return ports_.threads->submit(std::move(step));
+  step();
+  return true;
+}
+
+// The init that set busy_ came to nothing.
+void Lifecycle::end_init(Exchange& exchange, const Status& failure) {
+  {
+    const std::lock_guard lock(mutex_);
+    busy_ = false;
+  }
+  refuse(exchange, "initialize", failure);
+}
+
+// busy_ is set. May take as long as the seal does.
+void Lifecycle::begin_init(const seal::InitRequest& request, std::shared_ptr<Owed> owed) {
   if (ports_.cluster == nullptr || ports_.committer.is_leader())
-    return carry_out_init(*request, std::move(exchange));
+    return carry_out_init(request, owed->take());
   // Nobody leads a node that has not been told whether it begins a cluster or joins one. A group that is begun is begun
   // for good, so what is asked for must be possible.
-  const auto tried =
-      seal::initialize(*request, ports_.automatic, ports_.pgp, ports_.clock.wall_now(), ports_.random);
+  const auto tried = seal::initialize(request, ports_.automatic, ports_.pgp, ports_.clock.wall_now(), ports_.random);
   if (!tried.ok()) {
-    {
-      const std::lock_guard inner(mutex_);
-      busy_ = false;
-    }
-    refuse(*exchange, "initialize", tried.status());
-    return respond(std::move(exchange));
+    end_init(**owed, tried.status());
+    return respond(owed->take());
   }
-  auto owed = std::make_shared<Owed>(std::move(exchange));
-  ports_.cluster->lead_alone([this, owed, request = *request](const Status& status) {
+  ports_.cluster->lead_alone([this, owed, request](const Status& status) {
+    if (status.ok() && asks_outside() &&
+        run_apart([this, owed, request] { carry_out_init(request, owed->take()); }))
+      return;
     if (status.ok())
       return carry_out_init(request, owed->take());
-    {
-      const std::lock_guard inner(mutex_);
-      busy_ = false;
-    }
-    refuse(**owed, "initialize", status);
+    end_init(**owed, status);
     respond(owed->take());
   });
 }
 
 // busy_ is set.
 void Lifecycle::carry_out_init(const seal::InitRequest& request, std::unique_ptr<Exchange> exchange) {
-  std::unique_lock lock(mutex_);
   Result<std::unique_ptr<InitCommit>> commit = make_init(request);
   if (!commit.ok()) {
-    busy_ = false;
-    lock.unlock();
-    refuse(*exchange, "initialize", commit.status());
+    end_init(*exchange, commit.status());
     return respond(std::move(exchange));
   }
-  lock.unlock();
   (*commit)->exchange = std::move(exchange);
   submit_init(std::move(commit).value());
 }
 
 void Lifecycle::init_dev(std::function<void(Result<DevKeys>)> done) {
-  std::unique_lock lock(mutex_);
   seal::InitRequest request;
   request.secret = {1, 1};
   Result<std::unique_ptr<InitCommit>> commit = make_init(request);
-  if (commit.ok())
-    busy_ = true;
-  lock.unlock();
   if (!commit.ok())
     return done(commit.status());
+  {
+    const std::lock_guard lock(mutex_);
+    busy_ = true;
+  }
   (*commit)->unseal_after = true;
   (*commit)->dev_done = std::move(done);
   submit_init(std::move(commit).value());
@@ -474,95 +496,6 @@ void Lifecycle::finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome ou
   if (!shared->unseal_after)
     return finish(Status());
   unseal_with({std::move(shared->made.root_key), shared->made.keyring, std::string()}, finish);
-}
-
-// Under mutex_.
-Status Lifecycle::begin_ceremony() {
-  if (ceremony_ != nullptr)
-    return ok_status();
-  if (pending_) {
-    ceremony_ = std::make_unique<seal::UnsealCeremony>(pending_->records.seal, pending_->records.keyring,
-                                                       ports_.automatic);
-    return ok_status();
-  }
-  COFFER_ASSIGN(const std::unique_ptr<store::View> view, ports_.backend.view());
-  COFFER_TRY(load_records(*view));
-  COFFER_ASSIGN(seal::SealConfig config, seal::SealConfig::decode(seal_record_));
-  if (!status_.migrating) {
-    ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, ports_.automatic);
-    return ok_status();
-  }
-  seal::KeyWrapper* const opener = config.automatic() ? ports_.former : nullptr;
-  ceremony_ = std::make_unique<seal::UnsealCeremony>(std::move(config), keyring_record_, opener,
-                                                     seal::NextSeal{ports_.automatic});
-  return ok_status();
-}
-
-void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
-  const json::Value& body = exchange->request.data;
-  const std::string_view key = body.string_or("key", "");
-  std::unique_lock lock(mutex_);
-  const auto answer_now = [&](const Status& status) {
-    if (status.ok())
-      answer_status(*exchange, status_);
-    else
-      refuse(*exchange, "unseal", status);
-    lock.unlock();
-    respond(std::move(exchange));
-  };
-  if (!status_.initialized)
-    return answer_now(Status(Code::kInvalid, "server is not yet initialized"));
-  if (!status_.sealed || busy_)
-    return answer_now(Status());
-  if (flag(body, "reset")) {
-    // Nobody drops shares that others have given without having looked at them (advisory J9).
-    if (status_.progress.have > 0 && !mutant(Mutant::kResetWithoutNonce) &&
-        body.string_or("nonce", "") != status_.progress.nonce)
-      return answer_now(Status(
-          Code::kInvalid, "shares have been given: 'reset' needs the 'nonce' of this attempt, see sys/seal-status"));
-    ceremony_.reset();
-    status_.progress = {};
-    publish(status_);
-    return answer_now(Status());
-  }
-  if (key.empty())
-    return answer_now(
-        Status(Code::kInvalid, "'key' must be specified in request body as JSON, or 'reset' set to true"));
-  const Result<SecretBytes> share = seal::parse_share(key);
-  if (!share.ok())
-    return answer_now(share.status());
-  if (const Status begun = begin_ceremony(); !begun.ok())
-    return answer_now(begun);
-  if (const Status may = check_migration(flag(body, "migrate")); !may.ok())
-    return answer_now(may);
-  Result<std::optional<seal::Unsealed>> unsealed = ceremony_->submit(*share, ports_.random);
-  status_.progress = ceremony_->progress();
-  publish(status_);
-  if (unsealed.code() == Code::kDataLoss) {
-    ceremony_.reset();  // the next one reads the records anew
-    return answer_now(damaged(layout::kKeyring, unsealed.status().message()));
-  }
-  if (unsealed.code() == Code::kInvalid)
-    ports_.logger.warn("core", "shares were refused", {{"remote_address", exchange->request.remote_address}});
-  if (!unsealed.ok() || !unsealed->has_value())
-    return answer_now(unsealed.status());
-  busy_ = true;
-  if (!(*unsealed)->migrated.empty())
-    migration_ = Migration{seal_record_, std::move((*unsealed)->migrated)};
-  const bool joins = pending_.has_value();
-  lock.unlock();
-  auto owed = std::make_shared<Owed>(std::move(exchange));
-  const auto done = [this, owed](const Status& status) {
-    if (status.ok())
-      answer_status(**owed, *published_.load());
-    else
-      refuse(**owed, "unseal", status);
-    respond(owed->take());
-  };
-  if (joins)
-    enter(std::make_shared<seal::Unsealed>(std::move(**unsealed)), done);
-  else
-    unseal_with(std::move(**unsealed), done);
 }
 
 }  // namespace coffer::core

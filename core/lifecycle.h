@@ -81,6 +81,7 @@ class Lifecycle final : public LifecycleHandler {
     crypto::PgpEncryptor* pgp = nullptr;  // null: nothing is encrypted to keys
     SealHealth* health = nullptr;         // null: nobody asks how the seal does
     seal::KeyWrapper* former = nullptr;
+    CallPool* threads = nullptr;          // for seals and PGP, which take their time; null: the caller's thread
   };
 
   Lifecycle(Info info, Ports ports);
@@ -165,7 +166,11 @@ class Lifecycle final : public LifecycleHandler {
   // The failed answer. What a damaged record or a failed dependency says goes to the log alone: anybody may ask here.
   void refuse(Exchange& exchange, std::string_view doing, const Status& status) const;
   void start_init(std::unique_ptr<Exchange> exchange);
+  void begin_init(const seal::InitRequest& request, std::shared_ptr<Owed> owed);
   void carry_out_init(const seal::InitRequest& request, std::unique_ptr<Exchange> exchange);
+  void end_init(Exchange& exchange, const Status& failure);
+  bool asks_outside() const noexcept;
+  bool run_apart(std::function<void()> step) const;
   void seal_behind(std::shared_ptr<Owed> owed);
   void step_down_behind(std::shared_ptr<Owed> owed);
 
@@ -191,6 +196,10 @@ class Lifecycle final : public LifecycleHandler {
   Status unseal_once();
   void unseal_by_itself(seal::Unsealed unsealed);
   void start_unseal(std::unique_ptr<Exchange> exchange);
+  void try_share(std::shared_ptr<const SecretBytes> share, std::unique_ptr<Exchange> exchange);
+  void take_share(std::unique_lock<std::mutex> lock, std::unique_ptr<Exchange> exchange,
+                  Result<std::optional<seal::Unsealed>> unsealed);
+  void answer_unseal(std::unique_lock<std::mutex> lock, std::unique_ptr<Exchange> exchange, const Status& status) const;
   Status begin_ceremony();
   // lifecycle_migrate.cc
   // What people moved to another seal, until it is stored.
@@ -215,7 +224,8 @@ class Lifecycle final : public LifecycleHandler {
   Status_ status_;
   std::string seal_record_;
   std::string keyring_record_;
-  std::unique_ptr<seal::UnsealCeremony> ceremony_;    // shamir, sealed
+  std::shared_ptr<seal::UnsealCeremony> ceremony_;    // sealed, and its people are at it
+  bool trying_ = false;                               // the ceremony is with another thread, which asks the seal
   std::optional<Migration> migration_;
   bool foreign_ = false;                              // the configured seal does not open what one of its kind sealed
   bool busy_ = false;                                 // an init, unseal or join is being carried out

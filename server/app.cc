@@ -559,7 +559,8 @@ Status App::Impl::start_node() {
                                    cluster_ != nullptr ? &cluster_->attach(*node_, *services_) : nullptr,
                                    &pgp_,
                                    seal_health_.get(),
-                                   options_.former_seal.get()};
+                                   options_.former_seal.get(),
+                                   &calls_};
   lifecycle_ = std::make_unique<core::Lifecycle>(options_.info, std::move(lifecycle));
   pipeline_ = std::make_unique<core::Pipeline>(*services_, lifecycle_.get());
   board_->put_token_judge(pipeline_.get());

@@ -1,7 +1,9 @@
 """A server whose root key AWS KMS guards (`seal "awskms"`): a stand-in for the service that checks every request's signature."""
+import concurrent.futures
 import json
 import re
 import subprocess
+import time
 
 import harness
 import kms_stub
@@ -99,6 +101,34 @@ class AwsKms(harness.Contract):
         self.unsealed_by_itself()
         self.assertEqual(self.shell("vault kv get -field=value secret/a").strip(), "two")
         self.assertNotIn(kms_stub.SECRET_KEY, server.output())
+
+    def others_are_served(self, service, command, done):
+        """Whatever waits for the service, everybody else is answered: each connection is some thread's."""
+        service.may_answer.clear()
+        self.addCleanup(service.may_answer.set)
+        asked = len(service.requests)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(subprocess.run, ["bash", "-c", command], env=self.environment, cwd=self.folder, capture_output=True, text=True, check=False)
+            harness.wait_until(lambda: len(service.requests) > asked, "the service is asked")
+            for path in ["sys/health?sealedcode=200&uninitcode=200", "sys/seal-status"] * 16:
+                began = time.monotonic()
+                self.assertEqual(harness.http("GET", f"/v1/{path}")[0], 200)
+                self.assertLess(time.monotonic() - began, 2)
+            self.assertFalse(waiting.done())
+            service.may_answer.set()
+            self.assertEqual(waiting.result().returncode, 0, waiting.result().stdout + waiting.result().stderr)
+        return done(waiting.result().stdout)
+
+    def test_nobody_waits_for_a_service_that_is_silent(self):
+        service = self.service()
+        service.add("alias/vault-unseal")
+        self.server('seal "awskms" {\n  kms_key_id = "alias/vault-unseal"\n}')
+        made = self.others_are_served(service, "vault operator init -recovery-shares=1 -recovery-threshold=1 -format=json", json.loads)
+        self.environment["VAULT_TOKEN"] = made["root_token"]
+        self.unsealed_by_itself()
+        self.shell("vault operator seal")
+        told = self.others_are_served(service, f"vault operator unseal {made['recovery_keys_b64'][0]}", str)
+        self.assertRegex(told, r"Sealed +false")
 
     def test_init_that_cannot_seal_changes_nothing(self):
         service = self.service()

@@ -35,6 +35,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         action = self.headers.get("x-amz-target", "")
         service.requests.append(action)
+        service.may_answer.wait(60)
         if service.word:
             return self._answer(400, {"__type": f"com.amazonaws.kms#{service.word}", "message": "a text of the service's own"})
         if self.path != "/" or self.headers["content-type"] != "application/x-amz-json-1.1":
@@ -59,6 +60,8 @@ class Service:
         self.aliases = {}
         self.requests = []
         self.word = None
+        self.may_answer = threading.Event()  # until then it is silent
+        self.may_answer.set()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.server.service = self
         self.thread = threading.Thread(target=self.server.serve_forever)
