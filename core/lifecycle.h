@@ -207,6 +207,7 @@ class Lifecycle final : public LifecycleHandler {
     std::string before;  // the seal's record that they had shares for
     std::string after;
     bool storing = false;
+    bool anew = false;   // or that this node wrapped by the present key of the same seal
   };
   bool is_former_of_kind(std::string_view kind) const noexcept;
   bool is_to_migrate(const seal::SealConfig& config) const;
@@ -214,6 +215,7 @@ class Lifecycle final : public LifecycleHandler {
   void tell_migration() const;
   Status check_migration(bool asked) const;
   void end_migration(const std::string& stored);
+  void wrap_anew(const std::string& record, const SecretBytes& root_key);
   Result<std::unique_ptr<InitCommit>> make_init(const seal::InitRequest& request);
   void submit_init(std::unique_ptr<InitCommit> commit);
   void finish_init(std::unique_ptr<InitCommit> commit, CommitOutcome outcome, const Status& status);

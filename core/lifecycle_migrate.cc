@@ -58,6 +58,21 @@ Status Lifecycle::check_migration(bool asked) const {
                          : "can't perform a seal migration, no migration seal found: the store has the configured one");
 }
 
+// What an earlier key of the seal wrapped is wrapped by its present one, so that the earlier one can go. Whatever comes
+// of it, the store stays open to both until that is stored.
+void Lifecycle::wrap_anew(const std::string& record, const SecretBytes& root_key) {
+  const Result<seal::SealConfig> config = seal::SealConfig::decode(record);
+  if (!config.ok() || ports_.automatic->is_current(config->wrapped_root_key))
+    return;
+  const Result<seal::SealConfig> next = seal::wrap_anew(*config, root_key, *ports_.automatic, ports_.random);
+  if (!next.ok()) {
+    ports_.logger.warn("core", "the root key stays wrapped by an earlier key of the seal: " + next.status().message());
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  migration_ = Migration{record, next->encode(), false, true};
+}
+
 void Lifecycle::tend_migration(const Services& services) {
   std::string before, after;
   {
@@ -105,7 +120,11 @@ void Lifecycle::end_migration(const std::string& stored) {
   if (!migration_ || !config.ok())
     return;
   const bool own = stored == migration_->after;
-  migration_.reset();
+  if (std::exchange(migration_, std::nullopt)->anew) {
+    if (own)
+      ports_.logger.info("core", "the root key is wrapped by the seal's present key", {{"type", config->kind}});
+    return;
+  }
   foreign_ &= !own;
   status_.type = config->kind;
   status_.counts = config->counts;

@@ -100,7 +100,7 @@ void Lifecycle::try_share(std::shared_ptr<const SecretBytes> share, std::unique_
   std::unique_lock lock(mutex_);
   const std::shared_ptr<seal::UnsealCeremony> ceremony = ceremony_;
   lock.unlock();
-  Result<std::optional<seal::Unsealed>> unsealed = Status(Code::kUnavailable, "the seal's record was changed meanwhile");
+  Result<std::optional<seal::Unsealed>> unsealed = std::optional<seal::Unsealed>();
   if (ceremony != nullptr)
     unsealed = ceremony->submit(*share, ports_.random);
   lock.lock();

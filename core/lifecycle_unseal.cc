@@ -19,6 +19,7 @@ Status Lifecycle::begin() {
   if (!view.ok())
     return view.status().with_context("cannot read the store");
   Result<seal::Unsealed> unsealed = Status(Code::kUnavailable, "not tried");
+  std::string seal_record;
   {
     const std::lock_guard lock(mutex_);
     COFFER_TRY(load_records(**view));
@@ -31,7 +32,8 @@ Status Lifecycle::begin() {
       keep_unsealing();
       return Status();
     }
-    const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record_);
+    seal_record = seal_record_;
+    const Result<seal::SealConfig> config = seal::SealConfig::decode(seal_record);
     unsealed = config.ok() ? seal::unseal_automatically(*config, keyring_record_, *ports_.automatic)
                            : Result<seal::Unsealed>(config.status());
   }
@@ -44,6 +46,7 @@ Status Lifecycle::begin() {
     ports_.logger.error("core", "cannot unseal: " + unsealed.status().message(), {{"seal", ports_.automatic->kind()}});
     return Status();
   }
+  wrap_anew(seal_record, unsealed->root_key);
   unseal_by_itself(std::move(unsealed).value());
   return Status();
 }
@@ -106,6 +109,7 @@ Status Lifecycle::unseal_once() {
       return Status(Code::kConflict, "the seal's record was changed meanwhile");
     busy_ = true;
   }
+  wrap_anew(seal_record, unsealed.root_key);
   unseal_by_itself(std::move(unsealed));
   return ok_status();
 }

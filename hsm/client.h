@@ -42,6 +42,9 @@ class Client {
   // Of all calls: kUnavailable when the HSM does not answer, or did not a moment ago, and kInvalid with the setting's
   // name when the settings are not right, the PIN among them.
 
+  // As it was asked for.
+  const KeyName& key() const noexcept { return settings_.key; }
+
   // At most 1 KiB. What comes out decrypts with this node's settings or another's with the same HSM.
   Result<Encrypted> encrypt(const SecretBytes& text);
   // kDenied: the HSM has no such key. kDataLoss: it was not encrypted so.

@@ -18,6 +18,7 @@ class EnvelopeWrapper final : public KeyWrapper {
   Result<std::string> wrap(const SecretBytes& key, std::string_view context, RandomSource& random) override {
     return seal_envelope(keys_.front(), key, context, random);
   }
+  bool is_current(std::string_view wrapped) const override { return envelope_key_id(wrapped) == keys_.front().id; }
   Result<SecretBytes> unwrap(std::string_view wrapped, std::string_view context) override;
 
  private:

@@ -16,6 +16,14 @@ class HsmKey final : public RemoteKey {
   std::string_view envelope_id() const noexcept override { return "hsm"; }
   Status check() override { return client_->check(); }
 
+  bool is_current(std::string_view encrypted) const override {
+    ByteReader in(encrypted);
+    const Result<hsm::Encrypted> from = hsm::decode_encrypted(in);
+    const hsm::KeyName& wanted = client_->key();
+    return from.ok() && (wanted.label.empty() || wanted.label == from->key.label) &&
+           (wanted.id.empty() || wanted.id == from->key.id);
+  }
+
   Result<std::string> encrypt(const SecretBytes& key) override {
     COFFER_ASSIGN(const hsm::Encrypted encrypted, client_->encrypt(key));
     return hsm::encode_encrypted(encrypted);

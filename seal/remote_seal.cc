@@ -18,6 +18,11 @@ class RemoteSeal final : public KeyWrapper {
   bool remote() const noexcept override { return true; }
   Status check() override { return outside_->check(); }
 
+  bool is_current(std::string_view wrapped) const override {
+    ByteReader in(wrapped);
+    return in.u8() == kFormat && outside_->is_current(in.bytes());
+  }
+
   Result<std::string> wrap(const SecretBytes& key, std::string_view context, RandomSource& random) override {
     EnvelopeKey own{std::string(outside_->envelope_id()), {}};
     COFFER_ASSIGN(own.key, crypto::draw_secret(random, kKeyBytes));

@@ -26,6 +26,8 @@ class RemoteKey {
   // kDataLoss: nothing that encrypt() made.
   virtual Result<SecretBytes> decrypt(std::string_view encrypted) = 0;
   virtual Status check() = 0;
+  // Of what encrypt() made: whether it would use the same key now, as far as that can be told without asking.
+  virtual bool is_current(std::string_view) const { return true; }
 };
 
 // What it wraps is sealed under a key of its own, which the key outside encrypts (docs/formats/remote_seal.md): so

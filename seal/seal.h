@@ -31,6 +31,9 @@ class KeyWrapper {
   // reached now.
   virtual Result<SecretBytes> unwrap(std::string_view wrapped, std::string_view context) = 0;
 
+  // Whether wrap() would use the same key now as for this; what cannot be told without asking is taken to be so.
+  virtual bool is_current(std::string_view) const { return true; }
+
   // Whether a call may take long or fail for a while: what is away may come back.
   virtual bool remote() const noexcept { return false; }
 

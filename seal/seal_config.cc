@@ -48,6 +48,10 @@ std::string recovery_tag(const SecretBytes& key, std::string_view salt, ShareCou
   return std::string(text_of(tag));
 }
 
+Status too_large(const std::string& kind) {
+  return Status(Code::kTooLarge, "the " + kind + " seal returned a wrapped key that is too large to store");
+}
+
 }  // namespace
 
 Status check_share_counts(ShareCounts counts) {
@@ -114,7 +118,7 @@ Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, con
   out.counts = counts;
   COFFER_ASSIGN(out.wrapped_root_key, wrapper.wrap(root_key, wrap_context(out.kind, counts), random));
   if (out.wrapped_root_key.size() > kEnvelopeBytesMax)
-    return Status(Code::kTooLarge, "the " + out.kind + " seal returned a wrapped key that is too large to store");
+    return too_large(out.kind);
   if (out.automatic()) {
     std::array<std::uint8_t, kSaltBytes> salt;
     COFFER_TRY(crypto::draw(random, salt));
@@ -130,6 +134,16 @@ Result<SealConfig> make_seal_config(KeyWrapper* automatic, ShareCounts counts, c
     return make_seal_config(*automatic, counts, root_key, shared, random);
   const auto wrapper = make_shamir_wrapper(std::move(shared));
   return make_seal_config(*wrapper, counts, root_key, SecretBytes(), random);
+}
+
+Result<SealConfig> wrap_anew(const SealConfig& config, const SecretBytes& root_key, KeyWrapper& wrapper,
+                             RandomSource& random) {
+  COFFER_TRY(check_kind(config, wrapper.kind()));
+  SealConfig out = config;
+  COFFER_ASSIGN(out.wrapped_root_key, wrapper.wrap(root_key, wrap_context(config.kind, config.counts), random));
+  if (out.wrapped_root_key.size() > kEnvelopeBytesMax)
+    return too_large(out.kind);
+  return out;
 }
 
 Status check_kind(const SealConfig& config, std::string_view configured) {

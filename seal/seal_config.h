@@ -47,6 +47,10 @@ Result<SealConfig> make_seal_config(KeyWrapper& wrapper, ShareCounts counts, con
 Result<SealConfig> make_seal_config(KeyWrapper* automatic, ShareCounts counts, const SecretBytes& root_key,
                                     SecretBytes shared, RandomSource& random);
 
+// The same configuration with the root key wrapped by the seal's present key. Fails as wrap() does.
+Result<SealConfig> wrap_anew(const SealConfig& config, const SecretBytes& root_key, KeyWrapper& wrapper,
+                             RandomSource& random);
+
 // kInvalid when the store was sealed by another kind of seal than `configured`.
 Status check_kind(const SealConfig& config, std::string_view configured);
 

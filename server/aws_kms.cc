@@ -62,6 +62,13 @@ class AwsKmsKey final : public seal::RemoteKey {
     return plaintext;
   }
 
+  // An alias may name any key.
+  bool is_current(std::string_view encrypted) const override {
+    const std::string_view arn = KeyService::name_in(encrypted);
+    return settings_.key_id.find("alias/") != std::string::npos || arn == settings_.key_id ||
+           arn.ends_with("/" + settings_.key_id);
+  }
+
   Status check() override {
     json::Arena arena;
     COFFER_ASSIGN(const json::Value answer,

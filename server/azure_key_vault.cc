@@ -89,6 +89,10 @@ class AzureKey final : public seal::RemoteKey {
     return SecretBytes::copy_of(text.text);
   }
 
+  bool is_current(std::string_view encrypted) const override {
+    return KeyService::name_in(encrypted).starts_with(settings_.key_name + "/");
+  }
+
   Status check() override {
     json::Arena arena;
     COFFER_ASSIGN(const KeyService::Answer answer, service_.ask_with(tokens_, arena, [this] {

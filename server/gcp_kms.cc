@@ -84,6 +84,8 @@ class GcpKey final : public seal::RemoteKey {
     return plain;
   }
 
+  bool is_current(std::string_view encrypted) const override { return KeyService::name_in(encrypted) == key_; }
+
   Status check() override {
     json::Arena arena;
     COFFER_ASSIGN(const KeyService::Answer answer, service_.ask_with(tokens_, arena, [this] {

@@ -169,6 +169,8 @@ Result<KeyService::Sealed> KeyService::unpack(std::string_view encrypted) const 
   return in.finish().ok() && fits(out) ? Result<Sealed>(out) : damaged();
 }
 
+std::string_view KeyService::name_in(std::string_view encrypted) noexcept { return ByteReader(encrypted).bytes(); }
+
 Result<std::string> TokenKeeper::header() {
   const std::lock_guard lock(mutex_);
   if (token_.empty() || clock_.boot_now() >= ends_) {

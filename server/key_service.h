@@ -65,6 +65,8 @@ class KeyService {
   static std::string pack(Sealed sealed);
   Result<Sealed> unpack(std::string_view encrypted) const;
   static bool fits(Sealed sealed) noexcept;
+  // The name of the key in it; empty if it is damaged.
+  static std::string_view name_in(std::string_view encrypted) noexcept;
 
  private:
   const std::string kind_;

@@ -159,6 +159,18 @@ class Hsm(WithToken, harness.Contract):
         self.server(self.seal(generate="false"))
         self.unsealed_by_itself()
 
+    def test_another_key_later(self):
+        server, _ = self.initialized()
+        server.stop()
+        server = self.server(self.seal().replace("vault-root", "vault-root-2"))
+        self.unsealed_by_itself()
+        server.wait_for_line("the root key is wrapped by the seal's present key")
+        server.stop()
+        self.shell(f"pkcs11-tool --module {SOFTHSM} --token-label coffer --login --pin {PIN} --delete-object --type secrkey --label vault-root")
+        self.server(self.seal(generate="false").replace("vault-root", "vault-root-2"))
+        self.unsealed_by_itself()
+        self.shell("vault token lookup")
+
     def test_what_is_wrong_is_said(self):
         self.make_token()
         server = self.server(self.seal(pin="0000-wrong"))

@@ -159,10 +159,14 @@ struct Fixture : private Home {
   std::unique_ptr<Exchange> answered;
 };
 
-std::unique_ptr<seal::KeyWrapper> static_seal(char digit) {
+std::unique_ptr<seal::KeyWrapper> static_seal(char digit, std::string id = "test", char earlier = 0) {
   seal::StaticSealOptions options;
   options.current_key = SecretBytes::copy_of(std::string(64, digit));
-  options.current_key_id = "test";
+  options.current_key_id = std::move(id);
+  if (earlier != 0) {
+    options.previous_key = SecretBytes::copy_of(std::string(64, earlier));
+    options.previous_key_id = "test";
+  }
   return *seal::make_static_seal(options, seal::read_key_reference);
 }
 
@@ -366,6 +370,47 @@ BOOST_FIXTURE_TEST_CASE(shares_that_were_exchanged_meanwhile_are_not_undone_by_a
   BOOST_TEST((*stored(kConfigKey) == other.encode()));
   BOOST_TEST((seal_status() == std::pair(std::string("shamir"), true)));
   BOOST_TEST(log().find("the shares were exchanged before the seal was migrated") != std::string::npos);
+}
+
+BOOST_FIXTURE_TEST_CASE(what_an_earlier_key_wrapped_is_wrapped_by_the_present_one, Fixture) {
+  const auto old_key = static_seal('a');
+  const auto new_key = static_seal('b', "later");
+  const auto both = static_seal('b', "later", 'a');
+  BOOST_TEST(start(old_key.get()).ok());
+  auto exchange = asked("sys/init");
+  exchange->request.data = json::ObjectBuilder(exchange->arena, 2)
+                               .add("recovery_shares", std::int64_t{1})
+                               .add("recovery_threshold", std::int64_t{1})
+                               .build();
+  ask(std::move(exchange));
+  const std::string share(answered->response.data.find("recovery_keys")->elements()[0].as_string());
+  const std::string before = *stored(kConfigKey);
+  BOOST_TEST(start(old_key.get()).ok());
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == before));
+  // No randomness: it is open all the same, and stays as it is.
+  random.failing = true;
+  BOOST_TEST(start(both.get()).ok());
+  BOOST_TEST(!lifecycle->sealed());
+  random.failing = false;
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == before));
+  BOOST_TEST(start(both.get()).ok());
+  BOOST_TEST((seal_status() == std::pair(std::string("static"), false)));
+  lifecycle->tend_migration(services);
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) != before));
+  const std::string after = *stored(kConfigKey);
+  deriver.stop();
+  backend.publish(deriver.attachment());
+  BOOST_TEST(start(new_key.get()).ok());
+  BOOST_TEST(!lifecycle->sealed());
+  lifecycle->tend_migration(services);
+  BOOST_TEST((*stored(kConfigKey) == after));
+  // The same people have the same recovery shares.
+  const seal::SealConfig config = *seal::SealConfig::decode(after);
+  BOOST_TEST(seal::verify_recovery_key(config, *seal::parse_share(share)).ok());
+  BOOST_TEST(log().find("the root key is wrapped by the seal's present key") != std::string::npos);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_seal_that_was_dropped_without_a_word_is_no_migration, Fixture) {

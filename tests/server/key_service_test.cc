@@ -194,6 +194,13 @@ BOOST_AUTO_TEST_CASE(answers_that_are_none_are_refused) {
       const std::string name = one->kind() == kAzureKind ? "key/1" : "projects/a/key";
       BOOST_TEST((one->decrypt(KeyService::pack({name, "vault:v1:AAAA"})).code() == Code::kUnavailable), body);
     }
+    const std::string own = one->kind() == kAzureKind ? "key/1"
+                            : one->kind() == kGcpKind ? "projects/a/locations/a/keyRings/a/cryptoKeys/a"
+                                                      : "transit/key";
+    BOOST_TEST(one->is_current(KeyService::pack({own, "blob"})));
+    for (const std::string& other : {std::string("keys/1"), std::string("a/key"), own + "x", std::string()})
+      BOOST_TEST(one->is_current(KeyService::pack({other, "blob"})) ==
+                 (one->kind() == kAzureKind && other == own + "x"));
     for (const char* name : {"..", "a/../../b", "/a/b", "a/b/", "projects/../a"})
       BOOST_TEST((one->decrypt(KeyService::pack({name, "vault:v1:AAAA"})).code() == Code::kDataLoss), name);
     for (const core::WebRequest& request : web.asked)
