@@ -3,33 +3,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/xml_element.h"
+
 namespace coffer::core {
 namespace {
 
 constexpr unsigned kTriesMax = 3;  // of one exchange that failed for no reason of its own
 constexpr std::size_t kWordBytesMax = 128;  // of the storage's own word for what is wrong
 
-// The text of the first element of this name; entities of the characters that S3 escapes are read.
-std::string element(std::string_view xml, std::string_view name, std::size_t* from = nullptr) {
-  std::size_t at = from != nullptr ? *from : 0;
-  const std::string opens = "<" + std::string(name) + ">";
-  const std::string closes = "</" + std::string(name) + ">";
-  const std::size_t begin = xml.find(opens, at);
-  const std::size_t end = begin == std::string_view::npos ? begin : xml.find(closes, begin);
-  if (from != nullptr)
-    *from = end == std::string_view::npos ? end : end + closes.size();
-  if (end == std::string_view::npos)
-    return {};
-  std::string text(xml.substr(begin + opens.size(), end - begin - opens.size()));
-  for (const auto& [entity, plain] : {std::pair("&lt;", "<"), std::pair("&gt;", ">"), std::pair("&quot;", "\""),
-                                      std::pair("&apos;", "'"), std::pair("&#39;", "'"), std::pair("&amp;", "&")})
-    for (std::size_t found = text.find(entity); found != std::string::npos; found = text.find(entity, found + 1))
-      text.replace(found, std::string_view(entity).size(), plain);
-  return text;
-}
-
 Status failed(const WebAnswer& answer) {
-  std::string word = element(answer.body, "Code").substr(0, kWordBytesMax);
+  std::string word = xml_element(answer.body, "Code").substr(0, kWordBytesMax);
   std::erase_if(word, [](char c) { return c < ' ' || c > '~'; });
   return Status(Code::kUnavailable,
                 "the storage answered " + std::to_string(answer.status) + (word.empty() ? "" : " " + word));
@@ -117,7 +100,7 @@ Status S3Bucket::put(const std::string& key, const Source& next) {
 
 Status S3Bucket::put_parts(const std::string& key, std::string first, const Source& next) {
   COFFER_ASSIGN(const WebAnswer begun, ask({"POST", key, {{"uploads", ""}}, encryption(), {}}));
-  const std::string upload = element(begun.body, "UploadId");
+  const std::string upload = xml_element(begun.body, "UploadId");
   if (upload.empty())
     return Status(Code::kUnavailable, "the storage did not name the upload that it began");
   Status sent = send_parts(key, upload, std::move(first), next, true);
@@ -158,13 +141,13 @@ Result<std::vector<std::string>> S3Bucket::list(const std::string& prefix) {
       query.emplace_back("continuation-token", token);
     COFFER_ASSIGN(const WebAnswer answer, ask({"GET", "", std::move(query), {}, {}}));
     for (std::size_t at = 0; at != std::string::npos;) {
-      std::string key = element(answer.body, "Key", &at);
+      std::string key = xml_element(answer.body, "Key", &at);
       if (at != std::string::npos)
         keys.push_back(std::move(key));
     }
     if (keys.size() > kKeysMax)
       return Status(Code::kTooLarge, "the bucket holds more keys of that prefix than are looked at");
-    token = element(answer.body, "IsTruncated") == "true" ? element(answer.body, "NextContinuationToken") : "";
+    token = xml_element(answer.body, "IsTruncated") == "true" ? xml_element(answer.body, "NextContinuationToken") : "";
     if (token.empty())
       return keys;
     if (keys.size() == before)  // it would go on for ever

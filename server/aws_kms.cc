@@ -9,8 +9,8 @@
 namespace coffer::server {
 namespace {
 
-// What to look at, for what the service names.
-std::string_view advice(std::string_view word) {
+// What to look at, for what the service names; `keys` for what is wrong with them.
+std::string_view advice(std::string_view word, std::string_view keys) {
   if (word == "AccessDeniedException")
     return "these credentials may not use kms_key_id";
   if (word == "NotFoundException")
@@ -18,14 +18,16 @@ std::string_view advice(std::string_view word) {
   if (word == "DisabledException" || word == "KMSInvalidStateException")
     return "the key of kms_key_id cannot be used now";
   if (word.find("Token") != std::string_view::npos || word.find("Signature") != std::string_view::npos)
-    return "access_key, secret_key or session_token is wrong or has ended";
+    return keys;
   return "";
 }
 
 class AwsKmsKey final : public seal::RemoteKey {
  public:
-  AwsKmsKey(AwsKmsSettings settings, std::string url, KeyService service, const Clock& clock)
+  AwsKmsKey(AwsKmsSettings settings, std::unique_ptr<AwsIdentity> identity, std::string url, KeyService service,
+            const Clock& clock)
       : settings_(std::move(settings)),
+        identity_(std::move(identity)),
         url_(std::move(url)),
         host_(url_.substr(url_.find("://") + 3)),
         service_(std::move(service)),
@@ -84,9 +86,12 @@ class AwsKmsKey final : public seal::RemoteKey {
   Result<json::Value> ask(json::Arena& arena, std::string_view action, json::Value fields) {
     Wiped body;
     json::write(fields, body.text);
-    COFFER_ASSIGN(const KeyService::Answer answer,
-                  service_.ask(arena, [&] { return signed_request(action, body.text); }));
-    const std::string word = answer.word();
+    COFFER_ASSIGN(KeyService::Answer answer, send(arena, action, body.text));
+    std::string word = answer.word();
+    if (word == "ExpiredTokenException" && identity_->forget()) {
+      COFFER_ASSIGN(answer, send(arena, action, body.text));
+      word = answer.word();
+    }
     if (answer.status == 200)
       return answer.fields.is_object() ? Result<json::Value>(answer.fields)
                                        : service_.unavailable("the key service's answer is no JSON");
@@ -94,12 +99,19 @@ class AwsKmsKey final : public seal::RemoteKey {
       return service_.damaged();
     if (word == "IncorrectKeyException")
       return Status(Code::kDenied, "seal \"awskms\": sealed by another key than it names");
-    return service_.refusal(answer.status, word, advice(word));
+    return service_.refusal(answer.status, word, advice(word, identity_->advice()));
   }
 
-  core::WebRequest signed_request(std::string_view action, const std::string& body) const {
-    core::aws::Keys keys{settings_.access_key, std::string(settings_.secret_key.reveal_text()),
-                         std::string(settings_.session_token.reveal_text())};
+  Result<KeyService::Answer> send(json::Arena& arena, std::string_view action, const std::string& body) const {
+    COFFER_ASSIGN(core::aws::Keys keys, identity_->keys());
+    auto answer = service_.ask(arena, [&] { return signed_request(action, body, keys); });
+    wipe(keys.secret_access_key.data(), keys.secret_access_key.size());
+    wipe(keys.session_token.data(), keys.session_token.size());
+    return answer;
+  }
+
+  core::WebRequest signed_request(std::string_view action, const std::string& body,
+                                  const core::aws::Keys& keys) const {
     const core::aws::SignedRequest to_sign{
         "POST",
         host_,
@@ -111,12 +123,12 @@ class AwsKmsKey final : public seal::RemoteKey {
     out.method = "POST";
     out.url = url_ + "/";
     out.headers = core::aws::sign(to_sign, keys, settings_.region, "kms", clock_.wall_now());
-    wipe(keys.secret_access_key.data(), keys.secret_access_key.size());
     out.body = body;
     return out;
   }
 
   const AwsKmsSettings settings_;
+  const std::unique_ptr<AwsIdentity> identity_;
   const std::string url_;
   const std::string host_;
   const KeyService service_;
@@ -135,17 +147,15 @@ Result<std::unique_ptr<seal::RemoteKey>> make_aws_kms_key(AwsKmsSettings setting
     return service.setting("kms_key_id", "must be the id or ARN of a key, or alias/NAME");
   if (settings.region.empty() || !is_plain(settings.region) || settings.region.find_first_of(":/") != std::string::npos)
     return service.setting("region", "must be the name of a region, such as us-east-1");
-  if (settings.access_key.empty() || !is_plain(settings.access_key))
-    return service.setting("access_key", "is missing or none: give it, or AWS_ACCESS_KEY_ID");
-  if (settings.secret_key.empty())
-    return service.setting("secret_key", "is missing: give it, or AWS_SECRET_ACCESS_KEY");
   if (!asks)
     return service.setting("endpoint", "cannot be asked here");
   const std::string endpoint = settings.endpoint.empty() ? "kms." + settings.region + ".amazonaws.com"
                                                          : settings.endpoint;
   COFFER_ASSIGN(std::string url, service.url_of("endpoint", endpoint));
+  COFFER_ASSIGN(std::unique_ptr<AwsIdentity> identity,
+                AwsIdentity::create(std::move(settings.identity), settings.region, service, clock));
   return std::unique_ptr<seal::RemoteKey>(
-      std::make_unique<AwsKmsKey>(std::move(settings), std::move(url), std::move(service), clock));
+      std::make_unique<AwsKmsKey>(std::move(settings), std::move(identity), std::move(url), std::move(service), clock));
 }
 
 }  // namespace coffer::server

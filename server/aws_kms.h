@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "core/web_call.h"
 #include "seal/remote_seal.h"
+#include "server/aws_identity.h"
 
 namespace coffer::server {
 
@@ -19,9 +20,7 @@ struct AwsKmsSettings {
   std::string region;
   std::string key_id;    // id or ARN of a key, or alias/NAME
   std::string endpoint;  // empty: the region's own; a host, or a URL of one
-  std::string access_key;
-  SecretBytes secret_key;
-  SecretBytes session_token;  // may be empty
+  AwsIdentitySettings identity;
 };
 
 // kInvalid names the setting that is missing or wrong; nothing is asked yet. What it encrypts names the key's ARN: what

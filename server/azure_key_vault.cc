@@ -221,8 +221,9 @@ Result<Place> place_of(const AzureSettings& settings, const KeyService& service)
   if (!settings.authority_host.empty()) {
     COFFER_ASSIGN(out.authority, service.url_of("AZURE_AUTHORITY_HOST", settings.authority_host));
   }
+  // The metadata service's own address does not leave the machine's host.
   out.identity = kIdentityHost;
-  if (!settings.identity_host.empty()) {
+  if (!settings.identity_host.empty() && !settings.identity_host.starts_with(kIdentityHost)) {
     COFFER_ASSIGN(out.identity, service.url_of("AZURE_POD_IDENTITY_AUTHORITY_HOST", settings.identity_host));
   }
   return out;

@@ -87,13 +87,6 @@ struct Pkcs11Stanza {
   bool force_rw_session = false;
 };
 
-// As written, of `seal "awskms"`.
-struct AwsKmsStanza {
-  std::string region, key_id, endpoint;
-  SecretBytes access_key, secret_key, session_token;
-  std::string not_served;  // a setting that is known and not served
-};
-
 struct SealStanza {
   // shamir, static (aesgcm is this kind too), pkcs11 (hsm too), awskms, azurekeyvault, gcpckms, transit, or one that
   // validate() refuses
@@ -103,8 +96,7 @@ struct SealStanza {
   std::int64_t priority = 0;
   seal::StaticSealOptions static_options;
   Pkcs11Stanza pkcs11;
-  AwsKmsStanza awskms;
-  std::map<std::string, SecretBytes> settings;  // of the last three, as written
+  std::map<std::string, SecretBytes> settings;  // of the last four, as written
   std::string where;  // as above
 };
 
@@ -176,8 +168,8 @@ Environment process_environment();
 
 // Reads every path in order: a file, or a folder whose *.hcl and *.json are read sorted by name. Then
 // VAULT_LOCAL_CONFIG (HCL or JSON), then VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_RAFT_PATH, VAULT_RAFT_NODE_ID,
-// VAULT_LOG_LEVEL, VAULT_LOG_FORMAT, VAULT_UI and VAULT_DISABLE_USER_LOCKOUT, which win. What was read is wiped. Does
-// not validate.
+// VAULT_LOG_LEVEL, VAULT_LOG_FORMAT, VAULT_UI and VAULT_DISABLE_USER_LOCKOUT, which win, and VAULT_SEAL_TYPE, which
+// counts where no seal is enabled. What was read is wiped. Does not validate.
 Result<Config> load_config(const std::vector<std::string>& paths, const Environment& environment);
 
 // One source; `name` stands in errors. On failure `config` holds some of it and must not be used.

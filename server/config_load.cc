@@ -139,6 +139,16 @@ Status apply_variables(const Environment& environment, Config& config) {
   return ok_status();
 }
 
+// Where no block says which seal opens the store; what it needs else stands in variables too.
+void add_seal_of_environment(const Environment& environment, Config& config) {
+  const auto named = environment("VAULT_SEAL_TYPE");
+  if (!named || named->empty() || !std::ranges::all_of(config.seals, &SealStanza::disabled))
+    return;
+  SealStanza& out = config.seals.emplace_back();
+  out.kind = seal_kind_of(*named);
+  out.where = "VAULT_SEAL_TYPE";
+}
+
 }  // namespace
 
 Environment process_environment() {
@@ -158,6 +168,7 @@ Result<Config> load_config(const std::vector<std::string>& paths, const Environm
   if (const auto local = environment("VAULT_LOCAL_CONFIG"); local.has_value() && !local->empty())
     COFFER_TRY(apply_config(*local, "VAULT_LOCAL_CONFIG", config));
   COFFER_TRY(apply_variables(environment, config));
+  add_seal_of_environment(environment, config);
   return config;
 }
 

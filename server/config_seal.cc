@@ -43,33 +43,26 @@ Status read_pkcs11_seal(Section& section, Pkcs11Stanza& out) {
   return section.flag("force_rw_session", out.force_rw_session);
 }
 
-Status read_awskms_seal(Section& section, AwsKmsStanza& out) {
-  COFFER_TRY(section.text("region", out.region));
-  COFFER_TRY(section.text("kms_key_id", out.key_id));
-  COFFER_TRY(section.text("endpoint", out.endpoint));
-  COFFER_TRY(section.secret("access_key", out.access_key));
-  COFFER_TRY(section.secret("secret_key", out.secret_key));
-  COFFER_TRY(section.secret("session_token", out.session_token));
-  for (const char* name : {"profile", "shared_creds_filename", "role_arn", "role_session_name",
-                           "web_identity_token_file"})
-    if (section.has(name))
-      out.not_served = name;
-  return ok_status();
-}
-
 // What the block of a key service may say, as it is written; the environment may too (server/seals.cc).
 struct ServiceSettings {
   std::string_view kind;
   std::span<const char* const> texts;
 };
+constexpr std::array kAwsTexts = {"region",        "kms_key_id",
+                                  "endpoint",      "access_key",
+                                  "secret_key",    "session_token",
+                                  "profile",       "shared_creds_filename",
+                                  "role_arn",      "role_session_name",
+                                  "web_identity_token_file"};
 constexpr std::array kAzureTexts = {"tenant_id",  "client_id", "client_secret", "environment",
                                     "vault_name", "key_name",  "resource",      "endpoint"};
 constexpr std::array kGcpTexts = {"project", "region", "key_ring", "crypto_key", "credentials", "endpoint"};
 constexpr std::array kTransitTexts = {"address",         "token",          "key_name",       "mount_path", "namespace",
                                       "tls_ca_cert",     "tls_client_cert", "tls_client_key", "tls_server_name"};
 constexpr std::array kTransitFlags = {"disable_renewal", "tls_skip_verify"};
-constexpr std::array kServiceSettings = {ServiceSettings{kAzureKind, kAzureTexts}, ServiceSettings{kGcpKind, kGcpTexts},
-                                         ServiceSettings{kTransitKind, kTransitTexts}};
+constexpr std::array kServiceSettings = {
+    ServiceSettings{kAwsKmsKind, kAwsTexts}, ServiceSettings{kAzureKind, kAzureTexts},
+    ServiceSettings{kGcpKind, kGcpTexts}, ServiceSettings{kTransitKind, kTransitTexts}};
 
 Status read_service_seal(Section& section, const ServiceSettings& known, SealStanza& out) {
   for (const char* name : known.texts)
@@ -100,8 +93,6 @@ Status read_seal(const hcl::Block& block, const std::string& file, Config& confi
     COFFER_TRY(read_static_seal(section, out));
   } else if (out.kind == seal::kPkcs11Kind) {
     COFFER_TRY(read_pkcs11_seal(section, out.pkcs11));
-  } else if (out.kind == kAwsKmsKind) {
-    COFFER_TRY(read_awskms_seal(section, out.awskms));
   } else if (known != kServiceSettings.end()) {
     COFFER_TRY(read_service_seal(section, *known, out));
   }

@@ -77,10 +77,6 @@ Status check_seals(const Config& config) {
   for (const SealStanza& seal : config.seals) {
     if (const Status known = check_seal_kind(seal.kind); !known.ok())
       return invalid(known.message(), seal.where);
-    if (!seal.awskms.not_served.empty())
-      return invalid("seal \"awskms\": \"" + seal.awskms.not_served +
-                         "\" is not available in this version; give access_key and secret_key",
-                     seal.where);
     enabled += !seal.disabled;
     if (enabled > 1)
       return invalid("more than one \"seal\" that is not disabled", seal.where);

@@ -13,8 +13,6 @@ constexpr std::chrono::minutes kTokenEarly{1};
 constexpr std::int64_t kTokenSecondsMax = 86400;
 constexpr std::size_t kTokenBytesMax = 16384;
 
-// Where this is written without encryption it does not leave the machine; the services that tell an instance its
-// identity are addresses of the machine itself and are no concern of this.
 bool on_this_machine(std::string_view host) {
   const std::string_view name = host.substr(0, host.find(':'));
   return name == "127.0.0.1" || name == "localhost";
@@ -126,11 +124,13 @@ Result<KeyService::Answer> KeyService::ask(json::Arena& arena, const std::functi
   }
   if (!answer.ok())
     return answer.status().with_context(kind_);
-  const Wiped text{std::move(answer->body)};
+  Wiped text{std::move(answer->body)};
   Answer out;
   out.status = answer->status;
   if (const Result<json::Value> fields = json::parse_copy(arena, text.text); fields.ok() && fields->is_object())
     out.fields = *fields;
+  else
+    out.text = std::move(text.text);
   return out;
 }
 

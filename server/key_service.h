@@ -46,7 +46,8 @@ class KeyService {
 
   struct Answer {
     int status = 0;
-    json::Value fields;  // in the caller's arena; null when it was no JSON object
+    json::Value fields;  // in the caller's arena; null when it was no JSON object…
+    std::string text;    // …and then this is it; whoever asked for secrets wipes it
     // The service's own word: "Forbidden". Empty if there is none, or none that can be shown.
     std::string word() const;
   };

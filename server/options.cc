@@ -247,11 +247,6 @@ Status make_seals(std::vector<SealStanza>& stanzas, const RunOptions& run, AppOp
   for (const SealStanza& stanza : stanzas)
     if (!stanza.disabled)
       enabled_kind = stanza.kind;
-  if (const auto named = run.variable("VAULT_SEAL_TYPE"); enabled_kind.empty() && named && !named->empty()) {
-    enabled_kind = seal_kind_of(*named);
-    COFFER_TRY(check_seal_kind(enabled_kind).with_context("VAULT_SEAL_TYPE"));
-    stanzas.emplace_back().kind = enabled_kind;
-  }
   for (SealStanza& stanza : stanzas) {
     if (stanza.kind == seal::kShamirKind)
       continue;

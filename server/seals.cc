@@ -127,27 +127,6 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_pkcs11(Pkcs11Stanza stanza, const
       std::make_shared<hsm::Client>(std::move(settings), environment_of_module(), system_clock()));
 }
 
-Result<std::unique_ptr<seal::KeyWrapper>> make_awskms(AwsKmsStanza stanza, const Environment& variable,
-                                                     const core::WebCall& call_web) {
-  take_from(variable, "AWS_DEFAULT_REGION", stanza.region);
-  take_from(variable, "AWS_REGION", stanza.region);  // the first of the two
-  take_from(variable, "VAULT_AWSKMS_SEAL_KEY_ID", stanza.key_id);
-  take_from(variable, "AWS_KMS_ENDPOINT", stanza.endpoint);
-  // One set of credentials, never parts of two.
-  if (const auto access_key = variable("AWS_ACCESS_KEY_ID"); access_key && !access_key->empty()) {
-    stanza.secret_key = SecretBytes();
-    stanza.session_token = SecretBytes();
-    take_from(variable, "AWS_ACCESS_KEY_ID", stanza.access_key);
-    take_from(variable, "AWS_SECRET_ACCESS_KEY", stanza.secret_key);
-    take_from(variable, "AWS_SESSION_TOKEN", stanza.session_token);
-  }
-  AwsKmsSettings settings{stanza.region.empty() ? "us-east-1" : stanza.region, std::move(stanza.key_id),
-                          std::move(stanza.endpoint), std::string(stanza.access_key.reveal_text()),
-                          std::move(stanza.secret_key), std::move(stanza.session_token)};
-  COFFER_ASSIGN(std::unique_ptr<seal::RemoteKey> key, make_aws_kms_key(std::move(settings), call_web, system_clock()));
-  return seal::make_remote_seal(std::move(key));
-}
-
 // The settings of a key service's block, and what the environment has in their place.
 class Settings {
  public:
@@ -177,6 +156,55 @@ class Settings {
   const std::map<std::string, SecretBytes>& written_;
   const Environment& variable_;
 };
+
+// The shared file of AWS's own clients: the one that is named, or the user's if it is there or a profile is named.
+std::string shared_file(const Settings& given, const std::string& profile) {
+  std::string out = given.text("shared_creds_filename", {"AWS_SHARED_CREDENTIALS_FILE"});
+  const std::string home = given.text("", {"HOME"});
+  if (!out.empty() || home.empty())
+    return out;
+  out = home + "/.aws/credentials";
+  return !profile.empty() || ::access(out.c_str(), F_OK) == 0 ? out : std::string();
+}
+
+AwsIdentitySettings aws_identity(const Settings& given) {
+  AwsIdentitySettings out;
+  // One set of credentials, never parts of two.
+  const bool named = !given.secret("", {"AWS_ACCESS_KEY_ID"}).empty();
+  out.access_key = given.text(named ? "" : "access_key", {"AWS_ACCESS_KEY_ID"});
+  if (named) {
+    out.secret_key = given.secret("", {"AWS_SECRET_ACCESS_KEY"});
+    out.session_token = given.secret("", {"AWS_SESSION_TOKEN"});
+  } else {
+    out.secret_key = given.secret("secret_key", {});
+    out.session_token = given.secret("session_token", {});
+  }
+  out.web_identity_token_file = given.text("web_identity_token_file", {"AWS_WEB_IDENTITY_TOKEN_FILE"});
+  // AWS_ROLE_ARN is a web identity's role; a role that other keys assume is the block's to name.
+  const bool web = !out.web_identity_token_file.empty();
+  out.role_arn = web ? given.text("role_arn", {"AWS_ROLE_ARN"}) : given.text("role_arn", {});
+  out.role_session_name = given.text("role_session_name", {"AWS_ROLE_SESSION_NAME"});
+  out.profile = given.text("profile", {"AWS_PROFILE"});
+  out.shared_creds_filename = shared_file(given, out.profile);
+  out.container_uri = given.text("", {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"});
+  out.container_token = given.secret("", {"AWS_CONTAINER_AUTHORIZATION_TOKEN"});
+  out.container_token_file = given.text("", {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"});
+  out.sts_endpoint = given.text("", {"AWS_ENDPOINT_URL_STS"});
+  out.metadata_endpoint = given.text("", {"AWS_EC2_METADATA_SERVICE_ENDPOINT"});
+  out.metadata_disabled = given.text("", {"AWS_EC2_METADATA_DISABLED"}) == "true";
+  return out;
+}
+
+Result<std::unique_ptr<seal::RemoteKey>> make_awskms(const Settings& given, const core::WebCall& call_web) {
+  AwsKmsSettings out;
+  out.region = given.text("region", {"AWS_REGION", "AWS_DEFAULT_REGION"});
+  if (out.region.empty())
+    out.region = "us-east-1";
+  out.key_id = given.text("kms_key_id", {"VAULT_AWSKMS_SEAL_KEY_ID"});
+  out.endpoint = given.text("endpoint", {"AWS_KMS_ENDPOINT"});
+  out.identity = aws_identity(given);
+  return make_aws_kms_key(std::move(out), call_web, system_clock());
+}
 
 Result<std::unique_ptr<seal::RemoteKey>> make_azure(const Settings& given, const core::WebCall& call_web) {
   AzureSettings out;
@@ -240,6 +268,8 @@ Result<std::unique_ptr<seal::RemoteKey>> make_transit(const Settings& given, con
 Result<std::unique_ptr<seal::RemoteKey>> make_service_key(const SealStanza& stanza, const Environment& variable,
                                                           const core::WebCall& call_web) {
   const Settings given(stanza.settings, variable);
+  if (stanza.kind == kAwsKmsKind)
+    return make_awskms(given, call_web);
   if (stanza.kind == kAzureKind)
     return make_azure(given, call_web);
   return stanza.kind == kGcpKind ? make_gcp(given, call_web) : make_transit(given, call_web);
@@ -251,9 +281,7 @@ Result<std::unique_ptr<seal::KeyWrapper>> make_automatic_seal(SealStanza stanza,
                                                                const core::WebCall& call_web) {
   if (stanza.kind == seal::kPkcs11Kind)
     return make_pkcs11(std::move(stanza.pkcs11), variable);
-  if (stanza.kind == kAwsKmsKind)
-    return make_awskms(std::move(stanza.awskms), variable, call_web);
-  if (stanza.kind == kAzureKind || stanza.kind == kGcpKind || stanza.kind == kTransitKind) {
+  if (stanza.kind != seal::kStaticKind) {
     COFFER_ASSIGN(std::unique_ptr<seal::RemoteKey> key, make_service_key(stanza, variable, call_web));
     return seal::make_remote_seal(std::move(key));
   }

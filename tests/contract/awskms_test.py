@@ -46,6 +46,7 @@ class AwsKms(harness.Contract):
         server = self.server(seal)
         made = json.loads(self.shell("vault operator init -recovery-shares=3 -recovery-threshold=2 -format=json"))
         self.environment["VAULT_TOKEN"] = made["root_token"]
+        self.keys = made["recovery_keys_b64"]
         self.unsealed_by_itself()
         self.shell("vault secrets enable -path=secret kv-v2 && vault kv put secret/a value=one")
         return server
@@ -160,15 +161,71 @@ class AwsKms(harness.Contract):
         self.unsealed_by_itself()
         self.assertNotIn(kms_stub.SECRET_KEY, server.output())
 
+    def test_keys_that_aws_gives_to_programs(self):
+        service = self.service()
+        service.add("alias/vault-unseal")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del self.environment[name]
+        shared = self.folder / "shared"
+        shared.write_text(f"[default]\naws_access_key_id = A\n\n[other]\naws_access_key_id={kms_stub.ACCESS_KEY}\naws_secret_access_key = {kms_stub.SECRET_KEY}\n")
+        (self.folder / "token").write_text(service.web_identity + "\n")
+        where = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": service.endpoint, "AWS_ENDPOINT_URL_STS": service.endpoint}
+        role, file = f'role_arn = "{service.role}"', f'shared_creds_filename = "{shared}"'
+        for settings, variables, asked in (
+                ("", {}, "GET /latest/meta-data/iam/security-credentials/unsealer"),
+                ("", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": service.endpoint + "/container", "AWS_CONTAINER_AUTHORIZATION_TOKEN": "of-the-agent"},
+                 "GET /container"),
+                ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": str(self.folder / "token"), "AWS_ROLE_ARN": service.role}, "sts AssumeRoleWithWebIdentity"),
+                (f'{file}\n  profile = "other"', {}, "TrentService.DescribeKey"),
+                (f'{file}\n  profile = "other"\n  {role}', {}, "sts AssumeRole")):
+            with self.subTest(asked):
+                service.requests.clear()
+                (self.folder / "server.hcl").write_text('storage "inmem" {}\nlistener "tcp" {\n  tls_disable = true\n}\nseal "awskms" {\n  '
+                                                        f'kms_key_id = "alias/vault-unseal"\n  {settings}\n}}\n')
+                told = self.shell(f"vault operator diagnose -config={self.folder}/server.hcl", code=None, env=where | variables)
+                self.assertRegex(told, r"success \] Check Seal")
+                self.assertIn(asked, service.requests)
+                self.assertIn("TrentService.DescribeKey", service.requests)
+        for settings, variables, said in (
+                (f'{file}\n  profile = "none"', {}, 'profile: the shared file has no keys of "none"'),
+                ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": "/none", "AWS_ROLE_ARN": service.role}, "web_identity_token_file: "),
+                ("", {"AWS_WEB_IDENTITY_TOKEN_FILE": str(shared), "AWS_ROLE_ARN": service.role}, "AccessDenied: web_identity_token_file or role_arn is wrong"),
+                (f'{file}\n  profile = "other"\n  role_arn = "another"', {}, "AccessDenied: role_arn may not be assumed"),
+                ("", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": service.endpoint + "/container"}, "the container has no role that gives keys"),
+                ("", {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://agent.example/x"}, "must be https://, or on this machine")):
+            with self.subTest(said):
+                (self.folder / "server.hcl").write_text('storage "inmem" {}\nlistener "tcp" {\n  tls_disable = true\n}\nseal "awskms" {\n  '
+                                                        f'kms_key_id = "alias/vault-unseal"\n  {settings}\n}}\n')
+                told = self.shell(f"vault operator diagnose -config={self.folder}/server.hcl", code=None, env=where | variables)
+                self.assertIn(said, told)
+                self.assertNotIn(kms_stub.SECRET_KEY, told)
+
+    def test_keys_that_end_are_fetched_anew(self):
+        service = self.service()
+        service.add("alias/vault-unseal")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            del self.environment[name]
+        self.environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = service.endpoint
+        self.initialized('seal "awskms" {\n  kms_key_id = "alias/vault-unseal"\n}')
+        self.assertEqual(len(service.sessions), 1)
+        service.ended.update(service.sessions)
+        self.shell("vault operator rekey -recovery -init -key-shares=1 -key-threshold=1 -format=json")
+        nonce = json.loads(self.stdout)["nonce"]
+        for key in self.keys[:2]:
+            self.shell(f"vault operator rekey -recovery -nonce={nonce} -key={key}")
+        self.assertIn("Key 1:", self.stdout)
+        self.assertEqual(len(service.sessions), 2)
+
     def test_settings_that_are_wrong(self):
-        for seal, said in (('kms_key_id = "alias/a"', "access_key is missing"),
+        for seal, said in (('kms_key_id = "alias/a"\n  secret_key = "SECRET-B"', "access_key is missing"),
+                           ('kms_key_id = "alias/a"\n  web_identity_token_file = "/none"', "role_arn is missing"),
                            ('access_key = "A"\n  secret_key = "B"', "kms_key_id is missing"),
                            ('access_key = "A"\n  kms_key_id = "alias/a"', "secret_key is missing"),
                            ('access_key = "A"\n  secret_key = "SECRET-B"\n  kms_key_id = "alias/a"\n  endpoint = "ftp://x"', "endpoint must be"),
                            ('access_key = "A"\n  secret_key = "SECRET-B"\n  kms_key_id = "alias/a"\n  endpoint = "http://kms.example.com"',
                             "on this machine only"),
                            ('access_key = "A"\n  secret_key = "SECRET-B"\n  kms_key_id = "alias/a"\n  region = "x/y"', "region must be"),
-                           ('kms_key_id = "alias/a"\n  role_arn = "arn:aws:iam::1:role/x"', '"role_arn" is not available')):
+                           ('kms_key_id = "alias/a"\n  profile = ["a"]', "profile")):
             path = self.folder / "wrong.hcl"
             path.write_text('storage "inmem" {}\nlistener "tcp" {\n  tls_disable = true\n}\nseal "awskms" {\n  ' + seal + "\n}\n")
             told = self.shell(f"vault server -config={path}", code=1)

@@ -21,11 +21,12 @@ def _encoded(text):
     return urllib.parse.quote(text, safe="-._~")
 
 
-def signed(command, target, headers, body, region, service, more=frozenset()):
+def signed(command, target, headers, body, region, service, more=frozenset(), keys=None):
     """Whether a request carries the signature of these keys for this region and service, over all that must be signed and the headers `more`."""
     given = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/([^/]+)/aws4_request, SignedHeaders=([a-z0-9;-]+), "
                          r"Signature=([0-9a-f]{64})", headers.get("authorization", ""))
-    if not given or given[1] != ACCESS_KEY or given[3] != region or given[4] != service:
+    access_key, secret_key = keys or (ACCESS_KEY, SECRET_KEY)
+    if not given or given[1] != access_key or given[3] != region or given[4] != service:
         return False
     day, names = given[2], given[5].split(";")
     time = headers["x-amz-date"]
@@ -42,7 +43,7 @@ def signed(command, target, headers, body, region, service, more=frozenset()):
                            *(f"{name}:{headers[name].strip()}" for name in names), "", ";".join(names), payload])
     scope = f"{day}/{region}/{service}/aws4_request"
     to_sign = "\n".join(["AWS4-HMAC-SHA256", time, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    key = ("AWS4" + SECRET_KEY).encode()
+    key = ("AWS4" + secret_key).encode()
     for part in (day, region, service, "aws4_request"):
         key = _mac(key, part)
     return hmac.compare_digest(hmac.new(key, to_sign.encode(), hashlib.sha256).hexdigest(), given[6])

@@ -44,7 +44,12 @@ struct Service {
 
 struct Fixture {
   static AwsKmsSettings settings() {
-    return {"us-east-1", "alias/unseal", "", "AKIDEXAMPLE", SecretBytes::copy_of(std::string_view("secret key")), {}};
+    AwsKmsSettings out;
+    out.region = "us-east-1";
+    out.key_id = "alias/unseal";
+    out.identity.access_key = "AKIDEXAMPLE";
+    out.identity.secret_key = SecretBytes::copy_of(std::string_view("secret key"));
+    return out;
   }
   std::unique_ptr<seal::KeyWrapper> seal() {
     return seal::make_remote_seal(make_aws_kms_key(settings(), std::ref(service), clock).value());
@@ -145,7 +150,7 @@ BOOST_AUTO_TEST_CASE(settings_are_checked_before_anything_is_asked) {
   };
   BOOST_TEST(refused([](auto& s) { s.key_id = "a\r\nb"; }).find("kms_key_id") != std::string::npos);
   BOOST_TEST(refused([](auto& s) { s.region = "evil.example/"; }).find("region") != std::string::npos);
-  BOOST_TEST(refused([](auto& s) { s.access_key = "a b"; }).find("access_key") != std::string::npos);
+  BOOST_TEST(refused([](auto& s) { s.identity.access_key = "a b"; }).find("access_key") != std::string::npos);
   for (const char* endpoint : {"ftp://kms", "https://", "https://a/b", "https://u@h", "a b", "http://kms.example.com",
                                "http://127.0.0.1@evil", "http://127.0.0.1.evil"})
     BOOST_TEST(refused([&](auto& s) { s.endpoint = endpoint; }).find("endpoint") != std::string::npos, endpoint);

@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(s0_20_server_hcl) {
   BOOST_REQUIRE(config.listeners[0].tls.has_value());
   BOOST_TEST(config.listeners[0].tls->cert_file == "/etc/vault.d/tls/cert.pem");
   BOOST_TEST(config.seals[0].kind == "awskms");
-  BOOST_TEST(config.seals[0].awskms.region == "ap-northeast-1");
+  BOOST_TEST(config.seals[0].settings.at("region").reveal_text() == "ap-northeast-1");
   BOOST_TEST(config.api_addr == "https://vault-1.example.com:8200");
   BOOST_TEST(config.ui);
   BOOST_TEST(config.warnings.empty());
@@ -110,10 +110,26 @@ BOOST_AUTO_TEST_CASE(seals_that_are_not_served_are_refused_by_name) {
              "error loading configuration from f.hcl: line 3, column 1: seal \"ocikms\": this kind is not available "
              "in this version; use \"static\", \"pkcs11\", \"awskms\", \"azurekeyvault\", \"gcpckms\", \"transit\", "
              "or none");
-  const Config role = parsed(base + "seal \"awskms\" { role_arn = \"arn:aws:iam::1:role/x\" }\n");
-  BOOST_TEST(validate_config(role).message() ==
-             "error loading configuration from f.hcl: line 3, column 1: seal \"awskms\": \"role_arn\" is not available "
-             "in this version; give access_key and secret_key");
+}
+
+BOOST_AUTO_TEST_CASE(the_environment_names_a_seal_where_no_block_does) {
+  const std::string base = "storage \"inmem\" {}\nlistener \"tcp\" { tls_disable = true }\n";
+  const auto kinds = [&](const std::string& blocks, const std::string& named) {
+    const auto config =
+        load_config({}, variables({{"VAULT_LOCAL_CONFIG", base + blocks}, {"VAULT_SEAL_TYPE", named}}));
+    BOOST_REQUIRE_MESSAGE(config.ok(), config.status().message());
+    std::string out;
+    for (const SealStanza& seal : config->seals)
+      out += seal.kind + (seal.disabled ? "- " : " ");
+    return validate_config(*config).ok() ? out : validate_config(*config).message();
+  };
+  BOOST_TEST(kinds("", "") == "");
+  BOOST_TEST(kinds("", "awskms") == "awskms ");
+  BOOST_TEST(kinds("", "aesgcm") == "static ");
+  BOOST_TEST(kinds("seal \"static\" {}\n", "awskms") == "static ");
+  BOOST_TEST(kinds("seal \"static\" { disabled = true }\n", "awskms") == "static- awskms ");
+  BOOST_TEST(kinds("", "ocikms").find("VAULT_SEAL_TYPE: seal \"ocikms\": this kind is not available") !=
+             std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(s4_110_local_config_in_hcl) {
