@@ -72,6 +72,11 @@ core::WebRequest get(std::string url) {
 
 }  // namespace
 
+std::string aws_host(std::string_view service, std::string_view region) {
+  return std::string(service).append(".").append(region).append(".amazonaws.com").append(
+      region.starts_with("cn-") ? ".cn" : "");
+}
+
 AwsIdentity::AwsIdentity(AwsIdentitySettings settings, Source source, std::string region, std::string sts_url,
                          KeyService service, const Clock& clock)
     : settings_(std::move(settings)),
@@ -111,7 +116,7 @@ Result<std::unique_ptr<AwsIdentity>> AwsIdentity::create(AwsIdentitySettings set
     COFFER_ASSIGN(settings.metadata_endpoint,
                   service.url_of("AWS_EC2_METADATA_SERVICE_ENDPOINT", settings.metadata_endpoint));
   }
-  const std::string sts = settings.sts_endpoint.empty() ? "sts." + region + ".amazonaws.com" : settings.sts_endpoint;
+  const std::string sts = settings.sts_endpoint.empty() ? aws_host("sts", region) : settings.sts_endpoint;
   COFFER_ASSIGN(std::string sts_url, service.url_of("AWS_ENDPOINT_URL_STS", sts));
   return std::unique_ptr<AwsIdentity>(new AwsIdentity(std::move(settings), source, std::move(region),
                                                       std::move(sts_url), std::move(service), clock));

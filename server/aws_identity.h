@@ -33,6 +33,9 @@ struct AwsIdentitySettings {
   bool metadata_disabled = false;
 };
 
+// "kms.us-east-1.amazonaws.com".
+std::string aws_host(std::string_view service, std::string_view region);
+
 // Any thread.
 class AwsIdentity {
  public:

@@ -149,8 +149,7 @@ Result<std::unique_ptr<seal::RemoteKey>> make_aws_kms_key(AwsKmsSettings setting
     return service.setting("region", "must be the name of a region, such as us-east-1");
   if (!asks)
     return service.setting("endpoint", "cannot be asked here");
-  const std::string endpoint = settings.endpoint.empty() ? "kms." + settings.region + ".amazonaws.com"
-                                                         : settings.endpoint;
+  const std::string endpoint = settings.endpoint.empty() ? aws_host("kms", settings.region) : settings.endpoint;
   COFFER_ASSIGN(std::string url, service.url_of("endpoint", endpoint));
   COFFER_ASSIGN(std::unique_ptr<AwsIdentity> identity,
                 AwsIdentity::create(std::move(settings.identity), settings.region, service, clock));

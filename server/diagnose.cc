@@ -155,6 +155,11 @@ Finding seals(const RunOptions& options) {
     const State state = works.ok() ? State::kOk : works.code() == Code::kDenied ? State::kWarning : State::kFailed;
     out.children.push_back({"Check Seal", state, works.message(), {}});
   }
+  // Needed for as long as the store is not migrated.
+  if (start->app.former_seal != nullptr && start->app.former_seal->remote()) {
+    const Status works = start->app.former_seal->check();
+    out.children.push_back({"Check Disabled Seal", works.ok() ? State::kOk : State::kWarning, works.message(), {}});
+  }
   return out;
 }
 

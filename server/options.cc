@@ -254,6 +254,8 @@ Status make_seals(std::vector<SealStanza>& stanzas, const RunOptions& run, AppOp
     if (seal != nullptr)
       return Status(Code::kInvalid, stanza.disabled ? "seal: only one disabled automatic seal can be given at a time"
                                                     : "seal: only one automatic seal can be used at a time");
+    if (stanza.disabled)
+      stanza.pkcs11.generate_key = false;  // it opens what it sealed, and seals no more
     const bool named = !stanza.disabled || stanza.kind != enabled_kind;
     const Environment variable = [&run, named](const std::string& name) {
       return named ? run.variable(name) : std::nullopt;

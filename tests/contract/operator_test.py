@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import re
+import socket
 
 import harness
 
@@ -94,6 +95,31 @@ class Operator(harness.Contract):
     def test_init_and_unseal_transcript(self):
         self.server()
         self.transcript("init_and_unseal")
+
+    def test_INI_03_INI_04_yaml_and_status(self):
+        self.server()
+        self.assertIn("not initialized", self.shell("vault operator init -status", code=2))
+        self.shell("vault operator init -format=yaml -key-shares=1 -key-threshold=1")
+        self.assertRegex(self.stdout, r"(?m)^root_token: hvs\.\w{24}$")
+        key = re.search(r"(?m)^unseal_keys_b64:\n\s*- ([A-Za-z0-9+/=]{44})$", self.stdout).group(1)
+        self.assertIn("is initialized", self.shell("vault operator init -status"))
+        self.shell(f"vault operator unseal {key}")
+        self.assertRegex(self.stdout, r"Sealed +false")
+
+    def test_SRV_12_what_the_file_sets(self):
+        self.server('default_lease_ttl = "1h"\nmax_lease_ttl = "2h"\ncluster_name = "of-the-file"\ndisable_clustering = true')
+        made = json.loads(self.shell("vault operator init -format=json -key-shares=1 -key-threshold=1"))
+        self.shell(f"vault operator unseal {made['unseal_keys_b64'][0]}")
+        self.environment["VAULT_TOKEN"] = made["root_token"]
+        self.assertRegex(self.shell("vault status"), r"Cluster Name +of-the-file")
+        tuned = json.loads(self.shell("vault read -format=json sys/auth/token/tune"))["data"]
+        self.assertEqual((tuned["default_lease_ttl"], tuned["max_lease_ttl"]), (3600, 7200))
+        self.shell("vault token create -format=json -policy=default")
+        self.assertEqual(json.loads(self.stdout)["auth"]["lease_duration"], 3600)
+        self.shell("vault token create -format=json -policy=default -ttl=9h")
+        self.assertEqual(json.loads(self.stdout)["auth"]["lease_duration"], 7200)
+        with socket.socket() as other:
+            self.assertNotEqual(other.connect_ex(("127.0.0.1", 8201)), 0)  # nobody is to join
 
     def test_wrong_shares(self):
         self.server()

@@ -80,7 +80,10 @@ class Migration(hsm_test.WithToken, harness.Contract):
         for key in keys[:3]:
             self.shell(f"vault operator generate-root -nonce={nonce} {key}")
         self.assertRegex(self.stdout, r"Complete +true")
-        server = self.restarted(server, disabled(self.seal()))
+        server.stop()
+        (self.folder / "server.hcl").write_text(rekey_test.CONFIG.format(folder=self.folder, more=disabled(self.seal()), type="raft", node='node_id = "vault-1"'))
+        self.assertRegex(self.shell(f"vault operator diagnose -config={self.folder}/server.hcl", code=None), r"success \] Check Disabled Seal")
+        server = self.server(disabled(self.seal()))
         self.migrates(server, keys[2:], ("pkcs11", "shamir"))
         server = self.restarted(server, "")
         for key in keys[:3]:

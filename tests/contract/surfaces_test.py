@@ -34,6 +34,17 @@ def serial_of(port):
 
 
 class Surfaces(harness.Contract):
+    def test_DEV_03_address_and_token_file(self):
+        for flags, kept in (([], True), (["-dev-no-store-token"], False)):
+            server = self.start("-dev", "-dev-root-token-id=root", "-dev-listen-address=127.0.0.1:8250", "-dev-grpc-listen-address=", *flags)
+            server.wait_for_http("http://127.0.0.1:8250")
+            server.wait_for_line(r"^Root Token: root")
+            self.assertEqual((self.home / ".vault-token").exists(), kept)
+            (self.home / ".vault-token").unlink(missing_ok=True)
+            with self.assertRaises(OSError):
+                harness.http("GET", "/v1/sys/health")
+            self.assertEqual(server.stop(), 0)
+
     def with_tls(self):
         self.certificate("first")
         path = self.folder / "server.hcl"
