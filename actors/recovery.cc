@@ -70,7 +70,8 @@ Result<GroupRecovery> plan_recovery(const store::Backend& backend, const store::
     return Status(Code::kInvalid, "this node is not one of the new members");
   if (backend.applied_index() > log.last_index())
     return Status(Code::kUnavailable,
-                  "a snapshot was being installed when the node stopped: start it once, stop it, and try again");
+                  "the log of this node ends before its state, as when it was lost or cut: recover from another node, "
+                  "and let this one join it with an empty folder");
   const Term newest = std::max(log.hard_state().term, log.last_term());
   return GroupRecovery{*from, log.last_index(), backend.applied_index(), recovery_term(newest, log.last_term())};
 }

@@ -370,13 +370,11 @@ void Lifecycle::start_init(std::unique_ptr<Exchange> exchange) {
   }
   busy_ = true;
   lock.unlock();
-  const bool slow = asks_outside() || !request->secret_keys.empty() || !request->recovery_keys.empty() ||
-                    !request->root_token_key.empty();
   auto owed = std::make_shared<Owed>(std::move(exchange));
-  if (!slow)
+  if (!is_slow(*request))
     return begin_init(*request, std::move(owed));
   if (!run_apart([this, request = std::move(*request), owed] { begin_init(request, owed); })) {
-    end_init(**owed, Status(Code::kUnavailable, "too many calls to other systems wait"));
+    end_init(**owed, too_many_calls());
     respond(owed->take());
   }
 }
@@ -385,6 +383,13 @@ bool Lifecycle::asks_outside() const noexcept {
   return (ports_.automatic != nullptr && ports_.automatic->remote()) ||
          (ports_.former != nullptr && ports_.former->remote());
 }
+
+bool Lifecycle::is_slow(const seal::InitRequest& request) const noexcept {
+  return asks_outside() || !request.secret_keys.empty() || !request.recovery_keys.empty() ||
+         !request.root_token_key.empty();
+}
+
+Status Lifecycle::too_many_calls() { return Status(Code::kUnavailable, "too many calls to other systems wait"); }
 
 // A thread that serves connections waits for nobody outside. False: too many wait already.
 bool Lifecycle::run_apart(std::function<void()> step) const {
@@ -415,12 +420,15 @@ void Lifecycle::begin_init(const seal::InitRequest& request, std::shared_ptr<Owe
     return respond(owed->take());
   }
   ports_.cluster->lead_alone([this, owed, request](const Status& status) {
-    if (status.ok() && asks_outside() &&
-        run_apart([this, owed, request] { carry_out_init(request, owed->take()); }))
-      return;
-    if (status.ok())
-      return carry_out_init(request, owed->take());
-    end_init(**owed, status);
+    Status failure = status;
+    if (status.ok()) {
+      if (!is_slow(request))
+        return carry_out_init(request, owed->take());
+      if (run_apart([this, owed, request] { carry_out_init(request, owed->take()); }))
+        return;
+      failure = too_many_calls();
+    }
+    end_init(**owed, failure);
     respond(owed->take());
   });
 }

@@ -170,6 +170,8 @@ class Lifecycle final : public LifecycleHandler {
   void carry_out_init(const seal::InitRequest& request, std::unique_ptr<Exchange> exchange);
   void end_init(Exchange& exchange, const Status& failure);
   bool asks_outside() const noexcept;
+  bool is_slow(const seal::InitRequest& request) const noexcept;
+  static Status too_many_calls();
   bool run_apart(std::function<void()> step) const;
   void seal_behind(std::shared_ptr<Owed> owed);
   void step_down_behind(std::shared_ptr<Owed> owed);

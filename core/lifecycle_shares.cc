@@ -92,7 +92,7 @@ void Lifecycle::start_unseal(std::unique_ptr<Exchange> exchange) {
     return;
   lock.lock();
   trying_ = false;
-  answer_unseal(std::move(lock), owed->take(), Status(Code::kUnavailable, "too many calls to other systems wait"));
+  answer_unseal(std::move(lock), owed->take(), too_many_calls());
 }
 
 // trying_ is set: nobody else touches the ceremony, and mutex_ is not held while the seal is asked.

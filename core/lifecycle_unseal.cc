@@ -22,6 +22,7 @@ Status Lifecycle::begin() {
   std::string seal_record;
   {
     const std::lock_guard lock(mutex_);
+    foreign_ = false;  // what is there now may be another's
     COFFER_TRY(load_records(**view));
     publish(status_);
     if (status_.migrating)

@@ -122,6 +122,8 @@ Result<std::unique_ptr<AwsIdentity>> AwsIdentity::create(AwsIdentitySettings set
                                                       std::move(sts_url), std::move(service), clock));
 }
 
+AwsIdentity::~AwsIdentity() { wipe_keys(kept_); }
+
 std::string_view AwsIdentity::advice() const noexcept {
   switch (source_) {
     case Source::kConfigured: return "access_key, secret_key or session_token is wrong or has ended";

@@ -43,6 +43,8 @@ class AwsIdentity {
   static Result<std::unique_ptr<AwsIdentity>> create(AwsIdentitySettings settings, std::string region,
                                                      KeyService service, const Clock& clock);
 
+  ~AwsIdentity();
+
   // Whoever gets them wipes them. Temporary ones are fetched anew five minutes before they end, which blocks; then
   // kUnavailable says what was asked and which setting to look at.
   Result<core::aws::Keys> keys();

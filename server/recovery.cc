@@ -49,7 +49,8 @@ Status check_no_installation(Disk& disk, const std::string& folder) {
   if (!interrupted)
     return ok_status();
   return Status(Code::kUnavailable,
-                "a snapshot was being installed when the node stopped: start it once, stop it, and try again");
+                "a snapshot was being installed when the node stopped: take raft/peers.json away if it is there, start "
+                "the node once, stop it, and try again");
 }
 
 }  // namespace

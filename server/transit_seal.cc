@@ -88,8 +88,6 @@ class TransitKey final : public seal::RemoteKey {
     COFFER_ASSIGN(const KeyService::Answer answer,
                   send(arena, std::string(mount).append("/").append(action).append("/").append(key), body.text));
     const json::Value* data = answer.fields.find("data");
-    if (answer.status == 400 && action == "decrypt")
-      return service_.damaged();
     if (answer.status != 200)
       return refused(answer.status);
     return data != nullptr && data->is_object()
@@ -119,7 +117,9 @@ class TransitKey final : public seal::RemoteKey {
 
   Status refused(int status) const {
     std::string_view advice;
-    if (status == 403)
+    if (status == 400)
+      advice = "key_name was exchanged, or its min_decryption_version is above what is stored";
+    else if (status == 403)
       advice = "token has ended, or may not update encrypt and decrypt of key_name below mount_path";
     else if (status == 404)
       advice = "mount_path names no transit engine, or key_name no key";

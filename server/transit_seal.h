@@ -29,7 +29,8 @@ struct TransitSettings {
 // version.
 //
 // Of its calls: kUnavailable: no answer, an answer that is none, or a refusal that rights, the token or the key's state
-// may take back. kDataLoss: damaged. check() renews the token first, unless that is disabled or the token cannot be.
+// may take back. kDataLoss: nothing that encrypt() made. check() renews the token first, unless that is disabled or the
+// token cannot be.
 Result<std::unique_ptr<seal::RemoteKey>> make_transit_key(TransitSettings settings, core::WebCall call);
 
 }  // namespace coffer::server

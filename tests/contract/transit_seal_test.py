@@ -70,6 +70,12 @@ class Transit(harness.Contract):
         server = self.server(self.seal(token))
         self.unsealed_by_itself()
         self.assertEqual(self.shell("vault kv get -field=value secret/a").strip(), "one")
+        self.assertEqual(server.stop(), 0)
+        self.bao("POST", "seals/keys/autounseal/config", {"min_decryption_version": 2})
+        server = self.server(self.seal(token))
+        server.wait_for_line("answered 400: key_name was exchanged, or its min_decryption_version is above what is stored")
+        self.bao("POST", "seals/keys/autounseal/config", {"min_decryption_version": 1})
+        self.unsealed_by_itself()
         self.bao("POST", "auth/token/revoke", {"token": token})
         self.shell("vault kv put secret/a value=two")  # what is unsealed goes on serving
         self.assertEqual(server.stop(), 0)

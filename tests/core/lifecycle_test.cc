@@ -332,6 +332,7 @@ BOOST_FIXTURE_TEST_CASE(a_seal_is_migrated_when_its_people_ask_for_it_and_the_no
   BOOST_TEST((seal_status() == std::pair(std::string("static"), false)));
   BOOST_TEST(start(first.get()).ok());
   BOOST_TEST(!lifecycle->sealed());
+  const std::string firsts = *stored(kConfigKey);
   // To another of its kind, which only the seal itself can tell from it.
   BOOST_TEST(start(second.get(), first.get()).ok());
   BOOST_TEST((seal_status() == std::pair(std::string("static"), true)));
@@ -342,6 +343,15 @@ BOOST_FIXTURE_TEST_CASE(a_seal_is_migrated_when_its_people_ask_for_it_and_the_no
   BOOST_TEST(start(second.get(), first.get()).ok());
   BOOST_TEST(!lifecycle->sealed());
   BOOST_TEST(migrate(share) == "");  // unsealed: nothing to do
+  // A restore may bring what the other one sealed, while people are awaited.
+  const std::string seconds = *stored(kConfigKey);
+  set(kConfigKey, firsts);
+  BOOST_TEST(start(second.get(), first.get()).ok());
+  BOOST_TEST(seal_status().second);
+  set(kConfigKey, seconds);
+  BOOST_TEST(lifecycle->restored().ok());
+  BOOST_TEST(!seal_status().second);
+  BOOST_TEST(!lifecycle->sealed());
   // And back to the people alone.
   BOOST_TEST(start(nullptr, second.get()).ok());
   BOOST_TEST(migrate(share) == "");
